@@ -1,0 +1,222 @@
+"""Classes, their colours, and which register code becomes which class."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landweave.errors import InputError
+
+NONE = 0
+"""The reserved class value: no class, no data."""
+
+# Okabe and Ito's colours first (distinguishable with colour-blind eyes), then darker and lighter relatives.
+PALETTE = (
+    "#e69f00", "#009e73", "#56b4e9", "#d55e00", "#0072b2", "#cc79a7", "#f0e442", "#8c510a",
+    "#4d9221", "#7570b3", "#bf812d", "#35978f", "#c51b7d", "#999999", "#01665e", "#762a83",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandClass:
+    """One class of the legend."""
+
+    value: int
+    """Pixel value, 1..255."""
+
+    name: str
+    """What people call it."""
+
+    color: str
+    """As ``#rrggbb``."""
+
+    codes: tuple[str, ...] = ()
+    """Register codes that become this class, as text; empty means the class's own name and value."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.value <= 255:
+            raise InputError(f"Class {self.name!r} has value {self.value}; class values are 1 to 255.")
+        if not self.name.strip():
+            raise InputError(f"The class with value {self.value} has no name; give it one.")
+        if not re.fullmatch(r"#[0-9a-fA-F]{6}", self.color):
+            raise InputError(f"Class {self.name!r} has color {self.color!r}; write it as #rrggbb.")
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """Red, green and blue, 0..255."""
+        return int(self.color[1:3], 16), int(self.color[3:5], 16), int(self.color[5:7], 16)
+
+    @property
+    def accepted_codes(self) -> tuple[str, ...]:
+        """Register codes that become this class."""
+        return self.codes or (self.name, str(self.value))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Legend:
+    """The classes in their order, and the codes to ignore.
+
+    Raises
+    ------
+    InputError
+        When two classes share a value, a name or a register code.
+
+    Examples
+    --------
+    >>> legend = Legend.from_labels(["forest", "water"])
+    >>> legend.names
+    {1: 'forest', 2: 'water'}
+    """
+
+    classes: tuple[LandClass, ...]
+    """The classes, in the legend's order."""
+
+    ignore: tuple[str, ...] = ()
+    """Register codes that mean no data, as text."""
+
+    def __post_init__(self) -> None:
+        if not self.classes:
+            raise InputError("The legend has no class; give it at least two [[class]] tables.")
+        _refuse_doubles("value", [c.value for c in self.classes])
+        _refuse_doubles("name", [c.name for c in self.classes])
+        _refuse_doubles("code", [code for c in self.classes for code in dict.fromkeys(c.accepted_codes)])
+        both = set(self.ignore) & {code for c in self.classes for code in c.codes}
+        if both:
+            raise InputError(f"Legend both ignores and uses code {sorted(both)[0]!r}; keep it in one place.")
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """Class values in the legend's order."""
+        return tuple(c.value for c in self.classes)
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Class value to name, in the legend's order."""
+        return {c.value: c.name for c in self.classes}
+
+    @property
+    def colors(self) -> dict[int, str]:
+        """Class value to ``#rrggbb``, in the legend's order."""
+        return {c.value: c.color for c in self.classes}
+
+    def value_of(self, name: str) -> int:
+        """Value of the class called ``name``; InputError names the classes that exist."""
+        for c in self.classes:
+            if c.name == name:
+                return c.value
+        raise InputError(f"The legend has no class {name!r}; it has {', '.join(self.names.values())}.")
+
+    def translate(self, codes: Iterable[Any]) -> tuple[np.ndarray, dict[str, int]]:
+        """Class values of register codes, and the codes that the legend does not know.
+
+        Parameters
+        ----------
+        codes
+            Register codes, numbers or text; compared as text, whole numbers without a decimal point.
+
+        Returns
+        -------
+        values
+            uint8, one per code; 0 where ignored, missing or unknown.
+        unknown
+            Unknown code to how often it occurred.
+        """
+        crosswalk = {code: c.value for c in self.classes for code in c.accepted_codes}
+        ignored = {*self.ignore, ""}
+        texts = [code_text(code) for code in codes]
+        unknown: dict[str, int] = {}
+        for text in texts:
+            if text not in crosswalk and text not in ignored:
+                unknown[text] = unknown.get(text, 0) + 1
+        return np.array([crosswalk.get(text, NONE) for text in texts], "uint8"), unknown
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Legend":
+        """Read a ``legend.toml``; every complaint names the file."""
+        path = Path(path)
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such legend file.") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: not readable as TOML: {error}.") from None
+        try:
+            return cls._from_toml(content)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+
+    @classmethod
+    def _from_toml(cls, content: Mapping[str, Any]) -> "Legend":
+        _refuse_unknown(content, {"ignore", "class"}, "the legend")
+        classes = []
+        for number, entry in enumerate(_list_of(content, "class"), start=1):
+            if not isinstance(entry, dict):
+                raise InputError(f"class {number} is not a [[class]] table.")
+            _refuse_unknown(entry, {"value", "name", "color", "codes"}, f"[[class]] number {number}")
+            value, name = entry.get("value"), entry.get("name")
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise InputError(f"[[class]] number {number} needs value = a whole number, not {value!r}.")
+            if not isinstance(name, str):
+                raise InputError(f"[[class]] number {number} needs name = text, not {name!r}.")
+            color = entry.get("color", PALETTE[(number - 1) % len(PALETTE)])
+            codes = tuple(code_text(code) for code in _list_of(entry, "codes"))
+            classes.append(LandClass(value=value, name=name, color=str(color), codes=codes))
+        ignore = tuple(code_text(code) for code in _list_of(content, "ignore"))
+        return cls(classes=tuple(classes), ignore=ignore)
+
+    @classmethod
+    def from_labels(cls, labels: Iterable[Any]) -> "Legend":
+        """The sorted labels as classes 1..n, with the default palette."""
+        names = sorted({code_text(label) for label in labels} - {""}, key=_by_number_then_text)
+        if len(names) > 255:
+            raise InputError(f"{len(names)} different labels; a legend holds at most 255 classes.")
+        return cls(
+            classes=tuple(
+                LandClass(value=i + 1, name=name, color=PALETTE[i % len(PALETTE)], codes=(name,))
+                for i, name in enumerate(names)
+            )
+        )
+
+
+def code_text(code: Any) -> str:
+    """A register code as text: whole numbers without a decimal point, missing as "".
+
+    >>> code_text(1100.0), code_text(" 1130 "), code_text(None)
+    ('1100', '1130', '')
+    """
+    if code is None or (isinstance(code, float | np.floating) and np.isnan(code)):
+        return ""
+    if isinstance(code, float | np.floating) and float(code).is_integer():
+        return str(int(code))
+    text = str(code).strip()
+    return "" if text in {"nan", "<NA>", "None", "NaT"} else text
+
+
+def _by_number_then_text(text: str) -> tuple[float, str]:
+    try:
+        return float(text), text
+    except ValueError:
+        return float("inf"), text
+
+
+def _refuse_doubles(what: str, items: Sequence[Any]) -> None:
+    twice = [item for item in items if items.count(item) > 1]
+    if twice:
+        raise InputError(f"Legend uses {what} {twice[0]!r} for more than one class; give every class its own {what}.")
+
+
+def _refuse_unknown(table: Mapping[str, Any], known: set[str], where: str) -> None:
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise InputError(f"unknown key {unknown[0]!r} in {where}; known keys: {', '.join(sorted(known))}.")
+
+
+def _list_of(table: Mapping[str, Any], key: str) -> list[Any]:
+    value = table.get(key, [])
+    if not isinstance(value, list):
+        raise InputError(f"{key} must be a list, not {value!r}.")
+    return value

@@ -1,0 +1,235 @@
+"""From an area of interest to cells: a name and a geobox each, across UTM zones or on the imagery's own grid."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import shapely
+from odc.geo.crs import CRS
+from odc.geo.geobox import GeoBox
+from odc.geo.geom import Geometry
+from shapely.geometry.base import BaseGeometry
+
+from landweave.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One square of the country: the unit of download, work and resumption."""
+
+    name: str
+    """Column and row in the grid, such as ``x0012y0034``, after the UTM zone where the grid has several."""
+
+    geobox: GeoBox
+    """Pixel grid, shape (y, x)."""
+
+    @property
+    def rows(self) -> int:
+        """Height in pixels."""
+        return int(self.geobox.shape[0])
+
+
+def strip_geobox(geobox: GeoBox, rows: slice) -> GeoBox:
+    """The geobox of some rows of a geobox."""
+    return geobox[rows, :]
+
+
+def utm_cells(
+    area: BaseGeometry, *, resolution: float = 10.0, patch_size: int = 500, buffer: float = 0.0
+) -> list[Cell]:
+    """Cells of one or several UTM zones that touch the area.
+
+    Parameters
+    ----------
+    area
+        Area of interest in longitude and latitude (EPSG:4326).
+    resolution
+        Pixel size in metres.
+    patch_size
+        Pixels along a cell's side. Cells snap to multiples of ``resolution * patch_size`` in the zone's
+        coordinates, so a cell keeps its name and place when the area changes.
+    buffer
+        Metres added around the area.
+
+    Returns
+    -------
+    list of Cell
+        Sorted by name. A cell belongs to the zone whose 6-degree strip, cut from the area, it touches; cells of
+        neighbouring zones overlap along the zones' border.
+
+    Raises
+    ------
+    InputError
+        For an area that is empty, crosses the antimeridian or reaches beyond 84 N or 80 S, where UTM ends.
+    """
+    west, south, east, north = _checked_bounds(area)
+    cells = []
+    for zone in range(math.floor((west + 180) / 6), math.floor((min(east, 179.999999) + 180) / 6) + 1):
+        strip = area.intersection(shapely.box(zone * 6 - 180, -80, zone * 6 - 174, 84))
+        if strip.is_empty:
+            continue
+        north_side = (south + north) / 2 >= 0
+        epsg = (32601 if north_side else 32701) + zone
+        prefix = f"{zone + 1:02d}{'N' if north_side else 'S'}_"
+        cells += projected_cells(
+            strip, crs=f"EPSG:{epsg}", resolution=resolution, patch_size=patch_size, buffer=buffer, prefix=prefix
+        )
+    return sorted(cells, key=lambda cell: cell.name)
+
+
+def projected_cells(
+    area: BaseGeometry,
+    *,
+    crs: str,
+    resolution: float = 10.0,
+    patch_size: int = 500,
+    buffer: float = 0.0,
+    prefix: str = "",
+) -> list[Cell]:
+    """Cells in one projected CRS that touch the area; arguments as for :func:`utm_cells`.
+
+    Columns and rows are counted from the CRS's own origin, eastward and northward; negative ones are written
+    with an ``m``.
+    """
+    if patch_size < 1 or resolution <= 0:
+        raise InputError(f"A grid of {patch_size} pixels of {resolution} m has no cells; both must be positive.")
+    target = CRS(crs)
+    if target.geographic:
+        raise InputError(f"The grid needs a CRS in metres; {crs} is in degrees.")
+    # Densified first, so that a long straight edge in degrees is not cut short in metres.
+    outline = Geometry(area.segmentize(0.05), "EPSG:4326").to_crs(target).geom.buffer(buffer)
+    side = resolution * patch_size
+    left, bottom, right, top = outline.bounds
+    shapely.prepare(outline)
+    cells = []
+    for column in range(math.floor(left / side), math.ceil(right / side)):
+        for row in range(math.floor(bottom / side), math.ceil(top / side)):
+            square = shapely.box(column * side, row * side, (column + 1) * side, (row + 1) * side)
+            if outline.intersects(square) and not outline.touches(square):
+                geobox = GeoBox.from_bbox(square.bounds, target, resolution=resolution, tight=True)
+                cells.append(Cell(name=f"{prefix}x{_index(column)}y{_index(row)}", geobox=geobox))
+    return sorted(cells, key=lambda cell: cell.name)
+
+
+def native_cells(
+    geobox: GeoBox, *, patch_size: int = 500, area: BaseGeometry | None = None, buffer: float = 0.0
+) -> list[Cell]:
+    """Cells cut from the imagery's own grid, from its upper left corner; the last ones may be smaller.
+
+    Parameters
+    ----------
+    geobox
+        Grid of the imagery.
+    patch_size
+        Pixels along a cell's side.
+    area
+        In longitude and latitude; only cells that touch it are kept.
+    buffer
+        Added around the area, in the units of the grid's CRS.
+
+    Raises
+    ------
+    InputError
+        When the area and the imagery do not overlap.
+    """
+    if patch_size < 1:
+        raise InputError(f"A grid of {patch_size} pixels has no cells; patch_size must be positive.")
+    outline = None
+    if area is not None:
+        outline = Geometry(area.segmentize(0.05), "EPSG:4326").to_crs(geobox.crs).geom.buffer(buffer)
+        shapely.prepare(outline)
+    cells = []
+    height, width = geobox.shape
+    for row, top in enumerate(range(0, height, patch_size)):
+        for column, left in enumerate(range(0, width, patch_size)):
+            part = geobox[top : min(top + patch_size, height), left : min(left + patch_size, width)]
+            if outline is None or outline.intersects(part.extent.geom):
+                cells.append(Cell(name=f"x{column:04d}y{row:04d}", geobox=part))
+    if not cells:
+        raise InputError("The area of interest and the imagery do not overlap; check the area and its CRS.")
+    return sorted(cells, key=lambda cell: cell.name)
+
+
+def subset(cells: Sequence[Cell], *, center: tuple[float, float], size: str) -> list[Cell]:
+    """The block of cells around the one at ``center``.
+
+    Parameters
+    ----------
+    cells
+        The whole grid.
+    center
+        Longitude and latitude, degrees.
+    size
+        Columns by rows, such as ``"3x3"``.
+
+    Raises
+    ------
+    InputError
+        When the size is not readable or no cell lies at the centre.
+    """
+    try:
+        columns, rows = (int(part) for part in size.lower().split("x"))
+    except ValueError:
+        raise InputError(f"subset.size is {size!r}; write columns x rows, such as \"3x3\".") from None
+    if columns < 1 or rows < 1:
+        raise InputError(f"subset.size is {size!r}; it needs at least one column and one row.")
+    for middle in cells:
+        point = Geometry(shapely.Point(center), "EPSG:4326").to_crs(middle.geobox.crs)
+        if middle.geobox.extent.contains(point):
+            break
+    else:
+        raise InputError(f"subset.center {list(center)} (longitude, latitude) lies in no patch of the grid.")
+    (px, py), side_x, side_y = _centre(middle), *_side(middle)
+    chosen = []
+    for cell in cells:
+        if cell.geobox.crs != middle.geobox.crs:
+            continue
+        x, y = _centre(cell)
+        if _reach(x - px, side_x, columns) and _reach(y - py, side_y, rows):
+            chosen.append(cell)
+    return chosen
+
+
+def cells_bounds(cells: Iterable[Cell]) -> tuple[float, float, float, float]:
+    """West, south, east, north of all cells, in degrees."""
+    boxes = [cell.geobox.geographic_extent.boundingbox for cell in cells]
+    return (
+        min(b.left for b in boxes),
+        min(b.bottom for b in boxes),
+        max(b.right for b in boxes),
+        max(b.top for b in boxes),
+    )
+
+
+def _reach(distance: float, side: float, count: int) -> bool:
+    # For an even count the block leans up and left, so that "2x2" has four cells and not nine.
+    steps = round(distance / side)
+    return -(count // 2) <= steps <= (count - 1) // 2
+
+
+def _centre(cell: Cell) -> tuple[float, float]:
+    box = cell.geobox.boundingbox
+    return (box.left + box.right) / 2, (box.bottom + box.top) / 2
+
+
+def _side(cell: Cell) -> tuple[float, float]:
+    box = cell.geobox.boundingbox
+    return box.right - box.left, box.top - box.bottom
+
+
+def _index(number: int) -> str:
+    return f"{number:04d}" if number >= 0 else f"m{-number:04d}"
+
+
+def _checked_bounds(area: BaseGeometry) -> tuple[float, float, float, float]:
+    if area.is_empty:
+        raise InputError("The area of interest is empty; give a polygon with an area, or a buffer.")
+    west, south, east, north = area.bounds
+    if west < -180 or east > 180 or east - west > 180:
+        raise InputError(
+            f"The area reaches from longitude {west:g} to {east:g}; "
+            "areas across the antimeridian are not supported: run one project on either side."
+        )
+    if south < -80 or north > 84:
+        raise InputError(f"The area reaches from latitude {south:g} to {north:g}; UTM ends at 80 S and 84 N.")
+    return west, south, east, north

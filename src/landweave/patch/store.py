@@ -1,0 +1,89 @@
+"""A patch on disk, as Zarr, written whole or not at all."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from landweave.errors import InputError
+from landweave.patch.model import TIME
+
+
+def write_whole(path: str | Path, write: Callable[[Path], None]) -> Path:
+    """Let ``write`` fill a path beside ``path``, then rename: half a file is never seen.
+
+    Parameters
+    ----------
+    path
+        Where the file or folder shall stand; its parents are made.
+    write
+        Given the temporary path (same suffix, hidden name), writes a file or a folder there.
+
+    Returns
+    -------
+    pathlib.Path
+        ``path``. When ``write`` raises, what was there before is untouched and the temporary is removed.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.parent / f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}"
+    try:
+        write(part)
+        if part.is_dir():
+            # A folder cannot replace a full one: the old one steps aside first.
+            old = part.with_name(part.name + ".old")
+            if path.exists():
+                path.rename(old)
+            part.rename(path)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            _sync(part)
+            part.replace(path)
+    except BaseException:
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def write_patch(patch: xr.Dataset, path: str | Path) -> Path:
+    """Keep a patch as a Zarr folder (zstd; chunks of all dates by 64 x 64 pixels), whole or not at all.
+
+    Bands are int16 and masks uint8 or bool, with axes (time, y, x) or (y, x).
+    """
+    import zarr.codecs
+
+    codec = zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
+    encoding = {}
+    for name, variable in patch.data_vars.items():
+        chunks = [size if dim == TIME else min(size, 64) for dim, size in variable.sizes.items()]
+        encoding[name] = {"chunks": chunks, "compressors": [codec]}
+
+    def write(folder: Path) -> None:
+        patch.to_zarr(folder, mode="w", encoding=encoding, zarr_format=3, consolidated=False)
+
+    return write_whole(path, write)
+
+
+def read_patch(path: str | Path) -> xr.Dataset:
+    """Open a patch kept by :func:`write_patch`, lazily; InputError when it is not one."""
+    path = Path(path)
+    if not (path / "zarr.json").exists():
+        raise InputError(f"{path}: no patch is stored here.")
+    return xr.open_zarr(path, consolidated=False, chunks=None, mask_and_scale=False)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def as_bool(mask: xr.DataArray) -> np.ndarray:
+    """A stored mask as bool, same shape."""
+    return np.asarray(mask.values) != 0

@@ -1,0 +1,54 @@
+"""Arrays in strips: read some rows with a halo, work on them, write the rows without it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+def strip_rows(height: int, strip: int) -> Iterator[slice]:
+    """Rows 0..height in strips of at most ``strip`` rows, top to bottom.
+
+    >>> list(strip_rows(5, 2))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    if strip < 1:
+        raise ValueError(f"A strip has at least one row, not {strip}.")
+    for start in range(0, height, strip):
+        yield slice(start, min(start + strip, height))
+
+
+def map_strips(
+    read: Callable[[slice], Any],
+    *steps: Callable[[Any], Any],
+    write: Callable[[slice, Any], None],
+    height: int,
+    strip: int = 64,
+    halo: int = 0,
+) -> None:
+    """Run ``steps`` over strips of rows, so that never more than one strip is held.
+
+    Parameters
+    ----------
+    read
+        Given rows, returns whatever the first step takes.
+    steps
+        Each takes what the one before returned. The last result's rows are its second axis from the end
+        (``(..., y, x)``); a tuple of such arrays is cropped array by array.
+    write
+        Given rows and the last result without the halo; called top to bottom.
+    height
+        Rows in all.
+    strip
+        Rows at a time.
+    halo
+        Rows read beyond the strip on either side, where they exist, for steps that look at neighbours.
+    """
+    for rows in strip_rows(height, strip):
+        wide = slice(max(rows.start - halo, 0), min(rows.stop + halo, height))
+        result = read(wide)
+        for step in steps:
+            result = step(result)
+        inner = slice(rows.start - wide.start, rows.stop - wide.start)
+        if isinstance(result, tuple):
+            write(rows, tuple(array[..., inner, :] for array in result))
+        else:
+            write(rows, result[..., inner, :])

@@ -1,0 +1,24 @@
+"""Fixtures that every test may use."""
+
+import os
+import warnings
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Cold imports and compiled kernels are not failures.
+settings.register_profile("landweave", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("landweave")
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real labelled data beside the project; the test skips, and says so, where it is absent."""
+    folder = Path(os.environ.get("LANDWEAVE_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        reason = f"no real data at {folder}: set LANDWEAVE_DATA to the folder that holds it"
+        warnings.warn(reason, stacklevel=1)
+        pytest.skip(reason)
+    return folder
