@@ -72,7 +72,12 @@ def utm_cells(
         epsg = (32601 if north_side else 32701) + zone
         prefix = f"{zone + 1:02d}{'N' if north_side else 'S'}_"
         cells += projected_cells(
-            strip, crs=f"EPSG:{epsg}", resolution=resolution, patch_size=patch_size, buffer=buffer, prefix=prefix
+            strip,
+            crs=f"EPSG:{epsg}",
+            resolution=resolution,
+            patch_size=patch_size,
+            buffer=buffer,
+            prefix=prefix,
         )
     return sorted(cells, key=lambda cell: cell.name)
 
@@ -170,7 +175,7 @@ def subset(cells: Sequence[Cell], *, center: tuple[float, float], size: str) -> 
     try:
         columns, rows = (int(part) for part in size.lower().split("x"))
     except ValueError:
-        raise InputError(f"subset.size is {size!r}; write columns x rows, such as \"3x3\".") from None
+        raise InputError(f'subset.size is {size!r}; write columns x rows, such as "3x3".') from None
     if columns < 1 or rows < 1:
         raise InputError(f"subset.size is {size!r}; it needs at least one column and one row.")
     for middle in cells:

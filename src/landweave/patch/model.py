@@ -24,9 +24,7 @@ REFLECTANCE_SCALE = 1e-4
 """One int16 unit of a band, in reflectance."""
 
 
-def make_patch(
-    variables: Mapping[str, np.ndarray], geobox: GeoBox, times: Iterable[Any] | None = None
-) -> xr.Dataset:
+def make_patch(variables: Mapping[str, np.ndarray], geobox: GeoBox, times: Iterable[Any] | None = None) -> xr.Dataset:
     """Wrap arrays as a patch.
 
     Parameters

@@ -1,0 +1,49 @@
+"""landweave: from a year of satellite images and a reference map to a validated land cover map.
+
+The public names below are loaded only when asked for.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_PUBLIC = {
+    "Cell": "landweave.patch.grid",
+    "InputError": "landweave.errors",
+    "Legend": "landweave.legend",
+    "Recipe": "landweave.features.recipe",
+    "features": "landweave.features.interpolation",
+    "make_patch": "landweave.patch.model",
+    "native_cells": "landweave.patch.grid",
+    "open_rasters": "landweave.sources.rasters",
+    "open_run": "landweave.runs.reading",
+    "read_patch": "landweave.patch.store",
+    "read_project": "landweave.runs.project",
+    "read_reference": "landweave.reference",
+    "rasterise": "landweave.reference",
+    "run": "landweave.runs.driver",
+    "score": "landweave.accuracy.metrics",
+    "utm_cells": "landweave.patch.grid",
+    "valid_mask": "landweave.features.clouds",
+    "write_patch": "landweave.patch.store",
+}
+
+__all__ = ["__version__", *sorted(_PUBLIC)]  # noqa: PLE0604 - the names stand in the table above
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'landweave' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
+
+
+def _version() -> str:
+    try:
+        return str(import_module("landweave._version").__version__)
+    except ModuleNotFoundError:  # a source tree that was never built
+        return "0+unknown"

@@ -1,0 +1,175 @@
+"""Any function over many small tasks, in this process or on a dask cluster.
+
+Knows nothing of the trade. A failing task stops no other; a task may be run twice (a worker died), so its work must
+be repeatable.
+"""
+
+import resource
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+Task = TypeVar("Task")
+
+WINDOW = 4
+"""Tasks in flight per worker: a million tasks are never submitted at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one task."""
+
+    name: str
+    value: Any = None
+    """What the work returned; None where it failed."""
+    error: str | None = None
+    """Last line of the error."""
+    kind: str | None = None
+    """Name of the error's class."""
+    log: str = ""
+    """The whole traceback."""
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_bytes: int = 0
+    """Peak memory of the worker's process so far."""
+
+
+class Engine:
+    """Where work runs; made by :func:`open_engine`. The cluster starts when it is first needed."""
+
+    def __init__(self, *, workers: int, scheduler: str | None, memory: str | None) -> None:
+        self.workers = workers
+        self._scheduler = scheduler
+        self._memory = memory
+        self._client: Any = None
+        self._cluster: Any = None
+
+    @property
+    def here(self) -> bool:
+        """Whether work runs in this process."""
+        return self.workers == 1 and self._scheduler is None
+
+    def run(
+        self, work: Callable[[Task], Any], tasks: Iterable[tuple[str, Task]], *, retries: int = 2
+    ) -> Iterator[Outcome]:
+        """Run ``work`` on every named task; outcomes come in the order in which they are ready.
+
+        Parameters
+        ----------
+        work
+            Takes one task, returns a small record. Exceptions become ``Outcome.error``.
+        tasks
+            Pairs of a name and what ``work`` takes.
+        retries
+            How often a task is run again when its worker died; after that it is set aside with an error.
+        """
+        if self.here:
+            for name, task in tasks:
+                yield attempt(work, name, task)
+        else:
+            yield from self._run_on_cluster(work, tasks, retries)
+
+    def _run_on_cluster(
+        self, work: Callable[[Task], Any], tasks: Iterable[tuple[str, Task]], retries: int
+    ) -> Iterator[Outcome]:
+        from distributed import as_completed
+
+        client = self._connect()
+        waiting = iter(tasks)
+        flight = as_completed()
+        names: dict[str, str] = {}
+
+        def submit(count: int) -> None:
+            for _, (name, task) in zip(range(count), waiting, strict=False):
+                future = client.submit(attempt, work, name, task, pure=False, retries=retries)
+                names[future.key] = name
+                flight.add(future)
+
+        submit(WINDOW * max(self.workers, len(client.scheduler_info()["workers"])))
+        for future in flight:
+            name = names.pop(future.key)
+            error = future.exception()
+            if error is None:
+                yield future.result()
+            else:
+                yield Outcome(name=name, error=_last_line(error), kind=type(error).__name__, log=repr(error))
+            submit(1)
+
+    def _connect(self) -> Any:
+        if self._client is None:
+            import dask
+            from distributed import Client, LocalCluster
+
+            # A task that kills its worker is tried on a second one; when that dies too, the task is to blame.
+            dask.config.set({"distributed.scheduler.allowed-failures": 1, "distributed.admin.tick.limit": "60s"})
+            if self._scheduler is None:
+                self._cluster = LocalCluster(
+                    n_workers=self.workers,
+                    threads_per_worker=1,
+                    memory_limit=self._memory or 0,
+                    dashboard_address=None,
+                    host="127.0.0.1",
+                    silence_logs=50,
+                )
+            self._client = Client(self._cluster or self._scheduler, timeout="30s")
+        return self._client
+
+    def close(self) -> None:
+        """End the cluster, if one was started here."""
+        if self._client is not None:
+            self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()
+
+
+@contextmanager
+def open_engine(*, workers: int = 1, scheduler: str | None = None, memory: str | None = None) -> Iterator[Engine]:
+    """Open an engine, and close it at the end.
+
+    Parameters
+    ----------
+    workers
+        Processes on this machine; 1 works in this process.
+    scheduler
+        Address of a dask scheduler, such as ``tcp://10.0.0.5:8786``; ``workers`` is then what the cluster has.
+    memory
+        Ceiling per worker, such as ``2GB``; none by default.
+    """
+    engine = Engine(workers=workers, scheduler=scheduler, memory=memory)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def attempt(work: Callable[[Task], Any], name: str, task: Task) -> Outcome:
+    """Run ``work`` on one task and measure it; an exception becomes part of the outcome."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    value, error, kind, log = None, None, None, ""
+    try:
+        value = work(task)
+    except Exception as problem:  # noqa: BLE001 - one failing task stops no other
+        error, kind, log = _last_line(problem), type(problem).__name__, traceback.format_exc()
+    return Outcome(
+        name=name,
+        value=value,
+        error=error,
+        kind=kind,
+        log=log,
+        seconds=time.perf_counter() - wall,
+        cpu_seconds=time.process_time() - cpu,
+        peak_bytes=peak_bytes(),
+    )
+
+
+def peak_bytes() -> int:
+    """Peak resident memory of this process, bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _last_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__

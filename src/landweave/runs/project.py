@@ -1,0 +1,354 @@
+"""What the user wants, from one TOML file."""
+
+import datetime
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from landweave.errors import InputError
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+def _as_date(value: object) -> object:
+    return value.date() if isinstance(value, datetime.datetime) else value
+
+
+Day = Annotated[datetime.date, BeforeValidator(_as_date)]
+
+
+class Settings(BaseModel):
+    """A table of the project file: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class Subset(Settings):
+    """A block of patches to try first."""
+
+    center: tuple[float, float]
+    """Longitude and latitude, degrees."""
+    size: str = "3x3"
+    """Columns by rows."""
+
+
+class Area(Settings):
+    """Where."""
+
+    aoi: str | None = None
+    """Any vector file; absent: ``bounds``, or the extent of the imagery."""
+    bounds: tuple[float, float, float, float] | None = None
+    """West, south, east, north, in ``bounds_crs``."""
+    bounds_crs: str = "EPSG:4326"
+    buffer: float = Field(500.0, ge=0)
+    """Metres added around ``aoi`` or ``bounds``."""
+    resolution: float = Field(10.0, gt=0)
+    """Metres; for ``crs = "native"`` the imagery's own pixel size holds."""
+    patch_size: int = Field(500, ge=8)
+    """Pixels along a patch's side."""
+    crs: str | None = None
+    """``utm``, ``native`` or any CRS; default: native for rasters, utm for archives."""
+    subset: Subset | None = None
+
+
+class Period(Settings):
+    """When; both ends belong to the period. Absent: first to last date of the imagery."""
+
+    start: Day | None = None
+    end: Day | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.start and self.end and self.end < self.start:
+            raise ValueError(f"end {self.end} lies before start {self.start}")
+        return self
+
+
+class Source(Settings):
+    """Where the pixels come from."""
+
+    type: Literal["stac", "rasters", "eopatches", "simulated"]
+    clouds: Literal["scl", "s2cloudless", "mask", "none"] | None = None
+    """Default: scl for archives and the simulated country; for rasters mask where ``mask`` is set, else none."""
+    snow: Literal["keep", "mask"] = "keep"
+    scl_masked: tuple[int, ...] = (0, 1, 3, 8, 9, 10)
+    dilation: float = Field(0.0, ge=0)
+    """Metres around clouds that are masked too."""
+    keep: bool = True
+    store: bool = False
+    """Keep a copy of each patch's imagery as Zarr under ``patches/`` (rasters and simulated)."""
+    resampling: Literal["nearest", "bilinear", "cubic"] = "bilinear"
+    """For bands, where the grid is not the imagery's own."""
+    # stac
+    url: str | None = None
+    collection: str | None = None
+    max_cloud_cover: float = Field(80.0, ge=0, le=100)
+    radiometry: Literal["check", "trust-metadata", "trust-pixels"] = "check"
+    bands: dict[str, str] = {}
+    # rasters
+    table: str | None = None
+    pattern: str | None = None
+    scale: float | None = None
+    offset: float | None = None
+    nodata: float | None = None
+    mask: str | None = None
+    # eopatches
+    path: str | None = None
+    # simulated
+    size_km: float = Field(8.0, gt=0.5, le=100)
+    dates: int = Field(24, ge=2, le=200)
+    seed: int = Field(42, ge=0)
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        if self.type == "rasters" and (self.table is None) == (self.pattern is None):
+            raise ValueError("rasters need either table or pattern, and not both")
+        if self.clouds == "mask" and not self.mask:
+            raise ValueError('clouds = "mask" needs mask = the name of the mask variable')
+        return self
+
+    @property
+    def cloud_rule(self) -> str:
+        """The cloud mask in force."""
+        if self.clouds is not None:
+            return self.clouds
+        if self.type == "rasters":
+            return "mask" if self.mask else "none"
+        return "scl"
+
+
+class Features(Settings):
+    """Pixels to features."""
+
+    bands: tuple[str, ...] = ("B02", "B03", "B04", "B08", "B11", "B12")
+    indices: tuple[str, ...] = ("ndvi", "ndwi", "norm")
+    step_days: int = Field(16, ge=1)
+    min_valid_fraction: Fraction = 0.0
+    static: tuple[str, ...] = ()
+    custom: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _names_once(self) -> Self:
+        names = [*self.bands, *self.indices, *self.custom, *(Path(path).stem for path in self.static)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]!r} is named twice among bands, indices, custom and static layers")
+        if not (self.bands or self.indices or self.custom):
+            raise ValueError("no feature is left: name at least one band, index or custom expression")
+        return self
+
+
+class Reference(Settings):
+    """The official map."""
+
+    path: str
+    column: str | None = None
+    legend: str | None = None
+    erosion: int = Field(1, ge=0, le=50)
+    """Pixels taken off each class's edge for training; points are never eroded."""
+
+
+class Training(Settings):
+    """A table of labelled series, instead of a reference map."""
+
+    table: str
+    samples: str | None = None
+    legend: str | None = None
+    label: str = "label"
+    block_size: float = Field(0.1, gt=0)
+    """Degrees; side of the spatial blocks that cross-validate the table."""
+
+
+class Sampling(Settings):
+    """How training pixels are drawn; exactly one of the first three holds."""
+
+    per_class: int | None = Field(None, ge=1)
+    """Pixels of each class, as evenly over the patches as they allow (default 20000)."""
+    fraction: float | None = Field(None, gt=0, le=1)
+    """Share of the labelled pixels."""
+    per_patch: int | None = Field(None, ge=1)
+    """Labelled pixels of each patch."""
+    test_pixels: int = Field(200_000, ge=1)
+    """At most so many test pixels, a uniform draw of the test patches' labelled pixels."""
+    seed: int = Field(42, ge=0)
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        given = [name for name in ("per_class", "fraction", "per_patch") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{given[0]} and {given[1]} exclude each other; keep one")
+        return self
+
+    @property
+    def rule(self) -> dict[str, Any]:
+        """The one rule in force, as keyword argument."""
+        for name in ("per_class", "fraction", "per_patch"):
+            if getattr(self, name) is not None:
+                return {name: getattr(self, name)}
+        return {"per_class": 20_000}
+
+
+class Model(Settings):
+    """The classifier."""
+
+    type: str = "lightgbm"
+    params: dict[str, Any] = {}
+    test_fraction: float = Field(0.2, gt=0, lt=1)
+    folds: int = Field(5, ge=2, le=50)
+    prior: Literal["area", "balanced"] = "area"
+    refit: bool = True
+    calibration: Literal["none", "temperature"] = "temperature"
+    path: str | None = None
+    thresholds: dict[str, Annotated[float, Field(gt=0)]] = {}
+    reject_below: Fraction | None = None
+
+
+class Map(Settings):
+    """The mosaic."""
+
+    crs: str | None = None
+    resolution: float | None = Field(None, gt=0)
+
+
+class Districts(Settings):
+    """Areas to report on."""
+
+    path: str
+    column: str
+
+
+class Place(Settings):
+    """A named place."""
+
+    name: str
+    lon: float = Field(ge=-180, le=180)
+    lat: float = Field(ge=-90, le=90)
+
+
+class Project(Settings):
+    """One project file, checked; paths are still as written, see :meth:`path`."""
+
+    name: str = Field(min_length=1)
+    output: str | None = None
+    area: Area = Area()
+    period: Period = Period()
+    source: Source
+    features: Features = Features()
+    reference: Reference | None = None
+    training: Training | None = None
+    sampling: Sampling = Sampling()
+    model: Model = Model()
+    map: Map = Map()
+    districts: Districts | None = None
+    places: tuple[Place, ...] = ()
+    file: Path = Field(exclude=True)
+    """The project file; paths in it are relative to its folder."""
+
+    @model_validator(mode="after")
+    def _something_to_learn_from(self) -> Self:
+        if self.reference and self.training:
+            raise ValueError("[reference] and [training] exclude each other; keep one")
+        if not (self.reference or self.training or self.model.path or self.source.type == "simulated"):
+            raise ValueError("nothing to learn from: add [reference], [training] table or [model] path")
+        return self
+
+    def path(self, written: str) -> Path:
+        """A path of the project file, absolute."""
+        return (self.file.parent / written).resolve()
+
+    @property
+    def folder(self) -> Path:
+        """The output folder, absolute."""
+        return self.path(self.output or f"out/{self.name}")
+
+
+def read_project(path: str | Path) -> Project:
+    """Read and check a project file.
+
+    Parameters
+    ----------
+    path
+        A TOML file, or a folder that holds ``landweave.toml``.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing, is not TOML, or holds an unknown key or a value of the wrong kind: one line
+        that names file, line and key, and the nearest known key.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "landweave.toml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such project file; `landweave init` writes one to start from.") from None
+    except (UnicodeDecodeError, IsADirectoryError) as error:
+        raise InputError(f"{path}: not readable as text: {error}.") from None
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not valid TOML: {error}.") from None
+    return make_project(content, file=path, text=text)
+
+
+def make_project(content: dict[str, Any], *, file: Path, text: str = "") -> Project:
+    """Check the content of a project file; ``text`` gives line numbers to the complaints."""
+    if "file" in content:
+        raise InputError(f"{file}:{_line_of(text, ('file',))} unknown key 'file'.")
+    try:
+        return Project(**content, file=file.resolve())
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(_explain(first, file, text)) from None
+
+
+def _explain(error: Any, file: Path, text: str) -> str:
+    location = tuple(part for part in error["loc"] if not (isinstance(part, str) and "[" in part))
+    key = ".".join(str(part) for part in location)
+    where = f"{file}:{_line_of(text, location)}"
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}."
+        return f"{where} unknown key {key!r}; {hint}"
+    if error["type"] == "missing":
+        return f"{where} {key!r} is missing; add it."
+    message = str(error["msg"]).removeprefix("Value error, ")
+    given = error.get("input")
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    return f"{where} {key + ': ' if key else ''}{message}{shown}."
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    model: Any = Project
+    for part in location:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation
+        candidates = [annotation, *get_args(annotation)]
+        model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+    return [name for name in model.model_fields if name != "file"]
+
+
+def _line_of(text: str, location: tuple[Any, ...]) -> int:
+    """Line of a key, else of its table, else 1; good enough to look there."""
+    names = [part for part in location if isinstance(part, str)]
+    best, table = 1, ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
+        if header:
+            table = header[1]
+            if names and table == ".".join(names[: len(table.split("."))]):
+                best = number
+            continue
+        key = re.match(r"\s*([A-Za-z0-9_.\-\"']+)\s*=", line)
+        if key:
+            full = [*filter(None, table.split(".")), *key[1].replace('"', "").replace("'", "").split(".")]
+            if names and (full == names or full == names[: len(full)]):
+                return number
+    return best
