@@ -86,7 +86,7 @@ class Legend:
         _refuse_doubles("code", [code for c in self.classes for code in dict.fromkeys(c.accepted_codes)])
         both = set(self.ignore) & {code for c in self.classes for code in c.codes}
         if both:
-            raise InputError(f"Legend both ignores and uses code {sorted(both)[0]!r}; keep it in one place.")
+            raise InputError(f"Legend both ignores and uses code {min(both)!r}; keep it in one place.")
 
     @property
     def values(self) -> tuple[int, ...]:

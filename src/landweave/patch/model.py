@@ -87,7 +87,7 @@ def from_int16(
     units: np.ndarray, *, scale: float = REFLECTANCE_SCALE, offset: float = 0.0, dtype: str = "float32"
 ) -> np.ndarray:
     """units * scale + offset, NaN where -32768; the way back from :func:`to_int16`, same shape."""
-    values = np.asarray(units).astype(dtype) * np.dtype(dtype).type(scale) + np.dtype(dtype).type(offset)
+    values: np.ndarray = np.asarray(units).astype(dtype) * np.dtype(dtype).type(scale) + np.dtype(dtype).type(offset)
     values[np.asarray(units) == NODATA] = np.nan
     return values
 

@@ -3,11 +3,13 @@
 import os
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import rasterio
 import xarray as xr
+from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
 from landweave.patch.model import TIME
@@ -76,7 +78,8 @@ def read_patch(path: str | Path) -> xr.Dataset:
     path = Path(path)
     if not (path / "zarr.json").exists():
         raise InputError(f"{path}: no patch is stored here.")
-    return xr.open_zarr(path, consolidated=False, chunks=None, mask_and_scale=False)
+    patch: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None, mask_and_scale=False)
+    return patch
 
 
 def _sync(path: Path) -> None:
@@ -84,6 +87,37 @@ def _sync(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def as_bool(mask: xr.DataArray) -> np.ndarray:
-    """A stored mask as bool, same shape."""
-    return np.asarray(mask.values) != 0
+def write_raster(path: str | Path, values: np.ndarray, geobox: GeoBox, *, names: Sequence[str] = ()) -> Path:
+    """Write a GeoTIFF (deflate, 256-pixel tiles, nodata 0), whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Where.
+    values
+        (band, y, x), any integer or floating dtype that GeoTIFF knows.
+    geobox
+        Its pixel grid, shape (y, x).
+    names
+        One description a band.
+    """
+    profile = {
+        "driver": "GTiff", "count": values.shape[0], "height": values.shape[1], "width": values.shape[2],
+        "dtype": values.dtype.name, "crs": str(geobox.crs), "transform": geobox.transform, "nodata": 0,
+        "compress": "deflate", "tiled": True, "blockxsize": 256, "blockysize": 256, "interleave": "band",
+    }  # fmt: skip
+
+    def write(part: Path) -> None:
+        with rasterio.open(part, "w", **profile) as file:
+            file.write(values)
+            for number, name in enumerate(names, start=1):
+                file.set_band_description(number, name)
+
+    return write_whole(path, write)
+
+
+def read_raster(path: str | Path) -> np.ndarray:
+    """All bands of a GeoTIFF, (band, y, x)."""
+    with rasterio.open(path) as file:
+        values: np.ndarray = file.read()
+    return values
