@@ -32,7 +32,7 @@ __all__ = ["__version__", *sorted(_PUBLIC)]  # noqa: PLE0604 - the names stand i
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return _version()
+        return _read_version()
     if name in _PUBLIC:
         return getattr(import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'landweave' has no attribute {name!r}")
@@ -42,7 +42,7 @@ def __dir__() -> list[str]:
     return list(__all__)
 
 
-def _version() -> str:
+def _read_version() -> str:
     try:
         return str(import_module("landweave._version").__version__)
     except ModuleNotFoundError:  # a source tree that was never built

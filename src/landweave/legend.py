@@ -169,6 +169,12 @@ class Legend:
         return cls(classes=tuple(classes), ignore=ignore)
 
     @classmethod
+    def of_names(cls, names: Mapping[int, str]) -> "Legend":
+        """Classes of these values and names, with the default palette."""
+        pairs = enumerate(names.items())
+        return cls(classes=tuple(LandClass(value=v, name=n, color=PALETTE[i % len(PALETTE)]) for i, (v, n) in pairs))
+
+    @classmethod
     def from_labels(cls, labels: Iterable[Any]) -> "Legend":
         """The sorted labels as classes 1..n, with the default palette."""
         names = sorted({code_text(label) for label in labels} - {""}, key=_by_number_then_text)

@@ -3,7 +3,7 @@
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +114,13 @@ def write_raster(path: str | Path, values: np.ndarray, geobox: GeoBox, *, names:
                 file.set_band_description(number, name)
 
     return write_whole(path, write)
+
+
+def read_points(path: str | Path, x: Iterable[float], y: Iterable[float]) -> np.ndarray:
+    """First band of a GeoTIFF at places in its own CRS, (n,); 0 outside."""
+    with rasterio.open(path) as file:
+        values = file.sample(zip(x, y, strict=True), indexes=1)
+        return np.array([value[0] for value in values], file.dtypes[0])
 
 
 def read_raster(path: str | Path) -> np.ndarray:

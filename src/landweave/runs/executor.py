@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 Task = TypeVar("Task")
@@ -35,6 +36,8 @@ class Outcome:
     cpu_seconds: float = 0.0
     peak_bytes: int = 0
     """Peak memory of the worker's process so far."""
+    bytes_read: int = 0
+    """Bytes that the process read meanwhile, from disk or its cache (Linux; 0 elsewhere)."""
 
 
 class Engine:
@@ -147,7 +150,7 @@ def open_engine(*, workers: int = 1, scheduler: str | None = None, memory: str |
 
 def attempt(work: Callable[[Task], Any], name: str, task: Task) -> Outcome:
     """Run ``work`` on one task and measure it; an exception becomes part of the outcome."""
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, cpu, read = time.perf_counter(), time.process_time(), _bytes_read()
     value, error, kind, log = None, None, None, ""
     try:
         value = work(task)
@@ -162,7 +165,16 @@ def attempt(work: Callable[[Task], Any], name: str, task: Task) -> Outcome:
         seconds=time.perf_counter() - wall,
         cpu_seconds=time.process_time() - cpu,
         peak_bytes=peak_bytes(),
+        bytes_read=_bytes_read() - read,
     )
+
+
+def _bytes_read() -> int:
+    try:
+        first = Path("/proc/self/io").read_text(encoding="ascii").split("\n", 1)[0]
+    except OSError:
+        return 0
+    return int(first.removeprefix("rchar:"))
 
 
 def peak_bytes() -> int:

@@ -47,6 +47,8 @@ class Ledger:
     ----------
     folder
         The output folder; made if absent. The file is ``ledger.sqlite``.
+    exclusive
+        False only to look: the ledger may then belong to a run under way.
 
     Raises
     ------
@@ -54,12 +56,13 @@ class Ledger:
         When another process holds this ledger. The lock is the operating system's: it ends with its holder.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, exclusive: bool = True) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._lock = (folder / "ledger.lock").open("w")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if exclusive:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._lock.close()
             raise BusyError(f"{folder}: another run works in this output folder; wait for it or end it.") from None

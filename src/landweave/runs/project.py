@@ -150,6 +150,8 @@ class Reference(Settings):
     legend: str | None = None
     erosion: int = Field(1, ge=0, le=50)
     """Pixels taken off each class's edge for training; points are never eroded."""
+    truth: str | None = None
+    """Raster of class values of the true cover, where it is known: a simulated country."""
 
 
 class Training(Settings):

@@ -1,0 +1,151 @@
+"""Figures in words: what a score claims, how the test places were chosen, which classes are mixed up."""
+
+from collections.abc import Callable, Mapping
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+OUT_OF_SAMPLE = "Agreement with the reference at places not trained on"
+IN_SAMPLE = "Agreement with the reference, in-sample: at the very places trained on"
+
+
+def percent(value: float | None, *, digits: int = 1) -> str:
+    """A share 0..1 in percent.
+
+    >>> percent(0.8734), percent(1.0), percent(None), percent(0.0002)
+    ('87.3 %', '100 %', '—', '<0.1 %')
+    """
+    if value is None:
+        return "—"
+    least = 10.0**-digits
+    if 0 < value * 100 < least / 2:
+        return f"<{least:g} %"
+    # 100 % is said only of what is whole.
+    if value < 1 and round(value * 100, digits) >= 100:
+        return f">{100 - least:g} %"
+    return f"{value * 100:.{digits}f} %".replace("100.0", "100")
+
+
+def headline(accuracy: Mapping[str, Any]) -> dict[str, Any]:
+    """Title, figure and interval that the page opens with, and the figures that stand beside it."""
+    overall = accuracy["overall_accuracy"]
+    in_sample = accuracy.get("split", {}).get("kind") == "none"
+    beside = [
+        ("Weighted F1", "the mean F1 of the classes, weighted by their share of the land", accuracy["weighted_f1"])
+    ]
+    eroded = accuracy.get("eroded") or {}
+    if "overall_accuracy" in eroded:
+        meaning = "the same agreement without the rims of the reference's areas, where its borders are uncertain"
+        beside.append(("Away from borders", meaning, eroded["overall_accuracy"]))
+    truth = accuracy.get("against_truth") or {}
+    if "overall_accuracy" in truth:
+        meaning = "agreement with the simulated truth, on the same pixels; only a simulated country knows it"
+        beside.append(("Against the truth (simulated)", meaning, _as_score(truth["overall_accuracy"])))
+    return {
+        "title": IN_SAMPLE if in_sample else OUT_OF_SAMPLE,
+        "in_sample": in_sample,
+        "value": percent(overall["value"]),
+        "interval": interval_words(overall),
+        "beside": [(name, meaning, percent(s["value"]), interval_words(s)) for name, meaning, s in beside],
+    }
+
+
+def interval_words(score: Mapping[str, Any]) -> str:
+    """The interval of a score, or why it has none."""
+    if score.get("low") is None:
+        return f"no interval: {score['reason']}" if score.get("reason") else ""
+    return f"95 % interval: {span(score)}"
+
+
+def span(score: Mapping[str, Any], write: Callable[[float | None], str] = percent) -> str:
+    """Both ends of a score's interval, the unit said once; "" where there is none.
+
+    >>> span({"low": 0.81, "high": 0.9})
+    '81.0 to 90.0 %'
+    """
+    if score.get("low") is None:
+        return ""
+    return f"{write(score['low']).removesuffix(' %')} to {write(score['high'])}"
+
+
+_SPLITS = {
+    "patch": "The figures come from whole patches that were set aside{counts}: no pixel of them was trained on.",
+    "block": "The figures come from whole spatial blocks that were set aside{counts}: no pixel of them was trained on.",
+    "group": "The figures come from whole groups that were set aside{counts}: no sample of them was trained on.",
+    "random": (
+        "Samples were set aside at random{counts}. Neighbours of a test sample may have been trained on, "
+        "so these figures flatter a map of places far from the samples."
+    ),
+    "given": "The figures come from test samples that were given apart from the training samples{counts}.",
+    "none": (
+        "In-sample: there was too little to set any place aside, so the model is asked about the very places "
+        "it was trained on. These figures flatter it and say little about other places."
+    ),
+}
+
+
+def split_sentence(split: Mapping[str, Any]) -> str:
+    """How the test places were chosen, from ``split`` of ``accuracy.json`` (its own ``how`` for a given test).
+
+    >>> split_sentence({"kind": "patch", "train_patches": 24, "test_patches": ["x0001y0002"]})
+    'The figures come from whole patches that were set aside (24 for training, 1 for testing): no pixel of them was \
+trained on.'
+    """
+    kind, how = split.get("kind", ""), str(split.get("how", ""))
+    if kind == "given" and how:
+        return f"{how[0].upper()}{how[1:]}."
+    train, test = (_number(split, f"{side}_") for side in ("train", "test"))
+    counts = f" ({train} for training, {test} for testing)" if train and test else ""
+    if split.get("folds"):
+        counts = f", in turn in {_number(split, 'folds')} folds"
+    return _SPLITS.get(kind, how).format(counts=counts)
+
+
+def mixed_up(confusion: Mapping[str, Any], *, most: int = 5, least: float = 0.02) -> list[str]:
+    """The pairs of classes that are mixed up most, by land, and in which direction.
+
+    Parameters
+    ----------
+    confusion
+        As in ``accuracy.json``; shares of the land are used where it has them, else pixels.
+    most
+        Sentences at most.
+    least
+        A pair is named when at least this share of one of its classes goes to the other.
+    """
+    names = list(confusion["labels"])
+    land = np.array(confusion.get("weighted", confusion["counts"]), "float64")
+    lost = np.array(confusion.get("unclassified_weighted", confusion.get("unclassified", 0)), "float64")
+    of_class = land.sum(axis=1) + lost
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.nan_to_num(land / of_class[:, None])
+    pairs = []
+    for i, j in combinations(range(len(names)), 2):
+        if max(share[i, j], share[j, i]) >= least:
+            # The direction in which more land goes comes first.
+            a, b = (i, j) if land[i, j] >= land[j, i] else (j, i)
+            pairs.append((land[i, j] + land[j, i], a, b))
+    pairs.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
+    sentences = []
+    for _, a, b in pairs[:most]:
+        first = f"{percent(share[a, b], digits=0)} of what the reference calls {names[a]} is mapped as {names[b]}"
+        if land[b, a] == 0:
+            sentences.append(f"{first}, and nothing the other way: all of this confusion runs one way.")
+            continue
+        back = f"{percent(share[b, a], digits=0)} of what it calls {names[b]} is mapped as {names[a]}"
+        one_way = land[a, b] > 2 * land[b, a]
+        way = f"by land, most of this confusion runs from {names[a]} to {names[b]}" if one_way else "it runs both ways"
+        sentences.append(f"{first}, and {back}: {way}.")
+    return sentences
+
+
+def _number(split: Mapping[str, Any], prefix: str) -> int:
+    """The first count, other than 0, under a key that starts so; a list counts its entries."""
+    values = [split[key] for key in sorted(split) if key.startswith(prefix)]
+    counts = [len(v) if isinstance(v, list | tuple) else v for v in values]
+    return next((n for n in counts if isinstance(n, int) and n), 0)
+
+
+def _as_score(score: Any) -> Mapping[str, Any]:
+    return score if isinstance(score, Mapping) else {"value": score, "low": None}

@@ -1,0 +1,279 @@
+"""Fitted estimators behind one face: probabilities from features, and the files that keep them."""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from landweave.errors import InputError
+
+TRUSTED = frozenset(
+    {
+        "numpy.dtype",
+        "sklearn._loss._loss.CyHalfBinomialLoss",
+        "sklearn._loss._loss.CyHalfMultinomialLoss",
+        "sklearn._loss.link.HalfLogitLink",
+        "sklearn._loss.link.IdentityLink",
+        "sklearn._loss.link.Interval",
+        "sklearn._loss.link.LogLink",
+        "sklearn._loss.link.LogitLink",
+        "sklearn._loss.link.MultinomialLogit",
+        "sklearn._loss.loss.ExponentialLoss",
+        "sklearn._loss.loss.HalfBinomialLoss",
+        "sklearn._loss.loss.HalfMultinomialLoss",
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
+        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+        "sklearn.gaussian_process.kernels.ConstantKernel",
+        "sklearn.gaussian_process.kernels.Product",
+        "sklearn.gaussian_process.kernels.RBF",
+        "sklearn.metrics._dist_metrics.EuclideanDistance64",
+        "sklearn.neighbors._ball_tree.BallTree",
+        "sklearn.neighbors._kd_tree.KDTree",
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+        "sklearn.tree._tree.Tree",
+    }
+)
+"""What a scikit-learn model may hold besides skops's own list: data carriers, none of which runs what it is given."""
+
+
+class Estimator(Protocol):
+    """A fitted classifier."""
+
+    @property
+    def kind(self) -> str:
+        """``"lightgbm"``, ``"sklearn"`` or ``"constant"``."""
+        ...
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """Class values, rising; the columns of probabilities."""
+        ...
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The columns of X."""
+        ...
+
+    def predict(self, X: np.ndarray, *, threads: int = 1) -> np.ndarray:
+        """Probabilities float64 (n, k) of X float32 (n, f), NaN missing; not calibrated."""
+        ...
+
+    def files(self) -> dict[str, bytes]:
+        """File name to content; what :func:`restore` needs besides kind, classes and names."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constant:
+    """The only class that there was, with certainty."""
+
+    classes: tuple[int, ...]
+    feature_names: tuple[str, ...]
+    kind: str = "constant"
+
+    def predict(self, X: np.ndarray, *, threads: int = 1) -> np.ndarray:  # noqa: ARG002
+        """Ones, float64 (n, 1)."""
+        return np.ones((X.shape[0], 1))
+
+    def files(self) -> dict[str, bytes]:
+        """No files: the class is all there is."""
+        return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boosted:
+    """LightGBM's trees, kept as their text, so that a model is the same before and after it is saved."""
+
+    classes: tuple[int, ...]
+    feature_names: tuple[str, ...]
+    text: str
+    kind: str = "lightgbm"
+    _parsed: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def predict(self, X: np.ndarray, *, threads: int = 1) -> np.ndarray:
+        """Probabilities float64 (n, k)."""
+        if X.shape[0] == 0:
+            return np.zeros((0, len(self.classes)))
+        p = self.booster.predict(X, num_threads=threads)
+        # One-against-all objectives do not sum to one.
+        return np.asarray(p / p.sum(axis=1, keepdims=True))
+
+    def files(self) -> dict[str, bytes]:
+        """LightGBM's text."""
+        return {"model.txt": self.text.encode()}
+
+    def gain(self) -> np.ndarray:
+        """Total gain of the splits on each feature, float64 (f,)."""
+        return np.asarray(self.booster.feature_importance(importance_type="gain"), "float64")
+
+    @property
+    def booster(self) -> Any:
+        """LightGBM's own object, made from the text when first asked for."""
+        if "booster" not in self._parsed:
+            import lightgbm
+
+            try:
+                booster = lightgbm.Booster(model_str=self.text)
+            except (lightgbm.basic.LightGBMError, ValueError) as error:
+                raise InputError(f"The model's text is not LightGBM's: {error}.") from None
+            if (booster.num_feature(), booster.num_model_per_iteration()) != (
+                len(self.feature_names),
+                len(self.classes),
+            ):
+                raise InputError("The model's text has other numbers of features or classes than model.json says.")
+            self._parsed["booster"] = booster
+        return self._parsed["booster"]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The text says it all; another process parses its own.
+        return {**self.__dict__, "_parsed": {}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learnt:
+    """A scikit-learn classifier, or one that behaves like it."""
+
+    classes: tuple[int, ...]
+    feature_names: tuple[str, ...]
+    estimator: Any
+    kind: str = "sklearn"
+
+    def predict(self, X: np.ndarray, *, threads: int = 1) -> np.ndarray:  # noqa: ARG002
+        """Probabilities float64 (n, k)."""
+        if X.shape[0] == 0:
+            return np.zeros((0, len(self.classes)))
+        return np.asarray(self.estimator.predict_proba(X), "float64")
+
+    def files(self) -> dict[str, bytes]:
+        """Skops's archive; InputError for an estimator that skops or the closed list does not cover."""
+        import skops.io
+
+        name = type(self.estimator).__name__
+        try:
+            content = settle(skops.io.dumps(self.estimator))
+            untrusted = set(skops.io.get_untrusted_types(data=content)) - TRUSTED
+        except Exception as error:
+            raise InputError(f"{name} cannot be kept without pickle: {_one_line(error)}; choose another.") from error
+        if untrusted:
+            raise InputError(
+                f"{name} cannot be kept: it holds {min(untrusted)}, not of scikit-learn's; choose another."
+            )
+        return {"model.skops": content}
+
+
+def restore(
+    kind: str, classes: tuple[int, ...], feature_names: tuple[str, ...], files: Mapping[str, bytes]
+) -> Estimator:
+    """The estimator that wrote ``files``; InputError when they are missing, broken or hold what is not trusted."""
+    if kind not in _RESTORERS:
+        raise InputError(f"kind {kind!r} is unknown; it is one of {', '.join(_RESTORERS)}.")
+    name, make = _RESTORERS[kind]
+    if set(files) != ({name} if name else set()):
+        raise InputError(f"a {kind} model has {name or 'no file'} beside model.json, not {sorted(files)}.")
+    return make(classes, feature_names, files[name] if name else b"")
+
+
+def settle(archive: bytes) -> bytes:
+    """A skops archive without clock and memory addresses: equal estimators give equal bytes.
+
+    Skops numbers objects by their address, which also names the arrays' files, and stamps files with the time.
+    """
+    with zipfile.ZipFile(io.BytesIO(archive)) as old:
+        schema = json.loads(old.read("schema.json"))
+        numbers: dict[str, str] = {}
+
+        def walk(node: Any) -> Any:
+            if isinstance(node, list):
+                return [walk(item) for item in node]
+            if not isinstance(node, dict):
+                return node
+            out = {key: walk(value) for key, value in node.items() if key not in {"__id__", "file"}}
+            if isinstance(node.get("file"), str):
+                stem, _, suffix = node["file"].partition(".")
+                out["file"] = f"{numbers.setdefault(stem, str(len(numbers) + 1))}.{suffix}"
+            elif "file" in node:
+                out["file"] = walk(node["file"])
+            if isinstance(node.get("__id__"), int):
+                out["__id__"] = int(numbers.setdefault(str(node["__id__"]), str(len(numbers) + 1)))
+            elif "__id__" in node:
+                out["__id__"] = walk(node["__id__"])
+            return out
+
+        settled = walk(schema)
+        renamed = {}
+        for name in old.namelist():
+            stem, _, suffix = name.partition(".")
+            renamed[f"{numbers.get(stem, stem)}.{suffix}"] = old.read(name)
+    renamed["schema.json"] = json.dumps(settled, indent=1).encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in sorted(renamed):
+            entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            new.writestr(entry, renamed[name])
+    return buffer.getvalue()
+
+
+def settle_text(text: str) -> str:
+    """LightGBM's text without the number of threads, which changes nothing but the text.
+
+    >>> settle_text("[num_threads: 2]")
+    '[num_threads: 0]'
+    """
+    return re.sub(r"(?m)^\[num_threads: -?\d+\]$", "[num_threads: 0]", text)
+
+
+def _restore_constant(classes: tuple[int, ...], names: tuple[str, ...], content: bytes) -> Estimator:  # noqa: ARG001
+    if len(classes) != 1:
+        raise InputError(f"a constant model has one class, not {len(classes)}.")
+    return Constant(classes=classes, feature_names=names)
+
+
+def _restore_boosted(classes: tuple[int, ...], names: tuple[str, ...], content: bytes) -> Estimator:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise InputError("model.txt is not text.") from None
+    if not text.startswith("tree\n"):
+        raise InputError("model.txt is not LightGBM's text.")
+    return Boosted(classes=classes, feature_names=names, text=text)
+
+
+def _restore_learnt(classes: tuple[int, ...], names: tuple[str, ...], content: bytes) -> Estimator:
+    import skops.io
+    from sklearn.base import BaseEstimator
+
+    try:
+        untrusted = set(skops.io.get_untrusted_types(data=content))
+        if untrusted <= TRUSTED:
+            estimator = skops.io.loads(content, trusted=sorted(untrusted))
+    except Exception as error:
+        raise InputError(f"model.skops cannot be read: {_one_line(error)}.") from error
+    if not untrusted <= TRUSTED:
+        raise InputError(f"model.skops holds {min(untrusted - TRUSTED)}, which is not trusted; train it anew.")
+    if not isinstance(estimator, BaseEstimator) or not hasattr(estimator, "predict_proba"):
+        raise InputError(f"model.skops holds a {type(estimator).__name__}, not a classifier.")
+    found = (tuple(int(value) for value in estimator.classes_), int(estimator.n_features_in_))
+    if found != (classes, len(names)):
+        raise InputError("model.skops has other classes or another number of features than model.json says.")
+    return Learnt(classes=classes, feature_names=names, estimator=estimator)
+
+
+_RESTORERS: dict[str, tuple[str, Callable[[tuple[int, ...], tuple[str, ...], bytes], Estimator]]] = {
+    "lightgbm": ("model.txt", _restore_boosted),
+    "sklearn": ("model.skops", _restore_learnt),
+    "constant": ("", _restore_constant),
+}
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

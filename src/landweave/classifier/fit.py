@@ -1,0 +1,274 @@
+"""Train a classifier on a table: LightGBM, or any scikit-learn class by its import path."""
+
+import difflib
+import importlib
+import inspect
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from landweave.classifier.estimators import Boosted, Constant, Estimator, Learnt, settle_text
+from landweave.errors import InputError
+from landweave.patch.model import NODATA
+
+SHORT_NAMES = {"random_forest": "sklearn.ensemble.RandomForestClassifier"}
+"""Types that need no import path, besides ``lightgbm``."""
+
+_MULTICLASS = {"multiclass", "softmax", "multiclassova", "multiclass_ova", "ova", "ovr"}
+
+
+def fit(
+    X: np.ndarray,
+    y: np.ndarray,
+    *,
+    type: str = "lightgbm",  # noqa: A002
+    params: Mapping[str, Any] | None = None,
+    seed: int = 42,
+    threads: int | None = 1,
+    feature_names: Sequence[str],
+    weights: np.ndarray | None = None,
+) -> Estimator:
+    """Train a classifier.
+
+    Parameters
+    ----------
+    X
+        (n, f) int16, -32768 missing, or floating point, NaN missing.
+    y
+        uint8 (n,) class values 1..255.
+    type
+        ``"lightgbm"``, ``"random_forest"``, or the import path of a class with ``fit`` and ``predict_proba`` such as
+        ``"sklearn.svm.SVC"``. One that takes no missing values gets the training median and is standardised.
+    params
+        Passed to the estimator; LightGBM's own names or scikit-learn's (``n_estimators``, ``random_state``, ...).
+        ``class_weight`` ("balanced" or class value to weight) works for LightGBM too.
+    seed
+        For everything random, unless ``params`` says otherwise.
+    threads
+        The model does not depend on it. None: all cores.
+    feature_names
+        One name a column.
+    weights
+        (n,) weights of the rows.
+
+    Returns
+    -------
+    Estimator
+        With a single class in ``y``: one that always answers it.
+
+    Raises
+    ------
+    InputError
+        For a type that cannot be imported or is no classifier, an unknown parameter (naming the nearest), or a
+        table that the estimator refuses.
+    ValueError
+        When shapes do not fit.
+    """
+    X, y, names, params = as_floats(X), np.asarray(y), tuple(feature_names), dict(params or {})
+    if X.ndim != 2 or y.shape != X.shape[:1] or len(names) != X.shape[1]:
+        raise ValueError(f"X {X.shape}, y {y.shape} and {len(names)} feature names do not fit.")
+    if weights is not None and weights.shape != y.shape:
+        raise ValueError(f"{weights.shape} weights for {y.shape} rows.")
+    values, index = np.unique(y, return_inverse=True)
+    classes = tuple(int(value) for value in values)
+    if not classes:
+        raise InputError("There is no row to train on; check the reference, the erosion and the clouds.")
+    if classes[0] < 1 or classes[-1] > 255:
+        raise ValueError(f"class values are 1 to 255, not {classes[0]} to {classes[-1]}.")
+    if len(classes) == 1:
+        return Constant(classes=classes, feature_names=names)
+    if type == "lightgbm":
+        text = _boost(X, index, classes, names, params=params, seed=seed, threads=threads, weights=weights)
+        return Boosted(classes=classes, feature_names=names, text=text)
+    estimator = _learn(X, np.array(classes)[index], type, params=params, seed=seed, threads=threads, weights=weights)
+    if tuple(int(value) for value in estimator.classes_) != classes:
+        raise InputError(f"{type} does not keep its classes in classes_; use a scikit-learn classifier.")
+    return Learnt(classes=classes, feature_names=names, estimator=estimator)
+
+
+def as_floats(X: np.ndarray) -> np.ndarray:
+    """Features float32 (n, f), NaN missing: int16 -32768 becomes NaN, floating point stays as it is."""
+    X = np.asarray(X)
+    if X.dtype == np.int16:
+        out = X.astype("float32")
+        out[X == NODATA] = np.nan
+        return out
+    if np.issubdtype(X.dtype, np.floating):
+        return X.astype("float32", copy=False)
+    raise ValueError(f"features are int16 or floating point, not {X.dtype}.")
+
+
+def _boost(
+    X: np.ndarray,
+    index: np.ndarray,
+    classes: tuple[int, ...],
+    names: tuple[str, ...],
+    *,
+    params: dict[str, Any],
+    seed: int,
+    threads: int | None,
+    weights: np.ndarray | None,
+) -> str:
+    import lightgbm
+
+    weights = _class_weighted(index, classes, params.pop("class_weight", None), weights)
+    settings = {
+        "objective": "multiclass",
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbosity": -1,
+        **_native(params),
+    }
+    if settings["objective"] not in _MULTICLASS:
+        raise InputError(f'[model] params.objective = "{settings["objective"]}" gives no classes; use "multiclass".')
+    if settings.pop("num_class", len(classes)) != len(classes):
+        raise InputError(f"[model] params.num_class does not fit: there are {len(classes)} classes; leave it out.")
+    if settings.get("force_col_wise"):
+        settings["force_row_wise"] = False
+    rounds = settings.pop("num_iterations", 100)
+    settings |= {"num_class": len(classes), "num_threads": 0 if threads is None else threads}
+    try:
+        table = lightgbm.Dataset(X, index, weight=weights, feature_name=_plain_names(names), params=settings)
+        booster = lightgbm.train(settings, table, num_boost_round=rounds)
+    except (lightgbm.basic.LightGBMError, ValueError, TypeError) as error:
+        raise InputError(f"LightGBM refuses the table or [model] params: {' '.join(str(error).split())}.") from error
+    return settle_text(booster.model_to_string())
+
+
+def _native(params: Mapping[str, Any]) -> dict[str, Any]:
+    """LightGBM's own names for parameters given by any of their names; the number of threads is not one of them."""
+    from lightgbm.basic import _ConfigAliases
+
+    names = {alias: name for name, all_names in _ConfigAliases._get_all_param_aliases().items() for alias in all_names}  # noqa: SLF001
+    out: dict[str, Any] = {}
+    for key, value in params.items():
+        if key not in names:
+            _refuse_parameter("LightGBM", key, [*names, "class_weight"])
+        if names[key] in out:
+            raise InputError(f"[model] params gives LightGBM's {names[key]} twice; keep one of its names.")
+        # scikit-learn's None means "the default".
+        if value is not None and names[key] != "num_threads":
+            out[names[key]] = value
+    return out
+
+
+def _class_weighted(
+    index: np.ndarray, classes: tuple[int, ...], class_weight: Any, weights: np.ndarray | None
+) -> np.ndarray | None:
+    if class_weight is None:
+        return weights
+    base = np.ones(len(index)) if weights is None else np.asarray(weights, "float64")
+    if class_weight == "balanced":
+        sums = np.bincount(index, base, len(classes))
+        return np.asarray(base * (base.sum() / (len(classes) * sums))[index])
+    try:
+        # A TOML file can only say "1" = 2.0.
+        given = {int(value): float(weight) for value, weight in class_weight.items()}
+    except (AttributeError, TypeError, ValueError):
+        raise InputError(
+            f'[model] params.class_weight must be "balanced" or value = weight, not {class_weight!r}.'
+        ) from None
+    return np.asarray(base * np.array([given.get(value, 1.0) for value in classes])[index])
+
+
+def _plain_names(names: tuple[str, ...]) -> list[str]:
+    """Names that LightGBM's text can hold; numbers where they would no longer differ."""
+    plain = [re.sub(r"[^A-Za-z0-9_.\-]", "_", name) for name in names]
+    return plain if len(set(plain)) == len(plain) and all(plain) else [f"feature_{i}" for i in range(len(names))]
+
+
+def _learn(
+    X: np.ndarray,
+    y: np.ndarray,
+    path: str,
+    *,
+    params: dict[str, Any],
+    seed: int,
+    threads: int | None,
+    weights: np.ndarray | None,
+) -> Any:
+    kind = _classifier_class(path)
+    known = inspect.signature(kind).parameters
+    extra: dict[str, Any] = {"random_state": seed}
+    if threads != 1:
+        extra["n_jobs"] = -1 if threads is None else threads
+    settings = {**{key: value for key, value in extra.items() if key in known}, **params}
+    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
+    for key in params:
+        if key not in known and not open_ended:
+            _refuse_parameter(path, key, list(known))
+    try:
+        estimator = kind(**settings)
+    except Exception as error:
+        raise InputError(f"{path} refuses [model] params: {' '.join(str(error).split())}.") from error
+    if not hasattr(estimator, "fit") or not hasattr(estimator, "predict_proba"):
+        raise InputError(
+            f"{path} gives no probabilities (predict_proba) with these [model] params; choose another classifier"
+            f"{' or set probability = true' if 'probability' in known else ''}."
+        )
+    from sklearn.utils.validation import has_fit_parameter
+
+    weighable = has_fit_parameter(estimator, "sample_weight")
+    if weights is not None and not weighable:
+        raise InputError(f"{path} takes no weights of rows; choose another classifier.")
+    whole, step = _accepting_missing(estimator)
+    empty = np.isnan(X).all(axis=0)
+    if empty.any():
+        # A date that no training pixel saw: a constant says as little, and no estimator stumbles over it.
+        X = np.where(empty, np.float32(0), X)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "'n_jobs' has no effect", FutureWarning)
+            whole.fit(X, y, **({} if weights is None else {f"{step}sample_weight": weights}))
+    except Exception as error:
+        raise InputError(f"{path} cannot be fitted: {' '.join(str(error).split())}") from error
+    if "n_jobs" in known and hasattr(estimator, "set_params"):
+        # So that the kept model does not tell how many threads made it.
+        estimator.set_params(n_jobs=known["n_jobs"].default)
+    return whole
+
+
+def _classifier_class(path: str) -> Any:
+    path = SHORT_NAMES.get(path, path)
+    module, _, name = path.rpartition(".")
+    if not module or not all(part.isidentifier() for part in path.split(".")):
+        raise InputError(
+            f'[model] type = "{path}" is unknown; use lightgbm, {", ".join(SHORT_NAMES)} or an import path such as '
+            "sklearn.svm.SVC."
+        )
+    try:
+        kind = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f'[model] type = "{path}" cannot be imported: {error}.') from None
+    if not inspect.isclass(kind) or not hasattr(kind, "fit"):
+        raise InputError(f'[model] type = "{path}" is not a classifier class.')
+    return kind
+
+
+def _accepting_missing(estimator: Any) -> tuple[Any, str]:
+    """The estimator, behind imputation and standardisation where it takes no NaN, and the prefix of its arguments."""
+    from sklearn.utils import get_tags
+
+    try:
+        if get_tags(estimator).input_tags.allow_nan:
+            return estimator, ""
+    except (AttributeError, TypeError, ValueError):
+        # Not one of scikit-learn's own: nothing is known, so it gets no NaN.
+        pass
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return Pipeline(
+        [("fill", SimpleImputer(strategy="median")), ("scale", StandardScaler()), ("classify", estimator)]
+    ), "classify__"
+
+
+def _refuse_parameter(what: str, key: str, known: Sequence[str]) -> None:
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+    hint = f"; the nearest is {near[0]!r}" if near else ""
+    raise InputError(f"[model] params.{key} is not a parameter of {what}{hint}.")

@@ -1,0 +1,257 @@
+"""The command line: one command per verb."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import typer
+
+from landweave.errors import InputError
+
+app = typer.Typer(
+    name="landweave",
+    help="From a year of satellite images and a reference map to a validated land cover map.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+ProjectFile = Annotated[Path, typer.Argument(help="Project file, or the folder that holds landweave.toml.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes on this machine; 1 works in this process.")]
+
+
+def main() -> None:
+    """Run the command line; wrong use or input ends with status 2 and one line."""
+    try:
+        app()
+    except InputError as error:
+        _stop(str(error), 2)
+    except KeyboardInterrupt:
+        _stop("Interrupted; run again to go on where it stopped.", 130)
+    except OSError as error:
+        _stop(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1)
+    except RuntimeError as error:
+        if type(error).__name__ != "BusyError":
+            raise
+        _stop(str(error), 2)
+
+
+def _stop(line: str, status: int) -> None:
+    typer.echo(f"landweave: {' '.join(line.split())}", err=True)
+    sys.exit(status)
+
+
+def _version(show: bool) -> None:
+    if show:
+        from landweave import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where to put it; made if absent.")] = Path("landweave-demo"),
+    size_km: Annotated[float, typer.Option(min=2, max=60, help="Side of the simulated country.")] = 8,
+    dates: Annotated[int, typer.Option(min=4, max=120, help="Acquisitions in the simulated year.")] = 24,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another country.")] = 42,
+    workers: Workers = None,
+) -> None:
+    """Simulate a small country with its archive and register, and run everything on it."""
+    from landweave.runs.demo import run_demo
+
+    with _Bars() as bars:
+        result, lines = run_demo(folder, size_km=size_km, dates=dates, seed=seed, workers=workers, progress=bars)
+    for line in lines:
+        typer.echo(line)
+    _finish(result)
+
+
+@app.command()
+def simulate(
+    folder: Annotated[Path, typer.Argument(help="Where to write it; made if absent.")],
+    size_km: Annotated[float, typer.Option("--size-km", min=0.6, max=60, help="Side of the country.")] = 8,
+    dates: Annotated[int, typer.Option(min=2, max=200, help="Acquisitions in the year.")] = 24,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another country.")] = 42,
+) -> None:
+    """Write the archive, the register and the true cover of a simulated country."""
+    from landweave.sources.simulated.archive import write_archive
+
+    with _Bars() as bars:
+        write_archive(folder, size_km=size_km, dates=dates, seed=seed, progress=bars.counter("simulate"))
+    typer.echo(f"Simulated country in {folder}; next: landweave run {folder / 'landweave.toml'}")
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write the two files.")] = Path(),
+) -> None:
+    """Write a commented landweave.toml and legend.toml to start from."""
+    from landweave.runs.templates import write_templates
+
+    for path in write_templates(folder):
+        typer.echo(f"Wrote {path}")
+
+
+@app.command()
+def check(project: ProjectFile) -> None:
+    """Check a project file and its inputs; nothing is written."""
+    from landweave.runs.checking import check_project
+    from landweave.runs.project import read_project
+
+    for line in check_project(read_project(project)):
+        typer.echo(line)
+
+
+@app.command()
+def run(
+    project: ProjectFile,
+    only: Annotated[list[str] | None, typer.Option(help="Name of a patch to work on; may be given again.")] = None,
+    until: Annotated[str | None, typer.Option(help="Last stage to run.")] = None,
+    retrain: Annotated[bool, typer.Option("--retrain", help="Train again although the model is frozen.")] = False,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Train although patches failed; freezes the model.")
+    ] = False,
+    workers: Workers = None,
+    memory: Annotated[str | None, typer.Option(help="Ceiling per worker, such as 2GB.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler.")] = None,
+) -> None:
+    """Make what is not yet made or no longer fresh."""
+    from landweave.runs.driver import Options
+    from landweave.runs.driver import run as run_project
+    from landweave.runs.project import read_project
+
+    options = Options(only=tuple(only or ()), until=until, retrain=retrain, allow_missing=allow_missing)
+    with _Bars() as bars:
+        result = run_project(
+            read_project(project), options=options, workers=workers, memory=memory, scheduler=scheduler, progress=bars
+        )
+    _finish(result)
+
+
+@app.command()
+def status(project: ProjectFile) -> None:
+    """Tell what is done, failed, and stale and why."""
+    from landweave.runs.checking import status_lines
+    from landweave.runs.project import read_project
+
+    for line in status_lines(read_project(project)):
+        typer.echo(line)
+
+
+@app.command()
+def report(project: ProjectFile) -> None:
+    """Make the report again from what lies on disk."""
+    from landweave.runs.checking import remake_report
+    from landweave.runs.project import read_project
+
+    typer.echo(f"Report: {remake_report(read_project(project))}")
+
+
+@app.command()
+def evaluate(
+    table: Annotated[Path, typer.Argument(help="Labelled series (long) or features (wide), Parquet or CSV.")],
+    samples: Annotated[Path | None, typer.Option(help="Labels of a long table; found by name if absent.")] = None,
+    label: Annotated[str, typer.Option(help="Column of the labels.")] = "label",
+    group: Annotated[str | None, typer.Option(help="Column of groups that stay together.")] = None,
+    split: Annotated[str | None, typer.Option(help="random, group or block (default random).")] = None,
+    block_size: Annotated[float, typer.Option(min=1e-6, help="Side of the blocks, degrees.")] = 0.1,
+    folds: Annotated[int, typer.Option(min=2, help="Parts of the cross-validation.")] = 5,
+    model: Annotated[str, typer.Option(help="lightgbm, random_forest or an importable class.")] = "lightgbm",
+    test: Annotated[Path | None, typer.Option(help="A table to test on, instead of folds.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of folds and model.")] = 42,
+    output: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
+    report_path: Annotated[Path | None, typer.Option("--report", help="Write a report as HTML.")] = None,
+) -> None:
+    """Cross-validate on a table of labelled pixel series, without any raster."""
+    from landweave.runs.evaluating import Evaluation, evaluate_table, evaluation_lines
+
+    request = Evaluation(
+        table=table, samples=samples, label=label, group=group, split=split, block_size=block_size,
+        folds=folds, model=model, test=test, seed=seed,
+    )  # fmt: skip
+    with _Bars() as bars:
+        figures = evaluate_table(request, output=output, report=report_path, progress=bars.counter("evaluate"))
+    for line in evaluation_lines(figures):
+        typer.echo(line)
+
+
+def _finish(result: Any) -> None:
+    for what, error in result.failures[:20]:
+        typer.echo(f"failed: {what}: {error}", err=True)
+    if len(result.failures) > 20:
+        typer.echo(f"and {len(result.failures) - 20} more; `landweave status` lists them", err=True)
+    if result.stopped:
+        typer.echo(f"stopped: {result.stopped}", err=True)
+    elif not result.made:
+        typer.echo(f"Nothing to do: everything in {result.folder} is fresh.")
+    for name in ("map.tif", "report.html"):
+        if (result.folder / name).exists():
+            typer.echo(f"{name.split('.')[0]}: {result.folder / name}")
+    raise typer.Exit(result.status)
+
+
+class _Bars:
+    """Progress bars, a row per stage, where the output is a terminal; else silent."""
+
+    def __init__(self) -> None:
+        self._bars: Any = None
+        self._rows: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+            self._bars = Progress(
+                TextColumn("{task.description:<9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                TextColumn("{task.fields[note]}"), console=Console(stderr=True),
+            )  # fmt: skip
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def start(self, stage: str, total: int, todo: int) -> None:
+        """A stage begins."""
+        if self._bars is not None:
+            self._rows[stage] = self._bars.add_task(stage, total=total, completed=total - todo, note="")
+
+    def advance(self, stage: str, failed: bool) -> None:
+        """One thing is made, or has failed."""
+        if self._bars is not None:
+            self._bars.advance(self._rows[stage])
+            if failed:
+                self._bars.update(self._rows[stage], note="with failures")
+
+    def finish(self, stage: str) -> None:
+        """The stage is over."""
+        if self._bars is not None and stage in self._rows:
+            row = self._rows[stage]
+            total = self._bars.tasks[row].total
+            if not self._bars.tasks[row].fields["note"]:
+                self._bars.update(row, completed=total)
+
+    def counter(self, stage: str) -> Callable[[int, int], None]:
+        """A bar for work that counts for itself: called with done and total."""
+
+        def count(done: int, total: int) -> None:
+            if self._bars is not None:
+                if stage not in self._rows:
+                    self.start(stage, total, total)
+                self._bars.update(self._rows[stage], completed=done, total=total)
+
+        return count

@@ -1,0 +1,296 @@
+"""The recipe: which layers become which features, on which days, in which int16 units."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from landweave.errors import InputError
+from landweave.features.indices import INDICES, NORM, check_names, expression_bands, index_bands, index_formula
+from landweave.patch.model import REFLECTANCE_SCALE
+
+NORMALISED_SCALE = 1e-4
+NORM_SCALE = 2e-4
+_KEYS = ("bands", "indices", "custom", "static", "days", "scales")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One layer of features: a band, index, custom expression, or a layer without time."""
+
+    name: str
+    """As it begins the features' names."""
+
+    kind: str
+    """``"band"``, ``"index"``, ``"custom"`` or ``"static"``."""
+
+    expression: str | None
+    """The formula of an index or custom layer."""
+
+    scale: float
+    """Size of one int16 unit; NaN while :func:`fit_scales` has not set it."""
+
+    offset: float
+    """The value stored as 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How pixels become features.
+
+    Raises
+    ------
+    InputError
+        For an unknown index, a custom layer outside the language, a layer named twice, or days that do not rise.
+
+    Examples
+    --------
+    >>> recipe = Recipe(bands=("B04", "B08"), indices=("ndvi",), days=(0, 16))
+    >>> recipe.feature_names
+    ('B04_d000', 'B08_d000', 'ndvi_d000', 'B04_d016', 'B08_d016', 'ndvi_d016')
+    """
+
+    bands: tuple[str, ...]
+    """Bands that are features themselves."""
+
+    indices: tuple[str, ...] = ()
+    """Names of :data:`landweave.features.indices.INDEX_NAMES`."""
+
+    custom: tuple[tuple[str, str], ...] = ()
+    """(name, expression); an expression is arithmetic over bands, or an import path ``package.module:function``."""
+
+    static: tuple[str, ...] = ()
+    """Names of the layers without time."""
+
+    days: tuple[int, ...]
+    """Target days since the period's start, rising."""
+
+    scales: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
+    """Layer to (scale, offset) of its int16 units, where they are not the fixed ones."""
+
+    def __post_init__(self) -> None:
+        names = [*self.bands, *self.indices, *(name for name, _ in self.custom), *self.static]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise InputError(f"[features] has two layers named {twice[0]!r}; give every layer its own name.")
+        if not names or "" in names:
+            raise InputError("[features] has no layer, or one without a name; name bands, indices or custom layers.")
+        if any(later <= earlier for earlier, later in zip(self.days, self.days[1:], strict=False)):
+            raise InputError(f"The target days {self.days} do not rise; sort them and name each once.")
+        if not self.days and len(names) > len(self.static):
+            raise InputError("The recipe has no target day; is the period's end before its start?")
+        for index in self.indices:
+            index_bands(index, self.bands)
+            if index == NORM and not self.bands:
+                raise InputError('Index "norm" is the length of the bands, and [features] bands is empty; name some.')
+        for name, expression in self.custom:
+            _say_where(f"[features] custom.{name}", lambda text=expression: expression_bands(text))
+        for name, (scale, offset) in self.scales.items():
+            if not (math.isfinite(scale) and math.isfinite(offset) and scale > 0):
+                raise InputError(
+                    f"Layer {name!r} has scale {scale} and offset {offset}; they must be numbers, scale > 0."
+                )
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Layers with time, in the order bands, indices, custom."""
+        return (
+            *(self._layer(name, "band", None) for name in self.bands),
+            *(self._layer(name, "index", index_formula(name)) for name in self.indices),
+            *(self._layer(name, "custom", expression) for name, expression in self.custom),
+        )
+
+    @property
+    def static_layers(self) -> tuple[Layer, ...]:
+        """Layers without time."""
+        return tuple(self._layer(name, "static", None) for name in self.static)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Date by date, all layers of a date in their order (``ndvi_d016``), the layers without time last."""
+        dated = (f"{layer.name}_d{day:03d}" for day in self.days for layer in self.layers)
+        return (*dated, *self.static)
+
+    @property
+    def source_bands(self) -> tuple[str, ...]:
+        """Bands that must be read: the recipe's, then those that indices and custom layers need besides."""
+        names = dict.fromkeys(self.bands)
+        for index in self.indices:
+            names |= dict.fromkeys(index_bands(index, self.bands))
+        for _, expression in self.custom:
+            names |= dict.fromkeys(expression_bands(expression))
+        return tuple(names)
+
+    def check_source(self, variables: Sequence[str]) -> None:
+        """Refuse a source that lacks a band; the message says what needs it and lists what there is."""
+        there = ", ".join(variables)
+        for band in self.bands:
+            if band not in variables:
+                raise InputError(f"[features] bands names {band!r}; the source has {there}.")
+        for index in self.indices:
+            for band in index_bands(index, self.bands):
+                if band not in variables:
+                    raise InputError(
+                        f"[features] index {index!r} needs band {band!r}; the source has {there}. "
+                        "Leave it out or write it as a custom layer."
+                    )
+        for name, expression in self.custom:
+            _say_where(f"[features] custom.{name}", lambda text=expression: check_names(text, variables))
+
+    def with_scales(self, scales: Mapping[str, tuple[float, float]]) -> "Recipe":
+        """The recipe with the (scale, offset) of some layers set; others keep theirs."""
+        return replace(self, scales={**self.scales, **scales})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values in a fixed order; equal recipes give equal text."""
+        return {
+            "bands": list(self.bands),
+            "indices": list(self.indices),
+            "custom": [list(pair) for pair in self.custom],
+            "static": list(self.static),
+            "days": list(self.days),
+            "scales": {name: list(self.scales[name]) for name in sorted(self.scales)},
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any] | str) -> "Recipe":
+        """The way back from :meth:`to_json`, from its values or their text.
+
+        Raises
+        ------
+        InputError
+            When the content is no recipe.
+        """
+        if isinstance(content, str):
+            try:
+                content = json.loads(content)
+            except ValueError as error:
+                raise InputError(f"The recipe is not readable as JSON: {error}.") from None
+        if not isinstance(content, Mapping) or set(content) != set(_KEYS):
+            found = sorted(map(str, content)) if isinstance(content, Mapping) else type(content).__name__
+            raise InputError(f"The recipe must hold exactly {', '.join(_KEYS)}; it holds {found}.")
+        scales = content["scales"]
+        if not isinstance(scales, Mapping) or not all(map(_is_pair_of_numbers, scales.values())):
+            raise InputError(f"The recipe's scales must be layer: [scale, offset], not {scales!r}.")
+        custom = content["custom"]
+        if not isinstance(custom, list) or not all(_is_list_of(pair, str) and len(pair) == 2 for pair in custom):
+            raise InputError(f"The recipe's custom must be a list of [name, expression], not {custom!r}.")
+        for key, kind in (("bands", str), ("indices", str), ("static", str), ("days", int)):
+            if not _is_list_of(content[key], kind):
+                raise InputError(f"The recipe's {key} must be a list of {kind.__name__}, not {content[key]!r}.")
+        return cls(
+            bands=tuple(content["bands"]),
+            indices=tuple(content["indices"]),
+            custom=tuple((name, expression) for name, expression in custom),
+            static=tuple(content["static"]),
+            days=tuple(content["days"]),
+            scales={name: (float(scale), float(offset)) for name, (scale, offset) in scales.items()},
+        )
+
+    def _layer(self, name: str, kind: str, expression: str | None) -> Layer:
+        if name in self.scales:
+            scale, offset = self.scales[name]
+        else:
+            scale, offset = _fixed_scale(name, kind), 0.0
+        return Layer(name=name, kind=kind, expression=expression, scale=scale, offset=offset)
+
+
+def target_days(start: date, end: date, step: int) -> tuple[int, ...]:
+    """Days k * step since ``start`` with start + k * step <= end, both ends inclusive.
+
+    >>> len(target_days(date(2017, 1, 1), date(2017, 12, 31), 16))
+    23
+    """
+    if step < 1:
+        raise InputError(f"step_days = {step} makes no dates; it must be at least 1.")
+    if end < start:
+        raise InputError(f"The period ends ({end}) before it starts ({start}); exchange them.")
+    return tuple(range(0, (end - start).days + 1, step))
+
+
+def fit_scales(
+    recipe: Recipe,
+    bands: np.ndarray,
+    valid: np.ndarray,
+    days: np.ndarray,
+    static: np.ndarray | None = None,
+) -> Recipe:
+    """Set the int16 units of the layers that have no fixed ones, from the training pixels.
+
+    The range from the 0.01 % to the 99.99 % quantile of a layer's values, over all target days, spans
+    -32767..32767; what lies beyond saturates.
+
+    Parameters
+    ----------
+    recipe
+        Bands (1e-4), normalised differences (1e-4) and ``norm`` (2e-4) keep their fixed units, and layers that
+        already stand in ``recipe.scales`` theirs.
+    bands, valid, days, static
+        As for :func:`landweave.features.interpolation.features`, with n training pixels.
+
+    Returns
+    -------
+    Recipe
+        With ``scales`` for the rest. A layer without any value, or with a single one, gets units of 1e-4.
+    """
+    unset = [layer.name for layer in (*recipe.layers, *recipe.static_layers) if math.isnan(layer.scale)]
+    if not unset:
+        return recipe
+    # Here and not above: the kernels' file needs the recipe.
+    from landweave.features.interpolation import features
+
+    values = features(bands, valid, days, recipe, static=static, dtype="float64")
+    names, count = [layer.name for layer in recipe.layers], len(recipe.layers)
+    dated = values[:, : count * len(recipe.days)]
+    fitted = {}
+    for name in unset:
+        if name in recipe.static:
+            column = values[:, dated.shape[1] + recipe.static.index(name)]
+        else:
+            column = dated[:, names.index(name) :: count]
+        fitted[name] = _range_scale(column)
+    return recipe.with_scales(fitted)
+
+
+def _range_scale(values: np.ndarray) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return 1e-4, 0.0
+    low, high = (float(q) for q in np.quantile(finite, [0.0001, 0.9999]))
+    scale = (high - low) / 65534
+    if not scale > abs(high + low) * 1e-15:
+        return 1e-4, low
+    return scale, (high + low) / 2
+
+
+def _fixed_scale(name: str, kind: str) -> float:
+    if kind == "band":
+        return REFLECTANCE_SCALE
+    if kind == "index" and name == NORM:
+        return NORM_SCALE
+    if kind == "index" and isinstance(INDICES[name], tuple):
+        return NORMALISED_SCALE
+    return math.nan
+
+
+def _say_where(where: str, check: Any) -> None:
+    try:
+        check()
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _is_list_of(value: Any, kind: type) -> bool:
+    return isinstance(value, list) and all(isinstance(v, kind) and not isinstance(v, bool) for v in value)
+
+
+def _is_pair_of_numbers(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
+    )

@@ -1,0 +1,106 @@
+"""Where one pixel grid lies on another: by whole pixels, or by the nearest one."""
+
+from typing import Any
+
+import numpy as np
+from odc.geo.crs import CRS
+from odc.geo.geobox import GeoBox
+
+# Of a pixel. Grids cut from one another agree to far less; a centre on a border falls to the same side everywhere.
+_TOLERANCE = 0.01
+_TIE = 1e-6
+
+
+def pixel_offset(source: GeoBox, target: GeoBox) -> tuple[int, int] | None:
+    """Row and column of ``source`` under the target's first pixel, None where the grids differ.
+
+    Grids are the same when CRS, pixel size and orientation agree and the shift is a whole number of pixels, to a
+    hundredth of a pixel at every corner of the target. The offset may be negative or beyond the source.
+
+    >>> from odc.geo.geobox import GeoBox
+    >>> grid = GeoBox.from_bbox((0, 0, 100, 100), "EPSG:32633", resolution=10)
+    >>> pixel_offset(grid, grid[2:5, 3:9])
+    (2, 3)
+    """
+    if source.crs != target.crs:
+        return None
+    steps = ~source.affine * target.affine
+    height, width = target.shape
+    row, column = round(steps.f), round(steps.c)
+    for y, x in ((0, 0), (0, width), (height, 0), (height, width)):
+        source_x, source_y = steps * (x, y)
+        if abs(source_x - x - column) > _TOLERANCE or abs(source_y - y - row) > _TOLERANCE:
+            return None
+    return row, column
+
+
+def nearest_pixels(source: GeoBox, target: GeoBox) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The source pixel that holds the centre of each target pixel.
+
+    Unlike a warper's, the answer for a pixel does not depend on the window it is asked with.
+
+    Returns
+    -------
+    rows, columns
+        int64, (y, x) of the target; meaningless where not ``inside``.
+    inside
+        bool, (y, x): the centre lies on the source.
+    """
+    height, width = target.shape
+    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    x, y = to_crs(*_apply(target.affine, x, y), source=target.crs, target=source.crs)
+    return pixels_of(source, x, y)
+
+
+def pixels_of(geobox: GeoBox, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The pixel that holds each place; arguments and answers of one shape.
+
+    Parameters
+    ----------
+    geobox
+        The grid.
+    x, y
+        Coordinates in the grid's CRS; not finite means nowhere. On a border between pixels, the later one.
+
+    Returns
+    -------
+    rows, columns
+        int64; meaningless where not ``inside``.
+    inside
+        bool: the place lies on the grid.
+    """
+    x, y = _apply(~geobox.affine, x, y)
+    known = np.isfinite(x) & np.isfinite(y)
+    columns = np.floor(np.where(known, x, -1) + _TIE).astype("int64")
+    rows = np.floor(np.where(known, y, -1) + _TIE).astype("int64")
+    inside = (rows >= 0) & (rows < geobox.shape[0]) & (columns >= 0) & (columns < geobox.shape[1])
+    return rows, columns, inside
+
+
+def to_crs(x: np.ndarray, y: np.ndarray, *, source: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates (x or longitude first) in another CRS, same shapes; not finite where there is no answer."""
+    source, target = CRS(source), CRS(target)
+    if source == target:
+        return x, y
+    moved_x, moved_y = source.transformer_to_crs(target)(x, y)
+    return np.asarray(moved_x), np.asarray(moved_y)
+
+
+def outline_bounds(geobox: GeoBox, crs: Any, *, points: int = 33) -> tuple[float, float, float, float]:
+    """Left, bottom, right, top of a geobox in another CRS, its edges taken as curves; a little generous."""
+    height, width = geobox.shape
+    along = np.linspace(0, 1, points)
+    # The whole lattice, not only the outline: a pole or a fold of the projection may lie inside.
+    x, y = np.meshgrid(along * width, along * height)
+    x, y = to_crs(*_apply(geobox.affine, x, y), source=geobox.crs, target=crs)
+    known = np.isfinite(x) & np.isfinite(y)
+    if not known.any():
+        return np.nan, np.nan, np.nan, np.nan
+    left, right, bottom, top = x[known].min(), x[known].max(), y[known].min(), y[known].max()
+    spare_x, spare_y = (right - left) / points, (top - bottom) / points
+    return float(left - spare_x), float(bottom - spare_y), float(right + spare_x), float(top + spare_y)
+
+
+def _apply(affine: Any, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    a, b, c, d, e, f = tuple(affine)[:6]
+    return a * x + b * y + c, d * x + e * y + f

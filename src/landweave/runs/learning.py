@@ -1,0 +1,233 @@
+"""Train the models and measure them: the map's model, one per fold, and the one that tests."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landweave.classifier.calibration import align_columns, apply_temperature, fit_prior, fit_temperature
+from landweave.classifier.fit import fit
+from landweave.classifier.model import Model, recipe_mismatch
+from landweave.errors import InputError
+from landweave.features.recipe import Recipe
+from landweave.patch.model import NODATA
+from landweave.patch.store import write_whole
+from landweave.runs.assignment import NO_FOLD, Assignment
+from landweave.runs.ledger import fingerprint_of
+from landweave.runs.opening import Plan
+from landweave.runs.tables import read_samples
+from landweave.training.blocks import total
+
+HELD_OUT = "samples_oof.parquet"
+
+TESTER = "folds/test"
+"""Folder of the model that was trained on all training units and on no test unit."""
+
+
+def fold_folder(fold: int, folds: int) -> str:
+    """Folder of the model that never saw this fold; the fold after the last is the test side."""
+    return TESTER if fold >= folds else f"folds/{fold}"
+
+
+def model_print(path: Path) -> str:
+    """Fingerprint of a model folder from elsewhere."""
+    if not path.is_dir():
+        raise InputError(f"{path}: no such model folder; model.path names the folder `model` of a finished run.")
+    return fingerprint_of(path)
+
+
+def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> dict[str, Any]:
+    """Fit fold models, the testing model and the map's model; keep every row's held-out probabilities.
+
+    The folds share out the training units; the testing model is trained on all of them and on nothing else, so that
+    the temperature, fitted on the folds, has seen no test unit.
+
+    Parameters
+    ----------
+    plan, assignment
+        The run, and who trains and tests; None for a table, which is cross-validated.
+    missing
+        Patches that the model never had; the model is frozen then.
+    """
+    rows, matrix, recipe = read_samples(plan.folder)
+    label, split, fold = (rows[name].to_numpy() for name in ("label", "split", "fold"))
+    own, taught = split == "train", np.isin(split, ("train", "refit"))
+    everything = taught if plan.project.model.refit else own
+
+    numbers = sorted(set(fold[own].tolist()) - {NO_FOLD})
+    jobs = {fold_folder(n, len(numbers)): own & (fold != n) for n in numbers}
+    if not own.all():
+        jobs[TESTER] = own
+    jobs["model"] = everything
+    models = _fit_all(plan, assignment, recipe, matrix, label, rows["unit"].to_numpy(), jobs, missing)
+    held_out = np.full((len(rows), len(plan.legend.values)), np.nan, "float32")
+
+    def ask_folds() -> None:
+        for n in numbers:
+            part = own & (fold == n)
+            held_out[part] = _spread(plan, models[fold_folder(n, len(numbers))], matrix[part])
+
+    # First right about the training rows, then moved to the land's shares, then right about the land.
+    if plan.project.model.prior == "area" and assignment is not None:
+        priors = {folder: model.prior for folder, model in models.items()}
+        models = {folder: replace(model, prior=None) for folder, model in models.items()}
+        ask_folds()
+        sharpness = _temperature(plan, held_out, label, None)
+        models = {
+            folder: replace(model, prior=priors[folder], training_temperature=sharpness)
+            for folder, model in models.items()
+        }
+    ask_folds()
+    temperature = 1.0
+    if plan.project.model.calibration == "temperature":
+        temperature = _temperature(plan, held_out, label, rows["weight"].to_numpy())
+    models = {folder: replace(model, temperature=temperature) for folder, model in models.items()}
+    held_out[own] = apply_temperature(held_out[own], temperature)
+    if not own.all():
+        held_out[~own] = _spread(plan, models[TESTER], matrix[~own])
+    if assignment is not None and assignment.kind == "none":
+        del models[TESTER]  # it has seen what it is asked about, so its figures are in-sample and it maps nothing
+    shutil.rmtree(plan.folder / "folds", ignore_errors=True)
+    for folder, model in models.items():
+        model.save(plan.folder / folder)
+    _write_held_out(plan, rows, held_out, seen=_seen(matrix, recipe))
+    absent = [plan.legend.names[value] for value in plan.legend.values if not (label[taught] == value).any()]
+    return {
+        "files": [*models, HELD_OUT],
+        "info": {"missing": missing, "absent": absent, "temperature": temperature, "folds": len(numbers)},
+    }
+
+
+def apply_given(plan: Plan) -> dict[str, Any]:
+    """Held-out probabilities of a model from elsewhere: it has seen nothing of this area."""
+    rows, matrix, recipe = read_samples(plan.folder)
+    model = given_model(plan)
+    _write_held_out(plan, rows, _spread(plan, model, matrix), seen=_seen(matrix, recipe))
+    info = {"missing": [], "absent": [], "temperature": model.temperature, "folds": 0}
+    return {"files": [HELD_OUT], "info": info}
+
+
+def given_model(plan: Plan) -> Model:
+    """The model that ``model.path`` names; InputError where its recipe or classes are not the project's."""
+    assert plan.project.model.path is not None
+    folder = plan.project.path(plan.project.model.path)
+    model = Model.load(folder)
+    difference = recipe_mismatch(model.recipe, plan.recipe.to_json())
+    if difference:
+        raise InputError(f"{folder}: {difference}.")
+    for value in model.classes:
+        name, ours = model.class_names[value], plan.legend.names.get(value)
+        if ours != name:
+            raise InputError(
+                f"{folder}: the model's class {value} is {name!r}, the legend's is {ours!r}; "
+                "use the legend that the model was trained with."
+            )
+    return model
+
+
+def validate(plan: Plan, assignment: Assignment | None) -> dict[str, Any]:
+    """Measure held-out predictions against the reference and write ``accuracy.json``."""
+    from landweave.runs.measuring import measure
+
+    figures = measure(plan, assignment)
+    text = json.dumps(figures, indent=1, allow_nan=False) + "\n"
+
+    def write(part: Path) -> None:
+        part.write_text(text, encoding="utf-8")
+
+    write_whole(plan.folder / "accuracy.json", write)
+    return {"files": ["accuracy.json"], "info": {}}
+
+
+def _fit_all(
+    plan: Plan,
+    assignment: Assignment | None,
+    recipe: Recipe,
+    matrix: np.ndarray,
+    label: np.ndarray,
+    unit: np.ndarray,
+    jobs: Mapping[str, np.ndarray],
+    missing: list[str],
+) -> dict[str, Model]:
+    """Fit one model a job, side by side: several small fits of a thread each wait for nobody, as threads of one do."""
+    cores = os.cpu_count() or 1
+    threads = max(1, cores // len(jobs))
+
+    def one(use: np.ndarray) -> Model:
+        return _fit(plan, assignment, recipe, matrix[use], label[use], set(unit[use]), missing, threads)
+
+    # The largest first, so that none is left over at the end.
+    order = sorted(jobs, key=lambda name: -int(jobs[name].sum()))
+    with ThreadPoolExecutor(min(cores, len(jobs))) as pool:
+        fitted = dict(zip(order, pool.map(one, [jobs[name] for name in order]), strict=True))
+    return {name: fitted[name] for name in jobs}
+
+
+def _fit(
+    plan: Plan,
+    assignment: Assignment | None,
+    recipe: Recipe,
+    matrix: np.ndarray,
+    label: np.ndarray,
+    units: set[str],
+    missing: list[str],
+    threads: int,
+) -> Model:
+    settings = plan.project.model
+    estimator = fit(
+        matrix, label, type=settings.type, params=settings.params, seed=plan.project.sampling.seed,
+        threads=threads, feature_names=recipe.feature_names,
+    )  # fmt: skip
+    prior = None
+    if settings.prior == "area" and assignment is not None:
+        land = total({unit: assignment.counts[unit] for unit in units})
+        prior = fit_prior(land, {value: int((label == value).sum()) for value in estimator.classes})
+    return Model(
+        estimator=estimator,
+        class_names=plan.legend.names,
+        recipe=recipe.to_json(),
+        prior=prior,
+        provenance={"project": plan.project.name, "rows": len(label), "missing": missing},
+    )
+
+
+def _spread(plan: Plan, model: Model, matrix: np.ndarray) -> np.ndarray:
+    """Probabilities under the whole legend's classes, in its order."""
+    p = model.probabilities(matrix, threads=os.cpu_count() or 1)
+    return align_columns(p, model.classes, plan.legend.values)
+
+
+def _temperature(plan: Plan, held_out: np.ndarray, label: np.ndarray, weight: np.ndarray | None) -> float:
+    known = ~np.isnan(held_out[:, 0])
+    if not known.any():
+        return 1.0
+    column = {value: i for i, value in enumerate(plan.legend.values)}
+    true = np.array([column[value] for value in label[known]])
+    return fit_temperature(held_out[known], true, None if weight is None else weight[known])
+
+
+def _seen(matrix: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """Rows with any observation at all."""
+    dated = len(recipe.feature_names) - len(recipe.static)
+    seen: np.ndarray = (matrix[:, :dated] != NODATA).any(axis=1)
+    return seen
+
+
+def _write_held_out(plan: Plan, rows: Any, held_out: np.ndarray, *, seen: np.ndarray) -> None:
+    import pandas as pd
+
+    columns = {f"p_{value}": held_out[:, i] for i, value in enumerate(plan.legend.values)}
+    table = pd.DataFrame(
+        {"label": rows["label"], "split": rows["split"], "fold": rows["fold"], "seen": seen, **columns}
+    )
+
+    def write(part: Path) -> None:
+        table.to_parquet(part, index=False, compression="zstd")
+
+    write_whole(plan.folder / HELD_OUT, write)

@@ -1,0 +1,63 @@
+"""Where patches become one thing: the grid as a file, the mosaics."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from landweave.maps.mosaic import mosaic
+from landweave.patch.grid import Cell
+from landweave.patch.store import write_whole
+from landweave.runs.opening import Plan
+
+
+def write_grid(
+    plan: Plan, cells: Sequence[Cell], *, roles: Mapping[str, str], states: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Write ``grid.gpkg``: name, role (train, test, mixed where quarters differ, or none), state and outline.
+
+    Parameters
+    ----------
+    plan, cells
+        The run and its patches.
+    roles
+        Unit to role.
+    states
+        Patch to what became of it.
+    """
+    import geopandas as gpd
+    import pyogrio
+
+    own: dict[str, set[str]] = {cell.name: set() for cell in cells}
+    for unit, role in roles.items():
+        own[unit.split("/")[0]].add(role)
+    frame = gpd.GeoDataFrame(
+        {
+            "name": [cell.name for cell in cells],
+            "role": [_role(own[cell.name]) for cell in cells],
+            "state": [(states or {}).get(cell.name, "planned") for cell in cells],
+        },
+        geometry=[cell.geobox.geographic_extent.geom for cell in cells],
+        crs="EPSG:4326",
+    )
+    # GeoPackage notes when it was written; a fixed date keeps the bytes equal from run to run.
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2000-01-01T00:00:00.000Z"})
+    write_whole(plan.folder / "grid.gpkg", lambda part: frame.to_file(part, layer="grid", driver="GPKG"))
+    return {"files": [], "info": {"patches": len(cells)}}
+
+
+def write_mosaics(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
+    """Write ``map.tif`` with its names beside it, and ``confidence.tif``."""
+    parts = {name: plan.folder / "predictions" / f"{name}.tif" for name in patches}
+    options: dict[str, Any] = {
+        "crs": plan.project.map.crs, "resolution": plan.project.map.resolution, "threads": os.cpu_count() or 1
+    }  # fmt: skip
+    mosaic(parts, plan.folder / "map.tif", band=1, legend=plan.legend, overviews="mode", **options)
+    mosaic(parts, plan.folder / "confidence.tif", band=2, legend=None, overviews="average", **options)
+    files = [name for name in ("map.tif", "map.tif.aux.xml", "confidence.tif") if (plan.folder / name).exists()]
+    return {"files": files, "info": {"patches": len(parts)}}
+
+
+def _role(roles: set[str]) -> str:
+    if not roles:
+        return "none"
+    return roles.pop() if len(roles) == 1 else "mixed"

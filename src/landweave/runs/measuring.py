@@ -1,0 +1,111 @@
+"""From held-out probabilities to the figures of ``accuracy.json``."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from landweave.accuracy.curves import roc_curves
+from landweave.accuracy.metrics import score, shares
+from landweave.accuracy.truth import against_truth
+from landweave.classifier.model import decide
+from landweave.patch.store import read_points
+from landweave.runs.assignment import Assignment
+from landweave.runs.opening import Plan
+from landweave.runs.tables import read_samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """Rows that were predicted by a model which never saw their unit."""
+
+    rows: Any
+    """Data frame: patch, x, y, label, weight, unit, core, split."""
+    probabilities: np.ndarray
+    """float32 (n, classes of the legend)."""
+    predicted: np.ndarray
+    """uint8 (n,), after thresholds; 0 where no class is shown."""
+
+
+def read_held_out(plan: Plan) -> HeldOut:
+    """The test rows; of a cross-validated table all rows."""
+    import pandas as pd
+
+    rows, _, _ = read_samples(plan.folder)
+    table = pd.read_parquet(plan.folder / "samples_oof.parquet")
+    p = table[[f"p_{value}" for value in plan.legend.values]].to_numpy()
+    use = rows["split"].to_numpy() == "test"
+    if not use.any():
+        use = ~np.isnan(p[:, 0])
+    p = p[use]
+    thresholds = {plan.legend.value_of(name): t for name, t in plan.project.model.thresholds.items()}
+    predicted, _ = decide(p, plan.legend.values, thresholds=thresholds, reject_below=plan.project.model.reject_below)
+    # A row without any observation is class 0 on the map, and counts as an error here.
+    predicted = np.where(table["seen"].to_numpy()[use], predicted, 0).astype("uint8")
+    return HeldOut(rows=rows[use].reset_index(drop=True), probabilities=p, predicted=predicted)
+
+
+def measure(plan: Plan, assignment: Assignment | None) -> dict[str, Any]:
+    """All figures of ``accuracy.json``: top level against the reference as it is, ``eroded`` inside its core."""
+    held = read_held_out(plan)
+    truth, unit = held.rows["label"].to_numpy(), held.rows["unit"].to_numpy()
+    weight, core = held.rows["weight"].to_numpy(), held.rows["core"].to_numpy()
+    kind = _kind(plan, assignment)
+    options: dict[str, Any] = {"classes": plan.legend.names, "seed": plan.project.sampling.seed}
+    figures = score(
+        truth, held.predicted, weights=weight, probabilities=held.probabilities,
+        clusters=None if kind == "none" else unit, **options,
+    )  # fmt: skip
+    figures["split"] = _split(plan, assignment, kind, unit)
+    figures["seed"] = plan.project.sampling.seed
+    if core.any() and not core.all():
+        figures["eroded"] = score(
+            truth[core], held.predicted[core], weights=weight[core], probabilities=held.probabilities[core],
+            clusters=None if kind == "none" else unit[core], **options,
+        )  # fmt: skip
+    figures["test_share"] = shares(truth, weight, plan.legend.names)
+    figures["training_rows"] = _training_rows(plan)
+    if assignment is not None:
+        land = assignment.land("train", "test", "both")
+        figures["reference_pixels"] = {name: land.get(value, 0) for value, name in plan.legend.names.items()}
+    if plan.project.reference is not None and plan.project.reference.truth:
+        cover = read_points(plan.project.path(plan.project.reference.truth), held.rows["x"], held.rows["y"])
+        figures["against_truth"] = against_truth(
+            cover, truth, held.predicted, weights=weight, clusters=None if kind == "none" else unit, **options
+        )
+    figures["roc"] = roc_curves(truth, held.probabilities, weight, plan.legend.names)
+    return figures
+
+
+def _kind(plan: Plan, assignment: Assignment | None) -> str:
+    if assignment is not None:
+        return assignment.kind
+    rows, _, _ = read_samples(plan.folder)
+    return "block" if "_" in str(rows["unit"].iloc[0]) else "random"
+
+
+def _split(plan: Plan, assignment: Assignment | None, kind: str, unit: np.ndarray) -> dict[str, Any]:
+    if assignment is None:
+        groups = len(np.unique(unit))
+        return {
+            "kind": kind, "train_patches": 0, "test_patches": 0, "train_groups": groups, "test_groups": groups,
+            "folds": plan.project.model.folds, "how": "cross-validation: every group is tested by a model without it",
+        }  # fmt: skip
+    roles = list(assignment.roles.values())
+    count = {
+        "train_patches": sum(role in {"train", "both"} for role in roles),
+        "test_patches": sum(role in {"test", "both"} for role in roles),
+    }
+    how = {
+        "patch": "whole patches are held out",
+        "block": "quarters of patches are held out",
+        "given": "the model comes from elsewhere; all patches test it",
+        "none": "no held-out unit was possible: in-sample figures",
+    }[kind]
+    return {"kind": kind, **count, "how": how}
+
+
+def _training_rows(plan: Plan) -> dict[str, int]:
+    rows, _, _ = read_samples(plan.folder)
+    label = rows["label"][rows["split"].isin(("train", "refit"))]
+    return {name: int((label == value).sum()) for value, name in plan.legend.names.items()}

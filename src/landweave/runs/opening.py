@@ -1,0 +1,255 @@
+"""From settings to things: the source, the legend, the reference, the cells, the recipe."""
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import shapely
+from odc.geo.geom import Geometry
+
+from landweave.errors import InputError
+from landweave.features.recipe import Recipe, target_days
+from landweave.legend import Legend
+from landweave.patch.grid import Cell, native_cells, projected_cells, read_area, subset, utm_cells
+from landweave.runs.project import Project
+from landweave.sources.protocol import Source
+from landweave.training.blocks import QUARTERS, WHOLE
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+    from landweave.reference import Reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All that a worker needs to know about a run: settings opened and checked."""
+
+    project: Project
+    folder: Path
+    """The output folder."""
+    source: Source
+    legend: Legend
+    reference: Any
+    """A :class:`landweave.reference.Reference`, or None."""
+    dates: tuple[datetime.date, ...]
+    """Acquisition dates within the period."""
+    start: datetime.date
+    end: datetime.date
+    """The period, both ends inclusive."""
+    recipe: Recipe
+    """Scales of custom and static layers not fitted yet."""
+    cut: int
+    """1: units of split and folds are patches; 2: their quarters."""
+    pixel_metres: float
+    """Side of a pixel, metres."""
+
+    @property
+    def days(self) -> tuple[int, ...]:
+        """Whole days from the period's start to each date."""
+        return tuple((date - self.start).days for date in self.dates)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What is read of each date: bands, then the mask or scene-class variable."""
+        return (*self.recipe.source_bands, *self.mask_variables)
+
+    @property
+    def mask_variables(self) -> tuple[str, ...]:
+        """The variables that decide validity, beside the bands."""
+        rule = self.project.source.cloud_rule
+        if rule == "mask" and self.project.source.mask:
+            return (self.project.source.mask,)
+        return ("SCL",) if rule == "scl" or self.project.source.snow == "mask" else ()
+
+    @property
+    def dilation_pixels(self) -> int:
+        """Halo of the cloud mask, pixels."""
+        return round(self.project.source.dilation / self.pixel_metres)
+
+
+def make_plan(project: Project) -> tuple[Plan, list[Cell]]:
+    """Open everything that a project names.
+
+    Returns
+    -------
+    plan, cells
+        The plan, and the patches in the order of their names.
+
+    Raises
+    ------
+    InputError
+        For anything that cannot be opened or does not fit together; nothing has been written then.
+    """
+    source = open_source(project)
+    dates, start, end = _observed(project, source)
+    recipe = _recipe(project, source, start, end)
+    cells = _cells(project, source)
+    from landweave.reference import check_overlap
+
+    reference, legend = _reference_and_legend(project)
+    if reference is not None:
+        check_overlap(reference, [cell.geobox for cell in cells])
+    points = reference is not None and reference.kind == "points"
+    plan = Plan(
+        project=project, folder=project.folder, source=source, legend=legend, reference=reference,
+        dates=tuple(dates), start=start, end=end, recipe=recipe,
+        cut=QUARTERS if points or len(cells) < 2 else WHOLE, pixel_metres=_pixel_metres(cells[0]),
+    )  # fmt: skip
+    _check_thresholds(project, legend)
+    return plan, cells
+
+
+def open_source(project: Project) -> Source:
+    """The source that ``[source]`` describes."""
+    settings = project.source
+    if settings.cloud_rule == "s2cloudless":
+        raise InputError(
+            f'{project.file}: source.clouds = "s2cloudless" needs Sentinel-2 L1C with band B10 from an archive, '
+            'which this version does not read; use "scl", "mask" or "none".'
+        )
+    if settings.type == "simulated":
+        from landweave.sources.simulated.source import SimulatedSource
+
+        return SimulatedSource(size_km=settings.size_km, n_dates=settings.dates, seed=settings.seed)
+    if settings.type != "rasters":
+        raise InputError(
+            f"{project.file}: source.type = {settings.type!r} is not in this version; use rasters or simulated."
+        )
+    from landweave.sources.rasters import open_rasters
+
+    features = project.features
+    return open_rasters(
+        root=project.file.parent, table=settings.table, pattern=settings.pattern, scale=settings.scale,
+        offset=settings.offset, nodata=settings.nodata, bands=features.bands or None, mask=settings.mask,
+        resampling=settings.resampling,
+    )  # fmt: skip
+
+
+def _observed(project: Project, source: Source) -> tuple[list[datetime.date], datetime.date, datetime.date]:
+    dates = source.dates(project.period.start, project.period.end)
+    if not dates:
+        have = source.dates(None, None)
+        span = f"the imagery reaches from {have[0]} to {have[-1]}" if have else "the imagery has no date at all"
+        raise InputError(
+            f"{project.file}: no date inside the period {project.period.start} to {project.period.end}; {span}."
+        )
+    return dates, project.period.start or dates[0], project.period.end or dates[-1]
+
+
+def _recipe(project: Project, source: Source, start: datetime.date, end: datetime.date) -> Recipe:
+    settings = project.features
+    recipe = Recipe(
+        bands=settings.bands,
+        indices=settings.indices,
+        custom=tuple(settings.custom.items()),
+        static=tuple(Path(path).stem for path in settings.static),
+        days=target_days(start, end, settings.step_days),
+    )
+    try:
+        recipe.check_source(source.variables)
+    except InputError as error:
+        raise InputError(f"{project.file}: {error}") from None
+    rule = project.source.cloud_rule
+    wanted = {"mask": project.source.mask, "scl": "SCL"}.get(rule)
+    if wanted and wanted not in source.variables:
+        raise InputError(
+            f'{project.file}: clouds = "{rule}" needs the variable {wanted}, which the imagery does not have; '
+            f"it has {', '.join(source.variables)}."
+        )
+    for path in settings.static:
+        if not project.path(path).exists():
+            raise InputError(f"{project.file}: features.static: {path}: no such file.")
+    return recipe
+
+
+def _cells(project: Project, source: Source) -> list[Cell]:
+    settings = project.area
+    area = _area(project)
+    crs = settings.crs or ("native" if source.geobox is not None else "utm")
+    if crs == "native":
+        if source.geobox is None:
+            raise InputError(f'{project.file}: area.crs = "native", but the source has no grid of its own.')
+        cells = native_cells(
+            source.geobox, patch_size=settings.patch_size, area=area,
+            buffer=settings.buffer / _metres_per_unit(source.geobox) if area is not None else 0.0,
+        )  # fmt: skip
+    else:
+        buffer = settings.buffer
+        if area is None:
+            if source.geobox is None:
+                raise InputError(f"{project.file}: [area] needs aoi or bounds; the source has no extent of its own.")
+            area, buffer = source.geobox.extent.to_crs("EPSG:4326").geom, 0.0
+        options: dict[str, Any] = {
+            "resolution": settings.resolution, "patch_size": settings.patch_size, "buffer": buffer
+        }  # fmt: skip
+        try:
+            cells = utm_cells(area, **options) if crs == "utm" else projected_cells(area, crs=crs, **options)
+        except InputError as error:
+            raise InputError(f"{project.file}: {error}") from None
+        except Exception as error:  # noqa: BLE001 - pyproj has many ways to say that a CRS is unknown
+            raise InputError(f"{project.file}: area.crs = {crs!r} is not usable: {error}".split("\n")[0]) from None
+    if settings.subset:
+        cells = subset(cells, center=settings.subset.center, size=settings.subset.size)
+    return cells
+
+
+def _area(project: Project) -> "BaseGeometry | None":
+    settings = project.area
+    if settings.aoi:
+        return read_area(project.path(settings.aoi))
+    if settings.bounds:
+        west, south, east, north = settings.bounds
+        if east <= west or north <= south:
+            raise InputError(f"{project.file}: area.bounds {list(settings.bounds)} must be west, south, east, north.")
+        box = Geometry(shapely.box(west, south, east, north).segmentize((east - west) / 20), settings.bounds_crs)
+        shape: BaseGeometry = box.to_crs("EPSG:4326").geom
+        return shape
+    return None
+
+
+def _reference_and_legend(project: Project) -> "tuple[Reference | None, Legend]":
+    from landweave.reference import read_reference, reference_codes
+
+    if project.reference:
+        settings = project.reference
+        reference = read_reference(project.path(settings.path), column=settings.column)
+        if settings.legend:
+            return reference, Legend.read(project.path(settings.legend))
+        return reference, Legend.from_labels(reference_codes(reference))
+    if project.training:
+        if project.training.legend:
+            return None, Legend.read(project.path(project.training.legend))
+        from landweave.training.series import read_series
+
+        return None, Legend.from_labels(read_series(**training_paths(project)).labels)
+    if project.model.path:
+        from landweave.classifier.model import Model
+
+        return None, Legend.of_names(Model.load(project.path(project.model.path)).class_names)
+    raise InputError(f"{project.file}: add a [reference]: `landweave simulate` writes a register to learn from.")
+
+
+def training_paths(project: Project) -> dict[str, Any]:
+    """Arguments of ``read_series`` for ``[training]``."""
+    settings = project.training
+    assert settings is not None
+    samples = project.path(settings.samples) if settings.samples else None
+    return {"table": project.path(settings.table), "samples": samples, "label": settings.label}
+
+
+def _check_thresholds(project: Project, legend: Legend) -> None:
+    for name in project.model.thresholds:
+        try:
+            legend.value_of(name)
+        except InputError as error:
+            raise InputError(f"{project.file}: model.thresholds: {error}") from None
+
+
+def _metres_per_unit(geobox: Any) -> float:
+    return 111_320.0 if geobox.crs is not None and geobox.crs.geographic else 1.0
+
+
+def _pixel_metres(cell: Cell) -> float:
+    return float(abs(cell.geobox.resolution.x)) * _metres_per_unit(cell.geobox)

@@ -1,0 +1,297 @@
+"""What is done to one patch, on whatever worker: read, label, draw samples, predict.
+
+Each function takes the plan and one task, writes its files whole or not at all, and returns a small record:
+``files`` relative to the output folder, and ``info`` that JSON can hold.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from landweave.classifier.model import Model
+from landweave.features.clouds import mask_reasons
+from landweave.features.interpolation import features
+from landweave.features.recipe import Recipe
+from landweave.patch.grid import Cell, strip_geobox
+from landweave.patch.model import NODATA, saturated
+from landweave.patch.store import read_patch, read_raster, write_patch, write_raster, write_whole
+from landweave.patch.strips import map_strips
+from landweave.runs.opening import Plan
+from landweave.sources.rasters import read_static
+from landweave.training.blocks import count_classes, unit_ids, unit_name
+
+STRIP = 64
+"""Rows held at a time."""
+
+DROPPED = 4
+"""Reason of masking beside those of ``mask_reasons``: too few valid pixels of that date in the patch."""
+
+Record = dict[str, Any]
+
+
+def fetch(plan: Plan, cell: Cell) -> Record:
+    """Read a patch once: the share of valid pixels of each date; its imagery kept where the project asks."""
+    valid = np.zeros(len(plan.dates), "int64")
+    ever = np.zeros(cell.geobox.shape, bool)
+    clipped = 0
+
+    def count(rows: slice, strip: tuple[np.ndarray, np.ndarray]) -> None:
+        nonlocal clipped
+        bands, reasons = strip
+        valid[:] += (reasons == 0).sum(axis=(1, 2))
+        ever[rows] = (reasons == 0).any(axis=0)
+        clipped += saturated(bands)
+
+    _scan(plan, cell, keep=None, write=count, stored=False)
+    files = []
+    if plan.project.source.store:
+        patch = plan.source.load(cell.geobox, plan.dates, plan.variables)
+        files.append(_relative(plan, write_patch(patch, _stored_path(plan, cell))))
+    pixels = cell.geobox.shape[0] * cell.geobox.shape[1]
+    return {
+        "files": files,
+        "info": {
+            "valid_fraction": [float(n) / pixels for n in valid],
+            "never_seen": int(pixels - ever.sum()),
+            "pixels": int(pixels),
+            "saturated": clipped,
+        },
+    }
+
+
+def label(plan: Plan, cell: Cell) -> Record:
+    """Reference classes of a patch: band 1 as they are, band 2 eroded for training."""
+    from landweave.reference import erode, rasterise
+
+    settings = plan.project.reference
+    assert settings is not None
+    pixels = 0 if plan.reference.kind == "points" else settings.erosion
+    # The halo lets a class reach across the patch's border, so that erosion leaves no trace of it.
+    wide = rasterise(plan.reference, cell.geobox.pad(pixels), plan.legend)
+    inner = (slice(pixels, pixels + cell.geobox.shape[0]), slice(pixels, pixels + cell.geobox.shape[1]))
+    whole, core = wide.values[inner], erode(wide.values, pixels)[inner]
+    path = plan.folder / "labels" / f"{cell.name}.tif"
+    write_raster(path, np.stack([whole, core]), cell.geobox, names=("reference", "reference, eroded"))
+    ids = unit_ids(whole.shape, plan.cut)
+    return {
+        "files": [_relative(plan, path)],
+        "info": {
+            "counts": count_classes(whole, ids, patch=cell.name, cut=plan.cut),
+            "core": count_classes(core, ids, patch=cell.name, cut=plan.cut),
+            "unknown": wide.unknown,
+            "repaired": list(wide.repaired),
+        },
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleTask:
+    """Which pixels to draw from a patch."""
+
+    cell: Cell
+    keep: tuple[bool, ...]
+    """Per date: whether the patch has enough valid pixels."""
+    units: dict[str, tuple[str, int]]
+    """Unit to its role (``train``, ``test`` or ``both``) and fold."""
+    quotas: dict[str, dict[int, int]]
+    """Unit to class to training pixels."""
+    test_rate: float
+    """Share of the labelled pixels of a test unit that are drawn."""
+
+
+def sample(plan: Plan, task: SampleTask) -> Record:
+    """Draw a patch's training and test pixels and keep their masked observations."""
+    import pandas as pd
+
+    cell = task.cell
+    rows = _draw(plan, task)
+    order = np.argsort(rows["row"].to_numpy(), kind="stable")
+    rows = rows.iloc[order].reset_index(drop=True)
+    where_y, where_x = rows["row"].to_numpy(), rows["col"].to_numpy()
+    shape = (len(plan.dates), len(rows))
+    bands = np.full((len(plan.recipe.source_bands), *shape), NODATA, "int16")
+    reasons = np.ones(shape, "uint8")
+
+    def pick(strip_of: slice, strip: tuple[np.ndarray, np.ndarray]) -> None:
+        first, last = np.searchsorted(where_y, [strip_of.start, strip_of.stop])
+        at = (where_y[first:last] - strip_of.start, where_x[first:last])
+        bands[:, :, first:last] = strip[0][:, :, at[0], at[1]]
+        reasons[:, first:last] = strip[1][:, at[0], at[1]]
+
+    _scan(plan, cell, keep=task.keep, write=pick, wanted=set(where_y.tolist()))
+    static = _static(plan, cell, slice(0, cell.rows))
+    for name, layer in zip(plan.recipe.static, static, strict=True):
+        rows[f"static_{name}"] = layer[where_y, where_x]
+    x, y = cell.geobox.transform * (where_x + 0.5, where_y + 0.5)
+    rows.insert(1, "x", x)
+    rows.insert(2, "y", y)
+    # Within the part every row has all dates, row by row, so that no row number need be kept twice.
+    series = pd.DataFrame(
+        {
+            "sample": np.repeat(np.arange(len(rows), dtype="int32"), len(plan.dates)),
+            "acquisition": np.tile(np.array(plan.dates, "datetime64[ms]"), len(rows)),
+            **{name: bands[i].T.ravel() for i, name in enumerate(plan.recipe.source_bands)},
+            "reason": reasons.T.ravel(),
+        }
+    )
+    files = [f"parts/{cell.name}.parquet", f"parts/{cell.name}_series.parquet"]
+    for path, table in zip(files, (rows, series), strict=True):
+        _write_table(plan.folder / path, table)
+    return {"files": files, "info": {"rows": len(rows)}}
+
+
+def _write_table(path: Path, table: Any) -> None:
+    def write(part: Path) -> None:
+        table.to_parquet(part, index=False)
+
+    write_whole(path, write)
+
+
+def _draw(plan: Plan, task: SampleTask) -> Any:
+    import pandas as pd
+
+    from landweave.training.sample import draw, draw_uniform
+
+    cell, seed = task.cell, plan.project.sampling.seed
+    whole, core = read_raster(plan.folder / "labels" / f"{cell.name}.tif")
+    ids = unit_ids(whole.shape, plan.cut)
+    parts = []
+    for number in range(plan.cut * plan.cut):
+        unit = unit_name(cell.name, number, plan.cut)
+        if unit not in task.units:
+            continue
+        role, fold = task.units[unit]
+        here = ids == number
+        drawn = []
+        if task.quotas.get(unit):
+            rows = draw(np.where(here, core, 0), task.quotas[unit], seed=seed, name=unit)
+            drawn.append(("refit" if role == "test" else "train", rows))
+        if role in {"test", "both"}:
+            drawn.append(("test", draw_uniform(np.where(here, whole, 0), rate=task.test_rate, seed=seed, name=unit)))
+        for split, (row, col, weight) in drawn:
+            part = {"unit": unit, "row": row, "col": col, "label": whole[row, col], "core": core[row, col] > 0}
+            parts.append(pd.DataFrame({**part, "split": split, "fold": np.int16(fold), "weight": weight}))
+    columns = ["unit", "row", "col", "label", "core", "split", "fold", "weight"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictTask:
+    """What to predict a patch with."""
+
+    cell: Cell
+    keep: tuple[bool, ...]
+    """Per date: whether the patch has enough valid pixels."""
+    model: str
+    """Folder of the map's model."""
+    folds: dict[str, str]
+    """Unit to the folder of the model that never saw it; empty where there is no reference."""
+
+
+def predict(plan: Plan, task: PredictTask) -> Record:
+    """Class and confidence of every pixel, and out of fold where the reference has a class."""
+    cell = task.cell
+    model = _load(plan, task.model)
+    assert model.recipe is not None
+    recipe = Recipe.from_json(model.recipe)
+    fold_models = {folder: _load(plan, folder) for folder in sorted(set(task.folds.values()))}
+    whole = read_raster(plan.folder / "labels" / f"{cell.name}.tif")[0] if fold_models else None
+    ids = unit_ids(cell.geobox.shape, plan.cut)
+    out = np.zeros((2, *cell.geobox.shape), "uint8")
+    oof = np.zeros((2, *cell.geobox.shape), "uint8")
+
+    def classify(rows: slice, strip: tuple[np.ndarray, np.ndarray]) -> None:
+        bands, reasons = strip
+        shape = bands.shape[-2:]
+        static = _static(plan, cell, rows).reshape(len(recipe.static), -1) if recipe.static else None
+        table = features(
+            bands.reshape(*bands.shape[:2], -1), reasons.reshape(len(reasons), -1) == 0,
+            np.array(plan.days), recipe, static=static,
+        )  # fmt: skip
+        dated = len(recipe.feature_names) - len(recipe.static)
+        seen = (table[:, :dated] != NODATA).any(axis=1)
+        out[:, rows] = _classified(model, table, seen).reshape(2, *shape)
+        for number in range(plan.cut * plan.cut if whole is not None else 0):
+            folder = task.folds.get(unit_name(cell.name, number, plan.cut))
+            if folder is None or whole is None:
+                continue
+            here = ((ids[rows] == number) & (whole[rows] > 0)).ravel() & seen
+            oof[:, rows] |= _classified(fold_models[folder], table, here).reshape(2, *shape)
+
+    _scan(plan, cell, keep=task.keep, write=classify)
+    files = [f"predictions/{cell.name}.tif"]
+    write_raster(plan.folder / files[0], out, cell.geobox, names=("class", "confidence"))
+    if fold_models:
+        files.append(f"predictions/{cell.name}_oof.tif")
+        write_raster(plan.folder / files[1], oof, cell.geobox, names=("class, out of fold", "probability"))
+    return {"files": files, "info": {"mapped": _counts(out[0]), "out_of_fold": _counts(oof[0])}}
+
+
+def _classified(model: Model, table: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    out = np.zeros((2, len(table)), "uint8")
+    if seen.any():
+        out[:, seen] = model.classify(model.probabilities(table[seen]))
+    return out
+
+
+def _scan(
+    plan: Plan,
+    cell: Cell,
+    *,
+    keep: tuple[bool, ...] | None,
+    write: Callable[[slice, tuple[np.ndarray, np.ndarray]], None],
+    stored: bool = True,
+    wanted: set[int] | None = None,
+) -> None:
+    """Go over a patch strip by strip: bands int16 (b, t, y, x) and reasons of masking uint8 (t, y, x)."""
+    path = _stored_path(plan, cell)
+    patch = read_patch(path) if stored and plan.project.source.store else None
+
+    def read(rows: slice) -> xr.Dataset:
+        if patch is not None:
+            return patch[list(plan.variables)].isel(y=rows).load()
+        return plan.source.load(strip_geobox(cell.geobox, rows), plan.dates, plan.variables)
+
+    def mask(strip: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+        settings = plan.project.source
+        bands = np.stack([strip[name].values for name in plan.recipe.source_bands])
+        reasons = mask_reasons(
+            strip, bands=plan.recipe.source_bands, clouds=settings.cloud_rule, mask=settings.mask,
+            scl_masked=settings.scl_masked, snow=settings.snow, dilation_px=plan.dilation_pixels,
+        )  # fmt: skip
+        if keep is not None:
+            reasons[~np.array(keep)] = DROPPED
+        return bands, reasons
+
+    if wanted is not None and not wanted:
+        return
+    map_strips(read, mask, write=write, height=cell.rows, strip=STRIP, halo=plan.dilation_pixels)
+
+
+def _static(plan: Plan, cell: Cell, rows: slice) -> np.ndarray:
+    geobox = strip_geobox(cell.geobox, rows)
+    layers = [read_static(plan.project.path(path), geobox) for path in plan.project.features.static]
+    return np.stack(layers) if layers else np.zeros((0, *geobox.shape), "float32")
+
+
+def _load(plan: Plan, folder: str) -> Model:
+    thresholds = {plan.legend.value_of(name): t for name, t in plan.project.model.thresholds.items()}
+    model = Model.load(Path(plan.folder, folder))
+    return replace(model, thresholds=thresholds, reject_below=plan.project.model.reject_below)
+
+
+def _counts(classes: np.ndarray) -> dict[int, int]:
+    sizes = np.bincount(classes.ravel(), minlength=1)
+    return {value: int(size) for value, size in enumerate(sizes) if size}
+
+
+def _stored_path(plan: Plan, cell: Cell) -> Path:
+    return plan.folder / "patches" / f"{cell.name}.zarr"
+
+
+def _relative(plan: Plan, path: Path) -> str:
+    return str(path.relative_to(plan.folder))

@@ -1,0 +1,150 @@
+"""What a finished run can answer, read from its output folder."""
+
+import datetime
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from landweave.errors import InputError
+from landweave.patch.grid import Cell
+from landweave.patch.model import NODATA
+from landweave.patch.store import read_patch, read_raster
+from landweave.runs.opening import Plan, make_plan
+from landweave.runs.project import Project, read_project
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TRUE_COLOUR = ("B04", "B03", "B02")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedRun:
+    """A run's outputs, by name; made by :func:`open_run`."""
+
+    plan: Plan
+    cells: tuple[Cell, ...]
+
+    @property
+    def folder(self) -> Path:
+        """The output folder."""
+        return self.plan.folder
+
+    @property
+    def accuracy(self) -> dict[str, Any]:
+        """The content of ``accuracy.json``; InputError where the run has none."""
+        path = self.folder / "accuracy.json"
+        if not path.exists():
+            raise InputError(f"{path}: this run has no accuracy figures; `landweave run` makes them.")
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return content
+
+    def patch(self, name: str) -> xr.Dataset:
+        """All that is known of a patch.
+
+        Returns
+        -------
+        xarray.Dataset
+            Bands int16 in 1e-4 reflectance and masks uint8, (time, y, x); and as far as they were made
+            ``reference``, ``prediction``, ``confidence`` and ``prediction_oof``, uint8 (y, x).
+        """
+        cell = self._cell(name)
+        patch = self._imagery(cell)
+        layers = {
+            "reference": ("labels", "", 0), "prediction": ("predictions", "", 0),
+            "confidence": ("predictions", "", 1), "prediction_oof": ("predictions", "_oof", 0),
+        }  # fmt: skip
+        for layer, (folder, suffix, band) in layers.items():
+            path = self.folder / folder / f"{name}{suffix}.tif"
+            if path.exists():
+                patch[layer] = (("y", "x"), read_raster(path)[band])
+        return patch
+
+    def clearest_image(self, name: str) -> np.ndarray | None:
+        """True colour of a patch's clearest date, uint8 (y, x, 3), stretched; None without the three bands.
+
+        Imagery without red, green and blue is shown by its first three variables, or its first in grey.
+        """
+        cell = self._cell(name)
+        have = self.plan.recipe.source_bands
+        bands = TRUE_COLOUR if set(TRUE_COLOUR) <= set(self.plan.source.variables) else (*have[:3],)
+        if not bands:
+            return None
+        image = self.plan.source.load(cell.geobox, [self.clearest_date(name)], bands)
+        return stretch(np.stack([image[band].values[0] for band in bands]))
+
+    def clearest_date(self, name: str) -> datetime.date:
+        """The date with the largest share of valid pixels in a patch."""
+        return self.plan.dates[int(np.argmax(self._fractions(name)))]
+
+    def samples(self) -> "pd.DataFrame":
+        """The training table, as in ``samples.parquet``."""
+        import pandas as pd
+
+        return pd.read_parquet(self.folder / "samples.parquet")
+
+    def _fractions(self, name: str) -> list[float]:
+        from landweave.runs.record import read_record
+
+        seen = read_record(self.folder / "run.json").get("patches", {}).get(name, {})
+        return list(seen.get("valid_fraction") or [1.0] * len(self.plan.dates))
+
+    def _imagery(self, cell: Cell) -> xr.Dataset:
+        stored = self.folder / "patches" / f"{cell.name}.zarr"
+        if stored.exists():
+            return read_patch(stored).load()
+        return self.plan.source.load(cell.geobox, self.plan.dates, self.plan.variables)
+
+    def _cell(self, name: str) -> Cell:
+        for cell in self.cells:
+            if cell.name == name:
+                return cell
+        some = ", ".join(cell.name for cell in self.cells[:5])
+        raise InputError(f"{self.folder}: no patch {name!r}; there are {len(self.cells)}, such as {some}.")
+
+
+def open_run(project: str | Path | Project) -> FinishedRun:
+    """Open what a run has made.
+
+    Parameters
+    ----------
+    project
+        A project file, its folder, or a project that was read.
+
+    Raises
+    ------
+    InputError
+        When the project cannot be read.
+    """
+    if not isinstance(project, Project):
+        project = read_project(project)
+    plan, cells = make_plan(project)
+    return FinishedRun(plan=plan, cells=tuple(cells))
+
+
+def stretch(bands: np.ndarray) -> np.ndarray:
+    """Bands as a picture: the 2-98 % range of all bands to 0..255, a square root for the shadows, missing white.
+
+    Parameters
+    ----------
+    bands
+        int16 (b, y, x) with one or three bands.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 (y, x, 3).
+    """
+    bands = bands[:3] if len(bands) >= 3 else bands[:1]
+    known = bands != NODATA
+    if not known.any():
+        return np.full((*bands.shape[1:], 3), 255, "uint8")
+    low, high = np.percentile(bands[known], (2, 98))
+    share = np.clip((bands.astype("float32") - low) / max(high - low, 1), 0, 1) ** 0.8
+    picture = np.where(known.all(axis=0), np.rint(share * 255), 255).astype("uint8")
+    shown: np.ndarray = np.moveaxis(np.broadcast_to(picture, (3, *picture.shape[1:])), 0, -1)
+    return shown

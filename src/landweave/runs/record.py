@@ -1,0 +1,67 @@
+"""``run.json``: versions, settings, seconds, CPU seconds, peak memory and bytes read."""
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import landweave
+from landweave.patch.store import write_whole
+from landweave.runs.executor import peak_bytes
+from landweave.runs.ledger import DONE
+
+if TYPE_CHECKING:
+    from landweave.runs.driver import Result, Run
+
+PACKAGES = (
+    "numpy", "pandas", "xarray", "rasterio", "pyproj", "shapely", "geopandas", "odc-geo", "zarr",
+    "numba", "lightgbm", "scikit-learn", "distributed",
+)  # fmt: skip
+
+
+def write_record(run: "Run", result: "Result", *, seconds: float) -> None:
+    """Write ``run.json``; of stages that were fresh the measures of the run that made them are kept."""
+    path = run.plan.folder / "run.json"
+    before = read_record(path)
+    stages = {**before.get("stages", {}), **run.measured}
+    record = {
+        "landweave": landweave.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: _version(name) for name in PACKAGES},
+        "settings": run.plan.project.model_dump(mode="json"),
+        "seconds": seconds,
+        "workers": run.engine.workers,
+        "peak_bytes": peak_bytes(),
+        "made": result.made,
+        "stages": stages,
+        "failures": [{"what": what, "error": error} for what, error in result.failures],
+        "stopped": result.stopped,
+        "patches": {
+            cell.name: entry.info for cell in run.cells if (entry := run.ledger.get(f"fetch/{cell.name}")) and
+            entry.state == DONE
+        },
+        "dates": [str(date) for date in run.plan.dates],
+    }  # fmt: skip
+    text = json.dumps(record, indent=1) + "\n"
+
+    def write(part: Any) -> None:
+        part.write_text(text, encoding="utf-8")
+
+    write_whole(path, write)
+
+
+def read_record(path: Any) -> dict[str, Any]:
+    """An earlier ``run.json``; empty where there is none that can be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"

@@ -1,0 +1,176 @@
+"""Samples of all patches, or a table of labelled series, as one training table."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from landweave.errors import InputError
+from landweave.features.interpolation import features
+from landweave.features.recipe import Recipe, fit_scales
+from landweave.patch.model import NODATA, to_int16
+from landweave.patch.store import write_whole
+from landweave.runs.ledger import fingerprint, fingerprint_of
+from landweave.runs.opening import Plan, training_paths
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RECIPE_KEY = b"landweave.recipe"
+"""Where the recipe stands in the metadata of ``samples.parquet``."""
+
+SAMPLES, SERIES = "samples.parquet", "samples_series.parquet"
+
+
+def static_print(plan: Plan) -> str:
+    """Fingerprint of the static layers' files."""
+    return fingerprint([fingerprint_of(plan.project.path(path)) for path in plan.project.features.static])
+
+
+def truth_print(plan: Plan) -> str:
+    """Fingerprint of the true cover's file, where one is named."""
+    settings = plan.project.reference
+    return fingerprint_of(plan.project.path(settings.truth)) if settings and settings.truth else ""
+
+
+def from_parts(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
+    """Join the patches' parts, in the order of their names, and compute the features of every row."""
+    import pandas as pd
+
+    rows, bands, reasons = [], [], []
+    for name in patches:
+        part = pd.read_parquet(plan.folder / "parts" / f"{name}.parquet")
+        if part.empty:
+            continue
+        rows.append(part.assign(patch=name))
+        series = pd.read_parquet(plan.folder / "parts" / f"{name}_series.parquet")
+        shape = (len(part), len(plan.dates))
+        bands.append(np.stack([series[b].to_numpy().reshape(shape).T for b in plan.recipe.source_bands]))
+        reasons.append(series["reason"].to_numpy().reshape(shape).T)
+    if not rows:
+        raise InputError("The reference has no labelled pixel in this area; check its column and the legend's codes.")
+    table = pd.concat(rows, ignore_index=True)
+    static = [table.pop(f"static_{name}").to_numpy("float32") for name in plan.recipe.static]
+    stack, why = np.concatenate(bands, axis=2), np.concatenate(reasons, axis=1)
+    days = np.array(plan.days)
+    layers = np.stack(static) if static else None
+    recipe = _given_recipe(plan) or fit_scales(plan.recipe, stack, why == 0, days, layers)
+    table_x = features(stack, why == 0, days, recipe, static=layers)
+    order = ["patch", "x", "y", "label", "split", "fold", "weight", "unit", "core"]
+    _write(plan, table[order], table_x, recipe)
+    _write_series(plan, np.array(plan.dates, "datetime64[ms]"), stack, why)
+    return {"files": [SAMPLES, SERIES], "info": {"rows": len(table), "recipe": recipe.to_json()}}
+
+
+def from_series_table(plan: Plan) -> dict[str, Any]:
+    """Interpolate a table of labelled series, aligned by days since each series began."""
+    import pandas as pd
+
+    from landweave.training.series import read_series
+
+    series = read_series(**training_paths(plan.project))
+    wanted = plan.recipe.source_bands
+    missing = [name for name in wanted if name not in series.bands]
+    if missing:
+        table = plan.project.path(plan.project.training.table) if plan.project.training else ""
+        raise InputError(f"{table}: no column {', '.join(missing)}; it has {', '.join(series.bands)}.")
+    labels, unknown = plan.legend.translate(series.labels)
+    known = labels > 0
+    if len(np.unique(labels[known])) < 2:
+        raise InputError(f"Fewer than two classes have samples in the table (labels not in the legend: {unknown}).")
+    # Every series lies on its own days; the union of days holds them all, and gaps are gaps.
+    days = np.unique(np.concatenate(series.days))
+    stack = np.full((len(wanted), len(days), len(labels)), NODATA, "int16")
+    for i, (own, values) in enumerate(zip(series.days, series.values, strict=True)):
+        at = np.searchsorted(days, own)
+        for b, name in enumerate(wanted):
+            stack[b, at, i] = to_int16(values[:, series.bands.index(name)])
+    stack, labels = stack[:, :, known], labels[known]
+    valid = (stack != NODATA).all(axis=0)
+    recipe = fit_scales(plan.recipe, stack, valid, days)
+    table_x = features(stack, valid, days, recipe)
+    unit, fold, kind = _table_folds(plan, series, labels, known)
+    place = (np.full(len(labels), np.nan),) * 2
+    if series.longitude is not None and series.latitude is not None:
+        place = (series.longitude[known], series.latitude[known])
+    frame = pd.DataFrame(
+        {
+            "patch": "", "x": place[0], "y": place[1], "label": labels, "split": "train",
+            "fold": fold.astype("int16"), "weight": 1.0, "unit": unit, "core": True,
+        }
+    )  # fmt: skip
+    _write(plan, frame, table_x, recipe)
+    _write_series(plan, days, stack, np.where(valid, 0, 1).astype("uint8"))
+    info = {"rows": len(frame), "recipe": recipe.to_json(), "split": kind, "unknown": unknown}
+    return {"files": [SAMPLES, SERIES], "info": info}
+
+
+def _table_folds(plan: Plan, series: Any, labels: np.ndarray, known: np.ndarray) -> tuple[list[str], np.ndarray, str]:
+    """Folds by spatial block where the samples have coordinates in enough blocks, else at random."""
+    from landweave.training.series import block_ids, group_folds, random_folds
+
+    names = [str(label) for label in labels]
+    settings, seed, k = plan.project.training, plan.project.sampling.seed, plan.project.model.folds
+    assert settings is not None
+    if series.longitude is not None and series.latitude is not None:
+        blocks = block_ids(series.longitude[known], series.latitude[known], size=settings.block_size)
+        if len(set(blocks)) >= k:
+            return blocks, group_folds(blocks, names, k=k, seed=seed), "block"
+    return [str(i) for i in range(len(names))], random_folds(names, k=min(k, len(names)), seed=seed), "random"
+
+
+def _given_recipe(plan: Plan) -> Recipe | None:
+    """The recipe of a model from elsewhere: features for a model are made in the model's units."""
+    if not plan.project.model.path:
+        return None
+    from landweave.runs.learning import given_model
+
+    recipe = given_model(plan).recipe
+    return None if recipe is None else Recipe.from_json(recipe)
+
+
+def read_samples(folder: Path) -> "tuple[pd.DataFrame, np.ndarray, Recipe]":
+    """The training table of an output folder.
+
+    Returns
+    -------
+    rows
+        One row a sample: patch, x, y, label, split, fold, weight, unit, core.
+    features
+        int16, (samples, features), -32768 missing.
+    recipe
+        The recipe that made them.
+    """
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(folder / SAMPLES)
+    recipe = Recipe.from_json(json.loads(table.schema.metadata[RECIPE_KEY]))
+    matrix = np.column_stack([table.column(name).to_numpy() for name in recipe.feature_names])
+    rows = table.drop_columns(list(recipe.feature_names)).to_pandas()
+    return rows, matrix, recipe
+
+
+def _write(plan: Plan, rows: "pd.DataFrame", matrix: np.ndarray, recipe: Recipe) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    for number, name in enumerate(recipe.feature_names):
+        table = table.append_column(name, pa.array(np.ascontiguousarray(matrix[:, number])))
+    table = table.replace_schema_metadata({RECIPE_KEY: json.dumps(recipe.to_json()).encode()})
+    write_whole(plan.folder / SAMPLES, lambda part: pq.write_table(table, part, compression="zstd"))
+
+
+def _write_series(plan: Plan, times: np.ndarray, stack: np.ndarray, reasons: np.ndarray) -> None:
+    """Observations that exist, row by row; a table's series have days since their start instead of dates."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    row, when = np.nonzero((stack != NODATA).any(axis=0).T)
+    columns = {"row": row.astype("int32"), "acquisition": times[when]}
+    columns |= {name: stack[b, when, row] for b, name in enumerate(plan.recipe.source_bands)}
+    columns |= {"reason": reasons[when, row]}
+    table = pa.table(columns)
+    write_whole(plan.folder / SERIES, lambda part: pq.write_table(table, part, compression="zstd"))

@@ -1,0 +1,276 @@
+"""The report: one file, honest words, harmless names, the same bytes each time."""
+
+import re
+import warnings
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import rasterio
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as stn
+
+from landweave.accuracy.figures import Curve, data_uri, paint, png, roc_svg, shrink
+from landweave.accuracy.metrics import roc, score
+from landweave.accuracy.report import Panel, ReportContent, Section, Stage, render_report
+from landweave.accuracy.words import mixed_up, percent, split_sentence
+
+CLASSES = {1: "forest", 2: "shrubland", 3: "water"}
+LEGEND = [(1, "forest", "#009e73"), (2, "shrubland", "#e69f00"), (3, "water", "#0072b2")]
+VOID = {"meta", "img", "br", "input", "hr", "link", "path", "polyline"}
+
+
+class Outline(HTMLParser):
+    """Checks that tags nest, and collects the text and every address."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.text, self.addresses, self.tags = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in {"src", "href", "xlink:href", "action"}]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert tag in VOID or self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.text.append(data)
+
+
+def outline(html):
+    parser = Outline()
+    parser.feed(html)
+    parser.close()
+    assert parser.open == []
+    return parser
+
+
+def words(html):
+    return " ".join(" ".join(outline(html).text).split())
+
+
+def figures(*, kind="patch", classes=CLASSES):
+    rng = np.random.default_rng(0)
+    truth = rng.choice(np.array([1, 2], "uint8"), 600, p=[0.8, 0.2])
+    p = rng.dirichlet((1, 1, 1), 600) * 0.2
+    p[np.arange(600), np.where(rng.random(600) < 0.8, truth, 3 - truth) - 1] += 0.8
+    predicted = (p.argmax(axis=1) + 1).astype("uint8")
+    found = score(truth, predicted, classes=classes, probabilities=p, clusters=np.arange(600) % 12)
+    found["split"] = {"kind": kind, "train_patches": 24, "test_patches": 12}
+    curves = [
+        Curve(name=name, fpr=fpr, tpr=tpr, auc=found["classes"][name]["auc"]["value"])
+        for i, (value, name) in enumerate(classes.items())
+        for fpr, tpr, _ in [roc(truth == value, p[:, i])]
+    ]
+    return found, curves
+
+
+def content(**changes):
+    accuracy, curves = figures()
+    classes = np.random.default_rng(1).choice(np.array([0, 1, 2, 3], "uint8"), (50, 70))
+    image = np.random.default_rng(2).integers(0, 256, (50, 70, 3)).astype("uint8")
+    fields = {
+        "title": "bahia", "subtitle": "a year", "accuracy": accuracy, "legend": LEGEND, "curves": curves,
+        "warnings": ["water has no samples"], "map_image": classes, "map_caption": "the map",
+        "training": {"forest": 400, "shrubland": 400, "water": 0}, "land": {"forest": 0.8, "shrubland": 0.2},
+        "shares": [("forest", 0.79, 0.8), ("shrubland", 0.21, 0.2), ("water", 0.0, None)],
+        "panels": [Panel(name="x1y1", image=image, reference=classes, prediction=classes),
+                   Panel(name="x1y2", image=None, reference=classes, prediction=classes, caption="2017-07-12")],
+        "settings": {"model.type": "lightgbm"},
+        "stages": [Stage(name="train", seconds=2.5, cpu_seconds=5.0, peak_bytes=500_000_000), Stage(name="grid", seconds=0.1)],
+        "notes": ["planted errors: 5 % (simulated)"],
+        "sections": [Section(title="Dates", paragraphs=["by month"], header=["month", "n"], rows=[["May", "3"]])],
+    }  # fmt: skip
+    return ReportContent(**(fields | changes))
+
+
+def test_the_report_is_one_file_without_outside_links_and_its_tags_nest():
+    html = render_report(content())
+    page = outline(html)
+    assert html.startswith("<!DOCTYPE html>")
+    assert page.addresses
+    assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
+    assert not re.search(r"https?://|url\(|@import|<script|<link", html)
+    assert {"svg", "table", "img"} <= set(page.tags)
+
+
+def test_the_same_content_gives_the_same_bytes():
+    assert render_report(content()) == render_report(content())
+
+
+def test_the_headline_says_what_the_figure_is_and_is_not():
+    accuracy, _ = figures()
+    text = words(render_report(content()))
+    assert "Agreement with the reference at places not trained on" in text
+    assert "not map accuracy" in text
+    assert percent(accuracy["overall_accuracy"]["value"]) in text
+    low, high = (percent(accuracy["overall_accuracy"][key]) for key in ("low", "high"))
+    assert f"95 % interval: {low.removesuffix(' %')} to {high}" in text
+    assert "24 for training, 12 for testing" in text
+
+
+def test_in_sample_figures_are_called_so_and_not_by_the_other_title():
+    accuracy, _ = figures(kind="none")
+    text = words(render_report(content(accuracy=accuracy)))
+    assert "in-sample" in text
+    assert "at places not trained on" not in text
+
+
+def test_without_a_reference_the_report_says_so():
+    text = words(render_report(content(accuracy=None, curves=[], training={}, shares=[])))
+    assert "There was no reference" in text
+    assert "Class by class" not in text
+    assert "The map" in text
+
+
+def test_every_part_is_there_in_order():
+    text = words(render_report(content()))
+    parts = [
+        "Agreement with the reference", "Before you use these figures", "water has no samples", "The map", "Class by class",
+        "Which classes are mixed up", "What became of each reference class", "What each mapped class is made of", "Counts",
+        "What the model was trained on", "ROC", "Mapped against reference share", "a pixel count, not an estimate",
+        "Image, reference and prediction", "Patch x1y1", "Dates", "Settings", "The run",
+    ]  # fmt: skip
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_what_has_no_figure_says_why():
+    found, _ = figures()
+    truth = np.repeat(np.array([1, 2], "uint8"), [40, 10])
+    found = score(truth, np.ones(50, "uint8"), classes=CLASSES, clusters=np.arange(50)) | {"split": found["split"]}
+    text = words(render_report(content(accuracy=found)))
+    assert "never mapped" in text
+    assert "few samples" in text
+    assert "10 test pixels; an interval needs 30" in text
+    assert "no test pixels" in text
+    assert "no probabilities" in text
+
+
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)</script>", '"><img src=x onerror=y>', "$x_1$ & {{ 7*7 }}", "a%sb\u2028c"]
+)
+def test_a_name_with_markup_is_shown_and_harmless(name):
+    classes = {1: name, 2: "shrubland", 3: "water"}
+    accuracy, curves = figures(classes=classes)
+    panel = Panel(
+        name=name, image=None, reference=np.ones((3, 3), "uint8"), prediction=np.ones((3, 3), "uint8"), caption=name
+    )
+    page = content(
+        title=name, subtitle=name, accuracy=accuracy, curves=curves, legend=[(1, name, "#009e73"), *LEGEND[1:]], warnings=[name],
+        map_caption=name, training={name: 5}, land={name: 1.0}, shares=[(name, 0.5, 0.4)], panels=[panel], settings={name: name},
+        stages=[Stage(name=name, seconds=1)], notes=[name], sections=[Section(title=name, paragraphs=[name], header=[name], rows=[[name]])],
+    )  # fmt: skip
+    html = render_report(page)
+    parsed = outline(html)
+    assert "script" not in parsed.tags
+    assert all(address.startswith("data:") for address in parsed.addresses)
+    assert sum(name in part for part in parsed.text) > 15
+
+
+def test_a_colour_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="#rrggbb"):
+        render_report(content(legend=[(1, "forest", "red;} body{display:none"), *LEGEND[1:]]))
+
+
+def test_the_report_of_noisy_pictures_stays_under_three_megabytes():
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (500, 500, 3)).astype("uint8")
+    classes = rng.integers(0, 11, (500, 500)).astype("uint8")
+    panels = [Panel(name=str(i), image=noise, reference=classes, prediction=classes) for i in range(3)]
+    big = rng.integers(0, 11, (2400, 2400)).astype("uint8")
+    assert len(render_report(content(panels=panels, map_image=big)).encode()) < 3e6
+
+
+@given(stn.arrays("uint8", st.tuples(st.integers(1, 12), st.integers(1, 12), st.just(3))))
+def test_a_png_holds_the_pixels_it_was_given(pixels):
+    assert_png_holds(pixels)
+
+
+def test_a_png_of_many_colours_holds_them_too():
+    assert_png_holds(np.random.default_rng(0).integers(0, 256, (40, 33, 3)).astype("uint8"))
+
+
+def assert_png_holds(pixels):
+    with warnings.catch_warnings(), rasterio.MemoryFile(png(pixels), ext=".png") as file:
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        source = file.open()
+        if source.count == 3:
+            read = source.read().transpose(1, 2, 0)
+        else:
+            colors = source.colormap(1)
+            read = np.array([colors[i][:3] for i in range(max(colors) + 1)], "uint8")[source.read(1)]
+    np.testing.assert_array_equal(read, pixels)
+
+
+def test_shrinking_averages_photographs_and_picks_classes():
+    photo = np.zeros((5, 4, 3), "uint8")
+    photo[:2, :2] = np.array([0, 10, 20, 31]).reshape(2, 2, 1)
+    assert shrink(photo, 3).shape == (3, 2, 3)
+    assert shrink(photo, 3)[0, 0].tolist() == [15, 15, 15]
+    classes = np.random.default_rng(0).choice(np.array([2, 7], "uint8"), (100, 41))
+    assert shrink(classes, 30).shape == (25, 11)
+    assert set(np.unique(shrink(classes, 30))) <= {2, 7}
+    assert shrink(classes, 200) is classes
+    assert data_uri(paint(classes, {2: "#ff0000"})).startswith("data:image/png;base64,")
+
+
+def test_a_curve_of_many_points_is_thinned_and_an_undefined_one_left_out():
+    rng = np.random.default_rng(0)
+    truth, scores = rng.random(20_000) < 0.3, rng.random(20_000)
+    fpr, tpr, _ = roc(truth, scores)
+    svg = roc_svg([Curve(name="forest", fpr=fpr, tpr=tpr)], {"forest": "#009e73"})
+    points = re.search(r'class="under" points="([^"]*)"', svg).group(1).split()
+    assert 200 <= len(points) <= 242
+    assert points[0] == "46.0,372.0"
+    assert points[-1] == "406.0,12.0"
+    nothing = roc_svg([Curve(name="forest", fpr=fpr * np.nan, tpr=tpr)], {"forest": "#009e73"})
+    assert "polyline" not in nothing
+
+
+def test_mixed_up_classes_are_named_with_their_direction():
+    confusion = {"labels": ["forest", "shrubland", "water"], "counts": [[900, 10, 0], [60, 40, 0], [5, 0, 95]]}
+    first, second = mixed_up(confusion)
+    assert first == (
+        "60 % of what the reference calls shrubland is mapped as forest, and 1 % of what it calls forest is mapped as "
+        "shrubland: by land, most of this confusion runs from shrubland to forest."
+    )
+    assert second == (
+        "5 % of what the reference calls water is mapped as forest, and nothing the other way: "
+        "all of this confusion runs one way."
+    )
+    even = {"labels": ["a", "b"], "counts": [[80, 20], [15, 85]]}
+    assert mixed_up(even)[0].endswith("it runs both ways.")
+    # The land decides where it is known, not the pixels.
+    assert mixed_up(even | {"weighted": [[0.5, 0.0], [0.0, 0.5]]}) == []
+
+
+@pytest.mark.parametrize(
+    ("split", "expected"),
+    [
+        (
+            {"kind": "block", "train_patches": 3, "test_patches": 1},
+            "spatial blocks that were set aside (3 for training, 1",
+        ),
+        ({"kind": "group", "train_patches": 0, "train_groups": 9, "test_groups": 9, "folds": 5}, "in turn in 5 folds"),
+        ({"kind": "random", "folds": 5}, "flatter"),
+        ({"kind": "given", "how": "trained on 5 samples, tested on 3"}, "Trained on 5 samples, tested on 3."),
+        ({"kind": "none"}, "In-sample"),
+        ({}, ""),
+    ],
+)
+def test_the_split_is_told_in_words(split, expected):
+    assert expected in split_sentence(split)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "—"), (0.0, "0.0 %"), (0.0001, "<0.1 %"), (0.5, "50.0 %"), (0.9999, ">99.9 %"), (1.0, "100 %")],
+)
+def test_a_share_is_never_rounded_to_nothing_or_to_all(value, text):
+    assert percent(value) == text

@@ -1,0 +1,293 @@
+"""Wrong input: one clear line, the right status, nothing half-written."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from landweave.errors import InputError
+from landweave.patch.store import read_raster
+from landweave.runs.driver import run
+from landweave.runs.project import read_project
+from landweave.runs.reading import open_run
+from worlds import CORNER, two_class_world, write_tif
+
+
+def command(*words, cwd=None):
+    """Run the command line as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", "landweave", *map(str, words)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "500"},
+        check=False,
+    )
+
+
+@pytest.fixture
+def world(tmp_path):
+    """A sound small project."""
+    project, _ = two_class_world(tmp_path)
+    return project
+
+
+def edit(project, before, after):
+    text = project.read_text()
+    assert before in text
+    project.write_text(text.replace(before, after))
+
+
+def unknown_key(project):
+    edit(project, "patch_size", "patchsize")
+    return r"landweave.toml:5 unknown key 'area.patchsize'; did you mean 'patch_size'"
+
+
+def wrong_type(project):
+    edit(project, "patch_size = 20", 'patch_size = "many"')
+    return r"area.patch_size.*many"
+
+
+def missing_reference(project):
+    (project.parent / "reference.tif").unlink()
+    return r"reference.tif"
+
+
+def pattern_without_match(project):
+    edit(project, "S2_{date", "S3_{date")
+    return r"S3_"
+
+
+def another_size(project):
+    write_tif(project.parent / "S2_2020-06-01_B04.tif", np.ones((40, 80), "uint16"))
+    return r"S2_2020-06-01_B04.tif"
+
+
+def another_crs(project):
+    write_tif(project.parent / "S2_2020-06-01_B04.tif", np.ones((80, 80), "uint16"), crs="EPSG:32634")
+    return r"S2_2020-06-01_B04.tif"
+
+
+def not_a_raster(project):
+    (project.parent / "S2_2020-06-01_B08.tif").write_text("these are no pixels")
+    return r"S2_2020-06-01_B08.tif"
+
+
+def truncated(project):
+    path = project.parent / "S2_2020-06-01_B08.tif"
+    path.write_bytes(path.read_bytes()[:9000])
+    return r"S2_2020-06-01_B08.tif"
+
+
+def no_date_in_the_period(project):
+    edit(project, "[source]", "[period]\nstart = 1999-01-01\nend = 1999-12-31\n[source]")
+    return r"no date inside the period 1999-01-01 to 1999-12-31.*2020-03-01 to 2020-09-01"
+
+
+def unreadable_date(project):
+    (project.parent / "S2_2020-06-01_B08.tif").rename(project.parent / "S2_2020-16-01_B08.tif")
+    return r"2020-16-01"
+
+
+def reference_without_crs(project):
+    write_tif(project.parent / "reference.tif", np.full((80, 80), 2, "uint8"), crs=None)
+    return r"reference.tif.*coordinate reference system"
+
+
+def reference_elsewhere(project):
+    far = CORNER * CORNER.translation(100_000, 0)
+    write_tif(project.parent / "reference.tif", np.full((80, 80), 2, "uint8"), transform=far)
+    return r"reference.tif.*overlap"
+
+
+def unknown_column(project):
+    import geopandas as gpd
+    import shapely
+
+    frame = gpd.GeoDataFrame(
+        {"use": [2]}, geometry=[shapely.box(500_000, 5_099_200, 500_400, 5_100_000)], crs="EPSG:32633"
+    )
+    frame.to_file(project.parent / "register.gpkg")
+    edit(project, 'path = "reference.tif"', 'path = "register.gpkg"\ncolumn = "landuse"')
+    return r"register.gpkg.*landuse.*use"
+
+
+def one_class(project):
+    write_tif(project.parent / "reference.tif", np.full((80, 80), 2, "uint8"), nodata=0)
+    return r"[Ff]ewer than two classes.*meadow"
+
+
+def doubled_codes(project):
+    legend = project.parent / "legend.toml"
+    legend.write_text(legend.read_text().replace('name = "pond"', 'name = "pond"\ncodes = [2]'))
+    legend.write_text(legend.read_text().replace('name = "meadow"', 'name = "meadow"\ncodes = ["2"]'))
+    return r"legend.toml.*'2'.*more than one class"
+
+
+def unknown_band(project):
+    edit(project, 'bands = ["B04", "B08"]', 'bands = ["B04", "B08", "B99"]')
+    return r"B99"
+
+
+def missing_model(project):
+    edit(project, "[model]", '[model]\npath = "nowhere/model"')
+    return r"nowhere/model"
+
+
+BAD = [
+    unknown_key,
+    wrong_type,
+    missing_reference,
+    pattern_without_match,
+    another_size,
+    another_crs,
+    not_a_raster,
+    truncated,
+    no_date_in_the_period,
+    unreadable_date,
+    reference_without_crs,
+    reference_elsewhere,
+    unknown_column,
+    one_class,
+    doubled_codes,
+    unknown_band,
+    missing_model,
+]
+
+
+@pytest.mark.parametrize("spoil", BAD, ids=lambda f: f.__name__)
+def test_wrong_input_is_refused_in_one_line_that_names_it(world, spoil):
+    pattern = spoil(world)
+    with pytest.raises(InputError, match=pattern) as caught:
+        run(read_project(world), workers=1)
+    assert "\n" not in str(caught.value)
+    assert not list((world.parent / "out").glob("**/*.part*"))
+    assert not (world.parent / "out" / "map.tif").exists()
+
+
+@pytest.mark.parametrize("spoil", [unknown_key, truncated, one_class], ids=lambda f: f.__name__)
+def test_the_command_exits_2_with_one_line(world, spoil):
+    spoil(world)
+    done = command("run", world, "--workers", "1")
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_missing_project_file_exits_2(tmp_path):
+    done = command("run", tmp_path / "nothing.toml")
+    assert done.returncode == 2
+    assert "nothing.toml" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_dates_outside_the_period_are_left_out(world):
+    edit(world, "[source]", "[period]\nstart = 2020-04-01\nend = 2020-12-31\n[source]")
+    assert [str(d) for d in open_run(world).plan.dates] == ["2020-06-01", "2020-09-01"]
+
+
+def test_a_class_without_samples_is_a_warning(world):
+    legend = world.parent / "legend.toml"
+    legend.write_text(legend.read_text() + '[[class]]\nvalue = 9\nname = "glacier"\ncolor = "#ffffff"\n')
+    assert run(read_project(world), workers=1).status == 0
+    assert "glacier" in (world.parent / "out" / "report.html").read_text()
+    assert open_run(world).accuracy["classes"]["glacier"]["support"] == 0
+
+
+def test_a_table_without_labels_exits_2(tmp_path):
+    (tmp_path / "x_timeseries.csv").write_text("sample_id,date,B04\n1,2020-01-01,0.1\n")
+    (tmp_path / "x_samples.csv").write_text("sample_id,longitude,latitude\n1,15,46\n")
+    done = command("evaluate", tmp_path / "x_timeseries.csv", "--output", tmp_path / "a.json")
+    assert done.returncode == 2
+    assert "label" in done.stderr
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_a_model_of_another_recipe_is_refused(world, tmp_path):
+    assert run(read_project(world), workers=1).status == 0
+    other, _ = two_class_world(tmp_path / "other", extra=f'path = "{world.parent / "out" / "model"}"')
+    edit(other, 'indices = ["ndvi"]', "indices = []")
+    with pytest.raises(InputError, match="indices"):
+        run(read_project(other), workers=1)
+    assert not (other.parent / "out" / "map.tif").exists()
+
+
+def test_a_model_of_another_legend_is_refused(world, tmp_path):
+    assert run(read_project(world), workers=1).status == 0
+    other, _ = two_class_world(tmp_path / "other", extra=f'path = "{world.parent / "out" / "model"}"')
+    legend = other.parent / "legend.toml"
+    legend.write_text(legend.read_text().replace('"pond"', '"lake"'))
+    with pytest.raises(InputError, match="pond"):
+        run(read_project(other), workers=1)
+
+
+def test_a_patch_that_is_always_cloudy_is_class_0_and_no_failure(tmp_path):
+    project, cover = two_class_world(tmp_path, source='clouds = "mask"\nmask = "CLM"')
+    for date in ("2020-03-01", "2020-06-01", "2020-09-01"):
+        clouds = np.zeros(cover.shape, "uint8")
+        clouds[20:40, 20:40] = 1
+        write_tif(tmp_path / f"S2_{date}_CLM.tif", clouds)
+    result = run(read_project(project), workers=1)
+    assert result.status == 0, result.failures
+    mosaic = read_raster(tmp_path / "out" / "map.tif")[0]
+    assert (mosaic[20:40, 20:40] == 0).all()
+    assert (mosaic > 0).sum() == 80 * 80 - 20 * 20
+    assert (read_raster(tmp_path / "out" / "confidence.tif")[0][20:40, 20:40] == 0).all()
+    assert "x0001y0001" in (tmp_path / "out" / "report.html").read_text()
+
+
+def full_disk(monkeypatch, suffix):
+    """Writes of files with this suffix fail as on a full disk."""
+    from landweave.patch import store
+
+    def refuse(path, write):
+        if str(path).endswith(suffix):
+            raise OSError(28, "No space left on device", str(path))
+        return original(path, write)
+
+    original = store.write_whole
+    for module in list(sys.modules.values()):
+        if getattr(module, "write_whole", None) is original:
+            monkeypatch.setattr(module, "write_whole", refuse)
+
+
+@pytest.mark.parametrize("suffix", ["x0001y0001.tif", "samples.parquet", "map.tif", "accuracy.json"])
+def test_a_full_disk_ends_with_status_1_and_the_run_goes_on_afterwards(world, monkeypatch, suffix):
+    with monkeypatch.context() as patched:
+        full_disk(patched, suffix)
+        result = run(read_project(world), workers=1)
+        assert result.status == 1
+        assert "No space left" in json.dumps(result.failures)
+    again = run(read_project(world), workers=1)
+    assert again.status == 0
+    assert (world.parent / "out" / "map.tif").exists()
+
+
+def test_a_patch_that_fails_before_train_stops_the_run_there_unless_missing_ones_are_allowed(world, monkeypatch):
+    from landweave.runs.driver import Options
+
+    with monkeypatch.context() as patched:
+        full_disk(patched, "labels/x0001y0001.tif")
+        first = run(read_project(world), workers=1)
+        assert first.status == 1
+        assert "--allow-missing" in first.stopped
+        assert not (world.parent / "out" / "model").exists()
+        allowed = run(read_project(world), workers=1, options=Options(allow_missing=True))
+        assert allowed.status == 1
+        assert (world.parent / "out" / "map.tif").exists()
+    model = (world.parent / "out" / "model" / "model.json").read_bytes()
+    assert json.loads(model)["provenance"]["missing"] == ["x0001y0001"]
+    assert run(read_project(world), workers=1).status == 0
+    assert (world.parent / "out" / "model" / "model.json").read_bytes() == model, "the model is frozen"
+    assert run(read_project(world), workers=1, options=Options(retrain=True)).status == 0
+    assert json.loads((world.parent / "out" / "model" / "model.json").read_bytes())["provenance"]["missing"] == []
+
+
+def test_two_runs_on_one_folder_are_refused(world):
+    from landweave.runs.ledger import BusyError, Ledger
+
+    with Ledger(world.parent / "out"), pytest.raises(BusyError, match="another run"):
+        run(read_project(world), workers=1)

@@ -1,0 +1,172 @@
+"""Training: LightGBM and whatever keeps scikit-learn's contract."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from landweave.classifier.fit import as_floats, fit
+from landweave.errors import InputError
+from landweave.patch.model import NODATA
+
+NAMES = ("B04_d000", "B08_d000", "ndvi_d000")
+
+
+def table(n=400, classes=(2, 5, 9), seed=0, missing=0.1):
+    rng = np.random.default_rng(seed)
+    y = rng.choice(np.array(classes, "uint8"), n)
+    X = (y[:, None] * np.array([300, -200, 100]) + rng.normal(0, 300, (n, 3))).astype("int16")
+    X[rng.random(X.shape) < missing] = NODATA
+    return X, y
+
+
+@pytest.mark.parametrize("classes", [(2, 5, 9), (3, 200)])
+def test_lightgbm_learns_and_its_columns_are_the_rising_class_values(classes):
+    X, y = table(classes=classes)
+    model = fit(X, y, params={"n_estimators": 20}, feature_names=NAMES)
+    p = model.predict(as_floats(X))
+    assert model.classes == classes
+    assert p.shape == (len(X), len(classes))
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    assert (np.array(classes)[p.argmax(axis=1)] == y).mean() > 0.7
+
+
+def test_the_model_is_lightgbms_own_with_its_defaults():
+    import lightgbm
+
+    X, y = table(classes=(0, 1, 2))
+    model = fit(X, y + 1, feature_names=NAMES)
+    own = lightgbm.LGBMClassifier(random_state=42, verbose=-1, n_jobs=1, deterministic=True, force_row_wise=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = own.fit(as_floats(X), y).predict_proba(as_floats(X))
+    np.testing.assert_allclose(model.predict(as_floats(X)), expected, rtol=1e-12)
+
+
+def test_the_number_of_threads_leaves_no_trace():
+    X, y = table(1500)
+    texts = {fit(X, y, params={"n_estimators": 5}, threads=threads, feature_names=NAMES).text for threads in (1, 2)}
+    asked = fit(X, y, params={"n_estimators": 5, "n_jobs": 2}, feature_names=NAMES).text
+    assert texts == {asked}
+
+
+def test_names_of_scikit_learn_and_of_lightgbm_mean_the_same():
+    X, y = table()
+    a = fit(X, y, params={"n_estimators": 4, "random_state": 7, "min_child_samples": 5}, feature_names=NAMES)
+    b = fit(X, y, params={"num_iterations": 4, "seed": 7, "min_data_in_leaf": 5}, feature_names=NAMES)
+    assert a.text == b.text
+    assert fit(X, y, params={"n_estimators": 4}, seed=7, feature_names=NAMES).text.count("[seed: 7]") == 1
+
+
+def test_the_seed_decides_what_is_random():
+    X, y = table()
+    params = {"n_estimators": 4, "subsample": 0.5, "subsample_freq": 1}
+    one, same, other = (fit(X, y, params=params, seed=seed, feature_names=NAMES).text for seed in (1, 1, 2))
+    assert one == same != other
+
+
+def test_missing_int16_is_missing_and_floats_stay_as_they_are():
+    assert np.isnan(as_floats(np.array([[NODATA, 5]], "int16"))).tolist() == [[True, False]]
+    assert as_floats(np.array([[-32768.0]])).item() == -32768.0
+    with pytest.raises(ValueError, match="int64"):
+        as_floats(np.array([[1]]))
+
+
+def test_weighted_rows_speak_for_more_land():
+    X, y = table(classes=(1, 2), n=2000)
+    weights = np.where(y == 2, 9.0, 1.0)
+    p = fit(X, y, params={"n_estimators": 20}, weights=weights, feature_names=NAMES).predict(as_floats(X))
+    share = np.average(y == 2, weights=weights)
+    assert np.average(p[:, 1], weights=weights) == pytest.approx(share, abs=0.02)
+
+
+def test_balanced_class_weight_equals_its_weights():
+    X, y = table(classes=(1, 1, 1, 2))
+    share = {value: len(y) / (2 * np.count_nonzero(y == value)) for value in (1, 2)}
+    by_hand = fit(X, y, params={"n_estimators": 3}, weights=np.array([share[v] for v in y]), feature_names=NAMES)
+    for class_weight in ("balanced", {str(value): weight for value, weight in share.items()}):
+        named = fit(X, y, params={"n_estimators": 3, "class_weight": class_weight}, feature_names=NAMES)
+        assert named.text == by_hand.text
+
+
+def test_a_single_class_is_answered_with_certainty():
+    X, _ = table()
+    model = fit(X, np.full(len(X), 7, "uint8"), feature_names=NAMES)
+    assert (model.kind, model.classes) == ("constant", (7,))
+    assert (model.predict(as_floats(X)) == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("type_", "params"),
+    [
+        ("random_forest", {"n_estimators": 10}),
+        ("sklearn.linear_model.LogisticRegression", {}),
+        ("sklearn.neighbors.KNeighborsClassifier", {}),
+        ("sklearn.ensemble.HistGradientBoostingClassifier", {"max_iter": 5}),
+    ],
+)
+def test_scikit_learn_classes_take_missing_values(type_, params):
+    X, y = table()
+    X[:, 1] = NODATA
+    model = fit(X, y, type=type_, params=params, feature_names=NAMES)
+    p = model.predict(as_floats(X))
+    assert model.classes == (2, 5, 9)
+    assert np.isfinite(p).all()
+    assert (np.array(model.classes)[p.argmax(axis=1)] == y).mean() > 0.6
+
+
+def test_weights_reach_a_class_behind_the_imputation():
+    X, y = table(classes=(1, 2))
+    heavy = np.where(y == 2, 100.0, 1.0)
+    args = {"type": "sklearn.linear_model.LogisticRegression", "feature_names": NAMES}
+    plain, weighted = fit(X, y, **args), fit(X, y, weights=heavy, **args)
+    assert (weighted.predict(as_floats(X))[:, 1] > plain.predict(as_floats(X))[:, 1]).mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    ("type_", "params", "message"),
+    [
+        ("lightgbm", {"n_estimatrs": 5}, "n_estimators"),
+        ("lightgbm", {"num_leaves": "many"}, "LightGBM refuses"),
+        ("lightgbm", {"objective": "regression"}, "multiclass"),
+        ("lightgbm", {"num_class": 9}, "3 classes"),
+        ("lightgbm", {"num_leaves": 5, "max_leaves": 6}, "twice"),
+        ("lightgbm", {"class_weight": 3}, "class_weight"),
+        ("random_forest", {"n_estimater": 5}, "n_estimators"),
+        ("random_forest", {"n_estimators": -1}, "cannot be fitted"),
+        ("random_woods", {}, "random_woods.*import path"),
+        ("sklearn.nothing.Here", {}, "cannot be imported"),
+        ("sklearn.svm.SVQ", {}, "cannot be imported"),
+        ("sklearn.svm.SVC", {}, "predict_proba"),
+        ("sklearn.linear_model.LinearRegression", {}, "predict_proba"),
+        ("os.system", {}, "not a classifier"),
+        ("pathlib.Path", {}, "not a classifier"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_one_line(type_, params, message):
+    X, y = table(60)
+    with pytest.raises(InputError, match=message) as caught:
+        fit(X, y, type=type_, params=params, feature_names=NAMES)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_would_be_ignored_are_refused():
+    X, y = table(60)
+    with pytest.raises(InputError, match="takes no weights"):
+        fit(X, y, type="sklearn.neighbors.KNeighborsClassifier", weights=np.ones(60), feature_names=NAMES)
+
+
+def test_a_table_that_is_no_training_table_is_refused():
+    X, y = table(60)
+    with pytest.raises(InputError, match="no row"):
+        fit(X[:0], y[:0], feature_names=NAMES)
+    with pytest.raises(ValueError, match="1 to 255"):
+        fit(X, np.zeros(60, "uint8"), feature_names=NAMES)
+    with pytest.raises(ValueError, match="feature names"):
+        fit(X, y, feature_names=NAMES[:2])
+
+
+def test_names_that_lightgbms_text_cannot_hold_are_no_hindrance():
+    X, y = table(100)
+    model = fit(X, y, params={"n_estimators": 2}, feature_names=("a b", "a,b", 'c"[{:}]'))
+    assert model.feature_names == ("a b", "a,b", 'c"[{:}]')

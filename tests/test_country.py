@@ -1,0 +1,276 @@
+"""One small simulated country, end to end, many ways, one answer."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+
+from landweave.patch.store import read_raster
+from landweave.runs.checking import status_lines
+from landweave.runs.driver import Options, run
+from landweave.runs.ledger import fingerprint_of
+from landweave.runs.project import read_project
+from landweave.runs.reading import open_run
+from landweave.sources.simulated.archive import write_archive
+
+SAME_BYTES = ("map.tif", "map.tif.aux.xml", "confidence.tif", "accuracy.json", "model", "folds", "samples.parquet")
+
+
+def made(folder):
+    return {name: fingerprint_of(folder / "out" / name) for name in SAME_BYTES}
+
+
+@pytest.fixture(scope="module")
+def country(tmp_path_factory):
+    """Archive and register of 2 x 2 km, and a project of 64 small patches."""
+    folder = tmp_path_factory.mktemp("country")
+    write_archive(folder, size_km=2, dates=8, seed=3)
+    text = (folder / "landweave.toml").read_text()
+    for before, after in {
+        "patch_size = 100": "patch_size = 25",
+        "step_days = 16": "step_days = 60",
+        "per_class = 1000": "per_class = 150",
+        'type = "lightgbm"': 'type = "lightgbm"\nparams = { n_estimators = 10 }',
+    }.items():
+        assert before in text
+        text = text.replace(before, after)
+    (folder / "landweave.toml").write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(country):
+    result = run(read_project(country), workers=1)
+    assert result.status == 0, result.failures
+    return country
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """The finished country once more, to be changed."""
+    shutil.copytree(finished, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def fresh(country, tmp_path, name="fresh"):
+    shutil.copytree(country, tmp_path / name, ignore=shutil.ignore_patterns("out"))
+    return tmp_path / name
+
+
+def test_the_map_has_the_legends_colours_names_and_overviews(finished):
+    legend = open_run(finished).plan.legend
+    with rasterio.open(finished / "out" / "map.tif") as file:
+        assert file.nodata == 0
+        assert file.shape == (200, 200)
+        assert file.dtypes == ("uint8",)
+        assert {v: file.colormap(1)[v][:3] for v in legend.values} == {c.value: c.rgb for c in legend.classes}
+        tags = file.tags(1)
+        assert {f"class_{v}": n for v, n in legend.names.items()}.items() <= tags.items()
+        assert set(np.unique(file.read(1))) <= {0, *legend.values}
+    with rasterio.open(finished / "out" / "confidence.tif") as file:
+        confidence = file.read(1)
+    assert confidence.max() <= 100
+    assert ((confidence > 0) == (read_raster(finished / "out" / "map.tif")[0] > 0)).all()
+
+
+def test_the_map_is_a_valid_cloud_optimised_geotiff(finished):
+    from rio_cogeo.cogeo import cog_validate
+
+    for name in ("map.tif", "confidence.tif"):
+        valid, errors, _ = cog_validate(str(finished / "out" / name))
+        assert valid, errors
+
+
+def test_every_pixel_of_the_map_is_its_patchs_prediction(finished):
+    done = open_run(finished)
+    mosaic = read_raster(finished / "out" / "map.tif")[0]
+    whole = done.plan.source.geobox
+    for cell in done.cells:
+        column, row = ~whole.transform * (cell.geobox.transform * (0, 0))
+        rows, columns = cell.geobox.shape
+        part = mosaic[round(row) : round(row) + rows, round(column) : round(column) + columns]
+        assert (part == read_raster(finished / "out" / "predictions" / f"{cell.name}.tif")[0]).all()
+
+
+def test_accuracy_json_keeps_its_promises(finished):
+    figures = open_run(finished).accuracy
+    names = list(open_run(finished).plan.legend.names.values())
+    counts = np.array(figures["confusion"]["counts"])
+    assert figures["confusion"]["labels"] == names
+    assert list(figures["classes"]) == names
+    assert counts.sum(axis=1).tolist() == [
+        figures["classes"][n]["support"] - u
+        for n, u in zip(names, figures["confusion"].get("unclassified", [0] * len(names)), strict=True)
+    ]
+    assert figures["split"]["kind"] == "patch"
+    assert figures["split"]["train_patches"] + figures["split"]["test_patches"] == 64
+    for score in [figures["overall_accuracy"], figures["weighted_f1"], figures["eroded"]["overall_accuracy"]]:
+        assert score["low"] <= score["value"] <= score["high"]
+        assert score["n_clusters"] >= 8
+    for row in figures["classes"].values():
+        assert isinstance(row["support"], int)
+        for key in ("f1", "recall", "precision", "auc"):
+            assert {"value", "low", "high", "n_clusters"} <= row[key].keys()
+            assert row[key]["low"] is not None or row[key]["reason"]
+
+
+def test_no_test_pixel_and_no_fold_was_seen_by_the_model_that_predicts_it(finished):
+    rows = pd.read_parquet(finished / "out" / "samples.parquet")
+    role = rows.groupby("patch")["split"].agg(set)
+    assert not any({"train", "test"} <= splits for splits in role)
+    folds = rows[rows["split"] == "train"].groupby("patch")["fold"].nunique()
+    assert (folds == 1).all()
+    assert set(rows.loc[rows["split"] == "train", "fold"]) == set(range(5))
+    assert set(rows.loc[rows["split"] != "train", "fold"]) == {5}
+
+
+def test_weights_of_the_test_rows_add_up_to_the_labelled_land_of_the_test_patches(finished):
+    rows = pd.read_parquet(finished / "out" / "samples.parquet")
+    tested = rows[rows["split"] == "test"]
+    labelled = sum(
+        np.count_nonzero(read_raster(finished / "out" / "labels" / f"{name}.tif")[0])
+        for name in tested["patch"].unique()
+    )
+    assert tested["weight"].sum() == pytest.approx(labelled)
+
+
+def test_out_of_fold_predictions_cover_every_referenced_pixel_that_was_ever_seen(finished):
+    for cell in open_run(finished).cells:
+        reference = read_raster(finished / "out" / "labels" / f"{cell.name}.tif")[0]
+        label, probability = read_raster(finished / "out" / "predictions" / f"{cell.name}_oof.tif")
+        seen = read_raster(finished / "out" / "predictions" / f"{cell.name}.tif")[0] > 0
+        assert ((label > 0) == ((reference > 0) & seen)).all()
+        assert ((probability > 0) == (label > 0)).all()
+
+
+def test_truth_and_register_accuracy_differ_by_exactly_the_registers_errors(finished):
+    figures = open_run(finished).accuracy
+    truth = figures["against_truth"]
+    difference = truth["overall_accuracy"]["value"] - figures["overall_accuracy"]["value"]
+    explained = truth["reference_wrong_map_right"] - truth["map_repeats_reference_error"]
+    assert 0 < truth["reference_error"] < 0.3
+    assert difference == pytest.approx(explained, abs=1e-12)
+
+
+def test_the_report_is_one_file_without_outside_links(finished):
+    html = (finished / "out" / "report.html").read_text()
+    assert html.startswith("<!DOCTYPE html>") or html.startswith("<!doctype html>")
+    assert 'src="http' not in html
+    assert 'href="http' not in html
+    assert "not map accuracy" in html
+    assert len(html) < 3_000_000
+
+
+def test_a_second_run_makes_nothing(finished):
+    before = made(finished)
+    assert run(read_project(finished), workers=1).made == {}
+    assert made(finished) == before
+
+
+def test_two_workers_give_the_same_bytes(finished, tmp_path):
+    other = fresh(finished, tmp_path)
+    assert run(read_project(other), workers=2).status == 0
+    assert made(other) == made(finished)
+
+
+def test_stored_imagery_gives_the_same_map(finished, tmp_path):
+    other = fresh(finished, tmp_path)
+    project = other / "landweave.toml"
+    project.write_text(project.read_text().replace('clouds = "scl"', 'clouds = "scl"\nstore = true'))
+    assert run(read_project(other), workers=1).status == 0
+    assert len(list((other / "out" / "patches").glob("*.zarr"))) == 64
+    assert made(other)["map.tif"] == made(finished)["map.tif"]
+
+
+@pytest.mark.parametrize("moment", [0.35, 0.75])
+def test_a_killed_run_goes_on_to_the_same_bytes(finished, tmp_path, moment):
+    other = fresh(finished, tmp_path)
+    ledger = other / "out" / "ledger.sqlite"
+    command = [sys.executable, "-m", "landweave", "run", str(other), "--workers", "1"]
+    stages = len(json.loads((finished / "out" / "run.json").read_text())["stages"])
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # Killed once the run has come that far, however fast the machine is.
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        record = other / "out" / "run.json"
+        if ledger.exists() and record.exists() and len(json.loads(record.read_text())["stages"]) >= moment * stages:
+            break
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (other / "out" / "report.html").exists()
+    assert run(read_project(other), workers=1).status == 0
+    assert made(other) == made(finished)
+
+
+def test_a_truncated_prediction_is_noticed_and_made_again(copy, finished):
+    victim = next((copy / "out" / "predictions").glob("*.tif"))
+    victim.write_bytes(victim.read_bytes()[:100])
+    assert any("is not what was written" in line for line in status_lines(read_project(copy)))
+    result = run(read_project(copy), workers=1)
+    assert result.made["predict"] == 1
+    assert made(copy) == made(finished)
+
+
+def test_a_new_colour_remakes_only_map_and_report(copy):
+    legend = copy / "legend.toml"
+    first = next(line for line in legend.read_text().splitlines() if line.startswith("color"))
+    legend.write_text(legend.read_text().replace(first, 'color = "#123456"'))
+    assert set(run(read_project(copy), workers=1).made) == {"mosaic", "report"}
+    with rasterio.open(copy / "out" / "map.tif") as file:
+        assert (0x12, 0x34, 0x56, 255) in file.colormap(1).values()
+
+
+def test_a_threshold_remakes_predictions_and_figures_but_no_model(copy):
+    project = copy / "landweave.toml"
+    project.write_text(project.read_text().replace("[model]", "[model]\nthresholds = { shrubland = 0.5 }"))
+    remade = set(run(read_project(copy), workers=1).made)
+    assert remade == {"validate", "predict", "mosaic", "report"}
+
+
+def test_a_dropped_output_is_remade_and_nothing_else(copy, finished):
+    (copy / "out" / "confidence.tif").unlink()
+    assert set(run(read_project(copy), workers=1).made) == {"mosaic"}
+    assert made(copy) == made(finished)
+
+
+def test_only_some_patches_leave_the_model_alone(copy, finished):
+    (copy / "out" / "predictions" / "x0001y0001.tif").unlink()
+    (copy / "out" / "predictions" / "x0002y0002.tif").unlink()
+    result = run(read_project(copy), workers=1, options=Options(only=("x0001y0001",)))
+    assert result.made.get("predict") == 1
+    assert "train" not in result.made
+    assert run(read_project(copy), workers=1).status == 0
+    assert made(copy) == made(finished)
+
+
+def test_the_model_applies_to_the_same_land_elsewhere(finished, tmp_path):
+    other = fresh(finished, tmp_path)
+    project = other / "landweave.toml"
+    model = finished / "out" / "model"
+    project.write_text(project.read_text().replace("[model]", f'[model]\npath = "{model}"'))
+    assert run(read_project(other), workers=1).status == 0
+    figures = open_run(other).accuracy
+    assert figures["split"]["kind"] == "given"
+    assert fingerprint_of(other / "out" / "map.tif") == fingerprint_of(finished / "out" / "map.tif")
+
+
+def test_the_worlds_of_two_seeds_differ(country, tmp_path):
+    write_archive(tmp_path / "other", size_km=2, dates=2, seed=4)
+    assert fingerprint_of(tmp_path / "other" / "truth.tif") != fingerprint_of(country / "truth.tif")
+
+
+def test_the_finished_run_reads_a_patch_back(finished):
+    done = open_run(finished)
+    patch = done.patch(done.cells[10].name)
+    assert {"B04", "SCL", "reference", "prediction", "confidence", "prediction_oof"} <= set(patch.data_vars)
+    assert patch.sizes == {"time": 8, "y": 25, "x": 25}
+    assert patch.odc.geobox.crs.epsg == 32633
