@@ -192,6 +192,8 @@ def _finish(result: Any) -> None:
         typer.echo(f"failed: {what}: {error}", err=True)
     if len(result.failures) > 20:
         typer.echo(f"and {len(result.failures) - 20} more; `landweave status` lists them", err=True)
+    for line in result.notices:
+        typer.echo(f"note: {line}", err=True)
     if result.stopped:
         typer.echo(f"stopped: {result.stopped}", err=True)
     elif not result.made:

@@ -8,6 +8,7 @@ from landweave.patch.grid import Cell
 from landweave.runs.driver import Options, Run, Stage, stale_cells
 from landweave.runs.executor import Engine
 from landweave.runs.ledger import FAILED, Ledger
+from landweave.runs.notices import points_outside
 from landweave.runs.opening import Plan, make_plan
 from landweave.runs.project import Project
 
@@ -94,15 +95,11 @@ def _stage_lines(state: Run, stage: Stage) -> Iterator[str]:
 def _reference_notes(plan: Plan, cells: list[Cell]) -> list[str]:
     if plan.reference is None:
         return []
-    from landweave.reference import points_table, reference_codes
+    from landweave.reference import reference_codes
 
     _, unknown = plan.legend.translate(reference_codes(plan.reference))
     notes = [f"codes that the legend does not know, taken as none: {', '.join(sorted(unknown))}"] if unknown else []
-    if plan.reference.kind == "points":
-        inside = [points_table(plan.reference, plan.legend, cell.geobox)["inside"] for cell in cells]
-        outside = int((~sum(inside[1:], start=inside[0]).astype(bool)).sum())
-        notes.append(f"{outside} of {len(inside[0])} points lie outside the imagery and are left out")
-    return notes
+    return [*notes, *points_outside(plan, cells)]
 
 
 def _crs_name(cell: Cell) -> str:

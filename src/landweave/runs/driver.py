@@ -90,6 +90,8 @@ class Result:
     """Stage and patch, and the last line of the error."""
     stopped: str | None = None
     """Why the run stopped before its end."""
+    notices: list[str] = field(default_factory=list)
+    """What to know before trusting the figures."""
     made: dict[str, int] = field(default_factory=dict)
     """Stage to the number of things made; nothing stands for a stage that was fresh."""
     folder: Path = Path()
@@ -182,6 +184,7 @@ def run(
     BusyError
         When another run works in the same folder.
     """
+    from landweave.runs.notices import notices
     from landweave.runs.record import write_record
     from landweave.runs.stages import STAGES
 
@@ -203,6 +206,7 @@ def run(
                     write_record(state, result, seconds=time.perf_counter() - began)
                 if stage.name == options.until or result.stopped:
                     break
+            result.notices = [line for line in notices(state) if not line.startswith("Failed")]
         finally:
             write_record(state, result, seconds=time.perf_counter() - began)
     return result

@@ -12,7 +12,7 @@ from landweave.classifier.model import decide
 from landweave.patch.store import read_points
 from landweave.runs.assignment import Assignment
 from landweave.runs.opening import Plan
-from landweave.runs.tables import read_samples
+from landweave.runs.tables import read_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ def read_held_out(plan: Plan) -> HeldOut:
     """The test rows; of a cross-validated table all rows."""
     import pandas as pd
 
-    rows, _, _ = read_samples(plan.folder)
+    rows = read_rows(plan.folder)
     table = pd.read_parquet(plan.folder / "samples_oof.parquet")
     p = table[[f"p_{value}" for value in plan.legend.values]].to_numpy()
     use = rows["split"].to_numpy() == "test"
@@ -80,7 +80,7 @@ def measure(plan: Plan, assignment: Assignment | None) -> dict[str, Any]:
 def _kind(plan: Plan, assignment: Assignment | None) -> str:
     if assignment is not None:
         return assignment.kind
-    rows, _, _ = read_samples(plan.folder)
+    rows = read_rows(plan.folder)
     return "block" if "_" in str(rows["unit"].iloc[0]) else "random"
 
 
@@ -106,6 +106,6 @@ def _split(plan: Plan, assignment: Assignment | None, kind: str, unit: np.ndarra
 
 
 def _training_rows(plan: Plan) -> dict[str, int]:
-    rows, _, _ = read_samples(plan.folder)
+    rows = read_rows(plan.folder)
     label = rows["label"][rows["split"].isin(("train", "refit"))]
     return {name: int((label == value).sum()) for value, name in plan.legend.names.items()}

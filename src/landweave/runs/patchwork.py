@@ -24,8 +24,8 @@ from landweave.runs.opening import Plan
 from landweave.sources.rasters import read_static
 from landweave.training.blocks import count_classes, unit_ids, unit_name
 
-STRIP = 64
-"""Rows held at a time."""
+STRIP_PIXELS = 32_768
+"""Pixels held at a time; a strip is as many rows as hold them."""
 
 DROPPED = 4
 """Reason of masking beside those of ``mask_reasons``: too few valid pixels of that date in the patch."""
@@ -269,7 +269,8 @@ def _scan(
 
     if wanted is not None and not wanted:
         return
-    map_strips(read, mask, write=write, height=cell.rows, strip=STRIP, halo=plan.dilation_pixels)
+    strip = max(1, STRIP_PIXELS // int(cell.geobox.shape[1]))
+    map_strips(read, mask, write=write, height=cell.rows, strip=strip, halo=plan.dilation_pixels)
 
 
 def _static(plan: Plan, cell: Cell, rows: slice) -> np.ndarray:

@@ -30,9 +30,8 @@ def write_report(
     cells: Sequence[Cell],
     assignment: Assignment | None,
     *,
-    seen: Mapping[str, Mapping[str, Any]],
     mapped: Sequence[Mapping[str, int]],
-    failures: Sequence[tuple[str, str]],
+    warnings: Sequence[str],
 ) -> dict[str, Any]:
     """Write ``report.html``.
 
@@ -40,12 +39,10 @@ def write_report(
     ----------
     plan, cells, assignment
         The run.
-    seen
-        Patch to what ``fetch`` found: ``valid_fraction``, ``never_seen``, ``pixels``.
     mapped
         Per patch, class value to mapped pixels.
-    failures
-        What failed, and the last line of its error.
+    warnings
+        From :func:`landweave.runs.notices.notices`.
     """
     run = FinishedRun(plan=plan, cells=tuple(cells))
     accuracy = run.accuracy if (plan.folder / "accuracy.json").exists() else None
@@ -56,7 +53,7 @@ def write_report(
         subtitle=f"Land cover, {plan.start} to {plan.end}: {len(cells)} patches, {len(plan.dates)} acquisition dates.",
         accuracy=accuracy,
         legend=[(c.value, c.name, c.color) for c in plan.legend.classes],
-        warnings=_warnings(plan, accuracy, seen, failures),
+        warnings=warnings,
         map_image=_small_map(plan.folder / "map.tif"),
         map_caption="The map, fitted on all labelled patches." if plan.project.model.refit else "The map.",
         training=_known(accuracy, "training_rows"),
@@ -120,34 +117,6 @@ def _shares(
         )
         for value, name in legend.names.items()
     ]
-
-
-def _warnings(
-    plan: Plan,
-    accuracy: Mapping[str, Any] | None,
-    seen: Mapping[str, Mapping[str, Any]],
-    failures: Sequence[tuple[str, str]],
-) -> list[str]:
-    lines = []
-    absent = [name for name, rows in _known(accuracy, "training_rows").items() if rows == 0]
-    if absent and not plan.project.model.path:
-        lines.append(
-            f"Classes of the legend without any training sample, so the map cannot show them: {', '.join(absent)}."
-        )
-    dark = sorted(name for name, info in seen.items() if info["never_seen"] == info["pixels"])
-    if dark:
-        lines.append(f"Patches without a single valid observation, left as class 0: {', '.join(dark)}.")
-    unseen = sum(int(info["never_seen"]) for info in seen.values())
-    total = sum(int(info["pixels"]) for info in seen.values())
-    if unseen and not dark:
-        lines.append(f"{unseen / total:.2%} of the pixels have no valid observation and are left as class 0.")
-    clipped = sum(int(info.get("saturated", 0)) for info in seen.values())
-    if clipped:
-        lines.append(
-            f"{clipped} band values lie beyond what int16 holds in 1e-4 reflectance and were clipped: check scale."
-        )
-    lines += [f"Failed: {what}: {error}" for what, error in failures]
-    return lines
 
 
 def _known(accuracy: Mapping[str, Any] | None, key: str) -> dict[str, int]:

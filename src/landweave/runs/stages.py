@@ -6,6 +6,7 @@ from landweave.patch.grid import Cell
 from landweave.runs import learning, mapping, patchwork, tables
 from landweave.runs.driver import Run, Stage, settings_print
 from landweave.runs.ledger import fingerprint
+from landweave.runs.notices import notices
 
 Inputs = dict[str, str]
 
@@ -166,7 +167,7 @@ def report_inputs(run: Run) -> Inputs:
     """All that the report shows."""
     keys = ("sample", "train", "validate", "mosaic")
     shown = {key: run.files_of(key) for key in keys if run.ledger.get(key)}
-    return {**shown, "project": settings_print(run.plan.project), "failures": fingerprint(_failures(run))}
+    return {**shown, "project": settings_print(run.plan.project), "notices": fingerprint(notices(run))}
 
 
 def make_report(run: Run) -> dict[str, Any]:
@@ -174,10 +175,9 @@ def make_report(run: Run) -> dict[str, Any]:
     from landweave.runs import reporting
 
     assignment = run.assignment if run.plan.reference is not None else None
-    never_seen = {cell.name: entry.info for cell, entry in run.made("fetch")}
     mapped = [entry.info["mapped"] for _, entry in run.made("predict")]
     record: dict[str, Any] = reporting.write_report(
-        run.plan, run.cells, assignment, seen=never_seen, mapped=mapped, failures=_failures(run)
+        run.plan, run.cells, assignment, mapped=mapped, warnings=notices(run)
     )
     return record
 
@@ -216,7 +216,3 @@ def _place(cell: Cell) -> list[Any]:
 
 def _labels(run: Run) -> list[Any]:
     return [(c.value, c.name) for c in run.plan.legend.classes]
-
-
-def _failures(run: Run) -> list[tuple[str, str]]:
-    return [(entry.key, entry.info["error"]) for entry in run.ledger.entries() if entry.state == "failed"]

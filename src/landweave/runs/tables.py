@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 RECIPE_KEY = b"landweave.recipe"
 """Where the recipe stands in the metadata of ``samples.parquet``."""
 
+ROW_COLUMNS = ("patch", "x", "y", "label", "split", "fold", "weight", "unit", "core")
+"""Columns of ``samples.parquet`` beside the features."""
+
 SAMPLES, SERIES = "samples.parquet", "samples_series.parquet"
 
 
@@ -58,8 +61,7 @@ def from_parts(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
     layers = np.stack(static) if static else None
     recipe = _given_recipe(plan) or fit_scales(plan.recipe, stack, why == 0, days, layers)
     table_x = features(stack, why == 0, days, recipe, static=layers)
-    order = ["patch", "x", "y", "label", "split", "fold", "weight", "unit", "core"]
-    _write(plan, table[order], table_x, recipe)
+    _write(plan, table[list(ROW_COLUMNS)], table_x, recipe)
     _write_series(plan, np.array(plan.dates, "datetime64[ms]"), stack, why)
     return {"files": [SAMPLES, SERIES], "info": {"rows": len(table), "recipe": recipe.to_json()}}
 
@@ -150,6 +152,13 @@ def read_samples(folder: Path) -> "tuple[pd.DataFrame, np.ndarray, Recipe]":
     matrix = np.column_stack([table.column(name).to_numpy() for name in recipe.feature_names])
     rows = table.drop_columns(list(recipe.feature_names)).to_pandas()
     return rows, matrix, recipe
+
+
+def read_rows(folder: Path) -> "pd.DataFrame":
+    """The training table without its features: patch, x, y, label, split, fold, weight, unit, core."""
+    import pandas as pd
+
+    return pd.read_parquet(folder / SAMPLES, columns=list(ROW_COLUMNS))
 
 
 def _write(plan: Plan, rows: "pd.DataFrame", matrix: np.ndarray, recipe: Recipe) -> None:

@@ -1,8 +1,10 @@
 """Pixels of one band of one file, on its own grid or on another."""
 
 import math
+import os
 import threading
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,42 +20,35 @@ from rasterio.windows import Window
 from landweave.errors import InputError
 from landweave.patch.align import outline_bounds, pixel_offset, to_crs
 
+# GDAL's default, a twentieth of the memory for each process, is too much where there are many.
+os.environ.setdefault("GDAL_CACHEMAX", "256")
+
+FILES_OPEN = 256
+"""Files that a thread keeps open, so that neighbouring strips and patches share decoded tiles."""
+
 _held = threading.local()
-
-
-@contextmanager
-def held_open(limit: int = 16) -> Iterator[None]:
-    """Keep the last ``limit`` files of this thread open, so that bands of one file are decoded together."""
-    if getattr(_held, "files", None) is not None:
-        yield
-        return
-    _held.files, _held.limit = {}, limit
-    try:
-        yield
-    finally:
-        files, _held.files = _held.files, None
-        for file in files.values():
-            file.close()
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
     """A raster file that is there, can be read and knows its CRS; InputError names it otherwise."""
-    held = getattr(_held, "files", None)
-    if held is None:
-        with _open(path) as file:
-            yield file
-        return
-    if path not in held:
-        while len(held) >= _held.limit:
-            held.pop(next(iter(held))).close()
-        held[path] = _open(path)
-    yield held[path]
+    files: OrderedDict[tuple[str, int, int], Any] = _held.__dict__.setdefault("files", OrderedDict())
+    try:
+        facts = path.stat()
+    except OSError:
+        raise InputError(f"{path}: no such file.") from None
+    # A file that was replaced is another one.
+    key = (str(path), facts.st_mtime_ns, facts.st_size)
+    if key in files:
+        files.move_to_end(key)
+    else:
+        files[key] = _open(path)
+        if len(files) > FILES_OPEN:
+            files.popitem(last=False)[1].close()
+    yield files[key]
 
 
 def _open(path: Path) -> Any:
-    if not path.exists():
-        raise InputError(f"{path}: no such file.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)

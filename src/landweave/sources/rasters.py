@@ -17,7 +17,7 @@ from landweave.errors import InputError
 from landweave.patch.align import nearest_pixels
 from landweave.patch.model import NODATA, REFLECTANCE_SCALE, make_patch, to_int16
 from landweave.sources.listing import Entry, list_pattern, list_table, read_moment
-from landweave.sources.pixels import held_open, opened, read_on, read_window
+from landweave.sources.pixels import opened, read_on, read_window
 
 UNKNOWN = 255
 """A categorical value that does not fit 0..255, or is missing within the raster."""
@@ -131,16 +131,15 @@ class RasterSource:
             name: np.full((len(dates), *geobox.shape), 0 if kind == "uint8" else NODATA, kind)
             for name, kind in kinds.items()
         }
-        with held_open():
-            for step, day in enumerate(dates):
-                of_day = [layer for layer in self.layers if layer.moment.date() == day]
-                for name in variables:
-                    files = [layer for layer in of_day if layer.variable == name]
-                    if name in self.categorical:
-                        rank = self._first_valid(of_day, geobox) if len(files) > 1 else None
-                        arrays[name][step] = self._fuse_classes(files, geobox, rank)
-                    else:
-                        arrays[name][step] = self._fuse(files, geobox)[0]
+        for step, day in enumerate(dates):
+            of_day = [layer for layer in self.layers if layer.moment.date() == day]
+            for name in variables:
+                files = [layer for layer in of_day if layer.variable == name]
+                if name in self.categorical:
+                    rank = self._first_valid(of_day, geobox) if len(files) > 1 else None
+                    arrays[name][step] = self._fuse_classes(files, geobox, rank)
+                else:
+                    arrays[name][step] = self._fuse(files, geobox)[0]
         return make_patch({name: arrays[name] for name in variables}, geobox, dates)
 
     def _first_valid(self, of_day: Sequence[Layer], geobox: GeoBox) -> np.ndarray:
