@@ -7,13 +7,13 @@ import sys
 
 import numpy as np
 import pytest
+from worlds import CORNER, two_class_world, write_tif
 
 from landweave.errors import InputError
 from landweave.patch.store import read_raster
 from landweave.runs.driver import run
 from landweave.runs.project import read_project
 from landweave.runs.reading import open_run
-from worlds import CORNER, two_class_world, write_tif
 
 
 def command(*words, cwd=None):

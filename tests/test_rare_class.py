@@ -2,13 +2,12 @@
 
 import pandas as pd
 import pytest
+from worlds import two_class_world
 
 from landweave.patch.store import read_raster
 from landweave.runs.driver import run
 from landweave.runs.project import read_project
 from landweave.runs.reading import open_run
-from worlds import two_class_world
-
 
 WORLD = {"size": 320, "patch": 40, "share": 0.01, "overlap": 0.5}
 POND = 7
@@ -46,7 +45,7 @@ def test_the_wall_to_wall_producers_accuracy_lies_in_its_interval_too(rare, else
 
 
 def test_a_balanced_sample_would_have_told_another_users_accuracy(rare):
-    done, cover = rare
+    done, _ = rare
     rows = pd.read_parquet(done.folder / "samples.parquet")
     held = pd.read_parquet(done.folder / "samples_oof.parquet")
     train = (rows["split"] == "train").to_numpy()

@@ -11,7 +11,7 @@ _PUBLIC = {
     "InputError": "landweave.errors",
     "Legend": "landweave.legend",
     "Recipe": "landweave.features.recipe",
-    "features": "landweave.features.interpolation",
+    "make_features": "landweave.features.interpolation:features",
     "make_patch": "landweave.patch.model",
     "native_cells": "landweave.patch.grid",
     "open_rasters": "landweave.sources.rasters",
@@ -34,7 +34,9 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         return _read_version()
     if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
+        # A name may differ from the function's, since `landweave.features` is the room.
+        module, _, other = _PUBLIC[name].partition(":")
+        return getattr(import_module(module), other or name)
     raise AttributeError(f"module 'landweave' has no attribute {name!r}")
 
 

@@ -119,11 +119,10 @@ def open_source(project: Project) -> Source:
         )
     from landweave.sources.rasters import open_rasters
 
-    features = project.features
     return open_rasters(
         root=project.file.parent, table=settings.table, pattern=settings.pattern, scale=settings.scale,
-        offset=settings.offset, nodata=settings.nodata, bands=features.bands or None, mask=settings.mask,
-        resampling=settings.resampling,
+        offset=settings.offset, nodata=settings.nodata, bands=_unscaled_recipe(project, (0,)).source_bands,
+        mask=settings.mask, resampling=settings.resampling,
     )  # fmt: skip
 
 
@@ -140,13 +139,7 @@ def _observed(project: Project, source: Source) -> tuple[list[datetime.date], da
 
 def _recipe(project: Project, source: Source, start: datetime.date, end: datetime.date) -> Recipe:
     settings = project.features
-    recipe = Recipe(
-        bands=settings.bands,
-        indices=settings.indices,
-        custom=tuple(settings.custom.items()),
-        static=tuple(Path(path).stem for path in settings.static),
-        days=target_days(start, end, settings.step_days),
-    )
+    recipe = _unscaled_recipe(project, target_days(start, end, settings.step_days))
     try:
         recipe.check_source(source.variables)
     except InputError as error:
@@ -162,6 +155,20 @@ def _recipe(project: Project, source: Source, start: datetime.date, end: datetim
         if not project.path(path).exists():
             raise InputError(f"{project.file}: features.static: {path}: no such file.")
     return recipe
+
+
+def _unscaled_recipe(project: Project, days: tuple[int, ...]) -> Recipe:
+    settings = project.features
+    try:
+        return Recipe(
+            bands=settings.bands,
+            indices=settings.indices,
+            custom=tuple(settings.custom.items()),
+            static=tuple(Path(path).stem for path in settings.static),
+            days=days,
+        )
+    except InputError as error:
+        raise InputError(f"{project.file}: {error}") from None
 
 
 def _cells(project: Project, source: Source) -> list[Cell]:
@@ -214,7 +221,7 @@ def _reference_and_legend(project: Project) -> "tuple[Reference | None, Legend]"
 
     if project.reference:
         settings = project.reference
-        reference = read_reference(project.path(settings.path), column=settings.column)
+        reference = read_reference(project.path(settings.path), column=settings.column, layer=settings.layer)
         if settings.legend:
             return reference, Legend.read(project.path(settings.legend))
         return reference, Legend.from_labels(reference_codes(reference))

@@ -147,7 +147,11 @@ class Reference(Settings):
 
     path: str
     column: str | None = None
+    """Column of the codes (default ``label``); a raster's values are its codes."""
+    layer: str | None = None
+    """Layer of a vector file that has several."""
     legend: str | None = None
+    """Classes and crosswalk; without it the classes are the sorted codes."""
     erosion: int = Field(1, ge=0, le=50)
     """Pixels taken off each class's edge for training; points are never eroded."""
     truth: str | None = None

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 SAMPLE, DATE = "sample_id", "date"
 
-NOT_FEATURES = ("label", "group", "fold", "split", "block", "x", "y", "longitude", "latitude")
+NOT_FEATURES = (
+    "label", "group", "fold", "split", "block", "x", "y", "longitude", "latitude", "weight", "core"
+)  # fmt: skip
 """Columns that are no features, besides the columns named as label and group and any name ending in ``_id``."""
 
 
