@@ -15,8 +15,8 @@ BELOW = GROUND | WORKING | {"runs"}
 ALLOWED = {
     # `errors` holds the one exception for what a user can mend; everything may raise it.
     "errors": set(),
-    **{room: {"errors"} for room in GROUND - {"errors"}},
-    **{room: GROUND for room in WORKING},
+    **dict.fromkeys(GROUND - {"errors"}, frozenset({"errors"})),
+    **dict.fromkeys(WORKING, frozenset(GROUND)),
     "runs": GROUND | WORKING | {"__init__"},
     "viewer": BELOW,
     "eolearn": BELOW,
