@@ -1,5 +1,6 @@
 """The command line: one command per verb."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,9 @@ app = typer.Typer(
 )
 
 ProjectFile = Annotated[Path, typer.Argument(help="Project file, or the folder that holds landweave.toml.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes on this machine; 1 works in this process.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes on this machine (default: its cores); 1 works in this process.")
+]
 
 
 def main() -> None:
@@ -72,7 +75,9 @@ def demo(
     from landweave.runs.demo import run_demo
 
     with _Bars() as bars:
-        result, lines = run_demo(folder, size_km=size_km, dates=dates, seed=seed, workers=workers, progress=bars)
+        result, lines = run_demo(
+            folder, size_km=size_km, dates=dates, seed=seed, workers=workers or _cores(), progress=bars
+        )
     for line in lines:
         typer.echo(line)
     _finish(result)
@@ -135,8 +140,9 @@ def run(
     options = Options(only=tuple(only or ()), until=until, retrain=retrain, allow_missing=allow_missing)
     with _Bars() as bars:
         result = run_project(
-            read_project(project), options=options, workers=workers, memory=memory, scheduler=scheduler, progress=bars
-        )
+            read_project(project), options=options, workers=workers or _cores(), memory=memory, scheduler=scheduler,
+            progress=bars,
+        )  # fmt: skip
     _finish(result)
 
 
@@ -185,6 +191,10 @@ def evaluate(
         figures = evaluate_table(request, output=output, report=report_path, progress=bars.counter("evaluate"))
     for line in evaluation_lines(figures):
         typer.echo(line)
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1
 
 
 def _finish(result: Any) -> None:

@@ -28,6 +28,7 @@ def check_project(project: Project) -> list[str]:
         given_model(plan)
     systems = ", ".join(sorted({_crs_name(cell) for cell in cells}))
     layers = ", ".join(layer.name for layer in plan.recipe.layers)
+    _read_last_row(plan)
     lines = [
         f"{project.file}: sound",
         f"patches:   {len(cells)} in {systems}, pixels of {plan.pixel_metres:.4g} m",
@@ -72,6 +73,13 @@ def remake_report(project: Project) -> Path:
     with Ledger(plan.folder, exclusive=False) as ledger:
         make_report(Run(plan, cells, ledger, Engine(workers=1, scheduler=None, memory=None), Options()))
     return plan.folder / "report.html"
+
+
+def _read_last_row(plan: Plan) -> None:
+    """A file that was cut short lacks its end, whatever its header says."""
+    grid = plan.source.geobox
+    if grid is not None:
+        plan.source.load(grid[grid.shape[0] - 1 :, :], plan.dates, plan.variables)
 
 
 def _stage_lines(state: Run, stage: Stage) -> Iterator[str]:

@@ -19,7 +19,7 @@ class DemoProgress(Progress, Protocol):
 
 
 def run_demo(
-    folder: Path, *, size_km: float, dates: int, seed: int, workers: int | None, progress: DemoProgress
+    folder: Path, *, size_km: float, dates: int, seed: int, workers: int, progress: DemoProgress
 ) -> tuple[Result, list[str]]:
     """Simulate a country into a folder and run its project; a second call goes on where the first stopped.
 

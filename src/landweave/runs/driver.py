@@ -1,7 +1,6 @@
 """A whole run: stage after stage, only what is not fresh, one failing patch stopping no other."""
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -157,7 +156,7 @@ def run(
     project: Project,
     *,
     options: Options | None = None,
-    workers: int | None = None,
+    workers: int = 1,
     memory: str | None = None,
     scheduler: str | None = None,
     progress: Progress | None = None,
@@ -171,7 +170,8 @@ def run(
     options
         Which patches, until which stage.
     workers
-        Processes; default: the machine's cores, but never more than patches.
+        Processes, never more than patches; 1 works in this process. A script that asks for more needs the guard
+        ``if __name__ == "__main__"``, since every process reads it.
     memory, scheduler
         As for :func:`landweave.runs.executor.open_engine`.
     progress
@@ -192,7 +192,7 @@ def run(
     began = time.perf_counter()
     plan, cells = make_plan(project)
     _check_options(options, cells, [stage.name for stage in STAGES])
-    count = min(workers or os.cpu_count() or 1, len(cells))
+    count = min(workers, len(cells))
     result = Result(folder=plan.folder)
     with (
         Ledger(plan.folder) as ledger,

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,11 +70,14 @@ class Engine:
         retries
             How often a task is run again when its worker died; after that it is set aside with an error.
         """
-        if self.here:
-            for name, task in tasks:
+        pairs = iter(tasks)
+        first = list(islice(pairs, 2))
+        # Starting a cluster takes seconds: not for nothing, and not for a single task of this machine.
+        if self.here or not first or (len(first) == 1 and self._scheduler is None):
+            for name, task in chain(first, pairs):
                 yield attempt(work, name, task)
         else:
-            yield from self._run_on_cluster(work, tasks, retries)
+            yield from self._run_on_cluster(work, chain(first, pairs), retries)
 
     def _run_on_cluster(
         self, work: Callable[[Task], Any], tasks: Iterable[tuple[str, Task]], retries: int

@@ -68,6 +68,18 @@ class Period(Settings):
         return self
 
 
+EVERY_SOURCE = {"type", "clouds", "snow", "scl_masked", "dilation", "keep", "store", "resampling"}
+"""Keys of ``[source]`` that every type knows."""
+
+SOURCE_KEYS = {
+    "stac": {"url", "collection", "max_cloud_cover", "radiometry", "bands"},
+    "rasters": {"table", "pattern", "scale", "offset", "nodata", "mask"},
+    "eopatches": {"path"},
+    "simulated": {"size_km", "dates", "seed"},
+}
+"""Further keys of each type."""
+
+
 class Source(Settings):
     """Where the pixels come from."""
 
@@ -105,6 +117,10 @@ class Source(Settings):
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:
+        strange = sorted(self.model_fields_set - EVERY_SOURCE - SOURCE_KEYS[self.type])
+        if strange:
+            known = ", ".join(sorted(SOURCE_KEYS[self.type]))
+            raise ValueError(f"{strange[0]} is not a key of type = {self.type!r}; beside those of every type: {known}")
         if self.type == "rasters" and (self.table is None) == (self.pattern is None):
             raise ValueError("rasters need either table or pattern, and not both")
         if self.clouds == "mask" and not self.mask:
