@@ -1,40 +1,54 @@
-# landweave: every target sets up its own environment; nothing is needed but Python >= 3.11.
+# Every target sets up what it needs, from nothing but a Python of at least 3.11.
 SHELL := bash
-.DEFAULT_GOAL := help
-
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
-	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check slow clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test slow check format clean
 
-help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | column -t -s $$'\t'
+help: ## print the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/installed: pyproject.toml
-	@test -n "$(PYTHON)" || { echo "landweave needs Python >= 3.11; set PYTHON=/path/to/python" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
-	@touch $@
-
-$(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
-	@touch $@
-
-demo: $(VENV)/installed ## simulate a small country, map it, report on it (in landweave-demo/)
+demo: $(VENV)/.for-demo ## simulate a small country and map it into landweave-demo/
 	$(BIN)/landweave demo landweave-demo
 
-test: $(VENV)/installed-test ## the daily tests, with coverage
+test: $(VENV)/.for-test ## run the tests, with a summary of what they reach
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
-check: $(VENV)/installed-test ## linters and types
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-
-slow: $(VENV)/installed-test ## the tests that take longer than the daily suite allows
+slow: $(VENV)/.for-test ## run the tests that take longer than the daily ones may
 	$(BIN)/python -m pytest -m slow
 
-clean: ## remove the environment and what the tools left
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage build dist
+check: $(VENV)/.for-test ## lint, check the format and the types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/.for-test ## put the code in its form
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+clean: ## remove the environment, the demo and all that tools leave behind
+	rm -rf $(VENV) landweave-demo build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Installed again only when pyproject.toml has changed.
+$(VENV)/.for-demo: pyproject.toml
+	$(make_venv)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.for-test: pyproject.toml
+	$(make_venv)
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@ $(VENV)/.for-demo
+
+# Each candidate is asked, since a name on the path may be a shim for a Python that is not there.
+define make_venv
+	@$(BIN)/python -c '' 2> /dev/null && exit; \
+	for python in $(if $(PYTHON),'$(PYTHON)',python3.13 python3.12 python3.11 python3); do \
+	    if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then \
+	        echo "making $(VENV) with $$("$$python" --version)"; exec "$$python" -m venv --clear '$(VENV)'; \
+	    fi; \
+	done; \
+	echo "No Python >= 3.11 with venv was found; install one or name it: make PYTHON=/path/to/python" >&2; exit 1
+endef

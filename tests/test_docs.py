@@ -1,0 +1,72 @@
+"""The docs say what the code does."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from landweave.runs import project as settings
+from landweave.runs.project import make_project
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*.md")])
+TABLES = {
+    "area": settings.Area,
+    "period": settings.Period,
+    "source": settings.Source,
+    "features": settings.Features,
+    "reference": settings.Reference,
+    "training": settings.Training,
+    "sampling": settings.Sampling,
+    "model": settings.Model,
+    "map": settings.Map,
+    "districts": settings.Districts,
+    "places": settings.Place,
+}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_page_names_every_key_of_a_table(table):
+    page = (ROOT / "docs" / "project-file.md").read_text()
+    words = set(re.findall(r"`([a-z_.]+)`", page))
+    for key in TABLES[table].model_fields:
+        assert {key, f"{table}.{key}"} & words, f"[{table}] {key}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+        assert "://" not in target or page.name == "CHANGELOG.md", target
+        assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_toml_blocks_are_accepted(page):
+    for block in re.findall(r"```toml\n(.*?)```", page.read_text(), flags=re.DOTALL):
+        content = tomllib.loads(block)
+        if "class" in content:
+            continue
+        whole = {"name": "x", "source": {"type": "simulated"}, "reference": {"path": "register.gpkg"}, **content}
+        make_project(whole, file=Path("landweave.toml"))
+
+
+def test_every_command_of_the_readme_exists():
+    from landweave.cli import app
+
+    known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    told = set(re.findall(r"landweave ([a-z]+)", (ROOT / "README.md").read_text()))
+    assert told <= known | {"turns"}
+    assert known <= told
+
+
+def test_the_tree_in_the_architecture_names_every_file():
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    for path in (ROOT / "src" / "landweave").rglob("*.py"):
+        if path.name not in {"__init__.py", "_version.py", "__main__.py"} and path.parent.name != "simulated":
+            assert path.name in text, path
+
+
+def test_the_project_speaks_of_itself_alone():
+    for page in PAGES:
+        assert not re.search(r"/work/|/tmp/|subagent|this session", page.read_text()), page
