@@ -1,6 +1,7 @@
 """Make ``images/demo.png`` from a demo's folder: python docs/make_picture.py landweave-demo docs/images/demo.png."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
@@ -16,7 +17,7 @@ from landweave.patch.grid import Cell
 from landweave.runs.reading import FinishedRun, stretch
 
 
-def whole(run: FinishedRun, read: "callable") -> np.ndarray:
+def whole(run: FinishedRun, read: Callable[[Cell], np.ndarray]) -> np.ndarray:
     """Patches side by side, (y, x) or (y, x, 3); ``read`` gives one patch."""
     boxes = [cell.geobox for cell in run.cells]
     pixel = abs(boxes[0].resolution.x)
@@ -43,7 +44,7 @@ def picture(project: Path, output: Path) -> None:
         patch = run.plan.source.load(cell.geobox, [date], ("B04", "B03", "B02"))
         return np.moveaxis(np.stack([patch[band].values[0] for band in ("B04", "B03", "B02")]), 0, -1)
 
-    def layer(folder: str) -> "callable":
+    def layer(folder: str) -> Callable[[Cell], np.ndarray]:
         return lambda cell: rasterio.open(run.folder / folder / f"{cell.name}.tif").read(1)
 
     legend = run.plan.legend
