@@ -22,12 +22,13 @@ def check_project(project: Project) -> list[str]:
         For the first thing that a run would stumble over. Nothing is written.
     """
     plan, cells = make_plan(project)
-    if project.model.path:
-        from landweave.runs.learning import given_model
+    from landweave.runs.learning import given_model, try_settings
 
+    if project.model.path:
         given_model(plan)
     systems = ", ".join(sorted({_crs_name(cell) for cell in cells}))
     layers = ", ".join(layer.name for layer in plan.recipe.layers)
+    try_settings(project)
     _read_last_row(plan)
     lines = [
         f"{project.file}: sound",

@@ -184,6 +184,7 @@ def run(
     BusyError
         When another run works in the same folder.
     """
+    from landweave.runs.learning import try_settings
     from landweave.runs.notices import notices
     from landweave.runs.record import write_record
     from landweave.runs.stages import STAGES
@@ -199,6 +200,8 @@ def run(
         open_engine(workers=count, scheduler=scheduler, memory=memory) as engine,
     ):
         state = Run(plan, cells, ledger, engine, options)
+        if ledger.get("train") is None:
+            try_settings(project)
         try:
             for stage in STAGES:
                 if stage.needed(state):

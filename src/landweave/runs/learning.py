@@ -21,6 +21,7 @@ from landweave.patch.store import write_whole
 from landweave.runs.assignment import NO_FOLD, Assignment
 from landweave.runs.ledger import fingerprint_of
 from landweave.runs.opening import Plan
+from landweave.runs.project import Project
 from landweave.runs.tables import read_samples
 from landweave.training.blocks import total
 
@@ -40,6 +41,18 @@ def model_print(path: Path) -> str:
     if not path.is_dir():
         raise InputError(f"{path}: no such model folder; model.path names the folder `model` of a finished run.")
     return fingerprint_of(path)
+
+
+def try_settings(project: Project) -> None:
+    """Fit the classifier that ``[model]`` describes on a handful of numbers: InputError now, not after hours."""
+    if project.model.path:
+        return
+    numbers = np.arange(120, dtype="int16").reshape(40, 3) * np.int16(50)
+    classes = np.repeat(np.array([1, 2], "uint8"), 20)
+    try:
+        fit(numbers, classes, type=project.model.type, params=project.model.params, feature_names=["a", "b", "c"])
+    except InputError as error:
+        raise InputError(f"{project.file}: {error}") from None
 
 
 def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def _of_labels(run: "Run") -> list[str]:
             f"Register codes that the legend does not know, taken as no class (features a patch): {listed}{more}."
         )
     if repaired:
-        lines.append(f"{len(repaired)} invalid polygons of the reference were repaired.")
+        lines.append(f"Invalid polygons of the reference that were repaired: {len(repaired)}.")
     return [*lines, *points_outside(run.plan, run.cells)]
 
 

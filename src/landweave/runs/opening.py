@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import shapely
+from odc.geo.crs import CRS
 from odc.geo.geom import Geometry
 
 from landweave.errors import InputError
@@ -98,6 +99,7 @@ def make_plan(project: Project) -> tuple[Plan, list[Cell]]:
         cut=QUARTERS if points or len(cells) < 2 else WHOLE, pixel_metres=_pixel_metres(cells[0]),
     )  # fmt: skip
     _check_thresholds(project, legend)
+    _check_map_crs(project)
     return plan, cells
 
 
@@ -187,7 +189,9 @@ def _cells(project: Project, source: Source) -> list[Cell]:
         if area is None:
             if source.geobox is None:
                 raise InputError(f"{project.file}: [area] needs aoi or bounds; the source has no extent of its own.")
-            area, buffer = source.geobox.extent.to_crs("EPSG:4326").geom, 0.0
+            # Half a pixel less, so that rounding makes no patch beyond the imagery's edge.
+            inner = source.geobox.extent.buffer(-0.5 * abs(source.geobox.resolution.x))
+            area, buffer = inner.to_crs("EPSG:4326").geom, 0.0
         options: dict[str, Any] = {
             "resolution": settings.resolution, "patch_size": settings.patch_size, "buffer": buffer
         }  # fmt: skip
@@ -252,6 +256,17 @@ def _check_thresholds(project: Project, legend: Legend) -> None:
             legend.value_of(name)
         except InputError as error:
             raise InputError(f"{project.file}: model.thresholds: {error}") from None
+
+
+def _check_map_crs(project: Project) -> None:
+    if project.map.crs is None:
+        return
+    try:
+        CRS(project.map.crs)
+    except Exception:  # noqa: BLE001 - pyproj has many ways to say that a CRS is unknown
+        raise InputError(
+            f"{project.file}: map.crs = {project.map.crs!r} is not known; write it as EPSG:3035."
+        ) from None
 
 
 def _metres_per_unit(geobox: Any) -> float:
