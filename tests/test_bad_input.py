@@ -267,7 +267,7 @@ def test_a_full_disk_ends_with_status_1_and_the_run_goes_on_afterwards(world, mo
 
 
 def test_a_patch_that_fails_before_train_stops_the_run_there_unless_missing_ones_are_allowed(world, monkeypatch):
-    from landweave.runs.driver import Options
+    from landweave.runs.state import Options
 
     with monkeypatch.context() as patched:
         full_disk(patched, "labels/x0001y0001.tif")

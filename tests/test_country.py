@@ -15,10 +15,11 @@ import rasterio
 
 from landweave.patch.store import read_raster
 from landweave.runs.checking import status_lines
-from landweave.runs.driver import Options, run
+from landweave.runs.driver import run
 from landweave.runs.ledger import fingerprint_of
 from landweave.runs.project import read_project
 from landweave.runs.reading import open_run
+from landweave.runs.state import Options
 from landweave.sources.simulated.archive import write_archive
 
 SAME_BYTES = ("map.tif", "map.tif.aux.xml", "confidence.tif", "accuracy.json", "model", "folds", "samples.parquet")

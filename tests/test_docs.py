@@ -1,6 +1,8 @@
 """The docs say what the code does."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from landweave.runs import project as settings
 from landweave.runs.project import make_project
 
 ROOT = Path(__file__).parents[1]
+RUN = re.compile(r"```python run\n(.*?)```", flags=re.DOTALL)
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*.md")])
 TABLES = {
     "area": settings.Area,
@@ -49,6 +52,34 @@ def test_toml_blocks_are_accepted(page):
             continue
         whole = {"name": "x", "source": {"type": "simulated"}, "reference": {"path": "register.gpkg"}, **content}
         make_project(whole, file=Path("landweave.toml"))
+
+
+@pytest.fixture(scope="module")
+def small_country(tmp_path_factory):
+    """Where the docs' Python finds a demo: two kilometres instead of eight."""
+    from landweave.sources.simulated.archive import write_archive
+
+    folder = tmp_path_factory.mktemp("docs")
+    write_archive(folder / "landweave-demo", size_km=2, dates=6, seed=42)
+    project = folder / "landweave-demo" / "landweave.toml"
+    text = project.read_text().replace("patch_size = 100", "patch_size = 40").replace("= 1000 ", "= 100 ")
+    assert "patch_size = 40" in text
+    project.write_text(text.replace('type = "lightgbm"', "params = { n_estimators = 10 }"))
+    return folder
+
+
+BLOCKS = [(page, block) for page in PAGES for block in RUN.findall(page.read_text())]
+
+
+@pytest.mark.parametrize(("page", "block"), BLOCKS, ids=[page.name for page, _ in BLOCKS])
+def test_python_blocks_run(page, block, small_country):
+    code = block.replace("workers=2", "workers=1")  # a cluster takes seconds to start, and other tests start it
+    done = subprocess.run([sys.executable, "-c", code], cwd=small_country, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{page.name}:\n{done.stderr}"
+
+
+def test_there_is_a_block_that_runs():
+    assert BLOCKS
 
 
 def test_every_command_of_the_readme_exists():

@@ -36,7 +36,7 @@ def main() -> None:
     except OSError as error:
         _stop(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1)
     except RuntimeError as error:
-        if type(error).__name__ != "BusyError":
+        if "LedgerError" not in {kind.__name__ for kind in type(error).__mro__}:
             raise
         _stop(str(error), 2)
 
@@ -133,9 +133,9 @@ def run(
     scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler.")] = None,
 ) -> None:
     """Make what is not yet made or no longer fresh."""
-    from landweave.runs.driver import Options
     from landweave.runs.driver import run as run_project
     from landweave.runs.project import read_project
+    from landweave.runs.state import Options
 
     options = Options(only=tuple(only or ()), until=until, retrain=retrain, allow_missing=allow_missing)
     with _Bars() as bars:
@@ -202,12 +202,16 @@ def _finish(result: Any) -> None:
         typer.echo(f"failed: {what}: {error}", err=True)
     if len(result.failures) > 20:
         typer.echo(f"and {len(result.failures) - 20} more; `landweave status` lists them", err=True)
-    for line in result.notices:
+    for line in (line for line in result.notices if not line.startswith("Failed")):
         typer.echo(f"note: {line}", err=True)
     if result.stopped:
         typer.echo(f"stopped: {result.stopped}", err=True)
     elif not result.made:
         typer.echo(f"Nothing to do: everything in {result.folder} is fresh.")
+    elif result.agreement:
+        low, high = result.agreement["low"], result.agreement["high"]
+        interval = f" ({low:.3f} to {high:.3f})" if low is not None else ""
+        typer.echo(f"agreement with the reference: {result.agreement['value']:.3f}{interval}; see what the report says")
     for name in ("map.tif", "report.html"):
         if (result.folder / name).exists():
             typer.echo(f"{name.split('.')[0]}: {result.folder / name}")

@@ -42,6 +42,10 @@ class LandClass:
             raise InputError(f"Class {self.name!r} has value {self.value}; class values are 1 to 255.")
         if not self.name.strip():
             raise InputError(f"The class with value {self.value} has no name; give it one.")
+        if not self.name.isprintable():
+            raise InputError(
+                f"Class {self.value} is called {self.name!r}; names hold no line breaks or control characters."
+            )
         if not re.fullmatch(r"#[0-9a-fA-F]{6}", self.color):
             raise InputError(f"Class {self.name!r} has color {self.color!r}; write it as #rrggbb.")
 
@@ -139,10 +143,10 @@ class Legend:
         """Read a ``legend.toml``; every complaint names the file."""
         path = Path(path)
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
+            content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             raise InputError(f"{path}: no such legend file.") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             raise InputError(f"{path}: not readable as TOML: {error}.") from None
         try:
             return cls._from_toml(content)
@@ -170,9 +174,17 @@ class Legend:
 
     @classmethod
     def of_names(cls, names: Mapping[int, str]) -> "Legend":
-        """Classes of these values and names, with the default palette."""
-        pairs = enumerate(names.items())
-        return cls(classes=tuple(LandClass(value=v, name=n, color=PALETTE[i % len(PALETTE)]) for i, (v, n) in pairs))
+        """Classes of these values and names, with the default palette; their codes are the names.
+
+        >>> Legend.of_names({1: "2", 2: "3"}).translate([2, 3])[0].tolist()
+        [1, 2]
+        """
+        return cls(
+            classes=tuple(
+                LandClass(value=value, name=name, color=PALETTE[i % len(PALETTE)], codes=(name,))
+                for i, (value, name) in enumerate(names.items())
+            )
+        )
 
     @classmethod
     def from_labels(cls, labels: Iterable[Any]) -> "Legend":

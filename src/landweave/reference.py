@@ -120,9 +120,11 @@ def reference_codes(reference: Reference) -> list[str]:
         found: set[str] = set()
         with rasterio.open(reference.path) as file:
             for _, window in file.block_windows(1):
-                found |= {
-                    code_text(value) for value in np.unique(file.read(1, window=window, masked=True).compressed())
-                }
+                try:
+                    values = file.read(1, window=window, masked=True).compressed()
+                except rasterio.errors.RasterioError:
+                    raise InputError(f"{reference.path}: the file is damaged or cut short; replace it.") from None
+                found |= {code_text(value) for value in np.unique(values)}
         return sorted(found - {""})
     if reference.path.suffix.lower() in {".csv", ".txt"}:
         codes: Iterable[Any] = _csv_points(reference.path, str(reference.column))[2]
@@ -230,7 +232,7 @@ def _look_at_vector(path: Path, layers: Sequence[str], *, column: str, layer: st
     if not info["crs"]:
         raise InputError(f"{path}: the reference has no coordinate reference system; assign one to it.")
     sample = pyogrio.raw.read(path, layer=layer, columns=[], max_features=100)[2]
-    types = {shapely.from_wkb(wkb).geom_type.removeprefix("Multi") for wkb in sample if wkb is not None}
+    types = {s.geom_type.removeprefix("Multi") for s in shapely.from_wkb(sample, on_invalid="fix") if s is not None}
     if not types & {"Polygon", "Point"}:
         raise InputError(f"{path}: neither polygons nor points but {', '.join(sorted(types)) or 'no geometry'}.")
     return Reference(
@@ -299,7 +301,7 @@ def _read_features(
         return_fids=True,
     )
     order = np.argsort(fids, kind="stable")
-    shapes = shapely.from_wkb(wkb[order]) if geometry else np.empty(0, object)
+    shapes = shapely.from_wkb(wkb[order], on_invalid="fix") if geometry else np.empty(0, object)
     return fids[order], shapes, fields[0][order]
 
 

@@ -171,7 +171,7 @@ def load_function(expression: str) -> Callable[..., Any]:
     module, _, name = expression.partition(":")
     try:
         function = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # noqa: BLE001 - a module may do anything when it is imported
         raise InputError(f"Custom layer {expression!r} cannot be imported: {error}.") from None
     if not callable(function):
         raise InputError(f"Custom layer {expression!r} is not a function.")

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import shapely
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
@@ -23,6 +24,20 @@ class Cell:
 
     geobox: GeoBox
     """Pixel grid, shape (y, x)."""
+
+    west: float = -math.inf
+    east: float = math.inf
+    """Longitudes, degrees, that this cell answers for where zones overlap: the same ground must not count twice."""
+
+    def own(self) -> np.ndarray | None:
+        """Pixels whose centre lies within ``west`` and ``east``, bool (y, x); None where all do."""
+        if math.isinf(self.west) and math.isinf(self.east):
+            return None
+        rows, columns = np.mgrid[: self.geobox.shape[0], : self.geobox.shape[1]]
+        x, y = self.geobox.affine * (columns + 0.5, rows + 0.5)
+        longitude, _ = self.geobox.crs.transformer_to_crs("EPSG:4326")(x, y)
+        own: np.ndarray = (longitude >= self.west) & (longitude < self.east)
+        return own
 
     @property
     def rows(self) -> int:
@@ -90,21 +105,22 @@ def utm_cells(
     """
     west, south, east, north = _checked_bounds(area)
     cells = []
-    for zone in range(math.floor((west + 180) / 6), math.floor((min(east, 179.999999) + 180) / 6) + 1):
-        strip = area.intersection(shapely.box(zone * 6 - 180, -80, zone * 6 - 174, 84))
-        if strip.is_empty:
-            continue
+    first_zone, last_zone = (math.floor((min(end, 179.999999) + 180) / 6) for end in (west, east))
+    strips = {zone: shapely.box(zone * 6 - 180, -80, zone * 6 - 174, 84) for zone in range(first_zone, last_zone + 1)}
+    met = [zone for zone, strip in strips.items() if strip.intersects(area)]
+    # An area that ends on the border of two zones has nothing in the second, unless that border is all of it.
+    zones = [zone for zone in met if not strips[zone].touches(area)] or met[:1]
+    for zone in zones:
+        strip = area.intersection(strips[zone])
         north_side = (south + north) / 2 >= 0
+        first, last = zone == zones[0], zone == zones[-1]
         epsg = (32601 if north_side else 32701) + zone
         prefix = f"{zone + 1:02d}{'N' if north_side else 'S'}_"
-        cells += projected_cells(
-            strip,
-            crs=f"EPSG:{epsg}",
-            resolution=resolution,
-            patch_size=patch_size,
-            buffer=buffer,
-            prefix=prefix,
+        found = projected_cells(
+            strip, crs=f"EPSG:{epsg}", resolution=resolution, patch_size=patch_size, buffer=buffer, prefix=prefix
         )
+        west_end, east_end = (-math.inf if first else zone * 6 - 180), (math.inf if last else zone * 6 - 174)
+        cells += [replace(cell, west=west_end, east=east_end) for cell in found]
     return sorted(cells, key=lambda cell: cell.name)
 
 
@@ -129,8 +145,12 @@ def projected_cells(
         raise InputError(f"The grid needs a CRS in metres; {crs} is in degrees.")
     # Densified first, so that a long straight edge in degrees is not cut short in metres.
     outline = Geometry(area.segmentize(0.05), "EPSG:4326").to_crs(target).geom.buffer(buffer)
+    if outline.is_empty:
+        raise InputError("The area of interest has no extent; give a polygon, or a buffer.")
     side = resolution * patch_size
     left, bottom, right, top = outline.bounds
+    if not all(math.isfinite(bound) for bound in outline.bounds):
+        raise InputError(f"The area of interest lies where {crs} is not defined; choose another CRS for the grid.")
     shapely.prepare(outline)
     cells = []
     for column in range(math.floor(left / side), math.ceil(right / side)):
@@ -210,13 +230,14 @@ def subset(cells: Sequence[Cell], *, center: tuple[float, float], size: str) -> 
             break
     else:
         raise InputError(f"subset.center {list(center)} (longitude, latitude) lies in no patch of the grid.")
-    (px, py), side_x, side_y = _centre(middle), *_side(middle)
+    same = [cell for cell in cells if cell.geobox.crs == middle.geobox.crs]
+    # From corner to corner, in steps of a full cell: the last cells of a native grid may be smaller.
+    side_x, side_y = (max(sides) for sides in zip(*map(_side, same), strict=True))
+    left, top = _corner(middle)
     chosen = []
-    for cell in cells:
-        if cell.geobox.crs != middle.geobox.crs:
-            continue
-        x, y = _centre(cell)
-        if _reach(x - px, side_x, columns) and _reach(y - py, side_y, rows):
+    for cell in same:
+        x, y = _corner(cell)
+        if _reach(x - left, side_x, columns) and _reach(top - y, side_y, rows):
             chosen.append(cell)
     return chosen
 
@@ -238,9 +259,9 @@ def _reach(distance: float, side: float, count: int) -> bool:
     return -(count // 2) <= steps <= (count - 1) // 2
 
 
-def _centre(cell: Cell) -> tuple[float, float]:
+def _corner(cell: Cell) -> tuple[float, float]:
     box = cell.geobox.boundingbox
-    return (box.left + box.right) / 2, (box.bottom + box.top) / 2
+    return box.left, box.top
 
 
 def _side(cell: Cell) -> tuple[float, float]:

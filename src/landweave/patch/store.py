@@ -3,13 +3,14 @@
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import rasterio
 import xarray as xr
 from odc.geo.geobox import GeoBox
+from rasterio.warp import transform
 
 from landweave.errors import InputError
 from landweave.patch.model import TIME
@@ -40,7 +41,12 @@ def write_whole(path: str | Path, write: Callable[[Path], None]) -> Path:
             old = part.with_name(part.name + ".old")
             if path.exists():
                 path.rename(old)
-            part.rename(path)
+            try:
+                part.rename(path)
+            except BaseException:
+                if old.exists():
+                    old.rename(path)
+                raise
             shutil.rmtree(old, ignore_errors=True)
         else:
             _sync(part)
@@ -116,9 +122,13 @@ def write_raster(path: str | Path, values: np.ndarray, geobox: GeoBox, *, names:
     return write_whole(path, write)
 
 
-def read_points(path: str | Path, x: Iterable[float], y: Iterable[float]) -> np.ndarray:
-    """First band of a GeoTIFF at places in its own CRS, (n,); 0 outside."""
+def read_points(path: str | Path, x: np.ndarray, y: np.ndarray, *, like: str | Path | None = None) -> np.ndarray:
+    """First band of a GeoTIFF at places in its own CRS, or in that of the raster ``like``, (n,); 0 outside."""
     with rasterio.open(path) as file:
+        if like is not None:
+            with rasterio.open(like) as other:
+                if other.crs != file.crs:
+                    x, y = transform(other.crs, file.crs, x, y)
         values = file.sample(zip(x, y, strict=True), indexes=1)
         return np.array([value[0] for value in values], file.dtypes[0])
 

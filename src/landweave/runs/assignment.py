@@ -1,7 +1,8 @@
 """Who trains and who tests: roles, folds and quotas of every unit, from what the patches hold."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from landweave.errors import InputError
 from landweave.legend import Legend
@@ -36,6 +37,26 @@ class Assignment:
 
     folds: int
     """Number of fold models beside the one that tests; 0 where there are too few units."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As values that JSON can hold."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Assignment":
+        """The way back from :meth:`to_json`, through JSON, whose keys are text."""
+
+        def by_class(parts: Mapping[str, Mapping[Any, int]]) -> dict[str, dict[int, int]]:
+            return {unit: {int(value): n for value, n in part.items()} for unit, part in parts.items()}
+
+        return cls(
+            kind=content["kind"],
+            units={unit: (role, fold) for unit, (role, fold) in content["units"].items()},
+            quotas=by_class(content["quotas"]),
+            test_rate=content["test_rate"],
+            counts=by_class(content["counts"]),
+            folds=content["folds"],
+        )
 
     @property
     def roles(self) -> dict[str, str]:

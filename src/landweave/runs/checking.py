@@ -5,12 +5,12 @@ from pathlib import Path
 
 from landweave.errors import InputError
 from landweave.patch.grid import Cell
-from landweave.runs.driver import Options, Run, Stage, stale_cells
 from landweave.runs.executor import Engine
-from landweave.runs.ledger import FAILED, Ledger
-from landweave.runs.notices import points_outside
+from landweave.runs.ledger import Ledger
+from landweave.runs.notices import failures, points_outside
 from landweave.runs.opening import Plan, make_plan
 from landweave.runs.project import Project
+from landweave.runs.state import Options, Run, Stage
 
 
 def check_project(project: Project) -> list[str]:
@@ -22,13 +22,11 @@ def check_project(project: Project) -> list[str]:
         For the first thing that a run would stumble over. Nothing is written.
     """
     plan, cells = make_plan(project)
-    from landweave.runs.learning import given_model, try_settings
+    from landweave.runs.learning import try_settings
 
-    if project.model.path:
-        given_model(plan)
     systems = ", ".join(sorted({_crs_name(cell) for cell in cells}))
     layers = ", ".join(layer.name for layer in plan.recipe.layers)
-    try_settings(project)
+    try_settings(plan)
     _read_last_row(plan)
     lines = [
         f"{project.file}: sound",
@@ -53,9 +51,8 @@ def status_lines(project: Project) -> Iterator[str]:
         for stage in STAGES:
             if stage.needed(state):
                 yield from _stage_lines(state, stage)
-        for entry in ledger.entries():
-            if entry.state == FAILED:
-                yield f"failed     {entry.key}: {entry.info['error']}"
+        for key, error in failures(state):
+            yield f"failed     {key}: {error}"
 
 
 def remake_report(project: Project) -> Path:
@@ -66,13 +63,24 @@ def remake_report(project: Project) -> Path:
     InputError
         When the run has no map yet.
     """
-    from landweave.runs.stages import make_report
+    from landweave.runs.stages import STAGES, make_report, report_inputs
 
     plan, cells = make_plan(project)
     if not (plan.folder / "map.tif").exists():
         raise InputError(f"{plan.folder}: no map to report on; `landweave run` makes it first.")
-    with Ledger(plan.folder, exclusive=False) as ledger:
-        make_report(Run(plan, cells, ledger, Engine(workers=1, scheduler=None, memory=None), Options()))
+    with Ledger(plan.folder) as ledger:
+        state = Run(plan, cells, ledger, Engine(workers=1, scheduler=None, memory=None), Options())
+        for stage in STAGES:
+            if stage.work and stage.needed(state):
+                list(state.stale_cells(stage))
+        for stage in STAGES:
+            if stage.name in {"validate", "mosaic"} and stage.needed(state) and stage.once_inputs:
+                why = ledger.stale(stage.name, {**stage.once_inputs(state), "revision": str(stage.revision)})
+                if why:
+                    raise InputError(f"{plan.folder}: {stage.name} is not fresh ({why}); `landweave run` makes it so.")
+        record = make_report(state)
+        inputs = {**report_inputs(state), "revision": str(STAGES[-1].revision)}
+        ledger.done("report", inputs=inputs, files=record["files"], info=record["info"])
     return plan.folder / "report.html"
 
 
@@ -86,9 +94,8 @@ def _read_last_row(plan: Plan) -> None:
 def _stage_lines(state: Run, stage: Stage) -> Iterator[str]:
     try:
         if stage.work:
-            stale = list(stale_cells(state, stage))
-            fresh = {cell.name for cell, _ in state.made(stage.name)} - {cell.name for cell, _, _ in stale}
-            yield f"{stage.name:<10} {len(fresh)} of {len(state.cells)} done"
+            stale = list(state.stale_cells(stage))
+            yield f"{stage.name:<10} {len(state.made(stage.name))} of {len(state.cells)} done"
             for cell, _, reason in stale[:10]:
                 yield f"           {cell.name}: {reason}"
             if len(stale) > 10:

@@ -1,20 +1,23 @@
 """A whole run: stage after stage, only what is not fresh, one failing patch stopping no other."""
 
-import json
+import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from landweave.errors import InputError
 from landweave.patch.grid import Cell
-from landweave.runs.assignment import Assignment, assign
 from landweave.runs.executor import Engine, Outcome, attempt, open_engine
-from landweave.runs.ledger import DONE, Entry, Ledger, fingerprint, fingerprint_of
-from landweave.runs.opening import Plan, make_plan
+from landweave.runs.ledger import Ledger
+from landweave.runs.opening import make_plan
 from landweave.runs.project import Project
+from landweave.runs.state import Options, Run, Stage
+
+LEAST_MEMORY = 600_000_000
+"""Bytes that a worker needs for its libraries and one strip."""
 
 
 class Progress(Protocol):
@@ -49,36 +52,6 @@ class Quiet:
 _: type[Progress] = Quiet
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """One row of the table of stages: what is done per patch, then what is done once."""
-
-    name: str
-    needed: Callable[["Run"], bool] = lambda _: True
-    revision: int = 1
-    """Raised when the stage's arithmetic changes, so that what older code made is stale."""
-    inputs: Callable[["Run", Cell], dict[str, str]] | None = None
-    """Per patch: names and fingerprints of all that decides the output."""
-    task: Callable[["Run", Cell], Any] = lambda _, cell: cell
-    work: Callable[[Plan, Any], dict[str, Any]] | None = None
-    once_inputs: Callable[["Run"], dict[str, str]] | None = None
-    once: Callable[["Run"], dict[str, Any]] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How to run, beside the project."""
-
-    only: tuple[str, ...] = ()
-    """Names of the only patches to work on."""
-    until: str | None = None
-    """Name of the last stage."""
-    retrain: bool = False
-    """Train again although the model is frozen."""
-    allow_missing: bool = False
-    """Train although patches failed; the model is then frozen until ``retrain``."""
-
-
 @dataclass(kw_only=True)
 class Result:
     """What became of a run."""
@@ -91,65 +64,12 @@ class Result:
     """Why the run stopped before its end."""
     notices: list[str] = field(default_factory=list)
     """What to know before trusting the figures."""
+    agreement: dict[str, Any] | None = None
+    """Overall agreement with the reference, as in ``accuracy.json``; None where nothing was measured."""
     made: dict[str, int] = field(default_factory=dict)
     """Stage to the number of things made; nothing stands for a stage that was fresh."""
     folder: Path = Path()
     """The output folder."""
-
-
-class Run:
-    """A run under way: the plan, the ledger, and what stages ask of each other."""
-
-    def __init__(self, plan: Plan, cells: Sequence[Cell], ledger: Ledger, engine: Engine, options: Options) -> None:
-        self.plan, self.cells, self.ledger, self.engine, self.options = plan, list(cells), ledger, engine, options
-        self.measured: dict[str, dict[str, Any]] = {}
-
-    @cached_property
-    def imagery(self) -> str:
-        """Fingerprint of the source's files and settings."""
-        return fingerprint([fingerprint_of(path) for path in self.plan.source.inputs()])
-
-    @cached_property
-    def reference(self) -> str:
-        """Fingerprint of the reference's file, or of the table's."""
-        project = self.plan.project
-        if project.reference:
-            return fingerprint_of(project.path(project.reference.path))
-        assert project.training is not None
-        written = [project.training.table, project.training.samples]
-        return fingerprint([fingerprint_of(project.path(path)) for path in written if path])
-
-    def of(self, stage: str, cell: Cell) -> Entry | None:
-        """The ledger's entry of a stage on a patch, if it was made."""
-        entry = self.ledger.get(f"{stage}/{cell.name}")
-        return entry if entry and entry.state == DONE else None
-
-    def made(self, stage: str) -> list[tuple[Cell, Entry]]:
-        """The patches on which a stage was made, in the order of their names."""
-        pairs = ((cell, self.of(stage, cell)) for cell in self.cells)
-        return [(cell, entry) for cell, entry in pairs if entry is not None]
-
-    def files_of(self, key: str) -> str:
-        """Fingerprint of what stands in the ledger for ``key``: its files and its record."""
-        entry = self.ledger.get(key)
-        return fingerprint([entry.files, entry.info] if entry and entry.state == DONE else None)
-
-    @cached_property
-    def assignment(self) -> Assignment:
-        """Roles, folds and quotas; asked for after the label stage."""
-        counts: dict[str, dict[int, int]] = {}
-        core: dict[str, dict[int, int]] = {}
-        for _, entry in self.made("label"):
-            for name, into in (("counts", counts), ("core", core)):
-                into.update({u: {int(c): n for c, n in part.items()} for u, part in entry.info[name].items()})
-        return assign(self.plan.project, self.plan.legend, cut=self.plan.cut, counts=counts, core=core)
-
-    def keep(self, cell: Cell) -> tuple[bool, ...]:
-        """Per date: whether the patch has enough valid pixels."""
-        entry = self.of("fetch", cell)
-        assert entry is not None
-        least = self.plan.project.features.min_valid_fraction
-        return tuple(share >= least for share in entry.info["valid_fraction"])
 
 
 def run(
@@ -186,68 +106,87 @@ def run(
     """
     from landweave.runs.learning import try_settings
     from landweave.runs.notices import notices
+    from landweave.runs.reading import FinishedRun
     from landweave.runs.record import write_record
-    from landweave.runs.stages import STAGES
+    from landweave.runs.stages import STAGES, write_states
 
     options, progress = options or Options(), progress or Quiet()
     began = time.perf_counter()
     plan, cells = make_plan(project)
     _check_options(options, cells, [stage.name for stage in STAGES])
-    count = min(workers, len(cells))
+    _check_memory(memory)
     result = Result(folder=plan.folder)
     with (
         Ledger(plan.folder) as ledger,
-        open_engine(workers=count, scheduler=scheduler, memory=memory) as engine,
+        open_engine(workers=min(workers, len(cells)), scheduler=scheduler, memory=memory) as engine,
     ):
+        _sweep(plan.folder)
+        _reach(engine)
         state = Run(plan, cells, ledger, engine, options)
-        if ledger.get("train") is None:
-            try_settings(project)
+        if state.done("train") is None:
+            try_settings(plan)
         try:
-            for stage in STAGES:
+            for number, stage in enumerate(STAGES):
                 if stage.needed(state):
                     _run_stage(state, stage, result, progress)
                     write_record(state, result, seconds=time.perf_counter() - began)
-                if stage.name == options.until or result.stopped:
+                last = stage.name == options.until and stage.name not in {s.name for s in STAGES[number + 1 :]}
+                if last or result.stopped:
                     break
-            result.notices = [line for line in notices(state) if not line.startswith("Failed")]
+            result.notices = notices(state)
+            done = FinishedRun(plan=plan, cells=tuple(cells))
+            result.agreement = done.accuracy["overall_accuracy"] if done.has_accuracy else None
         finally:
+            write_states(state)
             write_record(state, result, seconds=time.perf_counter() - began)
     return result
 
 
+def _reach(engine: Engine) -> None:
+    """Find out before the work whether the scheduler that was named answers."""
+    try:
+        engine.reach()
+    except (OSError, ValueError) as error:
+        raise InputError(f"--scheduler: no scheduler answers at this address: {error}.".replace("\n", " ")) from None
+
+
+def _check_memory(memory: str | None) -> None:
+    if memory is None:
+        return
+    from dask.utils import format_bytes, parse_bytes
+
+    try:
+        enough = parse_bytes(memory) >= LEAST_MEMORY
+    except ValueError:
+        raise InputError(f"--memory {memory}: write a size, such as 2GB.") from None
+    if not enough:
+        raise InputError(f"--memory {memory}: a worker needs at least {format_bytes(LEAST_MEMORY)}.")
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed run had begun to write."""
+    for place in [folder, *(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))]:
+        for part in place.glob(".*.part*"):
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink(missing_ok=True)
+
+
 def _run_stage(state: Run, stage: Stage, result: Result, progress: Progress) -> None:
-    todo = list(stale_cells(state, stage)) if stage.work else []
+    todo = list(state.stale_cells(stage)) if stage.work else []
+    if state.options.only:
+        todo = [item for item in todo if item[0].name in state.options.only]
     progress.start(stage.name, len(state.cells) if stage.work else 1, len(todo) if stage.work else 1)
     try:
         if stage.work:
             _work(state, stage, todo, result, progress)
-        if _stops_before_training(state, stage, result):
+        if _stops(state, stage, result):
             return
         if stage.once and stage.once_inputs:
             _once(state, stage, result)
     finally:
         progress.finish(stage.name)
-
-
-def stale_cells(state: Run, stage: Stage) -> Iterator[tuple[Cell, dict[str, str], str]]:
-    """The patches on which a stage must be made, with its inputs and the reason."""
-    assert stage.inputs is not None
-    for cell in state.cells:
-        if state.options.only and cell.name not in state.options.only:
-            continue
-        if not _ready(state, stage, cell):
-            continue
-        inputs = {**stage.inputs(state, cell), "revision": str(stage.revision)}
-        reason = state.ledger.stale(f"{stage.name}/{cell.name}", inputs)
-        if reason:
-            yield cell, inputs, reason
-
-
-def _ready(state: Run, stage: Stage, cell: Cell) -> bool:
-    """Whether the stages that this one reads were made on the patch."""
-    before = {"sample": ("fetch", "label"), "predict": ("fetch",)}.get(stage.name, ())
-    labels = state.plan.reference is not None
-    return all(state.of(name, cell) is not None for name in before if labels or name != "label")
 
 
 def _work(
@@ -283,6 +222,7 @@ def _note(state: Run, stage: Stage, outcome: Outcome, inputs: dict[str, str], re
         except OSError as error:
             outcome = Outcome(name=outcome.name, error=str(error), kind=type(error).__name__, log=repr(error))
         else:
+            state.fresh.add(key)
             result.made[stage.name] = result.made.get(stage.name, 0) + 1
             return
     state.ledger.failed(key, inputs=inputs, error=outcome.error or "", log=outcome.log)
@@ -300,51 +240,43 @@ def _measure(sums: dict[str, Any], outcome: Outcome) -> None:
     }  # fmt: skip
 
 
-def _stops_before_training(state: Run, stage: Stage, result: Result) -> bool:
-    """A model must not silently be trained without the patches that failed."""
-    if stage.name != "sample":
+def _stops(state: Run, stage: Stage, result: Result) -> bool:
+    """Whether the run ends here: no model silently without patches, no map of old and new ones."""
+    behind = state.behind(stage.name) if stage.work else []
+    some = f"{', '.join(behind[:5])}{', …' if len(behind) > 5 else ''}"
+    if not behind or stage.name not in {"sample", "predict"}:
         return False
-    behind = [cell.name for cell in state.cells if not _sampled(state, cell)]
-    if not behind or (state.options.only and state.ledger.get("train") is not None):
+    if stage.name == "predict":
+        if state.options.only:
+            result.stopped = f"the map is left as it was: not predicted with these settings are {some}"
+        return bool(state.options.only)
+    if state.frozen or state.options.allow_missing:
         return False
+    if state.options.only and state.done("train") is not None:
+        return False  # the model is left alone, see _once
     if state.options.only:
         result.stopped = f"only {', '.join(state.options.only)} were made; run without --only to train on all patches"
         return True
-    if state.options.allow_missing or _frozen(state):
-        return False
     result.stopped = (
-        f"{len(behind)} patches are missing before train ({', '.join(behind[:5])}{', …' if len(behind) > 5 else ''}); "
-        "run again, or train without them by --allow-missing"
+        f"{len(behind)} patches are missing before train ({some}); run again, or train without them by --allow-missing"
     )
     result.status = 1
     return True
 
 
-def _sampled(state: Run, cell: Cell) -> bool:
-    stages = ("fetch", "label", "sample") if state.plan.reference is not None else ("fetch",)
-    return all(state.of(name, cell) is not None for name in stages)
-
-
-def _frozen(state: Run) -> bool:
-    entry = state.ledger.get("train")
-    return bool(entry and entry.state == DONE and entry.info.get("missing"))
-
-
 def _once(state: Run, stage: Stage, result: Result) -> None:
     assert stage.once is not None
     assert stage.once_inputs is not None
-    inputs = {**stage.once_inputs(state), "revision": str(stage.revision)}
-    reason = state.ledger.stale(stage.name, inputs)
-    if reason is None:
+    if stage.frozen and (state.frozen or (state.options.only and state.done("train"))):
         return
-    if stage.name in {"sample", "train", "validate"} and not state.options.retrain:
-        train = state.ledger.get("train")
-        if train and train.state == DONE and (train.info.get("missing") or state.options.only):
-            return
+    inputs = {**stage.once_inputs(state), "revision": str(stage.revision)}
+    if state.ledger.stale(stage.name, inputs) is None and not (state.options.retrain and stage.name == "train"):
+        return
     began = time.perf_counter()
     outcome = attempt(stage.once, stage.name, state)
-    state.measured.setdefault(stage.name, {"cpu_seconds": 0.0, "peak_bytes": 0, "bytes_read": 0, "seconds": 0.0})
-    total = state.measured[stage.name]
+    total = state.measured.setdefault(
+        stage.name, {"cpu_seconds": 0.0, "peak_bytes": 0, "bytes_read": 0, "seconds": 0.0}
+    )
     total["seconds"] += time.perf_counter() - began
     total["cpu_seconds"] += outcome.cpu_seconds
     total["bytes_read"] += outcome.bytes_read
@@ -368,9 +300,4 @@ def _check_options(options: Options, cells: Sequence[Cell], stages: Sequence[str
         some = ", ".join(sorted(names)[:5])
         raise InputError(f"--only {strange[0]}: no such patch; the grid has {len(names)}, such as {some}.")
     if options.until is not None and options.until not in stages:
-        raise InputError(f"--until {options.until}: no such stage; the stages are {', '.join(stages)}.")
-
-
-def settings_print(value: Any) -> str:
-    """Fingerprint of settings that pydantic or JSON holds."""
-    return fingerprint(json.loads(value.model_dump_json()) if hasattr(value, "model_dump_json") else value)
+        raise InputError(f"--until {options.until}: no such stage; the stages are {', '.join(dict.fromkeys(stages))}.")

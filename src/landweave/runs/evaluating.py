@@ -89,6 +89,9 @@ def evaluate_table(
     InputError
         For a table that cannot be evaluated; nothing is written then.
     """
+    for path in (output, report):
+        if path is not None and (path.is_dir() or not path.resolve().parent.is_dir()):
+            raise InputError(f"{path}: give the name of a file in a folder that exists.")
     table = _read(request, request.table, request.samples)
     legend = Legend.from_labels(table.labels)
     check_labels(table.labels)

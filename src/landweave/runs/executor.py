@@ -56,6 +56,11 @@ class Engine:
         """Whether work runs in this process."""
         return self.workers == 1 and self._scheduler is None
 
+    def reach(self) -> None:
+        """Connect to the scheduler, where one was named; OSError or ValueError when it does not answer."""
+        if self._scheduler is not None:
+            self._connect()
+
     def run(
         self, work: Callable[[Task], Any], tasks: Iterable[tuple[str, Task]], *, retries: int = 2
     ) -> Iterator[Outcome]:
@@ -68,7 +73,8 @@ class Engine:
         tasks
             Pairs of a name and what ``work`` takes.
         retries
-            How often a task is run again when its worker died; after that it is set aside with an error.
+            How often, at least once, a task is run again, alone, when a worker died that had it; after that it is
+            set aside with an error.
         """
         pairs = iter(tasks)
         first = list(islice(pairs, 2))
@@ -82,42 +88,55 @@ class Engine:
     def _run_on_cluster(
         self, work: Callable[[Task], Any], tasks: Iterable[tuple[str, Task]], retries: int
     ) -> Iterator[Outcome]:
-        from distributed import as_completed
+        from distributed import KilledWorker, as_completed
 
         client = self._connect()
         waiting = iter(tasks)
         flight = as_completed()
-        names: dict[str, str] = {}
+        pairs: dict[str, tuple[str, Task]] = {}
+        suspects: list[tuple[str, Task]] = []
 
         def submit(count: int) -> None:
             for _, (name, task) in zip(range(count), waiting, strict=False):
-                future = client.submit(attempt, work, name, task, pure=False, retries=retries)
-                names[future.key] = name
+                future = client.submit(attempt, work, name, task, pure=False)
+                pairs[future.key] = name, task
                 flight.add(future)
 
         submit(WINDOW * max(self.workers, len(client.scheduler_info()["workers"])))
         for future in flight:
-            name = names.pop(future.key)
+            name, task = pairs.pop(future.key)
             error = future.exception()
             if error is None:
                 yield future.result()
+            elif isinstance(error, KilledWorker):
+                suspects.append((name, task))
             else:
-                yield Outcome(name=name, error=_last_line(error), kind=type(error).__name__, log=repr(error))
+                yield _unanswered(name, error)
             submit(1)
+        # A worker's death casts suspicion on every task that waited there. Alone, a task can only be its own victim.
+        for name, task in suspects:
+            for _ in range(retries):
+                future = client.submit(attempt, work, name, task, pure=False)
+                error = future.exception()
+                if not isinstance(error, KilledWorker):
+                    break
+            else:
+                error = ChildProcessError("its worker died each time; it may need more memory than there is")
+            yield future.result() if error is None else _unanswered(name, error)
 
     def _connect(self) -> Any:
         if self._client is None:
             import dask
             from distributed import Client, LocalCluster
 
-            # A task that kills its worker is tried on a second one; when that dies too, the task is to blame.
-            dask.config.set({"distributed.scheduler.allowed-failures": 1, "distributed.admin.tick.limit": "60s"})
+            # A death is told at once; which task was to blame is found out afterwards, one at a time.
+            dask.config.set({"distributed.scheduler.allowed-failures": 0, "distributed.admin.tick.limit": "60s"})
             if self._scheduler is None:
                 self._cluster = LocalCluster(
                     n_workers=self.workers,
                     threads_per_worker=1,
                     memory_limit=self._memory or 0,
-                    dashboard_address=None,
+                    dashboard_address="127.0.0.1:0",
                     host="127.0.0.1",
                     silence_logs=50,
                 )
@@ -171,6 +190,10 @@ def attempt(work: Callable[[Task], Any], name: str, task: Task) -> Outcome:
         peak_bytes=peak_bytes(),
         bytes_read=_bytes_read() - read,
     )
+
+
+def _unanswered(name: str, error: BaseException) -> Outcome:
+    return Outcome(name=name, error=_last_line(error), kind=type(error).__name__, log=repr(error))
 
 
 def _bytes_read() -> int:

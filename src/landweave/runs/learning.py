@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +19,7 @@ from landweave.features.recipe import Recipe
 from landweave.patch.model import NODATA
 from landweave.patch.store import write_whole
 from landweave.runs.assignment import NO_FOLD, Assignment
-from landweave.runs.ledger import fingerprint_of
 from landweave.runs.opening import Plan
-from landweave.runs.project import Project
 from landweave.runs.tables import read_samples
 from landweave.training.blocks import total
 
@@ -31,28 +29,43 @@ TESTER = "folds/test"
 """Folder of the model that was trained on all training units and on no test unit."""
 
 
-def fold_folder(fold: int, folds: int) -> str:
-    """Folder of the model that never saw this fold; the fold after the last is the test side."""
-    return TESTER if fold >= folds else f"folds/{fold}"
+def fold_folder(fold: int) -> str:
+    """Folder of the model that never saw this fold."""
+    return f"folds/{fold}"
 
 
-def model_print(path: Path) -> str:
-    """Fingerprint of a model folder from elsewhere."""
-    if not path.is_dir():
-        raise InputError(f"{path}: no such model folder; model.path names the folder `model` of a finished run.")
-    return fingerprint_of(path)
+def fold_folders(assignment: Assignment | None, units: Sequence[str]) -> dict[str, str]:
+    """Unit to the folder of the model that never saw it; units that no model can speak of are left out.
+
+    A unit that the model was trained without (its patch had failed) is asked of the testing model.
+    """
+    if assignment is None or assignment.kind in {"none", "given"}:
+        return {}
+    folders = {}
+    for unit in units:
+        role, fold = assignment.units.get(unit, ("test", NO_FOLD))
+        if role == "test":
+            folders[unit] = TESTER
+        elif fold != NO_FOLD:
+            folders[unit] = fold_folder(fold)
+    return folders
 
 
-def try_settings(project: Project) -> None:
-    """Fit the classifier that ``[model]`` describes on a handful of numbers: InputError now, not after hours."""
-    if project.model.path:
+def try_settings(plan: Plan) -> None:
+    """Fit the classifier that ``[model]`` describes on a few numbers of the right shape, or load the one it names.
+
+    InputError now, not after hours.
+    """
+    settings, names = plan.project.model, plan.recipe.feature_names
+    if settings.path:
+        given_model(plan)
         return
-    numbers = np.arange(120, dtype="int16").reshape(40, 3) * np.int16(50)
-    classes = np.repeat(np.array([1, 2], "uint8"), 20)
+    classes = np.tile(np.array(plan.legend.values, "uint8"), 6)
+    numbers = np.random.default_rng(0).integers(0, 5000, (len(classes), len(names)), "int16")
     try:
-        fit(numbers, classes, type=project.model.type, params=project.model.params, feature_names=["a", "b", "c"])
+        fit(numbers, classes, type=settings.type, params=settings.params, feature_names=names)
     except InputError as error:
-        raise InputError(f"{project.file}: {error}") from None
+        raise InputError(f"{plan.project.file}: {error}") from None
 
 
 def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> dict[str, Any]:
@@ -71,27 +84,35 @@ def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> d
     rows, matrix, recipe = read_samples(plan.folder)
     label, split, fold = (rows[name].to_numpy() for name in ("label", "split", "fold"))
     own, taught = split == "train", np.isin(split, ("train", "refit"))
+    if not _seen(matrix[own], recipe).any():
+        raise InputError(
+            f"{plan.project.file}: no training pixel has a feature: no target day from {plan.start} "
+            f"on, every {plan.project.features.step_days}, lies between valid observations; check period and step."
+        )
     everything = taught if plan.project.model.refit else own
 
-    numbers = sorted(set(fold[own].tolist()) - {NO_FOLD})
-    jobs = {fold_folder(n, len(numbers)): own & (fold != n) for n in numbers}
+    numbers = range(assignment.folds if assignment is not None else int(fold.max()) + 1)
+    jobs = {fold_folder(n): own & (fold != n) for n in numbers}
     if not own.all():
         jobs[TESTER] = own
     jobs["model"] = everything
     models = _fit_all(plan, assignment, recipe, matrix, label, rows["unit"].to_numpy(), jobs, missing)
     held_out = np.full((len(rows), len(plan.legend.values)), np.nan, "float32")
+    # A model that never saw a class cannot be blamed for not knowing it: such rows say nothing of its sureness.
+    fair = np.zeros(len(rows), bool)
 
     def ask_folds() -> None:
         for n in numbers:
-            part = own & (fold == n)
-            held_out[part] = _spread(plan, models[fold_folder(n, len(numbers))], matrix[part])
+            part, asked = own & (fold == n), models[fold_folder(n)]
+            held_out[part] = _spread(plan, asked, matrix[part])
+            fair[part] = np.isin(label[part], asked.classes)
 
     # First right about the training rows, then moved to the land's shares, then right about the land.
     if plan.project.model.prior == "area" and assignment is not None:
         priors = {folder: model.prior for folder, model in models.items()}
         models = {folder: replace(model, prior=None) for folder, model in models.items()}
         ask_folds()
-        sharpness = _temperature(plan, held_out, label, None)
+        sharpness = _temperature(plan, held_out[fair], label[fair], None)
         models = {
             folder: replace(model, prior=priors[folder], training_temperature=sharpness)
             for folder, model in models.items()
@@ -99,7 +120,7 @@ def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> d
     ask_folds()
     temperature = 1.0
     if plan.project.model.calibration == "temperature":
-        temperature = _temperature(plan, held_out, label, rows["weight"].to_numpy())
+        temperature = _temperature(plan, held_out[fair], label[fair], rows["weight"].to_numpy()[fair])
     models = {folder: replace(model, temperature=temperature) for folder, model in models.items()}
     held_out[own] = apply_temperature(held_out[own], temperature)
     if not own.all():
@@ -129,11 +150,22 @@ def apply_given(plan: Plan) -> dict[str, Any]:
 def given_model(plan: Plan) -> Model:
     """The model that ``model.path`` names; InputError where its recipe or classes are not the project's."""
     assert plan.project.model.path is not None
-    folder = plan.project.path(plan.project.model.path)
+    return _fitting(plan, plan.project.path(plan.project.model.path))
+
+
+def fitting_model(plan: Plan) -> str:
+    """Folder of the model that maps; InputError where it was trained for other features or classes."""
+    path = plan.project.model.path
+    folder = plan.project.path(path) if path else plan.folder / "model"
+    _fitting(plan, folder)
+    return str(folder) if path else "model"
+
+
+def _fitting(plan: Plan, folder: Path) -> Model:
     model = Model.load(folder)
     difference = recipe_mismatch(model.recipe, plan.recipe.to_json())
     if difference:
-        raise InputError(f"{folder}: {difference}.")
+        raise InputError(f"{folder}: {difference} (for a model of this project: run with --retrain).")
     for value in model.classes:
         name, ours = model.class_names[value], plan.legend.names.get(value)
         if ours != name:

@@ -11,12 +11,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 DONE, FAILED = "done", "failed"
 
 
-class BusyError(RuntimeError):
+class LedgerError(RuntimeError):
+    """The ledger cannot be used; the message says why and what to do."""
+
+
+class BusyError(LedgerError):
     """Another run holds the ledger."""
 
 
@@ -57,16 +61,35 @@ class Ledger:
     """
 
     def __init__(self, folder: Path, *, exclusive: bool = True) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self._lock = (folder / "ledger.lock").open("w")
+        self._file: Any = None
+        self._lock: IO[str] | None = None
         try:
             if exclusive:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._lock = (folder / "ledger.lock").open("w")
+        except OSError as error:
+            raise LedgerError(f"{folder}: the output folder cannot be written: {error.strerror}.") from None
+        try:
+            if self._lock:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            self._lock.close()
+            self.close()
             raise BusyError(f"{folder}: another run works in this output folder; wait for it or end it.") from None
-        self._file = sqlite3.connect(folder / "ledger.sqlite")
+        try:
+            self._open("rwc" if exclusive else "ro")
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise LedgerError(
+                f"{folder / 'ledger.sqlite'}: cannot be used ({error}); if it is damaged, delete it, "
+                "and everything is made again."
+            ) from None
+
+    def _open(self, mode: str) -> None:
+        self._file = sqlite3.connect(f"{(self.folder / 'ledger.sqlite').resolve().as_uri()}?mode={mode}", uri=True)
+        if mode == "ro":
+            self._file.execute("SELECT count(*) FROM entries")
+            return
         # Every commit reaches the disk before the next step begins; no write-ahead log, which network file
         # systems do not carry.
         self._file.execute("PRAGMA journal_mode=DELETE")
@@ -86,8 +109,10 @@ class Ledger:
 
     def close(self) -> None:
         """Let go of the ledger."""
-        self._file.close()
-        self._lock.close()
+        if self._file is not None:
+            self._file.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def get(self, key: str) -> Entry | None:
         """What is known of ``key``, or None."""
@@ -132,15 +157,12 @@ class Ledger:
         return None
 
     def _write(self, entry: Entry) -> Entry:
-        with self._file:
-            self._file.execute(
-                "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)",
-                (
-                    entry.key,
-                    entry.state,
-                    *(json.dumps(part) for part in (entry.inputs, entry.files, entry.info)),
-                ),
-            )
+        values = (entry.key, entry.state, *(json.dumps(part) for part in (entry.inputs, entry.files, entry.info)))
+        try:
+            with self._file:
+                self._file.execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", values)
+        except sqlite3.Error as error:
+            raise OSError(f"{self.folder / 'ledger.sqlite'}: cannot be written: {error}") from error
         return entry
 
 
@@ -165,6 +187,16 @@ def fingerprint_of(path: Path) -> str:
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+COMPANIONS = (".dbf", ".shx", ".prj", ".cpg", ".tfw", ".wld", ".jgw", ".j2w", ".hdr")
+"""Endings of files that say, beside a file of the same stem, what it holds or where it lies."""
+
+
+def print_with_companions(path: Path) -> str:
+    """Fingerprint of a file and of the side files that a reader would open with it."""
+    beside = [path.with_suffix(ending) for ending in COMPANIONS] + [path.with_name(f"{path.name}.aux.xml")]
+    return fingerprint([fingerprint_of(part) for part in (path, *beside) if part.is_file() or part == path])
 
 
 def _entry(row: tuple[str, str, str, str, str]) -> Entry:

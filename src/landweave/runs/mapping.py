@@ -11,7 +11,7 @@ from landweave.runs.opening import Plan
 
 
 def write_grid(
-    plan: Plan, cells: Sequence[Cell], *, roles: Mapping[str, str], states: Mapping[str, str] | None = None
+    plan: Plan, cells: Sequence[Cell], *, roles: Mapping[str, str], states: Mapping[str, str]
 ) -> dict[str, Any]:
     """Write ``grid.gpkg``: name, role (train, test, mixed where quarters differ, or none), state and outline.
 
@@ -34,7 +34,7 @@ def write_grid(
         {
             "name": [cell.name for cell in cells],
             "role": [_role(own[cell.name]) for cell in cells],
-            "state": [(states or {}).get(cell.name, "planned") for cell in cells],
+            "state": [states.get(cell.name, "planned") for cell in cells],
         },
         geometry=[cell.geobox.geographic_extent.geom for cell in cells],
         crs="EPSG:4326",

@@ -9,6 +9,7 @@ from landweave.accuracy.curves import roc_curves
 from landweave.accuracy.metrics import score, shares
 from landweave.accuracy.truth import against_truth
 from landweave.classifier.model import decide
+from landweave.errors import InputError
 from landweave.patch.store import read_points
 from landweave.runs.assignment import Assignment
 from landweave.runs.opening import Plan
@@ -69,7 +70,7 @@ def measure(plan: Plan, assignment: Assignment | None) -> dict[str, Any]:
         land = assignment.land("train", "test", "both")
         figures["reference_pixels"] = {name: land.get(value, 0) for value, name in plan.legend.names.items()}
     if plan.project.reference is not None and plan.project.reference.truth:
-        cover = read_points(plan.project.path(plan.project.reference.truth), held.rows["x"], held.rows["y"])
+        cover = _cover(plan, held.rows)
         figures["against_truth"] = against_truth(
             cover, truth, held.predicted, weights=weight, clusters=None if kind == "none" else unit, **options
         )
@@ -77,11 +78,24 @@ def measure(plan: Plan, assignment: Assignment | None) -> dict[str, Any]:
     return figures
 
 
+def _cover(plan: Plan, rows: Any) -> np.ndarray:
+    """The true cover at the rows' places, each in its own patch's CRS."""
+    assert plan.project.reference is not None
+    path = plan.project.path(plan.project.reference.truth or "")
+    cover = np.zeros(len(rows), "uint8")
+    for patch, part in rows.groupby("patch"):
+        here = plan.folder / "labels" / f"{patch}.tif"
+        cover[part.index] = read_points(path, part["x"].to_numpy(), part["y"].to_numpy(), like=here)
+    if not cover.any():
+        raise InputError(f"{path}: the truth does not cover a single test pixel; check its place and its CRS.")
+    return cover
+
+
 def _kind(plan: Plan, assignment: Assignment | None) -> str:
     if assignment is not None:
         return assignment.kind
     rows = read_rows(plan.folder)
-    return "block" if "_" in str(rows["unit"].iloc[0]) else "random"
+    return "block" if rows["unit"].nunique() < len(rows) else "random"
 
 
 def _split(plan: Plan, assignment: Assignment | None, kind: str, unit: np.ndarray) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from landweave.runs.ledger import DONE, FAILED
 from landweave.runs.opening import Plan
 
 if TYPE_CHECKING:
-    from landweave.runs.driver import Run
+    from landweave.runs.state import Run
 
 
 def notices(run: "Run") -> list[str]:
@@ -59,7 +59,7 @@ def _of_samples(run: "Run") -> list[str]:
     if train.info["missing"]:
         missing = ", ".join(train.info["missing"])
         lines.append(f"The model was trained without these patches and is frozen until --retrain: {missing}.")
-    if run.plan.reference is not None and run.assignment.kind == "none":
+    if run.taught is not None and run.taught.kind == "none":
         lines.append("No patch or block could be held out, so the figures are in-sample.")
     return lines
 
@@ -75,6 +75,12 @@ def _of_imagery(run: "Run") -> list[str]:
     total = sum(info["pixels"] for info in seen.values())
     if unseen:
         lines.append(f"{unseen / total:.2%} of the pixels have no valid observation and are left as class 0.")
+    empty = sum(int(entry.info["mapped"].get("0", 0)) for _, entry in run.made("predict"))
+    if empty > unseen + sum(seen[name]["pixels"] for name in dark) and run.plan.project.model.reject_below is None:
+        lines.append(
+            f"{empty / total:.2%} of the pixels are left as class 0, most of them because no target day lies "
+            "between two of their valid observations: check period and step_days."
+        )
     clipped = sum(info["saturated"] for info in seen.values())
     if clipped:
         lines.append(
@@ -85,4 +91,14 @@ def _of_imagery(run: "Run") -> list[str]:
 
 
 def _of_failures(run: "Run") -> list[str]:
-    return [f"Failed: {e.key}: {e.info['error']}" for e in run.ledger.entries() if e.state == FAILED]
+    return [f"Failed: {key}: {error}" for key, error in failures(run)]
+
+
+def failures(run: "Run") -> list[tuple[str, str]]:
+    """What failed and was not made since, with the last line of its error; only patches that the run still has."""
+    names = {cell.name for cell in run.cells}
+    return [
+        (entry.key, entry.info["error"])
+        for entry in run.ledger.entries()
+        if entry.state == FAILED and ("/" not in entry.key or entry.key.split("/", 1)[1] in names)
+    ]

@@ -10,10 +10,12 @@ from odc.geo.crs import CRS
 from odc.geo.geom import Geometry
 
 from landweave.errors import InputError
+from landweave.features.indices import is_import_path, load_function
 from landweave.features.recipe import Recipe, target_days
 from landweave.legend import Legend
 from landweave.patch.grid import Cell, native_cells, projected_cells, read_area, subset, utm_cells
 from landweave.runs.project import Project
+from landweave.sources.pixels import opened
 from landweave.sources.protocol import Source
 from landweave.training.blocks import QUARTERS, WHOLE
 
@@ -153,9 +155,13 @@ def _recipe(project: Project, source: Source, start: datetime.date, end: datetim
             f'{project.file}: clouds = "{rule}" needs the variable {wanted}, which the imagery does not have; '
             f"it has {', '.join(source.variables)}."
         )
-    for path in settings.static:
-        if not project.path(path).exists():
-            raise InputError(f"{project.file}: features.static: {path}: no such file.")
+    for _, expression in recipe.custom:
+        if is_import_path(expression):
+            load_function(expression)
+    truth = project.reference.truth if project.reference else None
+    for path in (*settings.static, *([truth] if truth else [])):
+        with opened(project.path(path)):
+            pass
     return recipe
 
 
@@ -214,6 +220,14 @@ def _area(project: Project) -> "BaseGeometry | None":
         west, south, east, north = settings.bounds
         if east <= west or north <= south:
             raise InputError(f"{project.file}: area.bounds {list(settings.bounds)} must be west, south, east, north.")
+        if settings.bounds_crs == "EPSG:4326" and not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+            raise InputError(
+                f"{project.file}: area.bounds {list(settings.bounds)} are no degrees; name their area.bounds_crs."
+            )
+        try:
+            CRS(settings.bounds_crs)
+        except Exception:  # noqa: BLE001 - pyproj has many ways to say that a CRS is unknown
+            raise InputError(f"{project.file}: area.bounds_crs = {settings.bounds_crs!r} is not known.") from None
         box = Geometry(shapely.box(west, south, east, north).segmentize((east - west) / 20), settings.bounds_crs)
         shape: BaseGeometry = box.to_crs("EPSG:4326").geom
         return shape
@@ -246,8 +260,11 @@ def training_paths(project: Project) -> dict[str, Any]:
     """Arguments of ``read_series`` for ``[training]``."""
     settings = project.training
     assert settings is not None
-    samples = project.path(settings.samples) if settings.samples else None
-    return {"table": project.path(settings.table), "samples": samples, "label": settings.label}
+    from landweave.training.series import samples_path
+
+    table = project.path(settings.table)
+    samples = samples_path(table, project.path(settings.samples) if settings.samples else None)
+    return {"table": table, "samples": samples, "label": settings.label}
 
 
 def _check_thresholds(project: Project, legend: Legend) -> None:
@@ -259,14 +276,15 @@ def _check_thresholds(project: Project, legend: Legend) -> None:
 
 
 def _check_map_crs(project: Project) -> None:
-    if project.map.crs is None:
+    settings = project.map
+    if settings.crs is None:
         return
     try:
-        CRS(project.map.crs)
+        crs = CRS(settings.crs)
     except Exception:  # noqa: BLE001 - pyproj has many ways to say that a CRS is unknown
-        raise InputError(
-            f"{project.file}: map.crs = {project.map.crs!r} is not known; write it as EPSG:3035."
-        ) from None
+        raise InputError(f"{project.file}: map.crs = {settings.crs!r} is not known; write it as EPSG:3035.") from None
+    if crs.geographic and settings.resolution is not None and settings.resolution > 1:
+        raise InputError(f"{project.file}: map.resolution = {settings.resolution:g} is in degrees, as map.crs is.")
 
 
 def _metres_per_unit(geobox: Any) -> float:

@@ -73,7 +73,10 @@ def label(plan: Plan, cell: Cell) -> Record:
     # The halo lets a class reach across the patch's border, so that erosion leaves no trace of it.
     wide = rasterise(plan.reference, cell.geobox.pad(pixels), plan.legend)
     inner = (slice(pixels, pixels + cell.geobox.shape[0]), slice(pixels, pixels + cell.geobox.shape[1]))
-    whole, core = wide.values[inner], erode(wide.values, pixels)[inner]
+    whole, core = wide.values[inner].copy(), erode(wide.values, pixels)[inner].copy()
+    own = cell.own()
+    if own is not None:
+        whole[~own] = core[~own] = 0
     path = plan.folder / "labels" / f"{cell.name}.tif"
     write_raster(path, np.stack([whole, core]), cell.geobox, names=("reference", "reference, eroded"))
     ids = unit_ids(whole.shape, plan.cut)

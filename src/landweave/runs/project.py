@@ -2,12 +2,13 @@
 
 import datetime
 import difflib
+import math
 import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from landweave.errors import InputError
 
@@ -15,6 +16,8 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 def _as_date(value: object) -> object:
+    if isinstance(value, str):
+        return datetime.date.fromisoformat(value)
     return value.date() if isinstance(value, datetime.datetime) else value
 
 
@@ -22,9 +25,14 @@ Day = Annotated[datetime.date, BeforeValidator(_as_date)]
 
 
 class Settings(BaseModel):
-    """A table of the project file: frozen, unknown keys refused."""
+    """A table of the project file: frozen; unknown keys, and text or true where a number belongs, are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _lists_are_tuples(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
 
 
 class Subset(Settings):
@@ -53,6 +61,14 @@ class Area(Settings):
     crs: str | None = None
     """``utm``, ``native`` or any CRS; default: native for rasters, utm for archives."""
     subset: Subset | None = None
+
+    @model_validator(mode="after")
+    def _one_area(self) -> Self:
+        if self.aoi and self.bounds:
+            raise ValueError("aoi and bounds exclude each other; keep one")
+        if self.bounds and not all(map(math.isfinite, self.bounds)):
+            raise ValueError(f"bounds {list(self.bounds)} must be four numbers")
+        return self
 
 
 class Period(Settings):
@@ -104,8 +120,8 @@ class Source(Settings):
     # rasters
     table: str | None = None
     pattern: str | None = None
-    scale: float | None = None
-    offset: float | None = None
+    scale: float | None = Field(None, allow_inf_nan=False)
+    offset: float | None = Field(None, allow_inf_nan=False)
     nodata: float | None = None
     mask: str | None = None
     # eopatches
@@ -123,6 +139,8 @@ class Source(Settings):
             raise ValueError(f"{strange[0]} is not a key of type = {self.type!r}; beside those of every type: {known}")
         if self.type == "rasters" and (self.table is None) == (self.pattern is None):
             raise ValueError("rasters need either table or pattern, and not both")
+        if self.scale == 0:
+            raise ValueError("scale = 0 would make every pixel the same; reflectance = number * scale + offset")
         if self.clouds == "mask" and not self.mask:
             raise ValueError('clouds = "mask" needs mask = the name of the mask variable')
         return self
@@ -306,7 +324,7 @@ def read_project(path: str | Path) -> Project:
     if path.is_dir():
         path = path / "landweave.toml"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{path}: no such project file; `landweave init` writes one to start from.") from None
     except (UnicodeDecodeError, IsADirectoryError) as error:
@@ -360,16 +378,21 @@ def _known_keys(location: tuple[Any, ...]) -> list[str]:
 def _line_of(text: str, location: tuple[Any, ...]) -> int:
     """Line of a key, else of its table, else 1; good enough to look there."""
     names = [part for part in location if isinstance(part, str)]
+    # Of several [[places]], the one that is meant; -1 before the first.
+    entry, meant = -1, location[1] if len(location) > 1 and isinstance(location[1], int) else None
     best, table = 1, ""
     for number, line in enumerate(text.splitlines(), start=1):
         header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
         if header:
             table = header[1]
+            entry += bool(names) and table == names[0] and line.lstrip().startswith("[[")
+            if meant not in {None, entry}:
+                continue
             if names and table == ".".join(names[: len(table.split("."))]):
                 best = number
             continue
         key = re.match(r"\s*([A-Za-z0-9_.\-\"']+)\s*=", line)
-        if key:
+        if key and (meant is None or entry in {-1, meant}):
             full = [*filter(None, table.split(".")), *key[1].replace('"', "").replace("'", "").split(".")]
             if names and (full == names or full == names[: len(full)]):
                 return number

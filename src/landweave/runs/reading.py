@@ -35,10 +35,16 @@ class FinishedRun:
         return self.plan.folder
 
     @property
+    def has_accuracy(self) -> bool:
+        """Whether there are figures: something to be measured by, and measured."""
+        learns = self.plan.reference is not None or self.plan.project.training is not None
+        return learns and (self.folder / "accuracy.json").exists()
+
+    @property
     def accuracy(self) -> dict[str, Any]:
         """The content of ``accuracy.json``; InputError where the run has none."""
         path = self.folder / "accuracy.json"
-        if not path.exists():
+        if not self.has_accuracy:
             raise InputError(f"{path}: this run has no accuracy figures; `landweave run` makes them.")
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return content
@@ -60,7 +66,8 @@ class FinishedRun:
         }  # fmt: skip
         for layer, (folder, suffix, band) in layers.items():
             path = self.folder / folder / f"{name}{suffix}.tif"
-            if path.exists():
+            made = self.plan.reference is not None or layer in {"prediction", "confidence"}
+            if made and path.exists():
                 patch[layer] = (("y", "x"), read_raster(path)[band])
         return patch
 
@@ -95,7 +102,7 @@ class FinishedRun:
 
     def _imagery(self, cell: Cell) -> xr.Dataset:
         stored = self.folder / "patches" / f"{cell.name}.zarr"
-        if stored.exists():
+        if self.plan.project.source.store and stored.exists():
             return read_patch(stored).load()
         return self.plan.source.load(cell.geobox, self.plan.dates, self.plan.variables)
 

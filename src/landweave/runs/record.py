@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import landweave
 from landweave.patch.store import write_whole
 from landweave.runs.executor import peak_bytes
-from landweave.runs.ledger import DONE
 
 if TYPE_CHECKING:
-    from landweave.runs.driver import Result, Run
+    from landweave.runs.driver import Result
+    from landweave.runs.state import Run
 
 PACKAGES = (
     "numpy", "pandas", "xarray", "rasterio", "pyproj", "shapely", "geopandas", "odc-geo", "zarr",
@@ -37,10 +37,7 @@ def write_record(run: "Run", result: "Result", *, seconds: float) -> None:
         "stages": stages,
         "failures": [{"what": what, "error": error} for what, error in result.failures],
         "stopped": result.stopped,
-        "patches": {
-            cell.name: entry.info for cell in run.cells if (entry := run.ledger.get(f"fetch/{cell.name}")) and
-            entry.state == DONE
-        },
+        "patches": {cell.name: entry.info for cell, entry in run.made("fetch")},
         "dates": [str(date) for date in run.plan.dates],
     }  # fmt: skip
     text = json.dumps(record, indent=1) + "\n"

@@ -45,7 +45,7 @@ def write_report(
         From :func:`landweave.runs.notices.notices`.
     """
     run = FinishedRun(plan=plan, cells=tuple(cells))
-    accuracy = run.accuracy if (plan.folder / "accuracy.json").exists() else None
+    accuracy = run.accuracy if run.has_accuracy else None
     record = read_record(plan.folder / "run.json")
     shares = _shares(plan.legend, mapped, assignment)
     content = ReportContent(

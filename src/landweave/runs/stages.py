@@ -3,10 +3,10 @@
 from typing import Any
 
 from landweave.patch.grid import Cell
-from landweave.runs import learning, mapping, patchwork, tables
-from landweave.runs.driver import Run, Stage, settings_print
+from landweave.runs import learning, mapping, patchwork, reporting, tables
 from landweave.runs.ledger import fingerprint
-from landweave.runs.notices import notices
+from landweave.runs.notices import failures, notices
+from landweave.runs.state import Run, Stage
 
 Inputs = dict[str, str]
 
@@ -17,16 +17,23 @@ def grid_inputs(run: Run) -> Inputs:
 
 
 def make_grid(run: Run) -> dict[str, Any]:
-    """Write ``grid.gpkg``."""
-    return mapping.write_grid(run.plan, run.cells, roles={})
+    """Write ``grid.gpkg``; roles and states come at the run's end."""
+    return mapping.write_grid(run.plan, run.cells, roles={}, states={})
+
+
+def write_states(run: Run) -> None:
+    """Write ``grid.gpkg`` again, with every patch's role and state."""
+    failed = {key.split("/", 1)[1]: f"failed: {key.split('/', 1)[0]}" for key, _ in failures(run) if "/" in key}
+    predicted = {cell.name: "done" for cell, _ in run.made("predict")}
+    roles = run.taught.roles if run.taught else {}
+    mapping.write_grid(run.plan, run.cells, roles=roles, states=predicted | failed)
 
 
 def fetch_inputs(run: Run, cell: Cell) -> Inputs:
     """Imagery, what is read of it, and how it is masked."""
-    source = run.plan.project.source.model_dump(mode="json", exclude={"keep"})
     return {
         "imagery": run.imagery,
-        "source": settings_print(source),
+        "source": fingerprint(run.plan.project.source.model_dump(mode="json", exclude={"keep"})),
         "dates": fingerprint([run.plan.dates, run.plan.recipe.source_bands]),
         "patch": fingerprint(_place(cell)),
     }
@@ -34,29 +41,28 @@ def fetch_inputs(run: Run, cell: Cell) -> Inputs:
 
 def label_inputs(run: Run, cell: Cell) -> Inputs:
     """Reference, crosswalk and erosion; never colours."""
-    classes = [(c.value, c.accepted_codes) for c in run.plan.legend.classes]
+    settings = run.plan.project.reference
     return {
         "reference": run.reference,
-        "legend codes": fingerprint([classes, run.plan.legend.ignore]),
-        "reference settings": settings_print(run.plan.project.reference),
-        "patch": fingerprint([_place(cell), run.plan.cut]),
+        "legend codes": _codes(run),
+        "reference settings": fingerprint(settings and settings.model_dump(mode="json", exclude={"legend", "truth"})),
+        "patch": fingerprint([_place(cell), cell.west, cell.east, run.plan.cut]),
     }
 
 
 def sample_inputs(run: Run, cell: Cell) -> Inputs:
     """The patch's imagery and labels, and what is drawn from it."""
     return {
-        "imagery": run.files_of(f"fetch/{cell.name}"),
+        "imagery": run.pixels_of(cell),
         "labels": run.files_of(f"label/{cell.name}"),
         "draw": fingerprint([sample_task(run, cell).__dict__ | {"cell": cell.name}, run.plan.project.sampling.seed]),
-        "static": tables.static_print(run.plan),
+        "static": run.static,
     }
 
 
 def sample_task(run: Run, cell: Cell) -> patchwork.SampleTask:
     """Roles and quotas of the patch's units."""
-    plan = run.assignment
-    own = [unit for unit in plan.units if unit.split("/")[0] == cell.name]
+    plan, own = run.assignment, run.units_of.get(cell.name, [])
     return patchwork.SampleTask(
         cell=cell,
         keep=run.keep(cell),
@@ -68,13 +74,14 @@ def sample_task(run: Run, cell: Cell) -> patchwork.SampleTask:
 
 def samples_inputs(run: Run) -> Inputs:
     """All parts, or the table of series; and the recipe."""
-    project = run.plan.project
-    parts = [entry.files for _, entry in run.made("sample")] if project.training is None else run.reference
+    project, recipe = run.plan.project, run.plan.recipe
+    training = project.training
     return {
-        "parts": fingerprint(parts),
-        "features": fingerprint([run.plan.recipe.to_json(), [str(date) for date in (run.plan.start, run.plan.end)]]),
-        "training": settings_print([project.training and project.training.model_dump(), _labels(run)]),
-        "folds": settings_print([project.model.folds, project.sampling.seed]) if project.training else "",
+        "parts": fingerprint([entry.files for _, entry in run.made("sample")]) if training is None else run.reference,
+        "features": fingerprint([recipe.to_json(), tables.custom_code(recipe), run.plan.days, run.plan.start]),
+        "training": fingerprint([training and training.model_dump(mode="json"), _codes(run)]) if training else "",
+        "folds": fingerprint([project.model.folds, project.sampling.seed]) if training else "",
+        "given model": run.given,
     }
 
 
@@ -82,30 +89,33 @@ def make_samples(run: Run) -> dict[str, Any]:
     """Write ``samples.parquet`` and ``samples_series.parquet``."""
     if run.plan.project.training is not None:
         return tables.from_series_table(run.plan)
-    roles = run.assignment.roles
-    mapping.write_grid(run.plan, run.cells, roles=roles)
     return tables.from_parts(run.plan, [cell.name for cell, _ in run.made("sample")])
 
 
 def train_inputs(run: Run) -> Inputs:
-    """Samples, the estimator's settings, the classes' values and names."""
+    """Samples, who trains and tests, the estimator's settings, the classes' values and names."""
     model = run.plan.project.model.model_dump(include={"type", "params", "prior", "calibration", "refit", "path"})
-    path = run.plan.project.model.path
     return {
         "samples": run.files_of("sample"),
-        "model settings": settings_print(model),
+        "roles and land": fingerprint(_assignment(run)),
+        "missing patches": fingerprint(_missing(run)),
+        "model settings": fingerprint([model, run.plan.project.sampling.seed]),
         "classes": fingerprint(_labels(run)),
-        "given model": learning.model_print(run.plan.project.path(path)) if path else "",
+        "given model": run.given,
     }
 
 
 def make_model(run: Run) -> dict[str, Any]:
     """Write ``model/``, ``folds/`` and ``samples_oof.parquet``."""
-    if run.plan.project.model.path:
-        return learning.apply_given(run.plan)
-    missing = [cell.name for cell in run.cells if run.plan.reference is not None and run.of("sample", cell) is None]
     assignment = run.assignment if run.plan.reference is not None else None
-    return learning.train(run.plan, assignment, missing=missing)
+    record = (
+        learning.apply_given(run.plan)
+        if run.plan.project.model.path
+        else learning.train(run.plan, assignment, missing=_missing(run))
+    )
+    record["info"]["assignment"] = _assignment(run)
+    run.__dict__.pop("taught", None)  # what was trained before is history
+    return record
 
 
 def validate_inputs(run: Run) -> Inputs:
@@ -114,38 +124,37 @@ def validate_inputs(run: Run) -> Inputs:
     return {
         "held-out predictions": run.files_of("train"),
         "samples": run.files_of("sample"),
-        "thresholds": settings_print(model),
+        "thresholds": fingerprint(model),
+        "classes": fingerprint([_labels(run), run.plan.project.sampling.seed]),
         "truth": tables.truth_print(run.plan),
     }
 
 
 def make_accuracy(run: Run) -> dict[str, Any]:
     """Write ``accuracy.json``."""
-    assignment = run.assignment if run.plan.reference is not None else None
-    return learning.validate(run.plan, assignment)
+    return learning.validate(run.plan, run.taught)
 
 
 def predict_inputs(run: Run, cell: Cell) -> Inputs:
     """Imagery, model, the folds in use and the thresholds."""
     model = run.plan.project.model
     return {
-        "imagery": run.files_of(f"fetch/{cell.name}"),
+        "imagery": run.pixels_of(cell),
         "labels": run.files_of(f"label/{cell.name}") if run.plan.reference is not None else "",
-        "model": run.files_of("train") if not model.path else learning.model_print(run.plan.project.path(model.path)),
-        "valid dates": fingerprint(run.keep(cell)),
-        "thresholds": settings_print(model.model_dump(include={"thresholds", "reject_below"})),
-        "static": tables.static_print(run.plan),
+        "model": run.given or run.files_of("train"),
+        "features": fingerprint([run.plan.recipe.to_json(), tables.custom_code(run.plan.recipe), run.keep(cell)]),
+        "thresholds": fingerprint([model.model_dump(include={"thresholds", "reject_below"}), _labels(run)]),
+        "static": run.static,
     }
 
 
 def predict_task(run: Run, cell: Cell) -> patchwork.PredictTask:
     """The model, and the fold models that never saw the patch's units."""
-    model = run.plan.project.model.path
-    folder = str(run.plan.project.path(model)) if model else "model"
-    units = run.assignment.units if run.plan.reference is not None and not model else {}
-    own = {unit: fold for unit, (_, fold) in units.items() if unit.split("/")[0] == cell.name and fold >= 0}
-    folds = {unit: learning.fold_folder(fold, run.assignment.folds) for unit, fold in own.items()}
-    return patchwork.PredictTask(cell=cell, keep=run.keep(cell), model=folder, folds=folds)
+    own = run.units_of.get(cell.name, []) if run.plan.reference is not None else []
+    trained = run.taught if not run.plan.project.model.path else None
+    return patchwork.PredictTask(
+        cell=cell, keep=run.keep(cell), model=run.model, folds=learning.fold_folders(trained, own)
+    )
 
 
 def mosaic_inputs(run: Run) -> Inputs:
@@ -154,7 +163,7 @@ def mosaic_inputs(run: Run) -> Inputs:
     return {
         "predictions": fingerprint([entry.files for _, entry in run.made("predict")]),
         "legend": fingerprint(classes),
-        "map settings": settings_print(run.plan.project.map),
+        "map settings": fingerprint(run.plan.project.map.model_dump(mode="json")),
     }
 
 
@@ -165,19 +174,16 @@ def make_mosaic(run: Run) -> dict[str, Any]:
 
 def report_inputs(run: Run) -> Inputs:
     """All that the report shows."""
-    keys = ("sample", "train", "validate", "mosaic")
-    shown = {key: run.files_of(key) for key in keys if run.ledger.get(key)}
-    return {**shown, "project": settings_print(run.plan.project), "notices": fingerprint(notices(run))}
+    shown = {key: run.files_of(key) for key in ("train", "validate", "mosaic")}
+    settings = run.plan.project.model_dump(mode="json")
+    return {**shown, "project": fingerprint(settings), "notices": fingerprint(notices(run))}
 
 
 def make_report(run: Run) -> dict[str, Any]:
     """Write ``report.html``."""
-    from landweave.runs import reporting
-
-    assignment = run.assignment if run.plan.reference is not None else None
     mapped = [entry.info["mapped"] for _, entry in run.made("predict")]
     record: dict[str, Any] = reporting.write_report(
-        run.plan, run.cells, assignment, mapped=mapped, warnings=notices(run)
+        run.plan, run.cells, run.taught, mapped=mapped, warnings=notices(run)
     )
     return record
 
@@ -192,17 +198,16 @@ STAGES = (
     Stage(name="fetch", inputs=fetch_inputs, work=patchwork.fetch),
     Stage(name="label", needed=lambda run: run.plan.reference is not None, inputs=label_inputs, work=patchwork.label),
     Stage(
-        name="sample", needed=lambda run: learns(run) and run.plan.reference is not None,
-        inputs=sample_inputs, task=sample_task, work=patchwork.sample,
-        once_inputs=samples_inputs, once=make_samples,
+        name="sample", needed=lambda run: run.plan.reference is not None, after=("fetch", "label"), frozen=True,
+        inputs=sample_inputs, task=sample_task, work=patchwork.sample, once_inputs=samples_inputs, once=make_samples,
     ),
     Stage(
-        name="sample", needed=lambda run: run.plan.project.training is not None,
+        name="sample", needed=lambda run: run.plan.project.training is not None, frozen=True,
         once_inputs=samples_inputs, once=make_samples,
     ),
-    Stage(name="train", needed=learns, once_inputs=train_inputs, once=make_model),
+    Stage(name="train", needed=learns, frozen=True, once_inputs=train_inputs, once=make_model),
     Stage(name="validate", needed=learns, once_inputs=validate_inputs, once=make_accuracy),
-    Stage(name="predict", inputs=predict_inputs, task=predict_task, work=patchwork.predict),
+    Stage(name="predict", after=("fetch",), inputs=predict_inputs, task=predict_task, work=patchwork.predict),
     Stage(name="mosaic", once_inputs=mosaic_inputs, once=make_mosaic),
     Stage(name="report", once_inputs=report_inputs, once=make_report),
 )  # fmt: skip
@@ -216,3 +221,16 @@ def _place(cell: Cell) -> list[Any]:
 
 def _labels(run: Run) -> list[Any]:
     return [(c.value, c.name) for c in run.plan.legend.classes]
+
+
+def _codes(run: Run) -> str:
+    classes = [(c.value, c.accepted_codes) for c in run.plan.legend.classes]
+    return fingerprint([classes, run.plan.legend.ignore])
+
+
+def _missing(run: Run) -> list[str]:
+    return run.behind("sample") if run.plan.reference is not None else []
+
+
+def _assignment(run: Run) -> dict[str, Any] | None:
+    return run.assignment.to_json() if run.plan.reference is not None else None

@@ -12,7 +12,7 @@ from landweave.features.interpolation import features
 from landweave.features.recipe import Recipe, fit_scales
 from landweave.patch.model import NODATA, to_int16
 from landweave.patch.store import write_whole
-from landweave.runs.ledger import fingerprint, fingerprint_of
+from landweave.runs.ledger import fingerprint_of
 from landweave.runs.opening import Plan, training_paths
 
 if TYPE_CHECKING:
@@ -27,9 +27,20 @@ ROW_COLUMNS = ("patch", "x", "y", "label", "split", "fold", "weight", "unit", "c
 SAMPLES, SERIES = "samples.parquet", "samples_series.parquet"
 
 
-def static_print(plan: Plan) -> str:
-    """Fingerprint of the static layers' files."""
-    return fingerprint([fingerprint_of(plan.project.path(path)) for path in plan.project.features.static])
+def custom_code(recipe: Recipe) -> list[str]:
+    """Source of the functions that custom layers import, so that editing one is noticed."""
+    import inspect
+
+    from landweave.features.indices import is_import_path, load_function
+
+    sources = []
+    for _, text in recipe.custom:
+        if is_import_path(text):
+            try:
+                sources.append(inspect.getsource(load_function(text)))
+            except (OSError, TypeError):  # a builtin has no source
+                sources.append(text)
+    return sources
 
 
 def truth_print(plan: Plan) -> str:
@@ -130,7 +141,8 @@ def _given_recipe(plan: Plan) -> Recipe | None:
     from landweave.runs.learning import given_model
 
     recipe = given_model(plan).recipe
-    return None if recipe is None else Recipe.from_json(recipe)
+    assert recipe is not None
+    return Recipe.from_json(recipe)
 
 
 def read_samples(folder: Path) -> "tuple[pd.DataFrame, np.ndarray, Recipe]":

@@ -159,7 +159,8 @@ def check_classes(counts: Mapping[int, int], names: Mapping[int, str]) -> list[s
 
 
 def _shared_out(available: Iterable[int], total: int) -> list[int]:
-    # Water-filling: every one gives all it has, or the common level; the remainder goes to the first that have more.
+    # Water-filling: every one gives all it has, or the common level; the remainder goes to evenly spread ones that
+    # have more, so that a small number of pixels does not all come from the first patches.
     amounts = np.array(list(available), "int64")
     if amounts.sum() <= total:
         return [int(n) for n in amounts]
@@ -171,8 +172,8 @@ def _shared_out(available: Iterable[int], total: int) -> list[int]:
         else:
             high = level - 1
     given = np.minimum(amounts, low)
-    more = np.flatnonzero(amounts > low)[: total - int(given.sum())]
-    given[more] += 1
+    more, left = np.flatnonzero(amounts > low), total - int(given.sum())
+    given[more[np.arange(left) * len(more) // max(left, 1)]] += 1
     return [int(n) for n in given]
 
 

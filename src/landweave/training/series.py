@@ -278,7 +278,7 @@ def _long(
     if twice.any():
         name, date = frame.loc[twice, [SAMPLE, DATE]].iloc[0]
         raise InputError(f"{table}: sample {name} has two rows of {date.date()}; keep one.")
-    path = _samples_path(table, samples)
+    path = samples_path(table, samples)
     if path is not None:
         facts = _read(path)
         if SAMPLE not in facts:
@@ -302,7 +302,8 @@ def _long(
     return facts.loc[order], bands, {name: pieces[name] for name in order}
 
 
-def _samples_path(table: Path, samples: str | Path | None) -> Path | None:
+def samples_path(table: Path, samples: str | Path | None) -> Path | None:
+    """The samples table of a long one: the one given, else ``X_samples.csv`` beside ``X_timeseries.*``, if there."""
     if samples is not None:
         return Path(samples)
     if table.stem.endswith("_timeseries"):

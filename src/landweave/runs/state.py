@@ -1,0 +1,172 @@
+"""A run under way: what it knows, and what its stages ask of each other."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from landweave.patch.grid import Cell
+from landweave.runs.assignment import Assignment, assign
+from landweave.runs.executor import Engine
+from landweave.runs.ledger import DONE, Entry, Ledger, fingerprint, fingerprint_of, print_with_companions
+from landweave.runs.opening import Plan, training_paths
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to run, beside the project."""
+
+    only: tuple[str, ...] = ()
+    """Names of the only patches to work on."""
+    until: str | None = None
+    """Name of the last stage."""
+    retrain: bool = False
+    """Train again although the model is frozen."""
+    allow_missing: bool = False
+    """Train although patches failed; the model is then frozen until ``retrain``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One row of the table of stages: what is done per patch, then what is done once."""
+
+    name: str
+    needed: Callable[["Run"], bool] = lambda _: True
+    after: tuple[str, ...] = ()
+    """Stages that must have been made on a patch before."""
+    frozen: bool = False
+    """Whether what is done once is left alone while the model is frozen."""
+    revision: int = 1
+    """Raised when the stage's arithmetic changes, so that what older code made is stale."""
+    inputs: Callable[["Run", Cell], dict[str, str]] | None = None
+    """Per patch: names and fingerprints of all that decides the output."""
+    task: Callable[["Run", Cell], Any] = lambda _, cell: cell
+    work: Callable[[Plan, Any], dict[str, Any]] | None = None
+    once_inputs: Callable[["Run"], dict[str, str]] | None = None
+    once: Callable[["Run"], dict[str, Any]] | None = None
+
+
+class Run:
+    """A run under way: the plan, the ledger, and which outputs are fresh as far as the run has come."""
+
+    def __init__(self, plan: Plan, cells: Sequence[Cell], ledger: Ledger, engine: Engine, options: Options) -> None:
+        self.plan, self.cells, self.ledger, self.engine, self.options = plan, list(cells), ledger, engine, options
+        self.measured: dict[str, dict[str, Any]] = {}
+        self.fresh: set[str] = set()
+        """Keys of the ledger that are known to be fresh in this run; nothing else of a patch is ever used."""
+
+    def stale_cells(self, stage: Stage) -> Iterator[tuple[Cell, dict[str, str], str]]:
+        """The patches on which a stage must be made, its inputs there, and the reason; the others become ``fresh``."""
+        assert stage.inputs is not None
+        for cell in self.cells:
+            if any(self.of(name, cell) is None for name in stage.after):
+                continue
+            key = f"{stage.name}/{cell.name}"
+            inputs = {**stage.inputs(self, cell), "revision": str(stage.revision)}
+            reason = self.ledger.stale(key, inputs)
+            if reason is None:
+                self.fresh.add(key)
+            else:
+                yield cell, inputs, reason
+
+    def of(self, stage: str, cell: Cell) -> Entry | None:
+        """The ledger's entry of a stage on a patch, if it was made and is fresh."""
+        key = f"{stage}/{cell.name}"
+        entry = self.ledger.get(key) if key in self.fresh else None
+        return entry if entry and entry.state == DONE else None
+
+    def made(self, stage: str) -> list[tuple[Cell, Entry]]:
+        """The patches on which a stage was made and is fresh, in the order of their names."""
+        pairs = ((cell, self.of(stage, cell)) for cell in self.cells)
+        return [(cell, entry) for cell, entry in pairs if entry is not None]
+
+    def behind(self, stage: str) -> list[str]:
+        """Names of the patches on which a stage is not made or not fresh."""
+        return [cell.name for cell in self.cells if self.of(stage, cell) is None]
+
+    def done(self, key: str) -> Entry | None:
+        """The entry of what is done once, if it was."""
+        entry = self.ledger.get(key)
+        return entry if entry and entry.state == DONE else None
+
+    def files_of(self, key: str) -> str:
+        """Fingerprint of what ``key`` made: its files and its record."""
+        entry = self.done(key)
+        return fingerprint([entry.files, entry.info] if entry else None)
+
+    def pixels_of(self, cell: Cell) -> str:
+        """Fingerprint of all that decides a patch's observations; its record alone would not notice other pixels."""
+        entry = self.of("fetch", cell)
+        return fingerprint([entry.inputs, entry.files, entry.info, self.plan.days] if entry else None)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the model was trained without some patches and must be left alone."""
+        train = self.done("train")
+        return bool(train and train.info.get("missing")) and not self.options.retrain
+
+    @cached_property
+    def imagery(self) -> str:
+        """Fingerprint of the source's files."""
+        return fingerprint([print_with_companions(path) for path in self.plan.source.inputs()])
+
+    @cached_property
+    def reference(self) -> str:
+        """Fingerprint of the reference's file, or of the table's."""
+        project = self.plan.project
+        if project.reference:
+            return print_with_companions(project.path(project.reference.path))
+        paths = training_paths(project)
+        return fingerprint([print_with_companions(paths[name]) for name in ("table", "samples") if paths[name]])
+
+    @cached_property
+    def given(self) -> str:
+        """Fingerprint of a model from elsewhere; empty where the project trains its own."""
+        path = self.plan.project.model.path
+        return fingerprint_of(self.plan.project.path(path)) if path else ""
+
+    @cached_property
+    def model(self) -> str:
+        """Folder of the model that maps, known to fit the project's features and classes."""
+        from landweave.runs.learning import fitting_model
+
+        return fitting_model(self.plan)
+
+    @cached_property
+    def static(self) -> str:
+        """Fingerprint of the layers without time."""
+        project = self.plan.project
+        return fingerprint([print_with_companions(project.path(path)) for path in project.features.static])
+
+    @cached_property
+    def assignment(self) -> Assignment:
+        """Roles, folds and quotas, from the labels that are fresh; asked for after the label stage."""
+        counts: dict[str, dict[int, int]] = {}
+        core: dict[str, dict[int, int]] = {}
+        for _, entry in self.made("label"):
+            for name, into in (("counts", counts), ("core", core)):
+                into.update({u: {int(c): n for c, n in part.items()} for u, part in entry.info[name].items()})
+        return assign(self.plan.project, self.plan.legend, cut=self.plan.cut, counts=counts, core=core)
+
+    @cached_property
+    def taught(self) -> Assignment | None:
+        """The assignment that the model was trained by, which a frozen model keeps; None for a table."""
+        entry = self.done("train")
+        if entry is None or entry.info.get("assignment") is None:
+            return None
+        return Assignment.from_json(entry.info["assignment"])
+
+    @cached_property
+    def units_of(self) -> Mapping[str, list[str]]:
+        """Patch to its labelled units."""
+        units: dict[str, list[str]] = {}
+        for unit in self.assignment.units:
+            units.setdefault(unit.split("/")[0], []).append(unit)
+        return units
+
+    def keep(self, cell: Cell) -> tuple[bool, ...]:
+        """Per date: whether the patch has enough valid pixels."""
+        entry = self.of("fetch", cell)
+        assert entry is not None
+        least = self.plan.project.features.min_valid_fraction
+        return tuple(share >= least for share in entry.info["valid_fraction"])

@@ -1,0 +1,121 @@
+"""The legend, beyond what one small file shows: any code, any label, any way to spoil it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from landweave.errors import InputError
+from landweave.legend import NONE, PALETTE, LandClass, Legend, code_text
+
+WORDS = st.text(alphabet="abcxyz ÄŽ0123456789.-", min_size=1, max_size=6).map(str.strip).filter(bool)
+
+
+@given(
+    st.dictionaries(st.integers(0, 10**6), st.integers(1, 255), min_size=1, max_size=20),
+    st.data(),
+)
+def test_a_code_means_the_same_as_number_decimal_and_text(class_of, data):
+    values = sorted(set(class_of.values()))
+    codes = {value: tuple(str(code) for code in class_of if class_of[code] == value) for value in values}
+    legend = Legend(
+        classes=tuple(LandClass(value=v, name=f"class {v}", color=PALETTE[0], codes=codes[v]) for v in values)
+    )
+    asked = data.draw(st.lists(st.sampled_from(sorted(class_of))))
+    written = [data.draw(st.sampled_from([int, float, str, np.int32, np.float64, "  {} ".format])) for _ in asked]
+    found, unknown = legend.translate([write(code) for write, code in zip(written, asked, strict=True)])
+    assert found.dtype == "uint8"
+    assert found.tolist() == [class_of[code] for code in asked]
+    assert unknown == {}
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT, "", "  "])
+def test_a_missing_code_is_none_and_not_unknown(missing):
+    values, unknown = Legend.from_labels(["forest", "water"]).translate([missing, "water"])
+    assert values.tolist() == [NONE, 2]
+    assert unknown == {}
+
+
+def test_no_codes_at_all_give_no_values():
+    values, unknown = Legend.from_labels(["a", "b"]).translate([])
+    assert (values.shape, values.dtype, unknown) == ((0,), np.dtype("uint8"), {})
+
+
+@given(st.lists(WORDS, min_size=1, max_size=40))
+def test_labels_become_classes_1_to_n_whatever_their_order(labels):
+    legend = Legend.from_labels(labels)
+    assert legend == Legend.from_labels(reversed(labels))
+    assert legend.values == tuple(range(1, len(set(map(code_text, labels))) + 1))
+    values, unknown = legend.translate(labels)
+    assert [legend.names[int(value)] for value in values] == list(map(code_text, labels))
+    assert unknown == {}
+
+
+@given(st.sets(st.integers(-50, 400), min_size=1, max_size=30))
+def test_numeric_labels_are_sorted_as_numbers(labels):
+    legend = Legend.from_labels(labels)
+    assert list(legend.names.values()) == [str(label) for label in sorted(labels)]
+    # The classes of a stored model come back from their names, also where a name is another class's value.
+    again = Legend.of_names(legend.names)
+    assert again.translate(sorted(labels))[0].tolist() == list(legend.values)
+
+
+def test_more_labels_than_a_byte_holds_are_refused():
+    with pytest.raises(InputError, match="256 different labels"):
+        Legend.from_labels(range(256))
+
+
+def test_one_code_written_twice_in_one_class_is_one_code():
+    legend = Legend(
+        classes=(
+            LandClass(value=1, name="a", color="#000000", codes=("7", "7")),
+            LandClass(value=2, name="b", color="#000000"),
+        )
+    )
+    assert legend.translate([7, "b", 2])[0].tolist() == [1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no class"),
+        ("class = 5", "class must be a list"),
+        ("class = [5]", "class 1 is not a"),
+        ("[[class]]\nvalue = 1", "number 1 needs name"),
+        ('[[class]]\nname = "a"', "number 1 needs value"),
+        ('[[class]]\nvalue = true\nname = "a"', "whole number"),
+        ('[[class]]\nvalue = 1\nname = " "', "no name"),
+        ('[[class]]\nvalue = 1\nname = "a"\ncolour = "#000000"', "unknown key 'colour'"),
+        ('[[class]]\nvalue = 1\nname = "a"\ncodes = 7', "codes must be a list"),
+        ('[[class]]\nvalue = 1\nname = "a"\ncolor = "#12345"', "#rrggbb"),
+        ('[[class]]\nvalue = 1\nname = "2"\n[[class]]\nvalue = 2\nname = "b"', "code '2' for more than one"),
+    ],
+)
+def test_every_complaint_is_one_line_that_names_the_file(tmp_path, text, message):
+    path = tmp_path / "classes.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=f"classes.toml.*{message}") as caught:
+        Legend.read(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_legend_that_is_missing_or_no_text_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no such legend file"):
+        Legend.read(tmp_path / "classes.toml")
+    (tmp_path / "classes.toml").write_bytes(b"\xff\xfe\x00name")
+    with pytest.raises(InputError, match=r"classes\.toml: not readable as TOML"):
+        Legend.read(tmp_path / "classes.toml")
+
+
+def test_colours_default_and_are_read_as_bytes():
+    legend = Legend.from_labels(range(20))
+    assert set(legend.colors.values()) == set(PALETTE)
+    assert LandClass(value=1, name="a", color="#0a80Ff").rgb == (10, 128, 255)
+
+
+def test_a_class_is_found_by_name_or_the_names_are_told():
+    legend = Legend.from_labels(["forest", "water"])
+    assert legend.value_of("water") == 2
+    with pytest.raises(InputError, match="no class 'wetland'; it has forest, water"):
+        legend.value_of("wetland")
