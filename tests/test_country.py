@@ -39,7 +39,7 @@ def country(tmp_path_factory):
         "patch_size = 100": "patch_size = 25",
         "step_days = 16": "step_days = 60",
         "per_class = 1000": "per_class = 150",
-        'type = "lightgbm"': 'type = "lightgbm"\nparams = { n_estimators = 10 }',
+        "n_estimators = 60": "n_estimators = 10",
     }.items():
         assert before in text
         text = text.replace(before, after)

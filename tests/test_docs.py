@@ -64,7 +64,7 @@ def small_country(tmp_path_factory):
     project = folder / "landweave-demo" / "landweave.toml"
     text = project.read_text().replace("patch_size = 100", "patch_size = 40").replace("= 1000 ", "= 100 ")
     assert "patch_size = 40" in text
-    project.write_text(text.replace('type = "lightgbm"', "params = { n_estimators = 10 }"))
+    project.write_text(text.replace("n_estimators = 60", "n_estimators = 10"))
     return folder
 
 

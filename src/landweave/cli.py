@@ -31,8 +31,10 @@ def main() -> None:
         app()
     except InputError as error:
         _stop(str(error), 2)
-    except KeyboardInterrupt:
-        _stop("Interrupted; run again to go on where it stopped.", 130)
+    except SystemExit as end:
+        if end.code == 130:  # what typer makes of an interrupt
+            _stop("Interrupted; run again to go on where it stopped.", 130)
+        raise
     except OSError as error:
         _stop(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1)
     except RuntimeError as error:

@@ -343,7 +343,8 @@ def make_project(content: dict[str, Any], *, file: Path, text: str = "") -> Proj
     try:
         return Project(**content, file=file.resolve())
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key also leaves its own missing: the slip is told first.
+        first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
         raise InputError(_explain(first, file, text)) from None
 
 
@@ -386,9 +387,7 @@ def _line_of(text: str, location: tuple[Any, ...]) -> int:
         if header:
             table = header[1]
             entry += bool(names) and table == names[0] and line.lstrip().startswith("[[")
-            if meant not in {None, entry}:
-                continue
-            if names and table == ".".join(names[: len(table.split("."))]):
+            if names and meant in {None, entry} and table == ".".join(names[: len(table.split("."))]):
                 best = number
             continue
         key = re.match(r"\s*([A-Za-z0-9_.\-\"']+)\s*=", line)

@@ -252,5 +252,6 @@ seed = {country.seed}
 
 [model]
 type = "lightgbm"
+params = {{ n_estimators = 60 }}       # few trees, so that a first run is quick
 test_fraction = 0.2                  # of patches
 {places}"""

@@ -1,0 +1,108 @@
+"""The command line, in this process: what it prints and with which status it ends."""
+
+import re
+
+import pytest
+
+from landweave.cli import app, main
+
+COMMANDS = sorted(command.name or command.callback.__name__.replace("_", "-") for command in app.registered_commands)
+
+
+@pytest.fixture
+def landweave(monkeypatch, capsys):
+    """Run the command line; status, standard output, standard error."""
+
+    def run(*words):
+        monkeypatch.setattr("sys.argv", ["landweave", *map(str, words)])
+        monkeypatch.setenv("COLUMNS", "500")
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capsys.readouterr()
+        return end.value.code or 0, said.out, said.err
+
+    return run
+
+
+def test_the_commands_of_the_first_version_are_there():
+    assert {"demo", "simulate", "init", "check", "run", "status", "report", "evaluate"} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_and_its_options(landweave, command):
+    status, out, err = landweave(command, "--help")
+    assert (status, err) == (0, "")
+    assert re.match(rf"Usage: .*landweave {command} ", out)
+    options = re.findall(r"^  --[a-z][^\n]*", out, re.MULTILINE)
+    unexplained = [line for line in options if not re.search(r"\s{2,}\S.*[a-z]{3}", line.strip())]
+    assert not unexplained
+
+
+def test_help_lists_the_commands_and_version_is_one_line(landweave):
+    status, out, _ = landweave("--help")
+    assert status == 0
+    assert all(command in out for command in COMMANDS)
+    status, out, _ = landweave("--version")
+    assert status == 0
+    assert re.fullmatch(r"\d+[\w.+-]*\n", out)
+
+
+@pytest.mark.parametrize(
+    "words", [["fly"], ["run"], ["run", "a.toml", "--workers", "0"], ["run", "a.toml", "--fast"], ["evaluate", "t.csv", "--folds", "x"]]
+)  # fmt: skip
+def test_wrong_use_ends_with_2(landweave, words):
+    status, out, err = landweave(*words)
+    assert (status, out) == (2, "")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", ["check", "run", "status", "report"])
+def test_a_wrong_project_ends_with_2_and_one_line(landweave, tmp_path, command):
+    (tmp_path / "landweave.toml").write_text('name = "x"\nouptut = "y"\n')
+    status, out, err = landweave(command, tmp_path)
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert "landweave.toml:2 unknown key 'ouptut'; did you mean 'output'?" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["landweave.toml"]
+
+
+def test_init_writes_two_files_and_never_over_what_is_there(landweave, tmp_path):
+    folder = tmp_path / "new"
+    status, out, _ = landweave("init", folder)
+    assert status == 0
+    assert {path.name for path in folder.iterdir()} == {"landweave.toml", "legend.toml"}
+    assert out.count("\n") == 2
+    (folder / "landweave.toml").unlink()
+    (folder / "legend.toml").write_text("mine")
+    status, _, err = landweave("init", folder)
+    assert status == 2
+    assert "legend.toml exists already" in err
+    assert (folder / "legend.toml").read_text() == "mine"
+    assert not (folder / "landweave.toml").exists()
+
+
+def test_a_fresh_project_is_told_which_file_it_lacks(landweave, tmp_path):
+    landweave("init", tmp_path)
+    for command in ("check", "run"):
+        status, _, err = landweave(command, tmp_path)
+        assert status == 2
+        assert err.count("\n") == 1
+        assert "images.csv" in err
+    assert {path.name for path in tmp_path.iterdir()} == {"landweave.toml", "legend.toml"}
+
+
+def test_an_interrupt_and_a_full_disk_end_in_one_line(landweave, tmp_path, monkeypatch):
+    from landweave.runs import templates
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    def full(_):
+        raise OSError(28, "No space left on device", "out/map.tif")
+
+    monkeypatch.setattr(templates, "write_templates", interrupt)
+    status, _, err = landweave("init", tmp_path)
+    assert (status, err.count("\n")) == (130, 1)
+    monkeypatch.setattr(templates, "write_templates", full)
+    status, _, err = landweave("init", tmp_path)
+    assert (status, err) == (1, "landweave: No space left on device: out/map.tif\n")
