@@ -240,13 +240,15 @@ def test_a_patch_that_is_always_cloudy_is_class_0_and_no_failure(tmp_path):
 
 
 def full_disk(monkeypatch, suffix):
-    """Writes of files with this suffix fail as on a full disk."""
+    """Writes of files with this suffix fail as on a full disk, half-way."""
     from landweave.patch import store
 
+    def fill(part):
+        part.write_bytes(b"half a file")
+        raise OSError(28, "No space left on device", str(part))
+
     def refuse(path, write):
-        if str(path).endswith(suffix):
-            raise OSError(28, "No space left on device", str(path))
-        return original(path, write)
+        return original(path, fill if str(path).endswith(suffix) else write)
 
     original = store.write_whole
     for module in list(sys.modules.values()):
@@ -254,13 +256,16 @@ def full_disk(monkeypatch, suffix):
             monkeypatch.setattr(module, "write_whole", refuse)
 
 
-@pytest.mark.parametrize("suffix", ["x0001y0001.tif", "samples.parquet", "map.tif", "accuracy.json"])
+@pytest.mark.parametrize(
+    "suffix", ["labels/x0001y0001.tif", "predictions/x0001y0001.tif", "samples.parquet", "map.tif", "accuracy.json"]
+)
 def test_a_full_disk_ends_with_status_1_and_the_run_goes_on_afterwards(world, monkeypatch, suffix):
     with monkeypatch.context() as patched:
         full_disk(patched, suffix)
         result = run(read_project(world), workers=1)
         assert result.status == 1
         assert "No space left" in json.dumps(result.failures)
+        assert not list((world.parent / "out").rglob("*.part*"))
     again = run(read_project(world), workers=1)
     assert again.status == 0
     assert (world.parent / "out" / "map.tif").exists()
@@ -278,6 +283,7 @@ def test_a_patch_that_fails_before_train_stops_the_run_there_unless_missing_ones
         allowed = run(read_project(world), workers=1, options=Options(allow_missing=True))
         assert allowed.status == 1
         assert (world.parent / "out" / "map.tif").exists()
+        assert (world.parent / "out" / "accuracy.json").exists()
     model = (world.parent / "out" / "model" / "model.json").read_bytes()
     assert json.loads(model)["provenance"]["missing"] == ["x0001y0001"]
     assert run(read_project(world), workers=1).status == 0
