@@ -11,12 +11,15 @@ from odc.geo.geom import Geometry
 from landweave.errors import InputError
 from landweave.patch.grid import cells_bounds, native_cells, projected_cells, read_area, subset, utm_cells
 
+# In steps of a tenth of a metre: numbers next to zero that no map holds are geometry libraries' business.
+LATITUDES = st.integers(-70_000_000, 70_000_000).map(lambda millionths: millionths / 1e6)
+
 
 def moved(shape, crs):
     return Geometry(shape.segmentize(0.05), "EPSG:4326").to_crs(crs).geom
 
 
-@given(st.floats(12.3, 17.4), st.floats(-70, 70), st.floats(0.01, 0.3), st.sampled_from([0.0, 300.0, 5000.0]))
+@given(st.floats(12.3, 17.4), LATITUDES, st.floats(0.01, 0.3), st.sampled_from([0.0, 300.0, 5000.0]))
 def test_the_buffered_area_is_covered_and_no_cell_lies_beyond_it(west, south, size, buffer):
     area = shapely.box(west, south, west + size, south + size)
     cells = utm_cells(area, resolution=20, patch_size=200, buffer=buffer)
@@ -27,7 +30,7 @@ def test_the_buffered_area_is_covered_and_no_cell_lies_beyond_it(west, south, si
     assert len({cell.name for cell in cells}) == len(cells)
 
 
-@given(st.floats(11.8, 11.999), st.floats(12.001, 12.2), st.floats(-70, 70), st.integers(0, 2**32 - 1))
+@given(st.floats(11.8, 11.999), st.floats(12.001, 12.2), LATITUDES, st.integers(0, 2**32 - 1))
 @settings(max_examples=15)
 def test_ground_on_the_border_of_two_zones_belongs_to_exactly_one_cell(west, east, south, seed):
     area = shapely.box(west, south, east, south + 0.05)
