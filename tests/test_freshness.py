@@ -120,6 +120,11 @@ def test_a_deleted_grid_and_a_garbled_ledger(copy):
         run(read_project(copy), workers=1)
 
 
+def test_another_grid_may_be_begun_and_left(copy):
+    edit(copy, "patch_size = 27", "patch_size = 40")
+    assert run(read_project(copy), workers=1, options=Options(until="fetch")).made == {"grid": 1, "fetch": 4}
+
+
 def test_a_class_of_a_single_patch_does_not_drown_the_others(tmp_path):
     project, cover = two_class_world(tmp_path, overlap=0.2)
     cover[2:14, 2:14] = 9

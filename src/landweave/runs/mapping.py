@@ -27,9 +27,10 @@ def write_grid(
     import geopandas as gpd
     import pyogrio
 
+    # Roles may be those of a model that was trained on another grid; patches that are no more are left out.
     own: dict[str, set[str]] = {cell.name: set() for cell in cells}
     for unit, role in roles.items():
-        own[unit.split("/")[0]].add(role)
+        own.get(unit.split("/")[0], set()).add(role)
     frame = gpd.GeoDataFrame(
         {
             "name": [cell.name for cell in cells],
