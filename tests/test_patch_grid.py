@@ -9,7 +9,7 @@ from odc.geo.geobox import GeoBox
 from odc.geo.geom import Geometry
 
 from landweave.errors import InputError
-from landweave.patch.grid import cells_bounds, native_cells, projected_cells, read_area, subset, utm_cells
+from landweave.patch.grid import native_cells, projected_cells, read_area, subset, utm_cells
 
 # In steps of a tenth of a metre: numbers next to zero that no map holds are geometry libraries' business.
 LATITUDES = st.integers(-70_000_000, 70_000_000).map(lambda millionths: millionths / 1e6)
@@ -146,12 +146,3 @@ def test_an_outline_in_another_crs_is_moved_mended_and_joined(tmp_path):
     with pytest.raises(InputError, match=r"area\.geojson") as caught:
         read_area(tmp_path / "area.geojson")
     assert "\n" not in str(caught.value)
-
-
-def test_bounds_of_cells_hold_all_of_them():
-    cells = utm_cells(shapely.box(11.9, 46, 12.1, 46.1), resolution=100, patch_size=50)
-    west, south, east, north = cells_bounds(cells)
-    assert west <= 11.9
-    assert east >= 12.1
-    assert south <= 46
-    assert north >= 46.1

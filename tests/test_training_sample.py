@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
 from landweave.errors import InputError
-from landweave.training.sample import check_classes, class_counts, draw, draw_uniform, quotas
+from landweave.training.sample import draw, draw_uniform, quotas
 
 LABELS = stn.arrays("uint8", st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.integers(0, 3))
 
@@ -37,7 +37,7 @@ def test_one_way_of_sampling_is_needed(wrong):
 @given(LABELS, st.integers(0, 40), st.integers(0, 9))
 def test_a_draw_fills_its_quota_and_its_weights_add_up_to_the_land(labels, number, seed):
     rows, columns, weight = draw(labels, {1: number, 3: 2}, seed=seed, name="p")
-    counts = class_counts(labels)
+    counts = dict(zip(*(part.tolist() for part in np.unique(labels[labels > 0], return_counts=True)), strict=True))
     for value, quota in ((1, number), (2, 0), (3, 2)):
         drawn = labels[rows, columns] == value
         assert drawn.sum() == min(quota, counts.get(value, 0))
@@ -77,12 +77,3 @@ def test_a_uniform_draw_keeps_the_shares_of_the_land():
         draw_uniform(labels, seed=3, name="p")
     with pytest.raises(InputError, match="rate of a uniform draw is 2"):
         draw_uniform(labels, rate=2, seed=3, name="p")
-
-
-def test_fewer_than_two_classes_with_samples_is_told_and_absent_ones_are_named():
-    names = {1: "field", 2: "wood", 3: "water"}
-    assert check_classes({1: 5, 3: 1}, names) == ["wood"]
-    with pytest.raises(InputError, match="only 'wood' has any"):
-        check_classes({2: 5, 9: 4}, names)
-    with pytest.raises(InputError, match="none has any"):
-        check_classes({}, names)

@@ -1,7 +1,7 @@
 """From an area of interest to cells: a name and a geobox each, across UTM zones or on the imagery's own grid."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -240,17 +240,6 @@ def subset(cells: Sequence[Cell], *, center: tuple[float, float], size: str) -> 
         if _reach(x - left, side_x, columns) and _reach(top - y, side_y, rows):
             chosen.append(cell)
     return chosen
-
-
-def cells_bounds(cells: Iterable[Cell]) -> tuple[float, float, float, float]:
-    """West, south, east, north of all cells, in degrees."""
-    boxes = [cell.geobox.geographic_extent.boundingbox for cell in cells]
-    return (
-        min(b.left for b in boxes),
-        min(b.bottom for b in boxes),
-        max(b.right for b in boxes),
-        max(b.top for b in boxes),
-    )
 
 
 def _reach(distance: float, side: float, count: int) -> bool:

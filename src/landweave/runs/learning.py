@@ -20,10 +20,8 @@ from landweave.patch.model import NODATA
 from landweave.patch.store import write_whole
 from landweave.runs.assignment import NO_FOLD, Assignment
 from landweave.runs.opening import Plan
-from landweave.runs.tables import read_samples
+from landweave.runs.tables import HELD_OUT, read_samples
 from landweave.training.blocks import total
-
-HELD_OUT = "samples_oof.parquet"
 
 TESTER = "folds/test"
 """Folder of the model that was trained on all training units and on no test unit."""

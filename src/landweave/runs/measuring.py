@@ -13,7 +13,7 @@ from landweave.errors import InputError
 from landweave.patch.store import read_points
 from landweave.runs.assignment import Assignment
 from landweave.runs.opening import Plan
-from landweave.runs.tables import read_rows
+from landweave.runs.tables import HELD_OUT, read_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +33,15 @@ def read_held_out(plan: Plan) -> HeldOut:
     import pandas as pd
 
     rows = read_rows(plan.folder)
-    table = pd.read_parquet(plan.folder / "samples_oof.parquet")
+    table = pd.read_parquet(plan.folder / HELD_OUT)
     p = table[[f"p_{value}" for value in plan.legend.values]].to_numpy()
     use = rows["split"].to_numpy() == "test"
     if not use.any():
         use = ~np.isnan(p[:, 0])
     p = p[use]
-    thresholds = {plan.legend.value_of(name): t for name, t in plan.project.model.thresholds.items()}
-    predicted, _ = decide(p, plan.legend.values, thresholds=thresholds, reject_below=plan.project.model.reject_below)
+    predicted, _ = decide(
+        p, plan.legend.values, thresholds=plan.thresholds, reject_below=plan.project.model.reject_below
+    )
     # A row without any observation is class 0 on the map, and counts as an error here.
     predicted = np.where(table["seen"].to_numpy()[use], predicted, 0).astype("uint8")
     return HeldOut(rows=rows[use].reset_index(drop=True), probabilities=p, predicted=predicted)

@@ -67,6 +67,11 @@ class Plan:
         return ("SCL",) if rule == "scl" or self.project.source.snow == "mask" else ()
 
     @property
+    def thresholds(self) -> dict[int, float]:
+        """Class value to threshold."""
+        return {self.legend.value_of(name): t for name, t in self.project.model.thresholds.items()}
+
+    @property
     def dilation_pixels(self) -> int:
         """Halo of the cloud mask, pixels."""
         return round(self.project.source.dilation / self.pixel_metres)

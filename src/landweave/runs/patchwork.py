@@ -283,9 +283,8 @@ def _static(plan: Plan, cell: Cell, rows: slice) -> np.ndarray:
 
 
 def _load(plan: Plan, folder: str) -> Model:
-    thresholds = {plan.legend.value_of(name): t for name, t in plan.project.model.thresholds.items()}
     model = Model.load(Path(plan.folder, folder))
-    return replace(model, thresholds=thresholds, reject_below=plan.project.model.reject_below)
+    return replace(model, thresholds=plan.thresholds, reject_below=plan.project.model.reject_below)
 
 
 def _counts(classes: np.ndarray) -> dict[int, int]:

@@ -24,7 +24,7 @@ RECIPE_KEY = b"landweave.recipe"
 ROW_COLUMNS = ("patch", "x", "y", "label", "split", "fold", "weight", "unit", "core")
 """Columns of ``samples.parquet`` beside the features."""
 
-SAMPLES, SERIES = "samples.parquet", "samples_series.parquet"
+SAMPLES, SERIES, HELD_OUT = "samples.parquet", "samples_series.parquet", "samples_oof.parquet"
 
 
 def custom_code(recipe: Recipe) -> list[str]:

@@ -139,25 +139,6 @@ def draw_uniform(
     return _as_pixels(weights, labels.shape)
 
 
-def class_counts(labels: np.ndarray) -> dict[int, int]:
-    """Class value to number of pixels, without 0, sorted.
-
-    >>> class_counts(np.array([[0, 3], [3, 1]], "uint8"))
-    {1: 1, 3: 2}
-    """
-    values, numbers = np.unique(labels, return_counts=True)
-    return {int(v): int(n) for v, n in zip(values, numbers, strict=True) if v != 0}
-
-
-def check_classes(counts: Mapping[int, int], names: Mapping[int, str]) -> list[str]:
-    """Names of the classes without samples (for a warning); InputError where fewer than two have any."""
-    present = [name for value, name in names.items() if counts.get(value, 0) > 0]
-    if len(present) < 2:
-        only = f"only {present[0]!r} has" if present else "none has"
-        raise InputError(f"A model needs samples of at least two classes; {only} any. Check reference and legend.")
-    return [name for name in names.values() if name not in present]
-
-
 def _shared_out(available: Iterable[int], total: int) -> list[int]:
     # Water-filling: every one gives all it has, or the common level; the remainder goes to evenly spread ones that
     # have more, so that a small number of pixels does not all come from the first patches.
