@@ -112,7 +112,7 @@ def run(
 
     options, progress = options or Options(), progress or Quiet()
     began = time.perf_counter()
-    plan, cells = make_plan(project)
+    plan, cells = make_plan(project, remember=True)
     _check_options(options, cells, [stage.name for stage in STAGES])
     _check_memory(memory)
     result = Result(folder=plan.folder)

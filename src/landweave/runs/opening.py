@@ -17,12 +17,17 @@ from landweave.patch.grid import Cell, native_cells, projected_cells, read_area,
 from landweave.runs.project import Project
 from landweave.sources.pixels import opened
 from landweave.sources.protocol import Source
+from landweave.sources.stac import StacSource
 from landweave.training.blocks import QUARTERS, WHOLE
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from landweave.reference import Reference
+
+
+SNOW_BANDS = (("SCL",), ("B03", "B08", "B11"))
+"""What snow is known by, best first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +56,7 @@ class Plan:
     @property
     def days(self) -> tuple[int, ...]:
         """Whole days from the period's start to each date."""
-        return tuple((date - self.start).days for date in self.dates)
+        return tuple((day_of(date) - self.start).days for date in self.dates)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -61,10 +66,12 @@ class Plan:
     @property
     def mask_variables(self) -> tuple[str, ...]:
         """The variables that decide validity, beside the bands."""
-        rule = self.project.source.cloud_rule
-        if rule == "mask" and self.project.source.mask:
-            return (self.project.source.mask,)
-        return ("SCL",) if rule == "scl" or self.project.source.snow == "mask" else ()
+        needed = _mask_variables(self.project)
+        if self.project.source.cloud_rule != "mask":
+            return needed
+        # Snow is known by its scene class, else by its index.
+        known = next((s for s in SNOW_BANDS if set(s) <= set(self.source.variables)), ())
+        return (*needed, *(name for name in known if name not in {*needed, *self.recipe.source_bands}))
 
     @property
     def thresholds(self) -> dict[int, float]:
@@ -77,8 +84,20 @@ class Plan:
         return round(self.project.source.dilation / self.pixel_metres)
 
 
-def make_plan(project: Project) -> tuple[Plan, list[Cell]]:
+def day_of(moment: datetime.date) -> datetime.date:
+    """The day of a date; of a second pass of a day, which is a ``datetime``, its day."""
+    return moment.date() if isinstance(moment, datetime.datetime) else moment
+
+
+def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[Cell]]:
     """Open everything that a project names.
+
+    Parameters
+    ----------
+    project
+        From :func:`landweave.runs.project.read_project`.
+    remember
+        Keep what an archive's search found in the output folder.
 
     Returns
     -------
@@ -90,7 +109,7 @@ def make_plan(project: Project) -> tuple[Plan, list[Cell]]:
     InputError
         For anything that cannot be opened or does not fit together; nothing has been written then.
     """
-    source = open_source(project)
+    source = open_source(project, remember=remember)
     dates, start, end = _observed(project, source)
     recipe = _recipe(project, source, start, end)
     cells = _cells(project, source)
@@ -110,8 +129,8 @@ def make_plan(project: Project) -> tuple[Plan, list[Cell]]:
     return plan, cells
 
 
-def open_source(project: Project) -> Source:
-    """The source that ``[source]`` describes."""
+def open_source(project: Project, *, remember: bool = False) -> Source:
+    """The source that ``[source]`` describes; ``remember`` as for :func:`make_plan`."""
     settings = project.source
     if settings.cloud_rule == "s2cloudless":
         raise InputError(
@@ -122,16 +141,20 @@ def open_source(project: Project) -> Source:
         from landweave.sources.simulated.source import SimulatedSource
 
         return SimulatedSource(size_km=settings.size_km, n_dates=settings.dates, seed=settings.seed)
+    if settings.type == "stac":
+        from landweave.runs.archive import open_archive
+
+        return open_archive(project, _area(project), needed=_needed(project), remember=remember)
     if settings.type != "rasters":
         raise InputError(
-            f"{project.file}: source.type = {settings.type!r} is not in this version; use rasters or simulated."
+            f"{project.file}: source.type = {settings.type!r} is not in this version; use stac, rasters or simulated."
         )
     from landweave.sources.rasters import open_rasters
 
     return open_rasters(
         root=project.file.parent, table=settings.table, pattern=settings.pattern, scale=settings.scale,
         offset=settings.offset, nodata=settings.nodata, bands=_unscaled_recipe(project, (0,)).source_bands,
-        mask=settings.mask, resampling=settings.resampling,
+        mask=settings.mask, resampling=settings.method,
     )  # fmt: skip
 
 
@@ -143,7 +166,18 @@ def _observed(project: Project, source: Source) -> tuple[list[datetime.date], da
         raise InputError(
             f"{project.file}: no date inside the period {project.period.start} to {project.period.end}; {span}."
         )
-    return dates, project.period.start or dates[0], project.period.end or dates[-1]
+    return dates, project.period.start or day_of(dates[0]), project.period.end or day_of(dates[-1])
+
+
+def _mask_variables(project: Project) -> tuple[str, ...]:
+    settings = project.source
+    if settings.cloud_rule == "mask" and settings.mask:
+        return (settings.mask,)
+    return ("SCL",) if settings.cloud_rule == "scl" or settings.snow == "mask" else ()
+
+
+def _needed(project: Project) -> tuple[str, ...]:
+    return (*_unscaled_recipe(project, (0,)).source_bands, *_mask_variables(project))
 
 
 def _recipe(project: Project, source: Source, start: datetime.date, end: datetime.date) -> Recipe:
@@ -197,9 +231,12 @@ def _cells(project: Project, source: Source) -> list[Cell]:
         )  # fmt: skip
     else:
         buffer = settings.buffer
-        if area is None:
-            if source.geobox is None:
+        if area is None and source.geobox is None:
+            if not isinstance(source, StacSource):
                 raise InputError(f"{project.file}: [area] needs aoi or bounds; the source has no extent of its own.")
+            area, buffer = shapely.box(*source.bbox), 0.0
+        elif area is None:
+            assert source.geobox is not None
             # Half a pixel less, so that rounding makes no patch beyond the imagery's edge.
             inner = source.geobox.extent.buffer(-0.5 * abs(source.geobox.resolution.x))
             area, buffer = inner.to_crs("EPSG:4326").geom, 0.0

@@ -18,10 +18,12 @@ from landweave.features.interpolation import features
 from landweave.features.recipe import Recipe
 from landweave.patch.grid import Cell, strip_geobox
 from landweave.patch.model import NODATA, saturated
-from landweave.patch.store import read_patch, read_raster, write_patch, write_raster, write_whole
+from landweave.patch.store import read_patch, read_raster, write_raster, write_whole
 from landweave.patch.strips import map_strips
+from landweave.runs.fetching import fetch_stack
 from landweave.runs.opening import Plan
 from landweave.sources.rasters import read_static
+from landweave.sources.stac import StacSource
 from landweave.training.blocks import count_classes, unit_ids, unit_name
 
 STRIP_PIXELS = 32_768
@@ -33,24 +35,39 @@ DROPPED = 4
 Record = dict[str, Any]
 
 
-def fetch(plan: Plan, cell: Cell) -> Record:
+@dataclass(frozen=True, kw_only=True)
+class FetchTask:
+    """What to read of a patch."""
+
+    cell: Cell
+    stamp: str
+    """Fingerprint of all that decides its pixels."""
+    offsets: dict[str, float]
+    """Scene to the offset that its pixels speak for, where these are trusted more than its metadata."""
+
+
+def fetch(plan: Plan, task: FetchTask) -> Record:
     """Read a patch once: the share of valid pixels of each date; its imagery kept where the project asks."""
+    cell = task.cell
     valid = np.zeros(len(plan.dates), "int64")
     ever = np.zeros(cell.geobox.shape, bool)
+    often = np.zeros(len(plan.dates) + 1, "int64")
     clipped = 0
+    files = []
+    if plan.project.source.stores:
+        source = plan.source.with_offsets(task.offsets) if isinstance(plan.source, StacSource) else plan.source
+        files = [_relative(plan, path) for path in fetch_stack(plan, cell, source=source, stamp=task.stamp)]
 
     def count(rows: slice, strip: tuple[np.ndarray, np.ndarray]) -> None:
         nonlocal clipped
         bands, reasons = strip
+        counts = (reasons == 0).sum(axis=0)
         valid[:] += (reasons == 0).sum(axis=(1, 2))
-        ever[rows] = (reasons == 0).any(axis=0)
+        ever[rows] = counts > 0
+        often[:] += np.bincount(counts.ravel(), minlength=len(often))
         clipped += saturated(bands)
 
-    _scan(plan, cell, keep=None, write=count, stored=False)
-    files = []
-    if plan.project.source.store:
-        patch = plan.source.load(cell.geobox, plan.dates, plan.variables)
-        files.append(_relative(plan, write_patch(patch, _stored_path(plan, cell))))
+    _scan(plan, cell, keep=None, write=count)
     pixels = cell.geobox.shape[0] * cell.geobox.shape[1]
     return {
         "files": files,
@@ -59,6 +76,7 @@ def fetch(plan: Plan, cell: Cell) -> Record:
             "never_seen": int(pixels - ever.sum()),
             "pixels": int(pixels),
             "saturated": clipped,
+            "valid_counts": often.tolist(),
         },
     }
 
@@ -247,12 +265,11 @@ def _scan(
     *,
     keep: tuple[bool, ...] | None,
     write: Callable[[slice, tuple[np.ndarray, np.ndarray]], None],
-    stored: bool = True,
     wanted: set[int] | None = None,
 ) -> None:
     """Go over a patch strip by strip: bands int16 (b, t, y, x) and reasons of masking uint8 (t, y, x)."""
     path = _stored_path(plan, cell)
-    patch = read_patch(path) if stored and plan.project.source.store else None
+    patch = read_patch(path) if plan.project.source.stores else None
 
     def read(rows: slice) -> xr.Dataset:
         if patch is not None:
@@ -265,6 +282,7 @@ def _scan(
         reasons = mask_reasons(
             strip, bands=plan.recipe.source_bands, clouds=settings.cloud_rule, mask=settings.mask,
             scl_masked=settings.scl_masked, snow=settings.snow, dilation_px=plan.dilation_pixels,
+            mask_above=settings.mask_above,
         )  # fmt: skip
         if keep is not None:
             reasons[~np.array(keep)] = DROPPED

@@ -8,11 +8,10 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from landweave.errors import InputError
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
+from landweave.runs.source_settings import Fraction, Settings, Source
 
 
 def _as_date(value: object) -> object:
@@ -22,17 +21,6 @@ def _as_date(value: object) -> object:
 
 
 Day = Annotated[datetime.date, BeforeValidator(_as_date)]
-
-
-class Settings(BaseModel):
-    """A table of the project file: frozen; unknown keys, and text or true where a number belongs, are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _lists_are_tuples(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
 
 
 class Subset(Settings):
@@ -84,77 +72,6 @@ class Period(Settings):
         return self
 
 
-EVERY_SOURCE = {"type", "clouds", "snow", "scl_masked", "dilation", "keep", "store", "resampling"}
-"""Keys of ``[source]`` that every type knows."""
-
-SOURCE_KEYS = {
-    "stac": {"url", "collection", "max_cloud_cover", "radiometry", "bands"},
-    "rasters": {"table", "pattern", "scale", "offset", "nodata", "mask"},
-    "eopatches": {"path"},
-    "simulated": {"size_km", "dates", "seed"},
-}
-"""Further keys of each type."""
-
-
-class Source(Settings):
-    """Where the pixels come from."""
-
-    type: Literal["stac", "rasters", "eopatches", "simulated"]
-    clouds: Literal["scl", "s2cloudless", "mask", "none"] | None = None
-    """Default: scl for archives and the simulated country; for rasters mask where ``mask`` is set, else none."""
-    snow: Literal["keep", "mask"] = "keep"
-    scl_masked: tuple[int, ...] = (0, 1, 3, 8, 9, 10)
-    dilation: float = Field(0.0, ge=0)
-    """Metres around clouds that are masked too."""
-    keep: bool = True
-    store: bool = False
-    """Keep a copy of each patch's imagery as Zarr under ``patches/`` (rasters and simulated)."""
-    resampling: Literal["nearest", "bilinear", "cubic"] = "bilinear"
-    """For bands, where the grid is not the imagery's own."""
-    # stac
-    url: str | None = None
-    collection: str | None = None
-    max_cloud_cover: float = Field(80.0, ge=0, le=100)
-    radiometry: Literal["check", "trust-metadata", "trust-pixels"] = "check"
-    bands: dict[str, str] = {}
-    # rasters
-    table: str | None = None
-    pattern: str | None = None
-    scale: float | None = Field(None, allow_inf_nan=False)
-    offset: float | None = Field(None, allow_inf_nan=False)
-    nodata: float | None = None
-    mask: str | None = None
-    # eopatches
-    path: str | None = None
-    # simulated
-    size_km: float = Field(8.0, gt=0.5, le=100)
-    dates: int = Field(24, ge=2, le=200)
-    seed: int = Field(42, ge=0)
-
-    @model_validator(mode="after")
-    def _belongs_together(self) -> Self:
-        strange = sorted(self.model_fields_set - EVERY_SOURCE - SOURCE_KEYS[self.type])
-        if strange:
-            known = ", ".join(sorted(SOURCE_KEYS[self.type]))
-            raise ValueError(f"{strange[0]} is not a key of type = {self.type!r}; beside those of every type: {known}")
-        if self.type == "rasters" and (self.table is None) == (self.pattern is None):
-            raise ValueError("rasters need either table or pattern, and not both")
-        if self.scale == 0:
-            raise ValueError("scale = 0 would make every pixel the same; reflectance = number * scale + offset")
-        if self.clouds == "mask" and not self.mask:
-            raise ValueError('clouds = "mask" needs mask = the name of the mask variable')
-        return self
-
-    @property
-    def cloud_rule(self) -> str:
-        """The cloud mask in force."""
-        if self.clouds is not None:
-            return self.clouds
-        if self.type == "rasters":
-            return "mask" if self.mask else "none"
-        return "scl"
-
-
 class Features(Settings):
     """Pixels to features."""
 
@@ -163,7 +80,7 @@ class Features(Settings):
     step_days: int = Field(16, ge=1)
     min_valid_fraction: Fraction = 0.0
     static: tuple[str, ...] = ()
-    custom: dict[str, str] = {}
+    custom: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _names_once(self) -> Self:
@@ -236,14 +153,14 @@ class Model(Settings):
     """The classifier."""
 
     type: str = "lightgbm"
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
     test_fraction: float = Field(0.2, gt=0, lt=1)
     folds: int = Field(5, ge=2, le=50)
     prior: Literal["area", "balanced"] = "area"
     refit: bool = True
     calibration: Literal["none", "temperature"] = "temperature"
     path: str | None = None
-    thresholds: dict[str, Annotated[float, Field(gt=0)]] = {}
+    thresholds: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     reject_below: Fraction | None = None
 
 

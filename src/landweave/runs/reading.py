@@ -102,7 +102,7 @@ class FinishedRun:
 
     def _imagery(self, cell: Cell) -> xr.Dataset:
         stored = self.folder / "patches" / f"{cell.name}.zarr"
-        if self.plan.project.source.store and stored.exists():
+        if self.plan.project.source.stores and stored.exists():
             return read_patch(stored).load()
         return self.plan.source.load(cell.geobox, self.plan.dates, self.plan.variables)
 

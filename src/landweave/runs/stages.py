@@ -3,12 +3,15 @@
 from typing import Any
 
 from landweave.patch.grid import Cell
-from landweave.runs import learning, mapping, patchwork, reporting, tables
+from landweave.runs import learning, mapping, patchwork, radiometric, reporting, tables
 from landweave.runs.ledger import fingerprint
 from landweave.runs.notices import failures, notices
 from landweave.runs.state import Run, Stage
 
 Inputs = dict[str, str]
+
+NOT_PIXELS = {"keep", "url", "max_cloud_cover", "radiometry"}
+"""Keys of ``[source]`` that decide which scenes there are, or what is done with them later, but no pixel of them."""
 
 
 def grid_inputs(run: Run) -> Inputs:
@@ -32,11 +35,32 @@ def write_states(run: Run) -> None:
 def fetch_inputs(run: Run, cell: Cell) -> Inputs:
     """Imagery, what is read of it, and how it is masked."""
     return {
-        "imagery": run.imagery,
-        "source": fingerprint(run.plan.project.source.model_dump(mode="json", exclude={"keep"})),
+        "imagery": run.imagery_of(cell),
+        "radiometry": fingerprint(run.offsets),
+        "source": fingerprint(run.plan.project.source.model_dump(mode="json", exclude=NOT_PIXELS)),
+        "least valid": fingerprint(run.least_read),
         "dates": fingerprint([run.plan.dates, run.plan.recipe.source_bands]),
         "patch": fingerprint(_place(cell)),
     }
+
+
+def fetch_task(run: Run, cell: Cell) -> patchwork.FetchTask:
+    """The patch, and what its pixels are decided by."""
+    inputs = {key: value for key, value in fetch_inputs(run, cell).items() if key != "least valid"}
+    return patchwork.FetchTask(cell=cell, stamp=fingerprint(inputs), offsets=run.offsets)
+
+
+def radiometry_inputs(run: Run) -> Inputs:
+    """Scenes, their scale and offset, and whose word holds."""
+    return {
+        "scenes": fingerprint(radiometric.facts(run.plan)),
+        "radiometry": run.plan.project.source.radiometry,
+    }
+
+
+def make_radiometry(run: Run) -> dict[str, Any]:
+    """Hold every scene's scale and offset against its pixels; write ``radiometry.json``."""
+    return radiometric.check_scenes(run.plan)
 
 
 def label_inputs(run: Run, cell: Cell) -> Inputs:
@@ -195,7 +219,11 @@ def learns(run: Run) -> bool:
 
 STAGES = (
     Stage(name="grid", once_inputs=grid_inputs, once=make_grid),
-    Stage(name="fetch", inputs=fetch_inputs, work=patchwork.fetch),
+    Stage(
+        name="fetch", needed=lambda run: run.plan.project.source.type == "stac", once_inputs=radiometry_inputs,
+        once=make_radiometry,
+    ),
+    Stage(name="fetch", inputs=fetch_inputs, task=fetch_task, work=patchwork.fetch),
     Stage(name="label", needed=lambda run: run.plan.reference is not None, inputs=label_inputs, work=patchwork.label),
     Stage(
         name="sample", needed=lambda run: run.plan.reference is not None, after=("fetch", "label"), frozen=True,

@@ -10,6 +10,7 @@ from landweave.runs.assignment import Assignment, assign
 from landweave.runs.executor import Engine
 from landweave.runs.ledger import DONE, Entry, Ledger, fingerprint, fingerprint_of, print_with_companions
 from landweave.runs.opening import Plan, training_paths
+from landweave.sources.stac import StacSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +110,24 @@ class Run:
     def imagery(self) -> str:
         """Fingerprint of the source's files."""
         return fingerprint([print_with_companions(path) for path in self.plan.source.inputs()])
+
+    def imagery_of(self, cell: Cell) -> str:
+        """Fingerprint of what decides a patch's pixels."""
+        source = self.plan.source
+        return source.stamp(cell.geobox) if isinstance(source, StacSource) else self.imagery
+
+    @cached_property
+    def offsets(self) -> dict[str, float]:
+        """Scene to the offset that its pixels speak for, where these are trusted."""
+        entry = self.done("fetch") if self.plan.project.source.type == "stac" else None
+        return dict(entry.info["offsets"]) if entry else {}
+
+    @property
+    def least_read(self) -> float | None:
+        """The share of valid pixels below which a date is not read, where patches are kept and masks come first."""
+        project = self.plan.project
+        first = project.source.stores and project.source.cloud_rule == "scl"
+        return project.features.min_valid_fraction if first else None
 
     @cached_property
     def reference(self) -> str:

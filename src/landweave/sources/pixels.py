@@ -5,10 +5,10 @@ import os
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import rasterio
@@ -18,10 +18,13 @@ from rasterio.warp import Resampling, reproject
 from rasterio.windows import Window
 
 from landweave.errors import InputError
-from landweave.patch.align import outline_bounds, pixel_offset, to_crs
+from landweave.patch.align import nearest_pixels, outline_bounds, pixel_offset, to_crs
+from landweave.sources.remote import is_remote, patiently, remote_settings, vsi_name
 
 # GDAL's default, a twentieth of the memory for each process, is too much where there are many.
 os.environ.setdefault("GDAL_CACHEMAX", "256")
+
+T = TypeVar("T")
 
 FILES_OPEN = 256
 """Files that a thread keeps open, so that neighbouring strips and patches share decoded tiles."""
@@ -29,16 +32,31 @@ FILES_OPEN = 256
 _held = threading.local()
 
 
+UNKNOWN = 255
+"""A categorical value that does not fit 0..255, or is missing within the raster."""
+
+
 @contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """A raster file that is there, can be read and knows its CRS; InputError names it otherwise."""
+def opened(path: Path | str) -> Iterator[Any]:
+    """A raster that is there, can be read and knows its CRS; InputError names it otherwise.
+
+    Raises
+    ------
+    InputError
+        For a file that is missing or no raster.
+    OSError
+        For an address (``http``, ``https``, ``s3``) that does not answer as it should, after retries.
+    """
     files: OrderedDict[tuple[str, int, int], Any] = _held.__dict__.setdefault("files", OrderedDict())
-    try:
-        facts = path.stat()
-    except OSError:
-        raise InputError(f"{path}: no such file.") from None
-    # A file that was replaced is another one.
-    key = (str(path), facts.st_mtime_ns, facts.st_size)
+    if is_remote(path):
+        key = (str(path), 0, 0)
+    else:
+        try:
+            facts = Path(path).stat()
+        except OSError:
+            raise InputError(f"{path}: no such file.") from None
+        # A file that was replaced is another one.
+        key = (str(path), facts.st_mtime_ns, facts.st_size)
     if key in files:
         files.move_to_end(key)
     else:
@@ -48,12 +66,24 @@ def opened(path: Path) -> Iterator[Any]:
     yield files[key]
 
 
-def _open(path: Path) -> Any:
+def forget(path: Path | str) -> None:
+    """Close a file that this thread keeps open, so that the next reader opens it anew."""
+    files = _held.__dict__.get("files", {})
+    for key in [key for key in files if key[0] == str(path)]:
+        files.pop(key).close()
+
+
+def _open(path: Path | str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            if is_remote(path):
+                with remote_settings():
+                    return rasterio.open(vsi_name(str(path)))
             file = rasterio.open(path)
     except RasterioError:
+        if is_remote(path):
+            raise
         raise InputError(f"{path}: not readable as a raster; replace it.") from None
     if file.crs is None:
         file.close()
@@ -61,8 +91,17 @@ def _open(path: Path) -> Any:
     return file
 
 
+def grid_of(path: Path | str) -> GeoBox:
+    """A raster's own pixel grid, from its header."""
+
+    def grid(file: Any) -> GeoBox:
+        return GeoBox(file.shape, file.transform, file.crs)
+
+    return _read(path, grid)
+
+
 def read_on(
-    path: Path, band: int, nodata: float | None, source: GeoBox, target: GeoBox, *, resampling: str = "bilinear"
+    path: Path | str, band: int, nodata: float | None, source: GeoBox, target: GeoBox, *, resampling: str = "bilinear"
 ) -> np.ndarray:
     """A band's digital numbers on any grid.
 
@@ -91,27 +130,74 @@ def read_on(
     return _warp(read_window(path, band, nodata, start, shape), source, start, target, resampling)
 
 
+def read_codes(path: Path | str, band: int, source: GeoBox, target: GeoBox) -> np.ndarray:
+    """A band of codes on any grid, by the nearest pixel: uint8 (y, x), 0 outside, 255 where a value is no code."""
+    rows, columns, inside = nearest_pixels(source, target)
+    classes = np.zeros(target.shape, "uint8")
+    if not inside.any():
+        return classes
+    top, left = int(rows[inside].min()), int(columns[inside].min())
+    shape = int(rows[inside].max()) - top + 1, int(columns[inside].max()) - left + 1
+    values = read_window(path, band, None, (top, left), shape)
+    fits = values == np.clip(np.rint(values), 0, 255)
+    values = np.where(fits, values, UNKNOWN).astype("uint8")
+    classes[inside] = values[rows[inside] - top, columns[inside] - left]
+    return classes
+
+
+def read_coarse(path: Path | str, shape: tuple[int, int] | None = None) -> np.ndarray:
+    """The first band's coarsest overview (or what is nearest to ``shape``), in digital numbers, (y, x)."""
+
+    def read(file: Any) -> np.ndarray:
+        factor = max(file.overviews(1), default=1)
+        wanted = shape or (max(1, file.height // factor), max(1, file.width // factor))
+        values: np.ndarray = file.read(1, out_shape=wanted)
+        return values
+
+    return _read(path, read)
+
+
 def read_window(
-    path: Path, band: int, nodata: float | None, start: tuple[int, int], shape: tuple[int, ...]
+    path: Path | str, band: int, nodata: float | None, start: tuple[int, int], shape: tuple[int, ...]
 ) -> np.ndarray:
     """Digital numbers from row and column ``start``, which may lie beyond the file; float64, NaN missing or outside."""
     values = np.full(shape, np.nan)
-    with opened(path) as file:
-        top, left = max(start[0], 0), max(start[1], 0)
+    top, left = max(start[0], 0), max(start[1], 0)
+
+    def read(file: Any) -> np.ndarray:
         bottom, right = min(start[0] + shape[0], file.height), min(start[1] + shape[1], file.width)
         if bottom <= top or right <= left:
-            return values
-        try:
-            numbers = file.read(band, window=Window(left, top, right - left, bottom - top))
-        except RasterioError:
-            raise InputError(
-                f"{path}: band {band} cannot be read; the file is damaged or cut short, replace it."
-            ) from None
-    read = numbers.astype("float64")
+            return np.zeros((0, 0))
+        there: np.ndarray = file.read(band, window=Window(left, top, right - left, bottom - top))
+        return there
+
+    numbers = _read(path, read, band)
+    part = numbers.astype("float64")
     if nodata is not None:
-        read[numbers == nodata] = np.nan
-    values[top - start[0] : bottom - start[0], left - start[1] : right - start[1]] = read
+        part[numbers == nodata] = np.nan
+    if part.size:
+        row, column = top - start[0], left - start[1]
+        values[row : row + part.shape[0], column : column + part.shape[1]] = part
     return values
+
+
+def _read(path: Path | str, read: Callable[[Any], T], band: int = 1) -> T:
+    if is_remote(path):
+
+        def attempt() -> T:
+            try:
+                with opened(path) as file, remote_settings():
+                    return read(file)
+            except RasterioError:
+                forget(path)
+                raise
+
+        return patiently(path, attempt)
+    try:
+        with opened(path) as file:
+            return read(file)
+    except RasterioError:
+        raise InputError(f"{path}: band {band} cannot be read; the file is damaged or cut short, replace it.") from None
 
 
 def _window(source: GeoBox, target: GeoBox) -> tuple[tuple[int, int], tuple[int, int]]:

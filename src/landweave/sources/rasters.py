@@ -14,13 +14,9 @@ from odc.geo.geobox import GeoBox
 from rasterio.warp import Resampling
 
 from landweave.errors import InputError
-from landweave.patch.align import nearest_pixels
 from landweave.patch.model import NODATA, REFLECTANCE_SCALE, make_patch, to_int16
 from landweave.sources.listing import Entry, list_pattern, list_table, read_moment
-from landweave.sources.pixels import opened, read_on, read_window
-
-UNKNOWN = 255
-"""A categorical value that does not fit 0..255, or is missing within the raster."""
+from landweave.sources.pixels import opened, read_codes, read_on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,17 +169,7 @@ class RasterSource:
         return to_int16(numbers * factor + shift, scale=1.0)
 
     def _classes(self, layer: Layer, geobox: GeoBox) -> np.ndarray:
-        rows, columns, inside = nearest_pixels(self.geobox, geobox)
-        classes = np.zeros(geobox.shape, "uint8")
-        if not inside.any():
-            return classes
-        top, left = int(rows[inside].min()), int(columns[inside].min())
-        shape = int(rows[inside].max()) - top + 1, int(columns[inside].max()) - left + 1
-        values = read_window(layer.path, layer.band, None, (top, left), shape)
-        fits = values == np.clip(np.rint(values), 0, 255)
-        values = np.where(fits, values, UNKNOWN).astype("uint8")
-        classes[inside] = values[rows[inside] - top, columns[inside] - left]
-        return classes
+        return read_codes(layer.path, layer.band, self.geobox, geobox)
 
 
 def open_rasters(

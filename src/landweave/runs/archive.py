@@ -1,0 +1,90 @@
+"""An archive as the project wants it: searched once, remembered in the output folder."""
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from landweave.errors import InputError
+from landweave.patch.store import write_whole
+from landweave.runs.ledger import fingerprint
+from landweave.runs.project import Project
+from landweave.sources.remote import is_remote
+from landweave.sources.scenes import read_scene
+from landweave.sources.search import Query, default_collection, find_items
+from landweave.sources.stac import StacSource, open_stac
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+SNAPSHOT = "scenes.json"
+"""In the output folder: what an API answered, so that a run that goes on means the same scenes."""
+
+
+def open_archive(
+    project: Project, area: "BaseGeometry | None", *, needed: tuple[str, ...], remember: bool = False
+) -> StacSource:
+    """Search the archive that ``[source]`` names.
+
+    Parameters
+    ----------
+    project
+        With ``source.type = "stac"``.
+    area
+        In longitude and latitude; None: wherever a static catalogue has scenes.
+    needed
+        Variables that every scene must have.
+    remember
+        Write an API's answer to ``scenes.json`` in the output folder. It is read again, and nothing is searched, as
+        long as the question stays the same; remove the file to search anew.
+
+    Raises
+    ------
+    InputError
+        When the archive does not answer, or has nothing that fits.
+    """
+    settings = project.source
+    url = str(settings.url)
+    remote = is_remote(url)
+    if not remote:
+        url = str(project.path(url))
+    query = Query(
+        collection=settings.collection or default_collection(url),
+        bbox=None if area is None else _bbox(area, project.area.buffer),
+        start=project.period.start, end=project.period.end, max_cloud_cover=settings.max_cloud_cover,
+    )  # fmt: skip
+    asked = fingerprint([url, query.__dict__])
+    items = _remembered(project, asked) if remote else None
+    if items is None:
+        items = find_items(url, query)
+        if remote and remember:
+            _remember(project, {"question": asked, "url": url, "items": items})
+    scenes = [read_scene(item, bands=settings.bands) for item in items]
+    source = open_stac(
+        scenes, needed=needed, start=project.period.start, end=project.period.end, resampling=settings.method, where=url
+    )
+    if settings.store is False and source.remote:
+        raise InputError(f"{project.file}: source.store = false, but the archive lies on a server; leave it out.")
+    return source
+
+
+def _bbox(area: "BaseGeometry", buffer: float) -> tuple[float, float, float, float]:
+    west, south, east, north = area.bounds
+    high = buffer / 111_320
+    wide = high / max(math.cos(math.radians(max(abs(south), abs(north)))), 0.01)
+    return west - wide, south - high, east + wide, north + high
+
+
+def _remember(project: Project, answer: dict[str, Any]) -> None:
+    def write(part: Path) -> None:
+        part.write_text(json.dumps(answer) + "\n", encoding="utf-8")
+
+    write_whole(project.folder / SNAPSHOT, write)
+
+
+def _remembered(project: Project, asked: str) -> list[dict[str, Any]] | None:
+    try:
+        content = json.loads((project.folder / SNAPSHOT).read_text(encoding="utf-8"))
+        return list(content["items"]) if content["question"] == asked else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

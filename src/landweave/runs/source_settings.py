@@ -1,0 +1,103 @@
+"""``[source]`` of the project file: where the pixels come from, and which of them count."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Settings(BaseModel):
+    """A table of the project file: frozen; unknown keys, and text or true where a number belongs, are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _lists_are_tuples(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+
+EVERY_SOURCE = {"type", "clouds", "snow", "scl_masked", "dilation", "keep", "store", "resampling", "mask_above"}
+"""Keys of ``[source]`` that every type knows."""
+
+SOURCE_KEYS = {
+    "stac": {"url", "collection", "max_cloud_cover", "radiometry", "bands", "mask"},
+    "rasters": {"table", "pattern", "scale", "offset", "nodata", "mask"},
+    "eopatches": {"path"},
+    "simulated": {"size_km", "dates", "seed"},
+}
+"""Further keys of each type."""
+
+
+class Source(Settings):
+    """Where the pixels come from."""
+
+    type: Literal["stac", "rasters", "eopatches", "simulated"]
+    clouds: Literal["scl", "s2cloudless", "mask", "none"] | None = None
+    """Default: scl for archives and the simulated country; for rasters mask where ``mask`` is set, else none."""
+    snow: Literal["keep", "mask"] = "keep"
+    scl_masked: tuple[int, ...] = (0, 1, 3, 8, 9, 10)
+    dilation: float = Field(0.0, ge=0)
+    """Metres around clouds that are masked too."""
+    keep: bool = True
+    store: bool | None = None
+    """Keep a copy of each patch's imagery as Zarr under ``patches/``; default: for archives only."""
+    resampling: Literal["nearest", "bilinear", "cubic"] | None = None
+    """For bands, where the grid is not the imagery's own; default: cubic for archives, else bilinear."""
+    mask_above: float = 0.0
+    """With ``clouds = "mask"``: masked where the variable is above this; a provider's probability needs a threshold."""
+    # stac
+    url: str | None = None
+    collection: str | None = None
+    max_cloud_cover: float = Field(80.0, ge=0, le=100)
+    radiometry: Literal["check", "trust-metadata", "trust-pixels"] = "check"
+    bands: dict[str, str] = {}
+    # rasters
+    table: str | None = None
+    pattern: str | None = None
+    scale: float | None = Field(None, allow_inf_nan=False)
+    offset: float | None = Field(None, allow_inf_nan=False)
+    nodata: float | None = None
+    mask: str | None = None
+    # eopatches
+    path: str | None = None
+    # simulated
+    size_km: float = Field(8.0, gt=0.5, le=100)
+    dates: int = Field(24, ge=2, le=200)
+    seed: int = Field(42, ge=0)
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        strange = sorted(self.model_fields_set - EVERY_SOURCE - SOURCE_KEYS[self.type])
+        if strange:
+            known = ", ".join(sorted(SOURCE_KEYS[self.type]))
+            raise ValueError(f"{strange[0]} is not a key of type = {self.type!r}; beside those of every type: {known}")
+        if self.type == "rasters" and (self.table is None) == (self.pattern is None):
+            raise ValueError("rasters need either table or pattern, and not both")
+        if self.scale == 0:
+            raise ValueError("scale = 0 would make every pixel the same; reflectance = number * scale + offset")
+        if self.type == "stac" and not self.url:
+            raise ValueError("an archive needs url: the root of a STAC API, or the path of a catalogue or of items")
+        if self.clouds == "mask" and not self.mask:
+            raise ValueError('clouds = "mask" needs mask = the name of the mask variable')
+        return self
+
+    @property
+    def cloud_rule(self) -> str:
+        """The cloud mask in force."""
+        if self.clouds is not None:
+            return self.clouds
+        if self.type == "rasters":
+            return "mask" if self.mask else "none"
+        return "scl"
+
+    @property
+    def stores(self) -> bool:
+        """Whether patches are kept on disk."""
+        return self.type == "stac" if self.store is None else self.store
+
+    @property
+    def method(self) -> str:
+        """The resampling of bands in force."""
+        return self.resampling or ("cubic" if self.type == "stac" else "bilinear")

@@ -1,0 +1,138 @@
+"""Reading what lies on a server: settings, signing, and patience."""
+
+import os
+import random
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from landweave.errors import InputError
+
+T = TypeVar("T")
+
+TRIES = 5
+"""How often a read is tried."""
+
+PAUSE = 0.5
+"""Seconds before the second try; each further pause is twice as long, up to :data:`LONGEST`, with some jitter."""
+
+LONGEST = 20.0
+
+_OPTIONS = {
+    # A cloud-optimised file needs its own header only, never a listing of its folder.
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_HTTP_TIMEOUT": "60",
+    "GDAL_HTTP_CONNECTTIMEOUT": "15",
+    # A connection that delivers nothing for so long is given up.
+    "GDAL_HTTP_LOW_SPEED_TIME": "30",
+    "GDAL_HTTP_LOW_SPEED_LIMIT": "1000",
+    "GDAL_HTTP_MULTIRANGE": "YES",
+    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+    "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
+    "VSI_CACHE": "FALSE",
+    # What failed once must be asked again, not remembered.
+    "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/",
+}
+
+
+def is_remote(path: Path | str) -> bool:
+    """Whether a place is an address rather than a file."""
+    return isinstance(path, str) and path.startswith(("http://", "https://", "s3://"))
+
+
+def readable(path: Path | str) -> str:
+    """An address without its query, which may hold a signature.
+
+    >>> readable("https://host/B04.tif?sig=secret")
+    'https://host/B04.tif'
+    """
+    return str(path).split("?")[0]
+
+
+def remote_settings() -> Any:
+    """A rasterio environment for reading from servers; what the user's own environment says goes before it."""
+    import rasterio
+
+    return rasterio.Env(**{key: os.environ.get(key, value) for key, value in _OPTIONS.items()})
+
+
+def vsi_name(path: str) -> str:
+    """The name by which GDAL reads an address: signed where its host asks for it.
+
+    >>> vsi_name("s3://bucket/a/B04.jp2")
+    '/vsis3/bucket/a/B04.jp2'
+    """
+    if path.startswith("s3://"):
+        if not any(os.environ.get(key) for key in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_NO_SIGN_REQUEST")):
+            os.environ["AWS_NO_SIGN_REQUEST"] = "YES"
+        return "/vsis3/" + path.removeprefix("s3://")
+    return "/vsicurl/" + (_signed(path) if _needs_signature(path) else path)
+
+
+def serve_s3_from(endpoint: str) -> None:
+    """Let ``s3://`` hrefs be read from another server, unless the user's environment names one."""
+    os.environ.setdefault("AWS_S3_ENDPOINT", endpoint)
+    os.environ.setdefault("AWS_VIRTUAL_HOSTING", "FALSE")
+
+
+def patiently(path: Path | str, read: Callable[[], T]) -> T:
+    """Try a read several times, with growing pauses.
+
+    Parameters
+    ----------
+    path
+        The address, for the message.
+    read
+        Opens and reads; called anew for each try.
+
+    Raises
+    ------
+    OSError
+        When the last try failed too: the address, without signature, and what went wrong.
+    """
+    from rasterio.errors import RasterioError
+
+    # The pauses spread many readers over time; what is read does not depend on them.
+    jitter = random.Random()  # noqa: S311
+    pause = PAUSE
+    for attempt in range(1, TRIES + 1):
+        try:
+            return read()
+        except (RasterioError, OSError) as error:
+            if attempt == TRIES:
+                text = str(error).split("\n")[0].replace(str(path), readable(path))
+                raise OSError(f"{readable(path)}: not read after {TRIES} tries: {text}") from None
+            _forget_signatures()
+        time.sleep(min(pause, LONGEST) * (0.75 + 0.5 * jitter.random()))
+        pause *= 2
+    raise AssertionError
+
+
+def _needs_signature(path: str) -> bool:
+    return (urlsplit(path).hostname or "").endswith(".blob.core.windows.net") and "?" not in path
+
+
+@lru_cache(maxsize=1)
+def _signer() -> Callable[[str], str]:
+    try:
+        import planetary_computer
+    except ImportError:
+        raise InputError("Planetary Computer's files must be signed: pip install 'landweave[pc]'.") from None
+    sign: Callable[[str], str] = planetary_computer.sign
+    return sign
+
+
+def _signed(path: str) -> str:
+    return _signer()(path)
+
+
+def _forget_signatures() -> None:
+    """Drop signatures that may have expired, so that the next try asks for new ones."""
+    try:
+        from planetary_computer import sas
+    except ImportError:
+        return
+    sas.TOKEN_CACHE.clear()

@@ -1,0 +1,227 @@
+"""Finding items: in a STAC API, a static catalogue, or an item collection on disk or on a server."""
+
+import datetime
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from landweave.errors import InputError
+from landweave.sources.catalogues import at_address
+
+TIMEOUT = (15, 60)
+"""Seconds to connect, and to wait for an answer."""
+
+PAGE = 100
+"""Items asked for at a time."""
+
+_SEARCH = "item-search"
+_QUERY = "item-search#query"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """What is looked for."""
+
+    collection: str | None
+    bbox: tuple[float, float, float, float] | None
+    """West, south, east, north, degrees; None: anywhere (static catalogues and collections only)."""
+    start: datetime.date | None
+    end: datetime.date | None
+    """Both ends inclusive; None is open."""
+    max_cloud_cover: float = 100.0
+    """Per cent; items that do not tell are kept."""
+
+
+def find_items(url: str, query: Query) -> list[dict[str, Any]]:
+    """All items that answer a query, by their own id, each with a ``self`` link.
+
+    Parameters
+    ----------
+    url
+        Address of an API's root, or address or path of a static catalogue, a collection, or a GeoJSON of items.
+    query
+        Everything in it is checked here again, whatever the server filters, since servers differ in what they can.
+
+    Returns
+    -------
+    list of dict
+        Items as they are, links reduced to ``self``.
+
+    Raises
+    ------
+    InputError
+        When nothing answers, or nothing is found: the reason, in one line.
+    """
+    root = _read_json(url)
+    if root.get("type") in {"FeatureCollection", "Feature"}:
+        items = _of_collection(root, url)
+    elif any(_SEARCH in str(uri) for uri in root.get("conformsTo", ())):
+        items = _of_api(url, root, query)
+    elif "links" in root:
+        items = list(_walk(root, url, query.collection))
+    else:
+        raise InputError(f"{url}: neither a STAC API, a catalogue nor an item collection.")
+    found = [item for item in items if _wanted(item, query)]
+    clear = [item for item in found if _clear(item, query.max_cloud_cover)]
+    if not clear:
+        raise InputError(_nothing(url, query, len(items), len(found)))
+    return sorted(clear, key=lambda item: str(item.get("id")))
+
+
+def _nothing(url: str, query: Query, items: int, found: int) -> str:
+    where = f"{url}: no scene of {query.collection or 'any collection'}"
+    when = f"from {query.start or 'the beginning'} to {query.end or 'the end'}"
+    if found:
+        return f"{where} {when} has at most {query.max_cloud_cover:g} % cloud; all {found} are above max_cloud_cover."
+    if query.collection is None or not items:
+        return f"{where} {when} over the area; check collection, period and area."
+    return f"{where} {when} over the area, among {items} items of the catalogue; check collection, period and area."
+
+
+def _of_collection(root: Mapping[str, Any], url: str) -> list[dict[str, Any]]:
+    features = root["features"] if root["type"] == "FeatureCollection" else [root]
+    return [_trimmed(dict(item), _self_of(item) or url) for item in features]
+
+
+def _walk(node: Mapping[str, Any], place: str, collection: str | None) -> Iterator[dict[str, Any]]:
+    """Items of a static catalogue and its children; other collections than the one wanted are not entered."""
+    if node.get("type") == "Collection" and collection and node.get("id") != collection:
+        return
+    for link in node.get("links", ()):
+        relation, href = link.get("rel"), _join(place, str(link.get("href", "")))
+        if relation == "item":
+            yield _trimmed(_read_json(href), href)
+        elif relation == "items":
+            yield from _of_collection(_read_json(href), href)
+        elif relation == "child":
+            yield from _walk(_read_json(href), href, collection)
+
+
+def _of_api(url: str, root: Mapping[str, Any], query: Query) -> list[dict[str, Any]]:
+    import requests
+    from pystac_client import Client
+    from pystac_client.exceptions import APIError
+    from pystac_client.stac_api_io import StacApiIO
+    from urllib3.util import Retry
+
+    if query.collection is None:
+        raise InputError(f"{url}: say which collection to search: set source.collection.")
+    if query.bbox is None:
+        raise InputError(f"{url}: an archive needs an area: set area.aoi or area.bounds.")
+    io = StacApiIO(timeout=TIMEOUT[1], max_retries=_retry(Retry))
+    asked = _filters(root, query)
+    try:
+        client = Client.open(url, stac_io=io)
+        items = _search(client, query, asked)
+        if not items and asked:
+            # A server that does not know a filter may answer "nothing" instead of "no".
+            items = _search(client, query, {})
+    except (APIError, requests.RequestException) as error:
+        raise InputError(f"{url}: the search failed: {_first_line(error)}.") from None
+    return [_trimmed(item, _self_of(item) or url) for item in items]
+
+
+def _search(client: Any, query: Query, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+    # A day more on either side: solar days are not UTC days.
+    day = datetime.timedelta(days=1)
+    start = f"{query.start - day}T00:00:00Z" if query.start else ".."
+    end = f"{query.end + day}T23:59:59Z" if query.end else ".."
+    when = {"datetime": f"{start}/{end}"} if query.start or query.end else {}
+    search = client.search(collections=[query.collection], bbox=query.bbox, limit=PAGE, **when, **asked)
+    found: dict[str, dict[str, Any]] = {str(item["id"]): item for item in search.items_as_dicts()}
+    return list(found.values())
+
+
+def _filters(root: Mapping[str, Any], query: Query) -> dict[str, Any]:
+    """What the server can filter by itself, by its own word."""
+    if query.max_cloud_cover >= 100 or not any(_QUERY in str(uri) for uri in root.get("conformsTo", ())):
+        return {}
+    return {"query": {"eo:cloud_cover": {"lte": query.max_cloud_cover}}}
+
+
+def _wanted(item: Mapping[str, Any], query: Query) -> bool:
+    from landweave.sources.scenes import read_scene
+
+    if query.collection and item.get("collection") not in {query.collection, None}:
+        return False
+    scene = read_scene(item, href="item.json")
+    if (query.start and scene.day < query.start) or (query.end and scene.day > query.end):
+        return False
+    return query.bbox is None or _meet(scene.bbox, query.bbox)
+
+
+def _meet(one: Sequence[float], other: Sequence[float]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _clear(item: Mapping[str, Any], most: float) -> bool:
+    cover = item.get("properties", {}).get("eo:cloud_cover")
+    return cover is None or float(cover) <= most
+
+
+def _read_json(place: str) -> dict[str, Any]:
+    if urlsplit(place).scheme in {"http", "https"}:
+        content = _get(place)
+    else:
+        try:
+            content = json.loads(Path(place).read_text(encoding="utf-8"))
+        except OSError:
+            raise InputError(f"{place}: no such catalogue or item collection.") from None
+        except ValueError:
+            raise InputError(f"{place}: not JSON; give a STAC catalogue, an item collection or an API.") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{place}: neither a STAC API, a catalogue nor an item collection.")
+    return content
+
+
+def _get(url: str) -> Any:
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3.util import Retry
+
+    with requests.Session() as session:
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(max_retries=_retry(Retry)))
+        try:
+            answer = session.get(url, timeout=TIMEOUT)
+            answer.raise_for_status()
+            return answer.json()
+        except requests.JSONDecodeError:
+            raise InputError(f"{url}: the answer is not JSON; give the root of a STAC API or a catalogue.") from None
+        except requests.RequestException as error:
+            raise InputError(f"{url}: not reachable: {_first_line(error)}.") from None
+
+
+def _retry(kind: Any) -> Any:
+    return kind(
+        total=5, connect=2, backoff_factor=0.5, backoff_max=20, status_forcelist=(429, 500, 502, 503, 504),
+        allowed_methods={"GET", "POST", "HEAD"}, respect_retry_after_header=True,
+    )  # fmt: skip
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n")[0].rstrip(".")[:200]
+
+
+def _join(place: str, href: str) -> str:
+    if urlsplit(place).scheme in {"http", "https"}:
+        return urljoin(place, href)
+    return href if urlsplit(href).scheme or href.startswith("/") else str((Path(place).parent / href).resolve())
+
+
+def _self_of(item: Mapping[str, Any]) -> str:
+    return next((str(link.get("href")) for link in item.get("links", ()) if link.get("rel") == "self"), "")
+
+
+def _trimmed(item: dict[str, Any], place: str) -> dict[str, Any]:
+    """The item with no link but the one to where it lies, from which its hrefs start."""
+    return {**item, "links": [{"rel": "self", "href": place}]}
+
+
+def default_collection(url: str) -> str | None:
+    """The usual Sentinel-2 collection of an archive that is known by name."""
+    known = at_address(url)
+    return known.collections[0] if known and known.collections else None

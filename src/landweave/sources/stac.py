@@ -1,0 +1,279 @@
+"""Sentinel-2 from an archive: scenes, fused date by date on any grid."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from landweave.errors import InputError
+from landweave.patch.align import outline_bounds
+from landweave.patch.model import NODATA, REFLECTANCE_SCALE, make_patch, to_int16
+from landweave.sources.catalogues import CLASSES
+from landweave.sources.pixels import grid_of, read_coarse, read_codes, read_on
+from landweave.sources.protocol import Source
+from landweave.sources.radiometry import VISIBLE, Check, check
+from landweave.sources.remote import is_remote, serve_s3_from
+from landweave.sources.scenes import Asset, Scene, passes
+
+_HEAD = 65_536
+
+
+@dataclass(frozen=True, kw_only=True)
+class StacSource:
+    """Scenes of one archive; files are opened when pixels are asked for. Made by :func:`open_stac`."""
+
+    passes: Mapping[date, tuple[Scene, ...]]
+    """Date to its scenes in the order they are fused in."""
+
+    variables: tuple[str, ...]
+    """Bands, then classes, that every scene has."""
+
+    resampling: str = "cubic"
+    """How bands come to another grid."""
+
+    offsets: Mapping[str, float] = field(default_factory=dict)
+    """Scene id to the offset that goes before that of the metadata."""
+
+    incomplete: tuple[str, ...] = ()
+    """Scenes left out since they lack a band that was asked for."""
+
+    @property
+    def categorical(self) -> tuple[str, ...]:
+        """Scene classes and a provider's probabilities."""
+        return tuple(name for name in self.variables if name in CLASSES)
+
+    @property
+    def geobox(self) -> GeoBox | None:
+        """None: scenes lie on several grids."""
+        return None
+
+    @property
+    def scenes(self) -> tuple[Scene, ...]:
+        """All scenes, in the order of their dates and ids."""
+        return tuple(scene for group in self.passes.values() for scene in group)
+
+    @property
+    def remote(self) -> bool:
+        """Whether any pixel lies on a server."""
+        return any(is_remote(asset.href) for scene in self.scenes for asset in scene.assets.values())
+
+    @property
+    def bbox(self) -> tuple[float, float, float, float]:
+        """West, south, east, north of all scenes, degrees."""
+        boxes = np.array([scene.bbox for scene in self.scenes])
+        low, high = boxes.min(axis=0), boxes.max(axis=0)
+        return float(low[0]), float(low[1]), float(high[2]), float(high[3])
+
+    def dates(self, start: date | None = None, end: date | None = None) -> list[date]:
+        """Solar days with a scene, both ends inclusive; a second pass of a day is a ``datetime``."""
+        return [
+            day for day in self.passes if (start is None or _day(day) >= start) and (end is None or _day(day) <= end)
+        ]
+
+    def inputs(self) -> list[Path]:
+        """None: see :meth:`stamp`."""
+        return []
+
+    def stamp(self, geobox: GeoBox, dates: Sequence[date] | None = None) -> str:
+        """What decides the pixels of a piece of ground: scenes, places, scales, and the heads of files on this machine.
+
+        The head of a cloud-optimised GeoTIFF holds the size of every block, so that it changes with the pixels.
+        """
+        digest = hashlib.blake2b(digest_size=16)
+        for day in self.passes if dates is None else dates:
+            for scene in self._touching(self.passes[day], geobox):
+                assets = [(n, a.href.split("?")[0], a.scale, a.offset, a.nodata) for n, a in scene.assets.items()]
+                fact = [str(day), scene.id, sorted(assets), self.offsets.get(scene.id), self.resampling]
+                digest.update(json.dumps(fact).encode())
+                for asset in scene.assets.values():
+                    if not is_remote(asset.href):
+                        digest.update(_head(asset.href))
+        return digest.hexdigest()
+
+    def load(
+        self, geobox: GeoBox, dates: Sequence[date], variables: Sequence[str], *, resampling: str | None = None
+    ) -> xr.Dataset:
+        """Read a patch; see :class:`~landweave.sources.protocol.Source`.
+
+        Parameters
+        ----------
+        geobox, dates, variables
+            As in the protocol.
+        resampling
+            Another method than the source's, such as ``average`` for a coarse grid.
+
+        Returns
+        -------
+        xarray.Dataset
+            Scale and offset of each scene are applied before scenes of a date are fused: the first valid pixel in
+            the order of ids. Classes come from the first scene that has a scene class there (or, without SCL, a
+            class that is not 0).
+
+        Raises
+        ------
+        InputError
+            For an unknown variable or date, and for a file on this machine that cannot be read.
+        OSError
+            For a file on a server that cannot be read, after retries.
+        """
+        for name in variables:
+            if name not in self.variables:
+                raise InputError(f"The archive has no {name!r}; it has {', '.join(self.variables)}.")
+        arrays: dict[str, list[np.ndarray]] = {name: [] for name in variables}
+        for day in dates:
+            if day not in self.passes:
+                raise InputError(f"The archive has no scene of {day}; ask for some of its dates.")
+            for name, values in self._date(geobox, self.passes[day], variables, resampling or self.resampling).items():
+                arrays[name].append(values)
+        shape = (0, *geobox.shape)
+        return make_patch(
+            {n: np.stack(v) if v else np.zeros(shape, "uint8" if n in CLASSES else "int16") for n, v in arrays.items()},
+            geobox,
+            dates,
+        )
+
+    def overview(self, scene: Scene) -> Check:
+        """Hold a scene's coarsest overview against the offset in force; see :func:`.radiometry.check`."""
+        shape: tuple[int, int] | None = None
+        bands: dict[str, np.ndarray] = {}
+        for name in (*VISIBLE, "B08"):
+            asset = scene.assets.get(name)
+            if asset is None:
+                continue
+            numbers = read_coarse(asset.href, shape)
+            shape = shape or (numbers.shape[0], numbers.shape[1])
+            values = numbers.astype("float64") * asset.scale + self._offset(scene, asset)
+            bands[name] = np.where(numbers == asset.nodata, np.nan, values)
+        if not bands or shape is None:
+            return Check(verdict="undecided", reason="no spectral band")
+        classes = read_coarse(scene.assets["SCL"].href, shape) if "SCL" in scene.assets else None
+        first = scene.assets[next(iter(bands))]
+        return check(bands, offset=self._offset(scene, first), scene_classes=classes)
+
+    def with_offsets(self, offsets: Mapping[str, float]) -> "StacSource":
+        """The same scenes, some of them with another offset."""
+        return replace(self, offsets=dict(offsets))
+
+    def _offset(self, scene: Scene, asset: Asset) -> float:
+        return self.offsets.get(scene.id, asset.offset)
+
+    def _touching(self, scenes: Iterable[Scene], geobox: GeoBox) -> list[Scene]:
+        west, south, east, north = outline_bounds(geobox, "EPSG:4326")
+        if not np.isfinite(west):
+            return []
+        return [
+            s for s in scenes if s.bbox[0] <= east and west <= s.bbox[2] and s.bbox[1] <= north and south <= s.bbox[3]
+        ]
+
+    def _date(
+        self, geobox: GeoBox, scenes: Sequence[Scene], variables: Sequence[str], resampling: str
+    ) -> dict[str, np.ndarray]:
+        fused = {
+            name: np.zeros(geobox.shape, "uint8") if name in CLASSES else np.full(geobox.shape, NODATA, "int16")
+            for name in variables
+        }
+        classes = [name for name in variables if name in CLASSES]
+        bare = np.ones(geobox.shape, bool)
+        for scene in self._touching(scenes, geobox):
+            for name in variables:
+                empty = fused[name] == NODATA if name not in CLASSES else bare
+                if name not in CLASSES and empty.any():
+                    values = self._band(scene, name, geobox, resampling)
+                    fused[name][empty] = values[empty]
+            if classes and bare.any():
+                leading = "SCL" if "SCL" in scene.assets else classes[0]
+                here = _codes(scene.assets[leading], geobox)
+                taken = bare & (here != 0)
+                for name in classes:
+                    values = here if name == leading else _codes(scene.assets[name], geobox)
+                    fused[name][taken] = values[taken]
+                bare &= ~taken
+        return fused
+
+    def _band(self, scene: Scene, name: str, geobox: GeoBox, resampling: str) -> np.ndarray:
+        asset = scene.assets[name]
+        numbers = read_on(
+            _place(asset), 1, asset.nodata, asset.geobox or grid_of(_place(asset)), geobox, resampling=resampling
+        )
+        # Rounded to 12 digits: a decimal scale is an exact multiple of the unit, and stays one.
+        factor, shift = (float(f"{n / REFLECTANCE_SCALE:.12g}") for n in (asset.scale, self._offset(scene, asset)))
+        return to_int16(numbers * factor + shift, scale=1.0)
+
+
+def open_stac(
+    scenes: Iterable[Scene],
+    *,
+    needed: Sequence[str],
+    start: date | None = None,
+    end: date | None = None,
+    resampling: str = "cubic",
+    where: str = "The archive",
+) -> StacSource:
+    """Group scenes to dates and check that they hold what is needed.
+
+    Parameters
+    ----------
+    scenes
+        From :func:`.scenes.read_scene`.
+    needed
+        Variables that every scene must have; scenes without one of them are left out, and named by ``incomplete``.
+    start, end
+        Solar days, both inclusive.
+    resampling
+        How bands come to another grid.
+    where
+        For messages.
+
+    Raises
+    ------
+    InputError
+        When no scene has all that is needed.
+    """
+    every = [s for s in scenes if (start is None or s.day >= start) and (end is None or s.day <= end)]
+    whole = [scene for scene in every if all(name in scene.assets for name in needed)]
+    if not whole:
+        there = sorted({name for scene in every for name in scene.assets})
+        missing = [name for name in needed if name not in there] or list(needed)
+        raise InputError(
+            f"{where}: no scene holds {', '.join(missing)}; there are {', '.join(there) or 'no bands that are known'}. "
+            'Name the assets of an unknown catalogue by bands.B04 = "…".'
+        )
+    common = [name for name in whole[0].assets if all(name in scene.assets for scene in whole)]
+    for endpoint in {asset.endpoint for scene in whole for asset in scene.assets.values() if asset.endpoint}:
+        serve_s3_from(str(endpoint))
+    lean = [replace(s, assets={n: a for n, a in s.assets.items() if n in {*needed, *common}}) for s in whole]
+    return StacSource(
+        passes={day: tuple(group) for day, group in passes(lean).items()},
+        variables=(*[n for n in common if n not in CLASSES], *[n for n in common if n in CLASSES]),
+        resampling=resampling,
+        incomplete=tuple(sorted(scene.id for scene in every if scene not in whole)),
+    )
+
+
+def _day(moment: date) -> date:
+    return moment.date() if isinstance(moment, datetime) else moment
+
+
+def _place(asset: Asset) -> Path | str:
+    return asset.href if is_remote(asset.href) else Path(asset.href)
+
+
+def _codes(asset: Asset, geobox: GeoBox) -> np.ndarray:
+    return read_codes(_place(asset), 1, asset.geobox or grid_of(_place(asset)), geobox)
+
+
+def _head(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(_HEAD) + str(Path(path).stat().st_size).encode()
+    except OSError:
+        return b"absent"
+
+
+_: type[Source] = StacSource
