@@ -31,11 +31,14 @@ def made(folder):
 
 @pytest.fixture(scope="module")
 def country(tmp_path_factory):
-    """Archive and register of 2 x 2 km, and a project of 64 small patches."""
+    """Register of 2 x 2 km, and a project of 64 small patches; its imagery is simulated as it is read."""
     folder = tmp_path_factory.mktemp("country")
     write_archive(folder, size_km=2, dates=8, seed=3)
     text = (folder / "landweave.toml").read_text()
+    start, end = text.index("[source]"), text.index("clouds =")
+    text = text[:start] + '[source]\ntype = "simulated"\nsize_km = 2\ndates = 8\nseed = 3\n' + text[end:]
     for before, after in {
+        'crs = "utm" ': 'crs = "native" ',
         "patch_size = 100": "patch_size = 25",
         "step_days = 16": "step_days = 60",
         "per_class = 1000": "per_class = 150",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,7 @@ def fetch_stack(plan: Plan, cell: Cell, *, source: Source, stamp: str) -> list[P
             return error
 
     remote = isinstance(source, StacSource) and source.remote
-    with ThreadPoolExecutor(READERS if remote else 2) as pool:
-        parts = list(pool.map(one, range(len(plan.dates))))
+    parts = list(_readers(READERS if remote else 2).map(one, range(len(plan.dates))))
     unread = {str(day): part for day, part in zip(plan.dates, parts, strict=True) if isinstance(part, Exception)}
     if unread:
         first, error = next(iter(unread.items()))
@@ -88,6 +88,12 @@ def fetch_stack(plan: Plan, cell: Cell, *, source: Source, stamp: str) -> list[P
     )  # fmt: skip
     shutil.rmtree(folder, ignore_errors=True)
     return [target, *looks]
+
+
+@lru_cache(maxsize=1)
+def _readers(count: int) -> ThreadPoolExecutor:
+    """Threads that outlive a patch, since each keeps its files open for the next."""
+    return ThreadPoolExecutor(count, thread_name_prefix="reader")
 
 
 def _date(

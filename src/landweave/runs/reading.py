@@ -78,10 +78,15 @@ class FinishedRun:
         """
         cell = self._cell(name)
         have = self.plan.recipe.source_bands
-        bands = TRUE_COLOUR if set(TRUE_COLOUR) <= set(self.plan.source.variables) else (*have[:3],)
+        stored, day = self._stored(cell), self.clearest_date(name)
+        there = self.plan.source.variables if stored is None else tuple(map(str, stored.data_vars))
+        bands = TRUE_COLOUR if set(TRUE_COLOUR) <= set(there) else (*have[:3],)
         if not bands:
             return None
-        image = self.plan.source.load(cell.geobox, [self.clearest_date(name)], bands)
+        if stored is None:
+            image = self.plan.source.load(cell.geobox, [day], bands)
+        else:
+            image = stored[list(bands)].isel(time=[self.plan.dates.index(day)]).load()
         return stretch(np.stack([image[band].values[0] for band in bands]))
 
     def clearest_date(self, name: str) -> datetime.date:
@@ -101,10 +106,15 @@ class FinishedRun:
         return list(seen.get("valid_fraction") or [1.0] * len(self.plan.dates))
 
     def _imagery(self, cell: Cell) -> xr.Dataset:
-        stored = self.folder / "patches" / f"{cell.name}.zarr"
-        if self.plan.project.source.stores and stored.exists():
-            return read_patch(stored).load()
+        stored = self._stored(cell)
+        if stored is not None:
+            return stored.load()
         return self.plan.source.load(cell.geobox, self.plan.dates, self.plan.variables)
+
+    def _stored(self, cell: Cell) -> xr.Dataset | None:
+        """A patch kept on disk, not loaded yet; None where none is kept."""
+        path = self.folder / "patches" / f"{cell.name}.zarr"
+        return read_patch(path) if self.plan.project.source.stores and path.exists() else None
 
     def _cell(self, name: str) -> Cell:
         for cell in self.cells:

@@ -127,7 +127,10 @@ def read_on(
     if offset is not None:
         return read_window(path, band, nodata, offset, tuple(target.shape))
     start, shape = _window(source, target)
-    return _warp(read_window(path, band, nodata, start, shape), source, start, target, resampling)
+    values = read_window(path, band, nodata, start, shape)
+    if np.isnan(values).all():
+        return np.full(target.shape, np.nan)
+    return _warp(values, source, start, target, resampling)
 
 
 def read_codes(path: Path | str, band: int, source: GeoBox, target: GeoBox) -> np.ndarray:

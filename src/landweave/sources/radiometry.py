@@ -29,6 +29,10 @@ TOO_LOW, LOW_SHARE = -0.02, 0.05
 DARK = 0.09
 """Water, shadow or dense vegetation is darker than this in at least one of :data:`VISIBLE`."""
 
+VEILED, VEILED_SHARE = (8, 9, 10), 0.3
+"""Scene classes of cloud and cirrus: their ground is no witness, nor is a scene that has more of them than this,
+since the scene classes miss thin cloud."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
@@ -145,6 +149,8 @@ def check(bands: Mapping[str, np.ndarray], *, offset: float, scene_classes: np.n
                 verdict="contradicts", better=0.0,
                 reason=f"{share:.0%} of {name} lie below {TOO_LOW} with offset {offset:g}",
             )  # fmt: skip
+    if scene_classes is not None and np.isin(scene_classes, VEILED).sum() > VEILED_SHARE * (scene_classes > 0).sum():
+        return Check(verdict="undecided", reason="mostly under cloud, where even dark ground is bright")
     dark = _dark_ground(bands, scene_classes)
     if dark.sum() < max(3, 0.002 * dark.size):
         return Check(verdict="undecided", reason="no water, shadow or dense vegetation to judge by")
@@ -175,4 +181,4 @@ def _dark_ground(bands: Mapping[str, np.ndarray], scene_classes: np.ndarray | No
             # An offset that is still in the pixels lowers NDVI: 0.45 then is what 0.8 would be.
             dense = (infrared - red) / (infrared + red) > 0.45
         dark |= dense & (infrared > 0.2)
-    return dark
+    return dark if scene_classes is None else dark & ~np.isin(scene_classes, (0, 1, 7, *VEILED, 11))

@@ -2,6 +2,7 @@
 
 import os
 import random
+import sys
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -131,8 +132,6 @@ def _signed(path: str) -> str:
 
 def _forget_signatures() -> None:
     """Drop signatures that may have expired, so that the next try asks for new ones."""
-    try:
-        from planetary_computer import sas
-    except ImportError:
-        return
-    sas.TOKEN_CACHE.clear()
+    sas = sys.modules.get("planetary_computer.sas")
+    if sas is not None:
+        sas.TOKEN_CACHE.clear()

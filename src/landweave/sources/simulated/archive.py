@@ -1,6 +1,6 @@
 """The simulated country on disk, as an archive, a register and a project that a stranger could have been given."""
 
-import csv
+import datetime
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,16 +14,21 @@ from landweave.errors import InputError
 from landweave.patch.store import write_whole
 from landweave.sources.simulated.country import Country, make_country
 from landweave.sources.simulated.cover import BANDS, LEGEND
-from landweave.sources.simulated.register import CODE_COLUMN, error_frame, make_register, register_frame
-from landweave.sources.simulated.scenes import SCL, YEAR, scene
+from landweave.sources.simulated.register import (
+    CODE_COLUMN,
+    district_frame,
+    error_frame,
+    make_register,
+    register_frame,
+)
+from landweave.sources.simulated.scenes import YEAR
 from landweave.sources.simulated.source import SimulatedSource
-
-NEW_OFFSET_MONTH = 7
-"""From this month's first day on, 1000 is added to the digital numbers, as from processing baseline 04.00 on."""
+from landweave.sources.simulated.tiles import COLLECTION, catalogue, degrees, products, tiles, write_product
 
 _MARK = "A simulated country, written by landweave."
 _NAMES = (
-    "archive", "register.gpkg", "register_errors.gpkg", "truth.tif", "legend.toml", "aoi.geojson", "landweave.toml",
+    "archive", "register.gpkg", "register_errors.gpkg", "districts.gpkg", "truth.tif", "legend.toml", "aoi.geojson",
+    "landweave.toml",
 )  # fmt: skip
 
 
@@ -65,23 +70,13 @@ def write_archive(
         if progress is not None:
             progress(done, steps)
 
-    def write_scenes(archive: Path) -> None:
-        archive.mkdir()
-        rows = []
-        for day in days:
-            rows += _write_scene(archive, country, day)
-            tell()
-        with (archive / "images.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["date", "variable", "path", "scale", "offset", "nodata"])
-            writer.writerows(rows)
-
     if progress is not None:
         progress(0, steps)
-    write_whole(folder / "archive", write_scenes)
+    write_whole(folder / "archive", lambda part: _write_archive(part, country, days, dates, tell))
     register = make_register(country)
     _write_frame(folder / "register.gpkg", register_frame(country, register))
     _write_frame(folder / "register_errors.gpkg", error_frame(country, register))
+    _write_frame(folder / "districts.gpkg", district_frame(country))
     tell()
     write_whole(folder / "truth.tif", lambda path: _write_truth(path, country))
     _write_text(folder / "aoi.geojson", _outline(country))
@@ -118,8 +113,9 @@ def _claim(folder: Path, *, size_km: float, dates: int, seed: int) -> None:
 
 {_command(size_km, dates, seed)}
 
-archive/              scenes like Sentinel-2 L2A, a file per date and band; images.csv lists them
+archive/              scenes like Sentinel-2 L2A, in tiles of two UTM zones; a static STAC catalogue lists them
 register.gpkg         the official register, wrong in places
+districts.gpkg        districts that share out the country
 register_errors.gpkg  where it is wrong, and why (a real register does not tell)
 truth.tif             the true cover (nor does a real country)
 legend.toml           classes and register codes
@@ -129,21 +125,21 @@ landweave.toml        the project: landweave run landweave.toml
     )
 
 
-def _write_scene(archive: Path, country: Country, day: Any) -> list[list[object]]:
-    """Write the files of one date; returns their rows of the table."""
-    pixels = scene(country, day)
-    shift = 1000 if day.month >= NEW_OFFSET_MONTH else 0
-    rows: list[list[object]] = []
-    for name in (*BANDS, SCL):
-        file = f"S2_{day:%Y-%m-%d}_{name}.tif"
-        if name == SCL:
-            _write_raster(archive / file, country, pixels[name])
-            rows.append([day.isoformat(), name, file, 1, 0, 0])
-        else:
-            numbers = np.where(pixels[name] > 0, pixels[name] + np.int16(shift), 0).astype("uint16")
-            _write_raster(archive / file, country, numbers, predictor=2)
-            rows.append([day.isoformat(), name, file, "0.0001", "-0.1" if shift else "0", 0])
-    return rows
+def _write_archive(
+    archive: Path, country: Country, days: list[datetime.date], dates: int, tell: Callable[[], None]
+) -> None:
+    (archive / COLLECTION).mkdir(parents=True)
+    grid = tiles(country.size_km)
+    boxes: dict[str, tuple[float, ...]] = {}
+    for product in products(days):
+        for tile in grid:
+            name = write_product(archive / COLLECTION, country, product, tile, n_dates=dates)
+            if name is not None:
+                boxes[name] = degrees(tile.geobox)
+        if product.sequence == 0:
+            tell()
+    for path, content in catalogue(sorted(boxes), boxes, days).items():
+        (archive / path).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _write_raster(path: Path, country: Country, values: np.ndarray, *, predictor: int = 1) -> None:
@@ -222,15 +218,18 @@ output = "out"                       # relative to this file
 aoi = "aoi.geojson"
 resolution = {country.geobox.resolution.x:g}                      # metres
 patch_size = 100                     # pixels
-crs = "native"                       # as the imagery
+buffer = 0                           # metres around it
+crs = "utm"                          # two zones meet here; each patch lies in its own
 
 [period]
 start = {YEAR}-01-01
 end = {YEAR}-12-31
 
 [source]
-type = "rasters"
-table = "archive/images.csv"         # a row a file: date, variable, path, scale, offset, nodata
+type = "stac"
+url = "archive/catalog.json"         # an API's address, or a static catalogue as here
+collection = "{COLLECTION}"
+max_cloud_cover = 100                # per cent of a tile
 clouds = "scl"                       # mask by scene class
 snow = "keep"                        # snow is information, not cloud
 
@@ -245,6 +244,10 @@ column = "{CODE_COLUMN}"
 legend = "legend.toml"
 erosion = 1                          # pixels, for training only
 truth = "truth.tif"                  # the true cover: only a simulated country knows it
+
+[districts]
+path = "districts.gpkg"
+column = "name"
 
 [sampling]
 per_class = 1000                     # training pixels; few, so that a first run is quick

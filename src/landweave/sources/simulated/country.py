@@ -14,8 +14,8 @@ from landweave.sources.simulated.settlements import Ground, Place, settle
 
 CRS = "EPSG:32633"
 RESOLUTION = 10.0
-ORIGIN = (500_000.0, 5_100_000.0)
-"""Easting and northing of every country's upper left corner, near 46 N 15 E."""
+TOP = (732_240.0, 5_100_000.0)
+"""Easting and northing of the middle of every country's upper edge: near 46 N 18 E, where two UTM zones meet."""
 
 _STRIP = 512
 
@@ -60,7 +60,9 @@ class Country:
 def country_geobox(size_km: float) -> GeoBox:
     """Pixel grid of a country of a given size."""
     side = _side(size_km)
-    return GeoBox((side, side), Affine(RESOLUTION, 0, ORIGIN[0], 0, -RESOLUTION, ORIGIN[1]), CRS)
+    # In steps of 60 m, so that pixels of 10, 20 and 60 m lie on absolute multiples of their size.
+    left = TOP[0] - round(side * RESOLUTION / 120) * 60
+    return GeoBox((side, side), Affine(RESOLUTION, 0, left, 0, -RESOLUTION, TOP[1]), CRS)
 
 
 @functools.lru_cache(maxsize=2)

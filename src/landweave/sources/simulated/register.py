@@ -185,3 +185,27 @@ def error_frame(country: Country, register: Register) -> "geopandas.GeoDataFrame
         crs=country.geobox.crs.to_epsg(),
     )
     return frame.sort_values("area_ha", ascending=False, kind="stable", ignore_index=True).to_crs(CRS)
+
+
+def district_frame(country: Country) -> "geopandas.GeoDataFrame":
+    """Six districts that share out the country.
+
+    Returns
+    -------
+    geopandas.GeoDataFrame
+        EPSG:3794; ``name`` and geometry.
+    """
+    import geopandas
+    from shapely import box
+
+    side = country.geobox.shape[0]
+    rows, columns = np.rint(np.array([0, 0.46, 1]) * side), np.rint(np.array([0, 0.31, 0.7, 1]) * side)
+    names, outlines = [], []
+    for row, name in enumerate(("North", "South")):
+        for column, part in enumerate(("west", "centre", "east")):
+            left, top = country.geobox.transform * (columns[column], rows[row])
+            right, bottom = country.geobox.transform * (columns[column + 1], rows[row + 1])
+            names.append(f"{name} {part}")
+            outlines.append(box(left, bottom, right, top).segmentize(500))
+    frame = geopandas.GeoDataFrame({"name": names}, geometry=outlines, crs=country.geobox.crs.to_epsg())
+    return frame.to_crs(CRS)
