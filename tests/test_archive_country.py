@@ -52,7 +52,7 @@ def country(tmp_path_factory):
     folder = tmp_path_factory.mktemp("archive") / "country"
     write_archive(folder, size_km=SIZE, dates=DATES, seed=SEED)
     for before, after in {
-        "patch_size = 100": "patch_size = 60",
+        "patch_size = 150": "patch_size = 60",
         "step_days = 16": "step_days = 60",
         "per_class = 1000": "per_class = 100",
         "n_estimators = 60": "n_estimators = 5",

@@ -39,7 +39,7 @@ def country(tmp_path_factory):
     text = text[:start] + '[source]\ntype = "simulated"\nsize_km = 2\ndates = 8\nseed = 3\n' + text[end:]
     for before, after in {
         'crs = "utm" ': 'crs = "native" ',
-        "patch_size = 100": "patch_size = 25",
+        "patch_size = 150": "patch_size = 25",
         "step_days = 16": "step_days = 60",
         "per_class = 1000": "per_class = 150",
         "n_estimators = 60": "n_estimators = 10",

@@ -62,7 +62,7 @@ def small_country(tmp_path_factory):
     folder = tmp_path_factory.mktemp("docs")
     write_archive(folder / "landweave-demo", size_km=2, dates=6, seed=42)
     project = folder / "landweave-demo" / "landweave.toml"
-    text = project.read_text().replace("patch_size = 100", "patch_size = 40").replace("= 1000 ", "= 100 ")
+    text = project.read_text().replace("patch_size = 150", "patch_size = 40").replace("= 1000 ", "= 100 ")
     assert "patch_size = 40" in text
     project.write_text(text.replace("n_estimators = 60", "n_estimators = 10"))
     return folder

@@ -32,7 +32,7 @@ def test_ten_kills_at_any_moment_change_no_byte(tmp_path):
     write_archive(tmp_path / "quiet", size_km=1.5, dates=6, seed=3)
     project = tmp_path / "quiet" / "landweave.toml"
     text = (
-        project.read_text().replace("patch_size = 100", "patch_size = 25").replace("step_days = 16", "step_days = 60")
+        project.read_text().replace("patch_size = 150", "patch_size = 25").replace("step_days = 16", "step_days = 60")
     )
     text = text.replace("per_class = 1000", "per_class = 100").replace("n_estimators = 60", "n_estimators = 8")
     project.write_text(text)

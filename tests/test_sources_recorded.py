@@ -1,152 +1,360 @@
-"""Items of public archives as they were recorded: every band's place, scale and offset, decided from metadata."""
+"""Every recorded item of every known archive is read as its documentation says."""
 
+import copy
+import datetime
+import functools
+import itertools
 import json
+import warnings
+from pathlib import PurePosixPath
 
 import pytest
-from odc.geo.geobox import GeoBox
+from affine import Affine
+from hypothesis import given
+from hypothesis import strategies as st
+from recorded_items import ITEMS
 
+from landweave.errors import InputError
 from landweave.sources.scenes import newest_of_duplicates, read_scene
 
-COMMON = {"B02": "blue", "B03": "green", "B04": "red", "B08": "nir", "B8A": "nir08", "B11": "swir16", "B12": "swir22", "SCL": "scl"}  # fmt: skip
-PLAIN = {name: name for name in COMMON}
-SIZED = {name: f"{name}_{'10' if name in {'B02', 'B03', 'B04', 'B08'} else '20'}m" for name in COMMON}
-L1C = {name: key for name, key in COMMON.items() if name != "SCL"} | {"B10": "cirrus"}
-
-# File, archive, key of each band, reflectance of number 0, EPSG, baseline, solar day, tile, orbit.
-# The reason of the offset stands behind each group.
-TABLE = [
-    # v0: nothing is said of scale; old baseline, or the flag says that the offset is out of the pixels.
-    ("earth_search_v0/S2A_28QCH_20200714_0_L2A", "earth-search-v0", PLAIN, 0.0, 32628, (2, 14), "2020-07-14", "28QCH", 123),
-    ("earth_search_v0/S2A_17SPR_20221106_0_L2A", "earth-search-v0", PLAIN, 0.0, 32617, (4, 0), "2022-11-06", "17SPR", 54),
-    ("earth_search_v0/S2B_20EPT_20250731_0_L2A", "earth-search-v0", PLAIN, 0.0, 32720, (5, 11), "2025-07-31", "20EPT", 95),
-    # v1: raster:bands says 0 before 04.00; from then on -0.1, yet boa_offset_applied: it is out of the COGs' pixels.
-    ("earth_search_v1_s2_l2a/S2A_32TMT_20200305_0_L2A", "earth-search-v1", COMMON, 0.0, 32632, (2, 14), "2020-03-05", "32TMT", 108),
-    ("earth_search_v1_s2_l2a/S2A_32TMT_20200305_1_L2A", "earth-search-v1", COMMON, 0.0, 32632, (5, 0), "2020-03-05", "32TMT", 108),
-    ("earth_search_v1_s2_l2a/S2A_32TNT_20200305_0_L2A", "earth-search-v1", COMMON, 0.0, 32632, (2, 14), "2020-03-05", "32TNT", 108),
-    ("earth_search_v1_s2_l2a/S2A_32TNT_20200305_1_L2A", "earth-search-v1", COMMON, 0.0, 32632, (5, 0), "2020-03-05", "32TNT", 108),
-    ("earth_search_v1_s2_l2a/S2B_20EPT_20250731_0_L2A", "earth-search-v1", COMMON, 0.0, 32720, (5, 11), "2025-07-31", "20EPT", 95),
-    ("earth_search_v1_s2_l2a/S2B_24MUV_20250731_0_L2A", "earth-search-v1", COMMON, 0.0, 32724, (5, 11), "2025-07-31", "24MUV", 95),
-    ("earth_search_v1_s2_l2a/S2B_31QGB_20200831_0_L2A", "earth-search-v1", COMMON, 0.0, 32631, (2, 14), "2020-08-31", "31QGB", 22),
-    # Collection 1 keeps the offset in the pixels and has no flag.
-    ("earth_search_v1_c1_l2a/S2B_T20EPT_20250731T131905_L2A", "earth-search-v1", COMMON, -0.1, 32720, (5, 11), "2025-07-31", "20EPT", 95),
-    ("earth_search_v1_c1_l2a/S2B_T24MUV_20250731T130245_L2A", "earth-search-v1", COMMON, -0.1, 32724, (5, 11), "2025-07-31", "24MUV", 95),
-    ("earth_search_v1_c1_l2a/S2B_T24MVV_20250731T130245_L2A", "earth-search-v1", COMMON, -0.1, 32724, (5, 11), "2025-07-31", "24MVV", 95),
-    ("earth_search_v1_c1_l2a/S2B_T24MWV_20250731T130245_L2A", "earth-search-v1", COMMON, -0.1, 32724, (5, 11), "2025-07-31", "24MWV", 95),
-    # L1C: JPEG 2000 as the producer wrote it.
-    ("earth_search_v1_l1c/S2B_20EPT_20250731_0_L1C", "earth-search-v1", L1C, -0.1, 32720, (5, 11), "2025-07-31", "20EPT", 95),
-    ("earth_search_v1_l1c/S2B_24MUV_20250731_0_L1C", "earth-search-v1", L1C, -0.1, 32724, (5, 11), "2025-07-31", "24MUV", 95),
-    ("earth_search_v1_l1c/S2B_24MVV_20250731_0_L1C", "earth-search-v1", L1C, -0.1, 32724, (5, 11), "2025-07-31", "24MVV", 95),
-    # Planetary Computer says nothing of scale: the baseline decides.
-    ("planetary_computer/S2A_MSIL2A_20230216T235751_R087_T52CEB_20230217T134604", "planetary-computer", PLAIN, -0.1, 32752, (4, 0), "2023-02-17", "52CEB", 87),
-    ("planetary_computer/S2A_MSIL2A_20240823T174901_R141_T13TDE_20240824T013055", "planetary-computer", PLAIN, -0.1, 32613, (5, 11), "2024-08-23", "13TDE", 141),
-    ("planetary_computer/S2B_MSIL2A_20190629T212529_R043_T06VVN_20201006T080531", "planetary-computer", PLAIN, 0.0, 32606, (2, 12), "2019-06-29", "06VVN", 43),
-    ("planetary_computer/S2B_MSIL2A_20220612T182919_R027_T24XWR_20220613T123251", "planetary-computer", PLAIN, -0.1, 32624, (4, 0), "2022-06-12", "24XWR", 27),
-    ("planetary_computer/S2B_MSIL2A_20240825T173909_R098_T13TDE_20240825T215747", "planetary-computer", PLAIN, -0.1, 32613, (5, 11), "2024-08-25", "13TDE", 98),
-    # Copernicus: scale, offset and projection stand on the asset; acquisitions of 2020 in baseline 05.00.
-    ("cdse/S2A_MSIL2A_20200703T103031_N0500_R108_T32TMT_20230613T212700", "cdse", SIZED, -0.1, 32632, (5, 0), "2020-07-03", "32TMT", 108),
-    ("cdse/S2A_MSIL2A_20200703T103031_N0500_R108_T32TNT_20230613T212700", "cdse", SIZED, -0.1, 32632, (5, 0), "2020-07-03", "32TNT", 108),
-    ("cdse/S2B_MSIL2A_20200705T101559_N0500_R065_T32TMT_20230530T175912", "cdse", SIZED, -0.1, 32632, (5, 0), "2020-07-05", "32TMT", 65),
-    ("cdse/S2B_MSIL2A_20200705T101559_N0500_R065_T32TNT_20230530T175912", "cdse", SIZED, -0.1, 32632, (5, 0), "2020-07-05", "32TNT", 65),
-    ("digital_earth_africa/S2B_T37MGP_20240710T073012_L2A", "deafrica", COMMON, -0.1, 32737, (5, 10), "2024-07-10", "37MGP", 6),
-    # stactools: raster:bands is right, hrefs are relative.
-    ("stactools_stac_1_1/S2A_T46RER_20210908T043714_L1C", "stactools", L1C, 0.0, 32646, (3, 1), "2021-09-08", "46RER", 133),
-    ("stactools_stac_1_1/S2A_OPER_MSI_L2A_TL_VGS1_20220401T110010_A035382_T34LBP", "stactools", COMMON, -0.1, 32734, (4, 0), "2022-04-01", "34LBP", None),
-    ("stactools_stac_1_1/S2B_T33XWJ_20220413T150756_L2A", "stactools", COMMON, -0.1, 32633, (4, 0), "2022-04-13", "33XWJ", 25),
-]  # fmt: skip
-FINE = {"B02", "B03", "B04", "B08"}
+BANDS = ("B02", "B03", "B04", "B05", "B08", "B8A", "B10", "B11", "B12", "SCL")
+BY_ID = {(row.catalogue, row.collection, row.id): row for row in ITEMS}
+IDS = [row.file.replace("/", ":") for row in ITEMS]
+MOMENTS = st.datetimes(datetime.datetime(2015, 7, 1), datetime.datetime(2035, 12, 31))  # noqa: DTZ001 (items tell UTC)
 
 
-def recorded(shared_data, name):
-    path = shared_data / "stac_items" / f"{name}.json"
-    if not path.is_file():
-        pytest.skip(f"{path} is absent: the recorded items are not here")
-    return json.loads(path.read_text()), path
+@pytest.fixture(scope="session")
+def folder(shared_data):
+    place = shared_data / "stac_items"
+    if not place.is_dir():
+        reason = f"no recorded STAC items at {place}: set LANDWEAVE_DATA to the folder that holds stac_items"
+        warnings.warn(reason, stacklevel=1)
+        pytest.skip(reason)
+    return place
+
+
+@functools.cache
+def text_of(path):
+    return path.read_text()
+
+
+def item_of(folder, row):
+    return json.loads(text_of(folder / f"{row.file}.json"))
+
+
+@functools.cache
+def scene_of(folder, row_file):
+    path = folder / f"{row_file}.json"
+    return read_scene(json.loads(text_of(path)), href=str(path))
+
+
+def rows(catalogue, collection="any"):
+    found = [row for row in ITEMS if row.catalogue == catalogue and collection in {"any", row.collection}]
+    assert found
+    return found
+
+
+def response(folder, name):
+    return json.loads(text_of(folder / "search_responses" / f"{name}.response.json"))["features"]
+
+
+def moved(item, moment):
+    other = copy.deepcopy(item)
+    other["properties"]["datetime"] = f"{moment.isoformat()}Z"
+    return other
+
+
+def offsets(scene):
+    return {asset.offset for band, asset in scene.assets.items() if band.startswith("B")}
+
+
+# The table itself
+
+
+def test_the_table_has_a_row_for_every_recorded_item(folder):
+    files = {str(path.relative_to(folder).with_suffix("")) for path in folder.glob("*/*.json")}
+    files = {name for name in files if not name.startswith("search_responses/")}
+    assert len(files) == 30
+    assert sorted(files) == sorted(row.file for row in ITEMS)
+
+
+@pytest.mark.parametrize("row", ITEMS, ids=IDS)
+def test_the_table_quotes_its_item(folder, row):
+    item = item_of(folder, row)
+    assert item["id"] == row.id
+    assert item.get("collection") == row.collection
+    for band, wanted in row.bands.items():
+        asset = item["assets"][wanted.key]
+        assert str(PurePosixPath(asset["href"])) == str(PurePosixPath(wanted.href))
+        assert asset["proj:shape"] == list(wanted.shape)
+        assert asset["proj:transform"][:6] == [wanted.metres, 0, row.corner[0], 0, -wanted.metres, row.corner[1]]
+        told = asset["raster:bands"][0] if "raster:bands" in asset else asset
+        assert told.get("nodata", 0) == wanted.nodata
+        if band != "SCL":
+            assert told.get("offset", told.get("raster:offset")) == row.said
+            assert told.get("scale", told.get("raster:scale", 1e-4)) == wanted.scale
+
+
+# Every item, every band
+
+
+@pytest.mark.parametrize("row", ITEMS, ids=IDS)
+def test_an_item_is_known_for_what_it_is(folder, row):
+    scene = scene_of(folder, row.file)
+    assert scene.id == row.id
+    assert (scene.collection or None) == row.collection
+    assert scene.catalogue == row.catalogue
+    assert scene.moment == datetime.datetime.fromisoformat(row.moment)
+    assert scene.moment.tzinfo is None
+    assert scene.day == datetime.date.fromisoformat(row.day)
+    assert type(scene.day) is datetime.date
+    assert scene.cloud_cover == pytest.approx(row.cloud, abs=1e-9)
+    assert scene.platform == row.platform
+    assert scene.tile == row.tile
+    assert scene.baseline == row.baseline
+    assert scene.orbit == row.orbit
+
+
+@pytest.mark.parametrize("row", ITEMS, ids=IDS)
+def test_an_item_has_the_bands_of_its_level_and_no_others(folder, row):
+    assert {band for band in BANDS if band in scene_of(folder, row.file).assets} == set(row.bands)
 
 
 @pytest.mark.parametrize(
-    ("name", "archive", "keys", "offset", "epsg", "baseline", "day", "tile", "orbit"),
-    TABLE,
-    ids=[row[0] for row in TABLE],
+    ("row", "band"),
+    [pytest.param(row, band, id=f"{row.file.replace('/', ':')}-{band}") for row in ITEMS for band in row.bands],
 )
-def test_a_recorded_item_is_read_as_its_archive_means_it(
-    shared_data, name, archive, keys, offset, epsg, baseline, day, tile, orbit
-):
-    item, path = recorded(shared_data, name)
-    scene = read_scene(item, href=str(path))
-    assert (scene.id, scene.catalogue, scene.collection) == (item["id"], archive, item.get("collection") or "")
-    assert (scene.baseline, str(scene.day), scene.tile, scene.orbit) == (baseline, day, tile, orbit)
-    assert scene.platform == f"S2{'A' if 'S2A' in item['id'] else 'B'}"
-    assert scene.cloud_cover == item["properties"]["eo:cloud_cover"]
-    assert scene.moment.isoformat()[:19] == item["properties"]["datetime"][:19]
-    for band, key in keys.items():
-        if key not in item["assets"]:
-            assert (band, archive) == ("B8A", "earth-search-v0")
-            continue
-        found, told = scene.assets[band], item["assets"][key]
-        href = told["href"]
-        assert found.key == key
-        assert found.href == (str(path.parent / href[2:]) if href.startswith("./") else href)
-        classes = band == "SCL"
-        assert (found.scale, found.offset, found.nodata) == (1.0 if classes else 1e-4, 0.0 if classes else offset, 0.0)
-        assert isinstance(found.geobox, GeoBox)
-        assert found.geobox.crs.epsg == epsg
-        assert abs(found.geobox.resolution.x) == (10 if band in FINE else 60 if band == "B10" else 20)
-        assert list(found.geobox.shape) == told["proj:shape"]
-        assert (found.geobox.transform.c, found.geobox.transform.f) == (
-            told["proj:transform"][2],
-            told["proj:transform"][5],
+def test_a_band_is_read_from_the_right_file_with_the_right_scale_on_the_right_grid(folder, row, band):
+    asset, wanted = scene_of(folder, row.file).assets[band], row.bands[band]
+    assert asset.key == wanted.key
+    place = "" if "://" in wanted.href else f"{(folder / row.file).parent}/"
+    assert asset.href == place + wanted.href
+    assert asset.scale == pytest.approx(wanted.scale, rel=1e-12)
+    assert asset.offset == pytest.approx(wanted.offset, abs=1e-12)
+    assert asset.nodata == wanted.nodata
+    assert tuple(asset.geobox.shape) == wanted.shape
+    assert asset.geobox.transform == Affine(wanted.metres, 0, row.corner[0], 0, -wanted.metres, row.corner[1])
+    assert asset.geobox.crs.epsg == row.epsg
+
+
+@pytest.mark.parametrize("place", ["https://example.org/a/b", "s3://bucket/a/b", "/data/a/b"])
+@pytest.mark.parametrize("row", [row for row in ITEMS if row.catalogue == "stactools"], ids=lambda row: row.id)
+def test_a_relative_href_starts_where_the_item_lies(folder, row, place):
+    scene = read_scene(item_of(folder, row), href=f"{place}/{row.id}.json")
+    assert {band: scene.assets[band].href for band in row.bands} == {
+        band: f"{place}/{wanted.href}" for band, wanted in row.bands.items()
+    }
+
+
+# The offset traps
+
+
+@given(moment=MOMENTS)
+def test_no_scale_and_no_offset_comes_from_the_date(folder, moment):
+    for row in ITEMS:
+        scene = read_scene(moved(item_of(folder, row), moment), href=str(folder / f"{row.file}.json"))
+        assert scene.moment == moment
+        for band, wanted in row.bands.items():
+            assert (scene.assets[band].scale, scene.assets[band].offset) == (wanted.scale, wanted.offset)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [row for row in ITEMS if row.catalogue.startswith("earth-search") and row.baseline >= (4, 0) and row.offset == 0],
+    ids=lambda row: row.file.replace("/", ":"),
+)
+def test_a_cog_whose_offset_is_already_removed_is_not_corrected_again(folder, row):
+    item = item_of(folder, row)
+    flag = next(key for key in item["properties"] if key.endswith(":boa_offset_applied"))
+    assert item["properties"][flag] is True
+    assert offsets(read_scene(item)) == {0.0}
+    # The same item, but for the flag: the pixels then hold ESA's numbers.
+    item["properties"][flag] = False
+    assert offsets(read_scene(item)) == {-0.1}
+
+
+def test_the_original_beside_a_corrected_cog_keeps_its_offset(folder):
+    for row in rows("earth-search-v1", "sentinel-2-l2a"):
+        item = item_of(folder, row)
+        originals = {band: f"{key}-jp2" for band, (key, _, _) in row.layout.items()}
+        scene = read_scene(item, bands=originals)
+        for band, key in originals.items():
+            asset = scene.assets[band]
+            assert (asset.key, asset.href) == (key, item["assets"][key]["href"])
+            assert asset.offset == (0 if band == "SCL" else row.said)
+
+
+def test_an_old_cog_of_baseline_04_00_without_a_flag_still_holds_the_offset(folder):
+    # Earth Search v0 wrote the baseline weeks before it began to take the offset out and to say so.
+    row = next(row for row in rows("earth-search-v0") if row.baseline == (4, 0))
+    item = item_of(folder, row)
+    del item["properties"]["sentinel:boa_offset_applied"]
+    assert offsets(read_scene(item)) == {-0.1}
+
+
+@given(
+    major=st.integers(1, 9), minor=st.integers(0, 99), moment=MOMENTS, row=st.sampled_from(rows("planetary-computer"))
+)
+def test_planetary_computer_has_the_offset_from_baseline_04_00_on(folder, major, minor, moment, row):
+    item = moved(item_of(folder, row), moment)
+    item["properties"]["s2:processing_baseline"] = f"{major:02d}.{minor:02d}"
+    scene = read_scene(item)
+    assert scene.baseline == (major, minor)
+    assert offsets(scene) == {-0.1 if major >= 4 else 0.0}
+    assert scene.assets["SCL"].offset == 0
+
+
+@given(told=st.dictionaries(st.sampled_from(BANDS[:-1]), st.sampled_from([0.0, -0.1, -0.05])))
+def test_copernicus_tells_the_offset_of_each_asset(folder, told):
+    row = rows("cdse")[0]
+    item = item_of(folder, row)
+    told = {band: offset for band, offset in told.items() if band in row.bands}
+    for band, offset in told.items():
+        item["assets"][row.bands[band].key]["raster:offset"] = offset
+    # Coarser copies and the item as a whole have no say.
+    item["assets"]["B02_60m"]["raster:offset"] = 7.0
+    item["properties"]["raster:offset"] = 7.0
+    scene = read_scene(item)
+    assert {band: scene.assets[band].offset for band in row.bands if band != "SCL"} == {
+        band: told.get(band, -0.1) for band in row.bands if band != "SCL"
+    }
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in ITEMS if row.collection in {"sentinel-2-c1-l2a", "s2_l2a_c1"}], ids=lambda row: row.id
+)
+def test_collection_1_of_an_old_date_has_the_offset(folder, row):
+    item = item_of(folder, row)
+    assert not any(key.endswith("boa_offset_applied") for key in item["properties"])
+    item = moved(item, datetime.datetime.fromisoformat("2016-05-01T10:00:00"))
+    item["properties"]["s2:processing_baseline"] = "05.00"
+    assert offsets(read_scene(item)) == {-0.1}
+
+
+# The same acquisition twice
+
+PAIRS = (
+    "earth_search_v1_s2_l2a/S2A_32TMT_20200305_0_L2A",
+    "earth_search_v1_s2_l2a/S2A_32TMT_20200305_1_L2A",
+    "earth_search_v1_s2_l2a/S2A_32TNT_20200305_0_L2A",
+    "earth_search_v1_s2_l2a/S2A_32TNT_20200305_1_L2A",
+)
+
+
+def test_of_one_acquisition_in_two_baselines_the_newer_is_kept_in_any_order(folder):
+    scenes = [scene_of(folder, name) for name in PAIRS]
+    assert {scene.baseline for scene in scenes} == {(2, 14), (5, 0)}
+    answers = [[scene.id for scene in newest_of_duplicates(order)] for order in itertools.permutations(scenes)]
+    assert sorted(answers[0]) == ["S2A_32TMT_20200305_1_L2A", "S2A_32TNT_20200305_1_L2A"]
+    assert all(answer == answers[0] for answer in answers)
+
+
+def test_of_one_acquisition_twice_in_one_baseline_the_greatest_id_is_kept_in_any_order(folder):
+    items = [json.loads(text_of(folder / f"{name}.json")) for name in PAIRS[:2]]
+    again = copy.deepcopy(items[1])
+    again["id"] = "S2A_32TMT_20200305_2_L2A"
+    scenes = [read_scene(item) for item in (*items, again)]
+    for order in itertools.permutations(scenes):
+        assert [scene.id for scene in newest_of_duplicates(order)] == ["S2A_32TMT_20200305_2_L2A"]
+
+
+def test_a_newer_baseline_goes_before_a_greater_id(folder):
+    old, new = (json.loads(text_of(folder / f"{name}.json")) for name in PAIRS[:2])
+    old["id"], new["id"] = new["id"], old["id"]
+    for order in itertools.permutations([read_scene(old), read_scene(new)]):
+        assert [scene.baseline for scene in newest_of_duplicates(order)] == [(5, 0)]
+
+
+def test_scenes_that_were_taken_once_are_all_kept(folder):
+    for name, number in [("cdse_s2_l2a", 4), ("planetary_computer_site2_35MNM", 13)]:
+        scenes = [read_scene(feature) for feature in response(folder, name)]
+        assert len(newest_of_duplicates(scenes)) == len(scenes) == number
+
+
+# Whole answers of a search
+
+
+@pytest.mark.parametrize(
+    ("name", "catalogue", "number", "offset"),
+    [
+        ("cdse_s2_l2a", "cdse", 4, -0.1),  # 05.00 of 2020, raster:offset on the asset
+        ("earth_search_v1_s2_l2a", "earth-search-v1", 10, 0.0),  # 02.14, or 05.00 with the offset taken out
+        ("planetary_computer_site2_35MNM", "planetary-computer", 13, 0.0),  # 02.12 throughout
+    ],
+)
+def test_every_feature_of_an_answer_is_read(folder, name, catalogue, number, offset):
+    scenes = [read_scene(feature) for feature in response(folder, name)]
+    assert len(scenes) == number
+    for scene in scenes:
+        assert (scene.catalogue, scene.collection) == (catalogue, "sentinel-2-l2a")
+        assert {band for band in BANDS if band in scene.assets} == set(BANDS) - {"B10"}
+        assert offsets(scene) == {offset}
+        assert scene.orbit is not None
+        assert scene.baseline is not None
+
+
+def test_an_answer_holds_the_item_as_the_archive_gives_it_alone(folder):
+    for name in ("cdse_s2_l2a", "earth_search_v1_s2_l2a"):
+        known = 0
+        for feature in response(folder, name):
+            scene = read_scene(feature)
+            row = BY_ID.get((scene.catalogue, scene.collection, scene.id))
+            if row is not None:
+                known += 1
+                assert scene == scene_of(folder, row.file)
+        assert known == 4
+
+
+def test_older_processings_of_an_answer_are_left_out(folder):
+    scenes = [read_scene(feature) for feature in response(folder, "earth_search_v1_s2_l2a")]
+    kept = newest_of_duplicates(scenes)
+    assert newest_of_duplicates(reversed(scenes)) == kept
+    assert sorted(scene.id for scene in kept) == [
+        "S2A_32TMT_20200302_1_L2A",
+        "S2A_32TMT_20200305_1_L2A",
+        "S2A_32TNT_20200305_1_L2A",
+        "S2A_32UMU_20200305_1_L2A",
+        "S2A_32UNU_20200305_1_L2A",
+    ]
+
+
+def test_three_collections_of_one_acquisition_are_told_apart(folder):
+    features = [
+        feature
+        for feature in response(folder, "earth_search_v1_filter")
+        if feature["collection"].startswith("sentinel-2-") and "20EPT" in feature["id"]
+    ]
+    told = {}
+    for feature in features:
+        scene = read_scene(feature)
+        assert scene.catalogue == "earth-search-v1"
+        told[scene.collection] = (
+            offsets(scene),
+            "SCL" in scene.assets,
+            "B10" in scene.assets,
+            scene.assets["B04"].href,
         )
+    assert told == {
+        "sentinel-2-c1-l2a": (
+            {-0.1}, True, False,
+            "https://e84-earth-search-sentinel-data.s3.us-west-2.amazonaws.com/sentinel-2-c1-l2a/20/E/PT/2025/7/S2B_T20EPT_20250731T131905_L2A/B04.tif",
+        ),
+        "sentinel-2-l2a": (
+            {0.0}, True, False,
+            "https://sentinel-cogs.s3.us-west-2.amazonaws.com/sentinel-s2-l2a-cogs/20/E/PT/2025/7/S2B_20EPT_20250731_0_L2A/B04.tif",
+        ),
+        "sentinel-2-l1c": ({-0.1}, False, True, "s3://sentinel-s2-l1c/tiles/20/E/PT/2025/7/31/0/B04.jp2"),
+    }  # fmt: skip
+    # One is no older processing of another.
+    assert len(newest_of_duplicates([read_scene(feature) for feature in features])) == 3
 
 
-def test_the_table_names_every_recorded_item(shared_data):
-    folder = shared_data / "stac_items"
-    there = {f"{p.parent.name}/{p.stem}" for p in folder.glob("*/*.json") if p.parent.name != "search_responses"}
-    if not there:
-        pytest.skip("no recorded items here")
-    assert there == {row[0] for row in TABLE}
-
-
-def test_an_offset_already_taken_out_of_the_cogs_is_still_in_the_producers_files(shared_data):
-    item, path = recorded(shared_data, "earth_search_v1_s2_l2a/S2A_32TMT_20200305_1_L2A")
-    assert item["assets"]["red"]["raster:bands"][0]["offset"] == -0.1
-    assert read_scene(item, href=str(path)).assets["B04"].offset == 0.0
-    assert read_scene(item, href=str(path), bands={"B04": "red-jp2"}).assets["B04"].offset == -0.1
-
-
-def test_the_same_acquisition_in_two_baselines_is_one_scene_of_the_newer(shared_data):
-    scenes = [read_scene(recorded(shared_data, row[0])[0]) for row in TABLE if "20200305" in row[0]]
-    for order in (scenes, scenes[::-1]):
-        assert {s.id for s in newest_of_duplicates(order)} == {"S2A_32TMT_20200305_1_L2A", "S2A_32TNT_20200305_1_L2A"}
-    assert newest_of_duplicates(scenes) == newest_of_duplicates(scenes[::-1])
-
-
-def test_an_old_acquisition_processed_anew_has_the_offset_and_a_date_decides_nothing(shared_data):
-    item, _ = recorded(shared_data, TABLE[22][0])
-    assert read_scene(item).day.year == 2020
-    assert read_scene(item).assets["B04"].offset == -0.1
-    item, _ = recorded(shared_data, "planetary_computer/S2A_MSIL2A_20240823T174901_R141_T13TDE_20240824T013055")
-    item["properties"]["datetime"] = "2018-01-01T00:00:00Z"
-    assert read_scene(item).assets["B04"].offset == -0.1
-    item["properties"]["s2:processing_baseline"] = "03.01"
-    assert read_scene(item).assets["B04"].offset == 0.0
-
-
-@pytest.mark.parametrize(
-    ("name", "count", "kept"),
-    [("cdse_s2_l2a", 4, 4), ("earth_search_v1_s2_l2a", 10, 5), ("planetary_computer_site2_35MNM", 13, 13)],
-)
-def test_whole_search_responses_are_read(shared_data, name, count, kept):
-    content, _ = recorded(shared_data, f"search_responses/{name}.response")
-    scenes = [read_scene(item) for item in content["features"]]
-    assert len(scenes) == count
-    assert all({"B04", "SCL"} <= scene.assets.keys() for scene in scenes)
-    assert len(newest_of_duplicates(scenes)) == kept
-
-
-def test_levels_and_collections_in_one_response_are_told_apart(shared_data):
-    content, _ = recorded(shared_data, "search_responses/earth_search_v1_filter.response")
-    scenes = [read_scene(item) for item in content["features"]]
-    optical = [scene for scene in scenes if "B04" in scene.assets]
-    assert {scene.collection for scene in optical} >= {"sentinel-2-l2a", "sentinel-2-c1-l2a", "sentinel-2-l1c"}
-    assert len(newest_of_duplicates(optical)) == len(optical)
-    assert {s.assets["B04"].offset for s in optical if s.collection == "sentinel-2-c1-l2a"} == {-0.1}
+def test_radar_images_in_an_answer_give_no_optical_band(folder):
+    radar = [item for item in response(folder, "earth_search_v1_filter") if item["collection"] == "sentinel-1-grd"]
+    assert len(radar) == 3
+    for item in radar:
+        try:
+            scene = read_scene(item)
+        except InputError:
+            continue
+        assert not set(BANDS) & set(scene.assets)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from landweave.accuracy.figures import Curve, data_uri, key_svg, paint, roc_svg, shrink
+from landweave.accuracy.observed import observed_section
 from landweave.accuracy.words import headline, mixed_up, percent, span, split_sentence
 
 if TYPE_CHECKING:
@@ -134,6 +135,9 @@ class ReportContent:
     sections: Sequence[Section] = ()
     """Further parts, before the settings."""
 
+    observed: Mapping[str, Any] | None = None
+    """What the satellite saw, as :func:`landweave.accuracy.observed.observed_section` takes it."""
+
 
 def render_report(content: ReportContent) -> str:
     """The report as one self-contained HTML file without outside links; the same bytes each time.
@@ -166,6 +170,7 @@ def render_report(content: ReportContent) -> str:
         training=_bars(content.training),
         map_uri=None if content.map_image is None else _picture(content.map_image, by_value, _MAP_SIDE),
         panels=[_panel(panel, by_value) for panel in content.panels],
+        observed=None if content.observed is None else observed_section(content.observed),
     )
 
 

@@ -1,12 +1,13 @@
 """Which observations count: clouds, shadows, snow and missing data."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from landweave.errors import InputError
-from landweave.patch.model import NODATA, check_patch
+from landweave.patch.model import NODATA, TIME, X, Y, check_patch
 
 VALID, NO_DATA, CLOUD, SNOW = 0, 1, 2, 3
 """Reasons of masking, as in :func:`mask_reasons`."""
@@ -16,12 +17,20 @@ SCL_SNOW = 11
 SCL_MASKED = (0, 1, 3, 8, 9, 10)
 """Scene classes of Sentinel-2 L2A taken as not valid: no data, defective, shadow, two of cloud, cirrus."""
 
-SNOW_NDSI, SNOW_INFRARED = 0.4, 0.11
-"""Snow where the snow index is above the first and B08 above the second (reflectance)."""
+_SNOW_BANDS = ("B03", "B08", "B11")
 
-CIRRUS = 100
-"""From this brightness in B10 on (1e-4 reflectance), what looks like snow is a high cloud: ground hardly reaches
-the sensor at 1.375 um."""
+CLM = "CLM"
+"""Variable of the mask that s2cloudless gives: uint8 (time, y, x), 0 clear."""
+
+SNOW_NDSI, SNOW_NIR = 0.4, 0.11
+"""Snow where the snow index (B03 - B11) / (B03 + B11) is above the first and B08, in reflectance, above the second,
+which leaves out water (Hall, Riggs and Salomonson 1995, Remote Sensing of Environment 54: 127-140)."""
+
+CIRRUS = 0.01
+"""Reflectance of B10 from which a pixel called both cloud and snow is cloud. Water vapour takes nearly all light at
+1.375 um on its way down to the ground and back, so lowland snow stays below about 0.002; ice clouds, which have the
+snow index of snow, lie above the vapour and show. Snow above some 3000 m under dry air may reach the limit too: raise
+it for high mountains."""
 
 
 def mask_reasons(
@@ -35,18 +44,22 @@ def mask_reasons(
     snow: str = "keep",
     dilation_px: float = 0.0,
     mask_above: float = 0.0,
+    snow_ndsi: float = SNOW_NDSI,
+    snow_nir: float = SNOW_NIR,
+    cirrus: float = CIRRUS,
 ) -> np.ndarray:
     """Why each observation is left out, or 0 where it counts.
 
     Parameters
     ----------
     patch
-        Bands int16 (time, y, x), -32768 missing (or floating point, NaN missing), and the mask's variable.
+        Bands int16 in 1e-4 reflectance, (time, y, x), -32768 missing (or floating-point reflectance, NaN missing),
+        and the mask's variable.
     bands
         All of these must have data.
     clouds
-        ``"none"``; ``"scl"``: by Sentinel-2's scene classes in ``scl_variable``; ``"mask"``: the variable
-        ``mask`` is not 0 where not valid.
+        ``"none"``; ``"scl"``: by Sentinel-2's scene classes in ``scl_variable``; ``"mask"``: the variable ``mask``
+        is above ``mask_above``; ``"s2cloudless"``: the variable ``CLM`` is not 0.
     mask
         Name of the mask variable (time, y, x) for ``clouds="mask"``.
     scl_variable, scl_masked
@@ -59,90 +72,129 @@ def mask_reasons(
         snow. A pixel is reached when the distance of the two centres is at most the radius. At the array's
         border the caller sees to a halo.
     mask_above
-        With ``clouds="mask"``: masked where the variable is above this, so that a provider's cloud probability in
-        per cent can be used with a threshold; 0: masked where it is not 0.
-
-    Notes
-    -----
-    Snow is never lost in the cloud mask: a pixel that is called both cloud, or lies within a cloud's dilation, and
-    snow (see :func:`snow_mask`) counts as snow, unless it is bright in the cirrus band.
+        With ``clouds="mask"``: masked where the variable is above this, so that a provider's cloud probability
+        (say 0..100) serves with a threshold; 0: masked where it is not 0.
+    snow_ndsi, snow_nir
+        As ``ndsi`` and ``nir`` of :func:`snow_mask`.
+    cirrus
+        Reflectance of B10 from which a pixel called both cloud and snow is cloud.
 
     Returns
     -------
     numpy.ndarray
-        uint8 (time, y, x): 0 valid, 1 no data, 2 cloud, shadow or another masked class, 3 snow; the lower
-        number where several hold.
+        uint8 (time, y, x): 0 valid, 1 no data, 2 cloud, shadow or another masked class, 3 snow.
 
     Raises
     ------
     InputError
         For an unknown option, or a variable that the patch lacks.
+
+    Notes
+    -----
+    Snow is never lost in the cloud mask: a pixel that is snow by :func:`snow_mask` and also called cloud, or lies
+    within a cloud's dilation, counts as snow, unless the patch has B10 and is bright there. Scene class 11 in
+    ``scl_masked`` is a wish of the user's, and stays masked.
     """
-    if clouds not in {"none", "scl", "mask"}:
-        raise InputError(f'clouds = "{clouds}" is unknown here; use "scl", "mask" or "none".')
+    if clouds not in {"none", "scl", "mask", "s2cloudless"}:
+        raise InputError(f'clouds = "{clouds}" is unknown here; use "scl", "s2cloudless", "mask" or "none".')
     if snow not in {"keep", "mask"}:
         raise InputError(f'snow = "{snow}" is unknown; use "keep" or "mask".')
     if clouds == "mask" and not mask:
         raise InputError('clouds = "mask" needs the name of the mask variable: set mask = "...".')
-    check_patch(patch, *bands)
+    wanted = {"scl": (scl_variable,), "mask": (str(mask),), "s2cloudless": (CLM,)}.get(clouds, ())
+    check_patch(patch, *bands, *wanted)
     empty = np.zeros(patch[bands[0]].shape, bool)
     for band in bands:
         empty |= _missing(patch[band].values)
     cloudy = np.zeros_like(empty)
     if clouds == "scl":
-        check_patch(patch, scl_variable)
         scene = patch[scl_variable].values
-        masked = [code for code in scl_masked if code != SCL_NO_DATA]
-        cloudy = np.isin(scene, masked)
+        cloudy = np.isin(scene, [code for code in scl_masked if code != SCL_NO_DATA])
         if SCL_NO_DATA in scl_masked:
             empty |= scene == SCL_NO_DATA
-    elif clouds == "mask":
-        check_patch(patch, str(mask))
-        codes = patch[str(mask)].values
-        cloudy = codes > mask_above if mask_above else codes != 0
-    snowy = np.zeros_like(empty) if clouds == "none" and snow == "keep" else snow_mask(patch, scl_variable=scl_variable)
-    reasons = np.zeros(empty.shape, "uint8")
-    reasons[dilate(cloudy, dilation_px)] = CLOUD
-    # What a user masks as a scene class on purpose stays masked.
-    chosen = clouds == "scl" and SCL_SNOW in scl_masked
-    if not chosen:
-        overcast = patch["B10"].values >= CIRRUS if "B10" in patch else np.zeros_like(empty)
-        reasons[snowy & ~((reasons == CLOUD) & overcast)] = SNOW if snow == "mask" else VALID
+    elif clouds == "mask" and mask_above:
+        cloudy = patch[str(mask)].values > mask_above
+    elif wanted:
+        cloudy = patch[wanted[0]].values != 0
+    reasons = np.where(dilate(cloudy, dilation_px), CLOUD, VALID).astype("uint8")
+    masked_on_purpose = clouds == "scl" and SCL_SNOW in scl_masked
+    if not masked_on_purpose and not (clouds == "none" and snow == "keep"):
+        snowy = snow_mask(patch, scl_variable=scl_variable, ndsi=snow_ndsi, nir=snow_nir)
+        if "B10" in patch:
+            high = patch["B10"].values
+            snowy &= (reasons != CLOUD) | ~(high >= _units(cirrus, high))
+        reasons[snowy] = SNOW if snow == "mask" else VALID
     reasons[empty] = NO_DATA
     return reasons
 
 
 def snow_mask(
-    patch: xr.Dataset, *, scl_variable: str = "SCL", ndsi: float = SNOW_NDSI, infrared: float = SNOW_INFRARED
+    patch: xr.Dataset, *, scl_variable: str = "SCL", ndsi: float = SNOW_NDSI, nir: float = SNOW_NIR
 ) -> np.ndarray:
-    """Where snow lies: by scene class 11 where there are scene classes, else by the snow index.
+    """Scene class 11 where there are scene classes, else (B03 - B11) / (B03 + B11) > ndsi and B08 > nir.
 
     Parameters
     ----------
     patch
-        ``scl_variable`` (time, y, x), or B03, B08 and B11 int16 in 1e-4 reflectance; without either, no snow is known.
+        ``scl_variable`` (time, y, x), or B03, B08 and B11 (time, y, x), int16 in 1e-4 reflectance or floating-point
+        reflectance; without either, no snow is known.
     scl_variable
         Name of the scene classes.
-    ndsi, infrared
-        Snow where (B03 - B11) / (B03 + B11) > ``ndsi`` and B08 > ``infrared`` reflectance, which leaves out water
-        (Hall, Riggs and Salomonson 1995, Remote Sensing of Environment 54: 127-140; thresholds 0.4 and 0.11).
+    ndsi, nir
+        Least snow index, and least reflectance of B08; both must be exceeded.
 
     Returns
     -------
     numpy.ndarray
-        bool (time, y, x).
+        bool (time, y, x); false where a band is missing or B03 + B11 is not above 0.
+
+    Notes
+    -----
+    Clouds of ice have the snow index of snow; only B10 tells them apart (:data:`CIRRUS`).
     """
     if scl_variable in patch:
         return np.asarray(patch[scl_variable].values == SCL_SNOW)
-    sizes = next(iter(patch.data_vars.values())).shape
-    if not {"B03", "B08", "B11"} <= set(patch.data_vars):
-        return np.zeros(sizes, bool)
-    green, near, short = (patch[name].values for name in ("B03", "B08", "B11"))
-    known = ~(_missing(green) | _missing(near) | _missing(short))
-    unit = 1.0 if np.issubdtype(green.dtype, np.floating) else 1e4
-    total = green.astype("float32") + short
-    snowy = (green.astype("float32") - short > ndsi * total) & (total > 0) & (near > infrared * unit)
-    return np.asarray(known & snowy)
+    if not set(_SNOW_BANDS) <= set(patch.data_vars):
+        return np.zeros([patch.sizes[axis] for axis in (TIME, Y, X)], bool)
+    values = [patch[name].values for name in _SNOW_BANDS]
+    known = ~np.logical_or.reduce([_missing(band) for band in values])
+    exact = all(np.issubdtype(band.dtype, np.integer) for band in values)
+    # Without a division nothing can overflow or be undefined; in whole numbers the answer is exact: 65534 * 10000
+    # fits 32 bits.
+    green, near, short = (band.astype("int32" if exact else "float64") for band in values)
+    one, least = (10_000, round(ndsi * 10_000)) if exact else (1, ndsi)
+    total = green + short
+    return np.asarray(known & (total > 0) & ((green - short) * one > least * total) & (near > _units(nir, near)))
+
+
+def snow_bands(
+    clouds: str, available: Collection[str], *, snow: str = "keep", scl_variable: str = "SCL"
+) -> tuple[str, ...]:
+    """Variables to load, beside the mask's own, so that :func:`mask_reasons` knows snow.
+
+    Parameters
+    ----------
+    clouds, snow, scl_variable
+        As for :func:`mask_reasons`.
+    available
+        What the source has.
+
+    Returns
+    -------
+    tuple of str
+        The scene classes where there are any; else B03, B08, B11 and, where the source has it, B10. Empty where
+        these do not suffice, or where nothing is masked.
+
+    >>> snow_bands("mask", ["B03", "B04", "B08", "B11", "CLP"]), snow_bands("mask", ["B04", "B08", "CLP", "SCL"])
+    (('B03', 'B08', 'B11'), ('SCL',))
+    """
+    if clouds == "none" and snow == "keep":
+        return ()
+    if scl_variable in available:
+        return (scl_variable,)
+    if not set(_SNOW_BANDS) <= set(available):
+        return ()
+    return (*_SNOW_BANDS, "B10") if "B10" in available else _SNOW_BANDS
 
 
 def share_not_masked(
@@ -162,31 +214,9 @@ def share_not_masked(
     return float(np.mean(~np.isin(masks["SCL"], list(scl_masked))))
 
 
-def valid_mask(
-    patch: xr.Dataset,
-    *,
-    bands: Sequence[str],
-    clouds: str = "none",
-    mask: str | None = None,
-    scl_variable: str = "SCL",
-    scl_masked: Collection[int] = SCL_MASKED,
-    snow: str = "keep",
-    dilation_px: float = 0.0,
-    mask_above: float = 0.0,
-) -> np.ndarray:
+def valid_mask(patch: xr.Dataset, *, bands: Sequence[str], **options: Any) -> np.ndarray:
     """``mask_reasons(...) == 0``: bool (time, y, x), arguments as for :func:`mask_reasons`."""
-    reasons = mask_reasons(
-        patch,
-        bands=bands,
-        clouds=clouds,
-        mask=mask,
-        scl_variable=scl_variable,
-        scl_masked=scl_masked,
-        snow=snow,
-        dilation_px=dilation_px,
-        mask_above=mask_above,
-    )
-    return np.asarray(reasons == VALID)
+    return np.asarray(mask_reasons(patch, bands=bands, **options) == VALID)
 
 
 def dilate(mask: np.ndarray, radius: float) -> np.ndarray:
@@ -211,3 +241,8 @@ def _missing(values: np.ndarray) -> np.ndarray:
     if np.issubdtype(values.dtype, np.floating):
         return np.asarray(np.isnan(values))
     return np.asarray(values == NODATA)
+
+
+def _units(reflectance: float, values: np.ndarray) -> float:
+    """A reflectance in the units of a band: 1e-4 where it holds whole numbers."""
+    return round(reflectance * 10_000) if np.issubdtype(values.dtype, np.integer) else reflectance

@@ -18,11 +18,16 @@ from landweave.patch.staging import assemble, quicklook, read_notes, read_stage,
 from landweave.patch.store import read_patch
 from landweave.runs.ledger import fingerprint
 from landweave.runs.opening import Plan
+from landweave.sources.pixels import keep_open
 from landweave.sources.protocol import Source
 from landweave.sources.stac import StacSource
 
 READERS = 8
 """Dates that are read from a server at a time."""
+
+
+FILES = 16
+"""Files that a reader keeps open: a patch is read once, so few are asked for again."""
 
 
 class DegradedError(Exception):
@@ -93,7 +98,7 @@ def fetch_stack(plan: Plan, cell: Cell, *, source: Source, stamp: str) -> list[P
 @lru_cache(maxsize=1)
 def _readers(count: int) -> ThreadPoolExecutor:
     """Threads that outlive a patch, since each keeps its files open for the next."""
-    return ThreadPoolExecutor(count, thread_name_prefix="reader")
+    return ThreadPoolExecutor(count, thread_name_prefix="reader", initializer=keep_open, initargs=(FILES,))
 
 
 def _date(

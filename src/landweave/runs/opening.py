@@ -10,6 +10,7 @@ from odc.geo.crs import CRS
 from odc.geo.geom import Geometry
 
 from landweave.errors import InputError
+from landweave.features.clouds import snow_bands
 from landweave.features.indices import is_import_path, load_function
 from landweave.features.recipe import Recipe, target_days
 from landweave.legend import Legend
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from landweave.reference import Reference
-
-
-SNOW_BANDS = (("SCL",), ("B03", "B08", "B11"))
-"""What snow is known by, best first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +64,8 @@ class Plan:
     def mask_variables(self) -> tuple[str, ...]:
         """The variables that decide validity, beside the bands."""
         needed = _mask_variables(self.project)
-        if self.project.source.cloud_rule != "mask":
-            return needed
-        # Snow is known by its scene class, else by its index.
-        known = next((s for s in SNOW_BANDS if set(s) <= set(self.source.variables)), ())
-        return (*needed, *(name for name in known if name not in {*needed, *self.recipe.source_bands}))
+        extra = snow_bands(self.project.source.cloud_rule, self.source.variables, snow=self.project.source.snow)
+        return (*needed, *(name for name in extra if name not in {*needed, *self.recipe.source_bands}))
 
     @property
     def thresholds(self) -> dict[int, float]:

@@ -61,9 +61,14 @@ def opened(path: Path | str) -> Iterator[Any]:
         files.move_to_end(key)
     else:
         files[key] = _open(path)
-        if len(files) > FILES_OPEN:
+        if len(files) > getattr(_held, "most", FILES_OPEN):
             files.popitem(last=False)[1].close()
     yield files[key]
+
+
+def keep_open(files: int) -> None:
+    """Let this thread keep only so many files open: each costs a megabyte or two of decoded headers and tiles."""
+    _held.most = files
 
 
 def forget(path: Path | str) -> None:

@@ -217,7 +217,7 @@ output = "out"                       # relative to this file
 [area]
 aoi = "aoi.geojson"
 resolution = {country.geobox.resolution.x:g}                      # metres
-patch_size = 100                     # pixels
+patch_size = 150                     # pixels
 buffer = 0                           # metres around it
 crs = "utm"                          # two zones meet here; each patch lies in its own
 
