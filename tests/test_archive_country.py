@@ -293,6 +293,7 @@ def test_a_damaged_file_of_a_local_archive_degrades_too(finished, tmp_path):
     assert result.failures
 
 
+@pytest.mark.slow
 def test_cloudy_dates_are_read_no_further_than_their_masks_until_they_qualify(finished, tmp_path):
     asked = []
 

@@ -26,8 +26,8 @@ READERS = 8
 """Dates that are read from a server at a time."""
 
 
-FILES = 16
-"""Files that a reader keeps open: a patch is read once, so few are asked for again."""
+FILES, REMOTE_FILES = 16, 64
+"""Files that a reader keeps open. Opening one again costs little on a disk, and two requests on a server."""
 
 
 class DegradedError(Exception):
@@ -98,7 +98,8 @@ def fetch_stack(plan: Plan, cell: Cell, *, source: Source, stamp: str) -> list[P
 @lru_cache(maxsize=1)
 def _readers(count: int) -> ThreadPoolExecutor:
     """Threads that outlive a patch, since each keeps its files open for the next."""
-    return ThreadPoolExecutor(count, thread_name_prefix="reader", initializer=keep_open, initargs=(FILES,))
+    files = REMOTE_FILES if count == READERS else FILES
+    return ThreadPoolExecutor(count, thread_name_prefix="reader", initializer=keep_open, initargs=(files,))
 
 
 def _date(

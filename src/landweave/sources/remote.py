@@ -33,6 +33,8 @@ _OPTIONS = {
     "GDAL_HTTP_MULTIRANGE": "YES",
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
     "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
+    # The answer to the first range tells the size; some signed addresses refuse to be asked for it alone.
+    "CPL_VSIL_CURL_USE_HEAD": "NO",
     "VSI_CACHE": "FALSE",
     # What failed once must be asked again, not remembered.
     "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/",
