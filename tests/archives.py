@@ -3,6 +3,7 @@
 import http.server
 import json
 import re
+import shutil
 import threading
 import time
 from contextlib import contextmanager
@@ -13,6 +14,21 @@ from affine import Affine
 
 BANDS = {"B02": "blue", "B03": "green", "B04": "red", "B08": "nir", "B11": "swir16", "B12": "swir22"}
 CORNER = (500_040, 5_100_000)
+SIZE, DATES, SEED = 1.2, 6, 3
+"""Of the fixtures' simulated country."""
+
+
+def edit(folder, before, after):
+    """Change the project file of a folder."""
+    path = folder / "landweave.toml"
+    assert before in path.read_text()
+    path.write_text(path.read_text().replace(before, after))
+
+
+def without_output(country, place):
+    """A copy of a project and its archive that was not run."""
+    shutil.copytree(country, place, ignore=shutil.ignore_patterns("out"))
+    return place
 
 
 def write_cog(path, values, *, resolution=10, corner=CORNER, crs="EPSG:32633", nodata=0):

@@ -22,3 +22,33 @@ def shared_data() -> Path:
         warnings.warn(reason, stacklevel=1)
         pytest.skip(reason)
     return folder
+
+
+@pytest.fixture(scope="session")
+def country(tmp_path_factory) -> Path:
+    """A project on a small simulated archive, not run yet."""
+    from archives import DATES, SEED, SIZE, edit
+
+    from landweave.sources.simulated.archive import write_archive
+
+    folder = tmp_path_factory.mktemp("archive") / "country"
+    write_archive(folder, size_km=SIZE, dates=DATES, seed=SEED)
+    for before, after in {
+        "patch_size = 150": "patch_size = 60",
+        "step_days = 16": "step_days = 60",
+        "per_class = 1000": "per_class = 100",
+        "n_estimators = 60": "n_estimators = 5",
+    }.items():
+        edit(folder, before, after)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(country) -> Path:
+    """The same, after a run in this process."""
+    from landweave.runs.driver import run
+    from landweave.runs.project import read_project
+
+    result = run(read_project(country), workers=1)
+    assert result.status == 0, result.failures
+    return country

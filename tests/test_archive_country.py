@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import rasterio
-from archives import Faults, served
+from archives import DATES, SEED, SIZE, Faults, edit, served, without_output
 
 from landweave.errors import InputError
 from landweave.features.clouds import SNOW, mask_reasons
@@ -22,14 +22,12 @@ from landweave.runs.opening import make_plan
 from landweave.runs.project import read_project
 from landweave.runs.state import Options
 from landweave.sources import remote
-from landweave.sources.simulated.archive import write_archive
 from landweave.sources.simulated.country import make_country
 from landweave.sources.simulated.scenes import _HALO, TILE, _snow, _surface, acquisition_dates, weather
 from landweave.sources.simulated.source import SimulatedSource
 from landweave.sources.stac import StacSource
 
 SAME_BYTES = ("map.tif", "confidence.tif", "accuracy.json", "samples.parquet")
-SIZE, DATES, SEED = 1.2, 6, 3
 
 
 @pytest.fixture(autouse=True)
@@ -39,38 +37,6 @@ def quick(monkeypatch):
 
 def made(folder):
     return {name: fingerprint_of(folder / "out" / name) for name in SAME_BYTES}
-
-
-def edit(folder, before, after):
-    path = folder / "landweave.toml"
-    assert before in path.read_text()
-    path.write_text(path.read_text().replace(before, after))
-
-
-@pytest.fixture(scope="module")
-def country(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("archive") / "country"
-    write_archive(folder, size_km=SIZE, dates=DATES, seed=SEED)
-    for before, after in {
-        "patch_size = 150": "patch_size = 60",
-        "step_days = 16": "step_days = 60",
-        "per_class = 1000": "per_class = 100",
-        "n_estimators = 60": "n_estimators = 5",
-    }.items():
-        edit(folder, before, after)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def finished(country):
-    result = run(read_project(country), workers=1)
-    assert result.status == 0, result.failures
-    return country
-
-
-def without_output(country, place):
-    shutil.copytree(country, place, ignore=shutil.ignore_patterns("out"))
-    return place
 
 
 class Api:

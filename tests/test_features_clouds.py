@@ -209,7 +209,7 @@ def test_only_what_tells_snow_is_loaded():
     everything = ["B03", "B04", "B08", "B10", "B11", "SCL"]
     assert snow_bands("mask", everything) == ("SCL",)
     assert snow_bands("mask", everything, scl_variable="classes") == ("B03", "B08", "B11", "B10")
-    assert snow_bands("s2cloudless", ["B03", "B08", "B11", "B10"]) == ("B03", "B08", "B11", "B10")
+    assert snow_bands("s2cloudless", ["B03", "B08", "B11", "B10"]) == ("B03", "B08", "B11")
     assert snow_bands("mask", ["B03", "B08", "B11"]) == ("B03", "B08", "B11")
     assert snow_bands("mask", ["B03", "B08", "B10"]) == ()
     assert snow_bands("none", everything) == ()

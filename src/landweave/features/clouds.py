@@ -20,7 +20,10 @@ SCL_MASKED = (0, 1, 3, 8, 9, 10)
 _SNOW_BANDS = ("B03", "B08", "B11")
 
 CLM = "CLM"
-"""Variable of the mask that s2cloudless gives: uint8 (time, y, x), 0 clear."""
+"""Variable of the mask that s2cloudless gives: uint8 (time, y, x), codes of :func:`cloud_codes`."""
+
+HIGH_CLOUD = 2
+"""Code of a cloud that is bright in B10, which no snow is: see :func:`cloud_codes`."""
 
 SNOW_NDSI, SNOW_NIR = 0.4, 0.11
 """Snow where the snow index (B03 - B11) / (B03 + B11) is above the first and B08, in reflectance, above the second,
@@ -47,6 +50,7 @@ def mask_reasons(
     snow_ndsi: float = SNOW_NDSI,
     snow_nir: float = SNOW_NIR,
     cirrus: float = CIRRUS,
+    cloudy: np.ndarray | None = None,
 ) -> np.ndarray:
     """Why each observation is left out, or 0 where it counts.
 
@@ -78,6 +82,8 @@ def mask_reasons(
         As ``ndsi`` and ``nir`` of :func:`snow_mask`.
     cirrus
         Reflectance of B10 from which a pixel called both cloud and snow is cloud.
+    cloudy
+        Codes of :func:`cloud_codes`, where they were made before, with ground around the patch in view.
 
     Returns
     -------
@@ -95,37 +101,80 @@ def mask_reasons(
     within a cloud's dilation, counts as snow, unless the patch has B10 and is bright there. Scene class 11 in
     ``scl_masked`` is a wish of the user's, and stays masked.
     """
-    if clouds not in {"none", "scl", "mask", "s2cloudless"}:
-        raise InputError(f'clouds = "{clouds}" is unknown here; use "scl", "s2cloudless", "mask" or "none".')
     if snow not in {"keep", "mask"}:
         raise InputError(f'snow = "{snow}" is unknown; use "keep" or "mask".')
-    if clouds == "mask" and not mask:
-        raise InputError('clouds = "mask" needs the name of the mask variable: set mask = "...".')
-    wanted = {"scl": (scl_variable,), "mask": (str(mask),), "s2cloudless": (CLM,)}.get(clouds, ())
-    check_patch(patch, *bands, *wanted)
+    check_patch(patch, *bands)
+    if cloudy is None:
+        options: dict[str, Any] = {"scl_variable": scl_variable, "scl_masked": scl_masked, "mask_above": mask_above}
+        cloudy = cloud_codes(patch, clouds=clouds, mask=mask, dilation_px=dilation_px, **options)
     empty = np.zeros(patch[bands[0]].shape, bool)
     for band in bands:
         empty |= _missing(patch[band].values)
-    cloudy = np.zeros_like(empty)
-    if clouds == "scl":
-        scene = patch[scl_variable].values
-        cloudy = np.isin(scene, [code for code in scl_masked if code != SCL_NO_DATA])
-        if SCL_NO_DATA in scl_masked:
-            empty |= scene == SCL_NO_DATA
-    elif clouds == "mask" and mask_above:
-        cloudy = patch[str(mask)].values > mask_above
-    elif wanted:
-        cloudy = patch[wanted[0]].values != 0
-    reasons = np.where(dilate(cloudy, dilation_px), CLOUD, VALID).astype("uint8")
+    if clouds == "scl" and SCL_NO_DATA in scl_masked:
+        empty |= patch[scl_variable].values == SCL_NO_DATA
+    reasons = np.where(cloudy != 0, CLOUD, VALID).astype("uint8")
     masked_on_purpose = clouds == "scl" and SCL_SNOW in scl_masked
     if not masked_on_purpose and not (clouds == "none" and snow == "keep"):
         snowy = snow_mask(patch, scl_variable=scl_variable, ndsi=snow_ndsi, nir=snow_nir)
+        if clouds == "s2cloudless":
+            snowy &= cloudy != HIGH_CLOUD
         if "B10" in patch:
             high = patch["B10"].values
             snowy &= (reasons != CLOUD) | ~(high >= _units(cirrus, high))
         reasons[snowy] = SNOW if snow == "mask" else VALID
     reasons[empty] = NO_DATA
     return reasons
+
+
+def cloud_codes(
+    patch: xr.Dataset,
+    *,
+    clouds: str,
+    mask: str | None = None,
+    scl_variable: str = "SCL",
+    scl_masked: Collection[int] = SCL_MASKED,
+    mask_above: float = 0.0,
+    dilation_px: float = 0.0,
+) -> np.ndarray:
+    """Where the mask says cloud, shadow or another masked class, before snow is looked at.
+
+    Parameters
+    ----------
+    patch, clouds, mask, scl_variable, scl_masked, mask_above, dilation_px
+        As for :func:`mask_reasons`; of the patch, the mask's variable alone is needed.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 (time, y, x): 0 clear, 1 cloud, 2 cloud bright in B10 (as ``CLM`` tells). What lies within the dilation
+        of either is 1.
+
+    Raises
+    ------
+    InputError
+        For an unknown rule, or a variable that the patch lacks.
+    """
+    if clouds not in {"none", "scl", "mask", "s2cloudless"}:
+        raise InputError(f'clouds = "{clouds}" is unknown here; use "scl", "s2cloudless", "mask" or "none".')
+    if clouds == "mask" and not mask:
+        raise InputError('clouds = "mask" needs the name of the mask variable: set mask = "...".')
+    if clouds == "none":
+        return np.zeros([patch.sizes[axis] for axis in (TIME, Y, X)], "uint8")
+    name = {"scl": scl_variable, "mask": str(mask), "s2cloudless": CLM}[clouds]
+    check_patch(patch, name)
+    given = patch[name].values
+    if clouds == "scl":
+        codes = np.isin(given, [code for code in scl_masked if code != SCL_NO_DATA]).astype("uint8")
+    elif clouds == "mask":
+        codes = ((given > mask_above) if mask_above else (given != 0)).astype("uint8")
+    else:
+        codes = np.where(given == HIGH_CLOUD, HIGH_CLOUD, given != 0).astype("uint8")
+    return widened(codes, dilation_px)
+
+
+def widened(codes: np.ndarray, radius: float) -> np.ndarray:
+    """Codes of :func:`cloud_codes` with 1 where clear pixels lie within ``radius`` pixels of a cloud."""
+    return np.where(dilate(codes != 0, radius) & (codes == 0), 1, codes).astype("uint8")
 
 
 def snow_mask(
@@ -182,8 +231,8 @@ def snow_bands(
     Returns
     -------
     tuple of str
-        The scene classes where there are any; else B03, B08, B11 and, where the source has it, B10. Empty where
-        these do not suffice, or where nothing is masked.
+        The scene classes where there are any; else B03, B08, B11 and, where the source has it, B10, which
+        s2cloudless's own mask tells of already. Empty where these do not suffice, or where nothing is masked.
 
     >>> snow_bands("mask", ["B03", "B04", "B08", "B11", "CLP"]), snow_bands("mask", ["B04", "B08", "CLP", "SCL"])
     (('B03', 'B08', 'B11'), ('SCL',))
@@ -194,24 +243,31 @@ def snow_bands(
         return (scl_variable,)
     if not set(_SNOW_BANDS) <= set(available):
         return ()
-    return (*_SNOW_BANDS, "B10") if "B10" in available else _SNOW_BANDS
+    high = "B10" in available and clouds != "s2cloudless"
+    return (*_SNOW_BANDS, "B10") if high else _SNOW_BANDS
 
 
 def share_not_masked(
-    masks: Mapping[str, np.ndarray], *, clouds: str, scl_masked: Collection[int] = SCL_MASKED
-) -> float | None:
-    """The most that can be valid of a date, judged by its scene classes alone; None where they do not decide.
+    masks: Mapping[str, np.ndarray],
+    *,
+    clouds: str,
+    mask: str | None = None,
+    scl_masked: Collection[int] = SCL_MASKED,
+    mask_above: float = 0.0,
+) -> float:
+    """The most that can be valid of a date, 0..1, judged by its masks alone, before dilation.
 
     Parameters
     ----------
     masks
-        Variable to (y, x).
-    clouds, scl_masked
-        As for :func:`mask_reasons`.
+        Variable to (y, x): the scene classes; with ``clouds="mask"`` also that mask, whose clouds may be snow.
+    clouds, mask, scl_masked, mask_above
+        As for :func:`mask_reasons`; ``"scl"`` or ``"mask"``.
     """
-    if clouds != "scl" or "SCL" not in masks:
-        return None
-    return float(np.mean(~np.isin(masks["SCL"], list(scl_masked))))
+    scene = masks["SCL"]
+    if clouds == "scl":
+        return float(np.mean(~np.isin(scene, list(scl_masked))))
+    return float(np.mean((masks[str(mask)] <= mask_above) | (scene == SCL_SNOW)))
 
 
 def valid_mask(patch: xr.Dataset, *, bands: Sequence[str], **options: Any) -> np.ndarray:

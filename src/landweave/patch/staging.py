@@ -173,6 +173,14 @@ def quicklook(path: Path, red: np.ndarray, green: np.ndarray, blue: np.ndarray, 
     return write_whole(path, write)
 
 
+def read_quicklook(path: Path, geobox: GeoBox) -> np.ndarray:
+    """A quicklook at the patch's own resolution, uint8 (y, x, 3), white where there is no data."""
+    with rasterio.open(path) as file:
+        picture = np.where(file.dataset_mask() == 0, 255, file.read()).astype("uint8")
+    whole = np.moveaxis(picture, 0, -1).repeat(2, axis=0).repeat(2, axis=1)
+    return np.asarray(whole[: geobox.shape[0], : geobox.shape[1]])
+
+
 def _halved(values: np.ndarray, height: int, width: int) -> np.ndarray:
     padded = np.pad(values, ((0, 2 * height - values.shape[0]), (0, 2 * width - values.shape[1])), mode="edge")
     return np.asarray(padded.reshape(height, 2, width, 2).mean(axis=(1, 3)))

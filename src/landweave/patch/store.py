@@ -93,8 +93,10 @@ def _sync(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def write_raster(path: str | Path, values: np.ndarray, geobox: GeoBox, *, names: Sequence[str] = ()) -> Path:
-    """Write a GeoTIFF (deflate, 256-pixel tiles, nodata 0), whole or not at all.
+def write_raster(
+    path: str | Path, values: np.ndarray, geobox: GeoBox, *, names: Sequence[str] = (), nodata: int = 0
+) -> Path:
+    """Write a GeoTIFF (deflate, 256-pixel tiles), whole or not at all.
 
     Parameters
     ----------
@@ -106,10 +108,12 @@ def write_raster(path: str | Path, values: np.ndarray, geobox: GeoBox, *, names:
         Its pixel grid, shape (y, x).
     names
         One description a band.
+    nodata
+        Value that means missing.
     """
     profile = {
         "driver": "GTiff", "count": values.shape[0], "height": values.shape[1], "width": values.shape[2],
-        "dtype": values.dtype.name, "crs": str(geobox.crs), "transform": geobox.transform, "nodata": 0,
+        "dtype": values.dtype.name, "crs": str(geobox.crs), "transform": geobox.transform, "nodata": nodata,
         "compress": "deflate", "tiled": True, "blockxsize": 256, "blockysize": 256, "interleave": "band",
     }  # fmt: skip
 

@@ -202,8 +202,14 @@ def _work(
     tasks = ((cell.name, stage.task(state, cell)) for cell, _, _ in todo)
     wrong: str | None = None
     sums = {"cpu_seconds": 0.0, "peak_bytes": 0, "bytes_read": 0, "patches": {}}
+    cells = {cell.name: cell for cell in state.cells}
+    recorded = stage.recorded or _nothing
+    for cell, _ in state.made(stage.name):
+        recorded(state, cell)
     for outcome in state.engine.run(partial(stage.work, state.plan), tasks):
         _note(state, stage, outcome, inputs[outcome.name], result)
+        if f"{stage.name}/{outcome.name}" in state.fresh:
+            recorded(state, cells[outcome.name])
         if outcome.kind == InputError.__name__:
             wrong = outcome.error
         _measure(sums, outcome)
@@ -212,6 +218,10 @@ def _work(
         state.measured[stage.name] = {"seconds": time.perf_counter() - began, **sums}
     if wrong:
         raise InputError(wrong)
+
+
+def _nothing(run: Run, cell: Cell) -> None:
+    """What is done for most stages once a patch is recorded."""
 
 
 def _note(state: Run, stage: Stage, outcome: Outcome, inputs: dict[str, str], result: Result) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
 from landweave.features.clouds import share_not_masked
@@ -17,7 +18,9 @@ from landweave.patch.grid import Cell
 from landweave.patch.staging import assemble, quicklook, read_notes, read_stage, stage, staged
 from landweave.patch.store import read_patch
 from landweave.runs.ledger import fingerprint
+from landweave.runs.observing import ground_of_mask, observe
 from landweave.runs.opening import Plan
+from landweave.runs.source_settings import CLOUD_SETTINGS
 from landweave.sources.pixels import keep_open
 from landweave.sources.protocol import Source
 from landweave.sources.stac import StacSource
@@ -32,6 +35,14 @@ FILES, REMOTE_FILES = 16, 64
 
 class DegradedError(Exception):
     """Some dates could not be read; the others are staged, and the next run takes up only these."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """What decides the pixels of one date, as fingerprints: of its masks, and of its bands."""
+
+    masks: str
+    bands: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,32 +78,43 @@ def fetch_stack(plan: Plan, cell: Cell, *, source: Source, stamp: str) -> list[P
     name = cell.name
     folder = plan.folder / "patches" / f"{name}.part"
     target = plan.folder / "patches" / f"{name}.zarr"
-    keys = [_key(source, cell, day, plan, stamp) for day in plan.dates]
-    before = _before(target, keys, plan)
+    keys = [_keys(source, cell, day, plan, stamp) for day in plan.dates]
+    before = _before(target, plan)
 
     def one(number: int) -> Part | Exception:
         try:
-            return _date(plan, cell, source, folder, number, key=keys[number], before=before)
+            return _date(plan, cell, source, folder, number, keys=keys[number], before=before)
         except (OSError, InputError) as error:
             return error
 
     remote = isinstance(source, StacSource) and source.remote
-    parts = list(_readers(READERS if remote else 2).map(one, range(len(plan.dates))))
-    unread = {str(day): part for day, part in zip(plan.dates, parts, strict=True) if isinstance(part, Exception)}
+    found = list(_readers(READERS if remote else 2).map(one, range(len(plan.dates))))
+    unread = {str(day): part for day, part in zip(plan.dates, found, strict=True) if isinstance(part, Exception)}
     if unread:
         first, error = next(iter(unread.items()))
         more = f" and {len(unread) - 1} more dates" if len(unread) > 1 else ""
         raise DegradedError(f"degraded: {first}{more} could not be read: {error}")
-    whole = [part for part in parts if isinstance(part, Part)]
+    whole = [part for part in found if isinstance(part, Part)]
     looks = _quicklooks(plan, cell, whole)
-    read = [key if part.bands else "" for key, part in zip(keys, whole, strict=True)]
-    kinds = {n: "uint8" if n in source.categorical else "int16" for n in plan.variables}
-    assemble(
-        target, [[p for p in (part.masks, part.bands) if p] for part in whole], times=plan.dates, variables=kinds,
-        geobox=cell.geobox, notes={"dates": [str(day) for day in plan.dates], "masks": keys, "bands": read},
-    )  # fmt: skip
+    notes = {
+        "dates": [str(day) for day in plan.dates],
+        "masks": [key.masks for key in keys],
+        "bands": [key.bands if part.bands else "" for key, part in zip(keys, whole, strict=True)],
+    }
+    kinds = {n: "uint8" if n in plan.categorical else "int16" for n in plan.variables}
+    parts_of = [[path for path in (part.masks, part.bands) if path] for part in whole]
+    assemble(target, parts_of, times=plan.dates, variables=kinds, geobox=cell.geobox, notes=notes)
     shutil.rmtree(folder, ignore_errors=True)
     return [target, *looks]
+
+
+def is_stack(target: Path, plan: Plan, cell: Cell, *, source: Source, stamp: str) -> bool:
+    """Whether a Zarr holds what :func:`fetch_stack` would write there."""
+    notes = read_notes(target)
+    keys = [_keys(source, cell, day, plan, stamp) for day in plan.dates]
+    masks, bands = notes.get("masks", []), notes.get("bands", [])
+    same = all(there in {"", key.bands} for there, key in zip(bands, keys, strict=False))
+    return len(bands) == len(keys) and masks == [key.masks for key in keys] and same
 
 
 @lru_cache(maxsize=1)
@@ -103,72 +125,98 @@ def _readers(count: int) -> ThreadPoolExecutor:
 
 
 def _date(
-    plan: Plan, cell: Cell, source: Source, folder: Path, number: int, *, key: str, before: dict[str, tuple[int, bool]]
+    plan: Plan, cell: Cell, source: Source, folder: Path, number: int, *, keys: Keys, before: dict[str, int]
 ) -> Part:
     day = plan.dates[number]
-    classes = [name for name in plan.variables if name in source.categorical]
-    bands = [name for name in plan.variables if name not in source.categorical]
-    masks = None
-    if classes:
-        masks = _part(plan, cell, source, folder, day, classes, f"{_text(day)}_masks_{key}", before.get(key))
-        if not _promising(plan, read_stage(masks)):
-            return Part(masks=masks, bands=None)
-    held = before.get(key)
-    held = held if held and held[1] else None
-    return Part(masks=masks, bands=_part(plan, cell, source, folder, day, bands, f"{_text(day)}_bands_{key}", held))
+    classes = [name for name in plan.variables if name in plan.categorical]
+    bands = [name for name in plan.variables if name not in plan.categorical]
+
+    def part(names: Sequence[str], kind: str, key: str) -> Path:
+        label = f"{_text(day)}_{kind}_{key}"
+        return _part(plan, cell, source, folder, day, names, label, before.get(key))
+
+    masks = part(classes, "masks", keys.masks) if classes else None
+    if masks is not None and not _promising(plan, read_stage(masks)):
+        return Part(masks=masks, bands=None)
+    return Part(masks=masks, bands=part(bands, "bands", keys.bands))
 
 
 def _part(
     plan: Plan, cell: Cell, source: Source, folder: Path, day: date, names: Sequence[str], label: str,
-    held: tuple[int, bool] | None,
+    held: int | None,
 ) -> Path:  # fmt: skip
     there = staged(folder, label)
     if there is not None:
         return there
     if held is not None:
-        patch = read_patch(plan.folder / "patches" / f"{cell.name}.zarr")[list(names)].isel(time=held[0]).load()
+        patch = read_patch(plan.folder / "patches" / f"{cell.name}.zarr")[list(names)].isel(time=held).load()
         return stage(folder, label, {name: patch[name].values for name in names}, cell.geobox)
-    patch = source.load(cell.geobox, [day], names)
+    patch = observe(plan, cell.geobox, [day], names, source=source)
     return stage(folder, label, {name: patch[name].values[0] for name in names}, cell.geobox)
 
 
 def _promising(plan: Plan, masks: dict[str, np.ndarray]) -> bool:
     """Whether a date may still have enough valid pixels, judged by its masks alone."""
+    if not plan.masks_decide:
+        return True
     settings = plan.project.source
-    least = plan.project.features.min_valid_fraction
-    share = share_not_masked(masks, clouds=settings.cloud_rule, scl_masked=settings.scl_masked)
-    return share is None or share >= least
+    share = share_not_masked(
+        masks, clouds=settings.cloud_rule, mask=settings.mask, scl_masked=settings.scl_masked,
+        mask_above=settings.mask_above,
+    )  # fmt: skip
+    return share >= plan.project.features.min_valid_fraction
 
 
-def _before(target: Path, keys: list[str], plan: Plan) -> dict[str, tuple[int, bool]]:
-    """Key of a date in the Zarr of an earlier run to its place there, and whether its bands were read."""
+def _before(target: Path, plan: Plan) -> dict[str, int]:
+    """Keys of masks and of bands in the Zarr of an earlier run to their date's place there."""
     notes: dict[str, Any] = read_notes(target)
-    masks, bands = notes.get("masks", []), notes.get("bands", [])
-    if not masks or any(name not in read_patch(target) for name in plan.variables):
+    if not notes.get("masks"):
         return {}
-    return {key: (n, bool(bands[n])) for n, key in enumerate(masks) if key in keys}
+    there = set(read_patch(target).data_vars)
+    kinds = {"masks": plan.categorical, "bands": plan.recipe.source_bands}
+    return {
+        key: number
+        for kind, names in kinds.items()
+        if {name for name in plan.variables if name in names} <= there
+        for number, key in enumerate(notes[kind])
+        if key
+    }
 
 
 def _quicklooks(plan: Plan, cell: Cell, parts: Sequence[Part]) -> list[Path]:
     colours = ("B04", "B03", "B02")
     if not set(colours) <= set(plan.variables):
         return []
-    folder = plan.folder / "patches" / f"{cell.name}_quicklooks"
     paths = []
     for day, part in zip(plan.dates, parts, strict=True):
         if part.bands is not None:
             bands = read_stage(part.bands)
             red, green, blue = (bands[name] for name in colours)
-            paths.append(quicklook(folder / f"{_text(day)}.tif", red, green, blue, cell.geobox))
-    for stale in set(folder.glob("*.tif")) - set(paths):
+            paths.append(quicklook(quicklook_path(plan.folder, cell.name, day), red, green, blue, cell.geobox))
+    for stale in set(quicklook_path(plan.folder, cell.name, plan.dates[0]).parent.glob("*.tif")) - set(paths):
         stale.unlink()
     return paths
 
 
-def _key(source: Source, cell: Cell, day: date, plan: Plan, stamp: str) -> str:
-    of_day = source.stamp(cell.geobox, [day]) if isinstance(source, StacSource) else stamp
+def _keys(source: Source, cell: Cell, day: date, plan: Plan, stamp: str) -> Keys:
     box = cell.geobox
-    return fingerprint([of_day, str(day), plan.variables, str(box.crs), list(box.transform), list(box.shape)])[:16]
+    place = [str(day), str(box.crs), list(box.transform), list(box.shape)]
+
+    def key(ground: GeoBox, names: Sequence[str], *settings: Any) -> str:
+        of_day = source.stamp(ground, [day]) if isinstance(source, StacSource) else stamp
+        return fingerprint([of_day, place, names, *settings])[:16]
+
+    classes = [name for name in plan.variables if name in plan.categorical]
+    rule = plan.project.source.model_dump(mode="json", include=CLOUD_SETTINGS) if plan.made_variables else {}
+    return Keys(
+        masks=key(ground_of_mask(plan, box) if plan.made_variables else box, classes, rule),
+        bands=key(box, [name for name in plan.variables if name not in classes]),
+    )
+
+
+def quicklook_path(folder: Path, patch: str, day: date) -> Path:
+    """Where the picture of a patch on a date lies, below an output folder."""
+    return folder / "patches" / f"{patch}_quicklooks" / f"{_text(day)}.tif"
 
 
 def _text(day: date) -> str:

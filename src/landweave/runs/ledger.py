@@ -8,7 +8,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -130,6 +130,13 @@ class Ledger:
         """Record that ``key`` was made; the outputs' fingerprints are taken here."""
         prints = {str(path): fingerprint_of(self.folder / path) for path in files}
         return self._write(Entry(key=key, state=DONE, inputs=dict(inputs), files=prints, info=dict(info)))
+
+    def let_go(self, key: str, path: str) -> None:
+        """Do not ask any more for one of the files of ``key``."""
+        entry = self.get(key)
+        if entry is not None and path in entry.files:
+            files = {name: print_ for name, print_ in entry.files.items() if name != path}
+            self._write(replace(entry, files=files))
 
     def failed(self, key: str, *, inputs: Mapping[str, str], error: str, log: str) -> Entry:
         """Record that ``key`` failed, with the last line of the error and the whole log."""

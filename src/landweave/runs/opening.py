@@ -10,6 +10,7 @@ from odc.geo.crs import CRS
 from odc.geo.geom import Geometry
 
 from landweave.errors import InputError
+from landweave.features import s2cloudless
 from landweave.features.clouds import snow_bands
 from landweave.features.indices import is_import_path, load_function
 from landweave.features.recipe import Recipe, target_days
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from landweave.reference import Reference
+
+
+CLOUD_MASK, CLOUD_PROBABILITY = "cloud_mask", "cloud_probability"
+"""Variables that are made where a cloud mask looks at its neighbourhood; see :mod:`landweave.runs.observing`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,15 +62,39 @@ class Plan:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """What is read of each date: bands, then the mask or scene-class variable."""
-        return (*self.recipe.source_bands, *self.mask_variables)
+        """What is kept of each date: bands, then what masks are made of, then masks that were made."""
+        return (*self.recipe.source_bands, *self.mask_variables, *self.made_variables)
 
     @property
     def mask_variables(self) -> tuple[str, ...]:
         """The variables that decide validity, beside the bands."""
-        needed = _mask_variables(self.project)
+        needed = self.source_masks
         extra = snow_bands(self.project.source.cloud_rule, self.source.variables, snow=self.project.source.snow)
         return (*needed, *(name for name in extra if name not in {*needed, *self.recipe.source_bands}))
+
+    @property
+    def source_masks(self) -> tuple[str, ...]:
+        """The variables by which the cloud rule, or the masking of snow, judges."""
+        return _mask_variables(self.project)
+
+    @property
+    def made_variables(self) -> tuple[str, ...]:
+        """Masks that are made before they are kept, since they look at ground around the patch."""
+        rule = self.project.source.cloud_rule
+        if rule == "s2cloudless":
+            return (CLOUD_MASK, CLOUD_PROBABILITY)
+        return (CLOUD_MASK,) if self.dilation_pixels and rule != "none" else ()
+
+    @property
+    def categorical(self) -> tuple[str, ...]:
+        """Variables of codes or per cents, uint8."""
+        return (*self.source.categorical, *self.made_variables)
+
+    @property
+    def masks_decide(self) -> bool:
+        """Whether masks alone tell the most that can be valid of a date, so that its bands may be left unread."""
+        rule = self.project.source.cloud_rule
+        return rule == "scl" or (rule == "mask" and "SCL" in self.mask_variables)
 
     @property
     def thresholds(self) -> dict[int, float]:
@@ -126,11 +155,6 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
 def open_source(project: Project, *, remember: bool = False) -> Source:
     """The source that ``[source]`` describes; ``remember`` as for :func:`make_plan`."""
     settings = project.source
-    if settings.cloud_rule == "s2cloudless":
-        raise InputError(
-            f'{project.file}: source.clouds = "s2cloudless" needs Sentinel-2 L1C with band B10 from an archive, '
-            'which this version does not read; use "scl", "mask" or "none".'
-        )
     if settings.type == "simulated":
         from landweave.sources.simulated.source import SimulatedSource
 
@@ -147,8 +171,8 @@ def open_source(project: Project, *, remember: bool = False) -> Source:
 
     return open_rasters(
         root=project.file.parent, table=settings.table, pattern=settings.pattern, scale=settings.scale,
-        offset=settings.offset, nodata=settings.nodata, bands=_unscaled_recipe(project, (0,)).source_bands,
-        mask=settings.mask, resampling=settings.method,
+        offset=settings.offset, nodata=settings.nodata, bands=_spectral(project), mask=settings.mask,
+        resampling=settings.method,
     )  # fmt: skip
 
 
@@ -170,8 +194,14 @@ def _mask_variables(project: Project) -> tuple[str, ...]:
     return ("SCL",) if settings.cloud_rule == "scl" or settings.snow == "mask" else ()
 
 
+def _spectral(project: Project) -> tuple[str, ...]:
+    """Bands of the features and of the cloud detector."""
+    detector = s2cloudless.BANDS if project.source.cloud_rule == "s2cloudless" else ()
+    return tuple(dict.fromkeys((*_unscaled_recipe(project, (0,)).source_bands, *detector)))
+
+
 def _needed(project: Project) -> tuple[str, ...]:
-    return (*_unscaled_recipe(project, (0,)).source_bands, *_mask_variables(project))
+    return (*_spectral(project), *_mask_variables(project))
 
 
 def _recipe(project: Project, source: Source, start: datetime.date, end: datetime.date) -> Recipe:
@@ -188,6 +218,8 @@ def _recipe(project: Project, source: Source, start: datetime.date, end: datetim
             f'{project.file}: clouds = "{rule}" needs the variable {wanted}, which the imagery does not have; '
             f"it has {', '.join(source.variables)}."
         )
+    if rule == "s2cloudless":
+        _check_detector(project, source)
     for _, expression in recipe.custom:
         if is_import_path(expression):
             load_function(expression)
@@ -196,6 +228,19 @@ def _recipe(project: Project, source: Source, start: datetime.date, end: datetim
         with opened(project.path(path)):
             pass
     return recipe
+
+
+def _check_detector(project: Project, source: Source) -> None:
+    lacking = [name for name in s2cloudless.BANDS if name not in source.variables]
+    if lacking:
+        raise InputError(
+            f'{project.file}: clouds = "s2cloudless" needs Sentinel-2 L1C with {", ".join(s2cloudless.BANDS)}; the '
+            f'imagery has no {", ".join(lacking)}: use an L1C collection, or clouds = "scl", "mask" or "none".'
+        )
+    try:
+        s2cloudless.model_file()
+    except InputError as error:
+        raise InputError(f"{project.file}: {error}") from None
 
 
 def _unscaled_recipe(project: Project, days: tuple[int, ...]) -> Recipe:

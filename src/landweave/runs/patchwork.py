@@ -4,6 +4,7 @@ Each function takes the plan and one task, writes its files whole or not at all,
 ``files`` relative to the output folder, and ``info`` that JSON can hold.
 """
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,21 +14,29 @@ import numpy as np
 import xarray as xr
 
 from landweave.classifier.model import Model
-from landweave.features.clouds import mask_reasons
+from landweave.features.clouds import NO_DATA, VALID
 from landweave.features.interpolation import features
+from landweave.features.observed import count_histogram, mean_probability, ndvi_tally, valid_counts
 from landweave.features.recipe import Recipe
 from landweave.patch.grid import Cell, strip_geobox
 from landweave.patch.model import NODATA, saturated
 from landweave.patch.store import read_patch, read_raster, write_raster, write_whole
 from landweave.patch.strips import map_strips
-from landweave.runs.fetching import fetch_stack
+from landweave.runs.fetching import fetch_stack, is_stack
+from landweave.runs.ledger import Ledger, fingerprint_of
+from landweave.runs.observations import UNKNOWN_SKY, write_observations
+from landweave.runs.observing import cloudiness, observe, reasons_of
 from landweave.runs.opening import Plan
+from landweave.sources.protocol import Source
 from landweave.sources.rasters import read_static
 from landweave.sources.stac import StacSource
 from landweave.training.blocks import count_classes, unit_ids, unit_name
 
 STRIP_PIXELS = 32_768
 """Pixels held at a time; a strip is as many rows as hold them."""
+
+NDVI_STEP = 4
+"""Of rows and columns: on which pixels NDVI is counted through the year."""
 
 DROPPED = 4
 """Reason of masking beside those of ``mask_reasons``: too few valid pixels of that date in the patch."""
@@ -50,35 +59,50 @@ def fetch(plan: Plan, task: FetchTask) -> Record:
     """Read a patch once: the share of valid pixels of each date; its imagery kept where the project asks."""
     cell = task.cell
     valid = np.zeros(len(plan.dates), "int64")
-    ever = np.zeros(cell.geobox.shape, bool)
-    often = np.zeros(len(plan.dates) + 1, "int64")
+    seen = np.zeros((2, *cell.geobox.shape), "uint16")
+    tally: dict[str, np.ndarray] = {}
     clipped = 0
-    files = []
+    files, stack = [], ""
     if plan.project.source.stores:
-        source = plan.source.with_offsets(task.offsets) if isinstance(plan.source, StacSource) else plan.source
-        files = [_relative(plan, path) for path in fetch_stack(plan, cell, source=source, stamp=task.stamp)]
+        made = fetch_stack(plan, cell, source=_source(plan, task), stamp=task.stamp)
+        # What is not kept is no file that must be there; its fingerprint tells later stages of other pixels.
+        files = [_relative(plan, path) for path in made if plan.project.source.keep or path.suffix != ".zarr"]
+        stack = fingerprint_of(_stored_path(plan, cell))
 
-    def count(rows: slice, strip: tuple[np.ndarray, np.ndarray]) -> None:
+    def count(rows: slice, strip: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
         nonlocal clipped
-        bands, reasons = strip
-        counts = (reasons == 0).sum(axis=0)
-        valid[:] += (reasons == 0).sum(axis=(1, 2))
-        ever[rows] = counts > 0
-        often[:] += np.bincount(counts.ravel(), minlength=len(often))
+        bands, reasons, sky = strip
+        valid[:] += (reasons == VALID).sum(axis=(1, 2))
+        seen[0, rows], mean = valid_counts(reasons), mean_probability(sky, reasons != NO_DATA)
+        seen[1, rows] = np.where(np.isfinite(mean), np.rint(100 * np.nan_to_num(mean)), UNKNOWN_SKY)
+        for key, numbers in _ndvi(plan, bands, reasons, rows).items():
+            tally[key] = tally.get(key, 0) + numbers
         clipped += saturated(bands)
 
-    _scan(plan, cell, keep=None, write=count)
+    _scan(plan, task, keep=None, write=count, sky=True)
+    files += write_observations(plan, cell, seen, tally)
     pixels = cell.geobox.shape[0] * cell.geobox.shape[1]
     return {
         "files": files,
         "info": {
             "valid_fraction": [float(n) / pixels for n in valid],
-            "never_seen": int(pixels - ever.sum()),
+            "never_seen": int((seen[0] == 0).sum()),
             "pixels": int(pixels),
+            "stack": stack,
             "saturated": clipped,
-            "valid_counts": often.tolist(),
+            "valid_counts": count_histogram(seen[0], len(plan.dates)).tolist(),
         },
     }
+
+
+def _ndvi(plan: Plan, bands: np.ndarray, reasons: np.ndarray, rows: slice) -> dict[str, np.ndarray]:
+    """NDVI counted on every fourth pixel of every fourth row: enough for a curve, at a sixteenth of the work."""
+    names = plan.recipe.source_bands
+    if not {"B04", "B08"} <= set(names):
+        return {}
+    some = (slice(None), slice(-rows.start % NDVI_STEP, None, NDVI_STEP), slice(None, None, NDVI_STEP))
+    red, near = (bands[names.index(name)][some] for name in ("B04", "B08"))
+    return ndvi_tally(red, near, reasons[some])
 
 
 def label(plan: Plan, cell: Cell) -> Record:
@@ -122,6 +146,8 @@ class SampleTask:
     """Unit to class to training pixels."""
     test_rate: float
     """Share of the labelled pixels of a test unit that are drawn."""
+    fetch: FetchTask
+    """How its imagery was read, should it have to be read again."""
 
 
 def sample(plan: Plan, task: SampleTask) -> Record:
@@ -143,7 +169,7 @@ def sample(plan: Plan, task: SampleTask) -> Record:
         bands[:, :, first:last] = strip[0][:, :, at[0], at[1]]
         reasons[:, first:last] = strip[1][:, at[0], at[1]]
 
-    _scan(plan, cell, keep=task.keep, write=pick, wanted=set(where_y.tolist()))
+    _scan(plan, task.fetch, keep=task.keep, write=pick, wanted=set(where_y.tolist()))
     static = _static(plan, cell, slice(0, cell.rows))
     for name, layer in zip(plan.recipe.static, static, strict=True):
         rows[f"static_{name}"] = layer[where_y, where_x]
@@ -211,6 +237,8 @@ class PredictTask:
     """Folder of the map's model."""
     folds: dict[str, str]
     """Unit to the folder of the model that never saw it; empty where there is no reference."""
+    fetch: FetchTask
+    """How its imagery was read, should it have to be read again."""
 
 
 def predict(plan: Plan, task: PredictTask) -> Record:
@@ -243,7 +271,7 @@ def predict(plan: Plan, task: PredictTask) -> Record:
             here = ((ids[rows] == number) & (whole[rows] > 0)).ravel() & seen
             oof[:, rows] |= _classified(fold_models[folder], table, here).reshape(2, *shape)
 
-    _scan(plan, cell, keep=task.keep, write=classify)
+    _scan(plan, task.fetch, keep=task.keep, write=classify)
     files = [f"predictions/{cell.name}.tif"]
     write_raster(plan.folder / files[0], out, cell.geobox, names=("class", "confidence"))
     if fold_models:
@@ -261,37 +289,36 @@ def _classified(model: Model, table: np.ndarray, seen: np.ndarray) -> np.ndarray
 
 def _scan(
     plan: Plan,
-    cell: Cell,
+    task: FetchTask,
     *,
     keep: tuple[bool, ...] | None,
-    write: Callable[[slice, tuple[np.ndarray, np.ndarray]], None],
+    write: Callable[[slice, Any], None],
     wanted: set[int] | None = None,
+    sky: bool = False,
 ) -> None:
-    """Go over a patch strip by strip: bands int16 (b, t, y, x) and reasons of masking uint8 (t, y, x)."""
-    path = _stored_path(plan, cell)
-    patch = read_patch(path) if plan.project.source.stores else None
+    """Go over a patch strip by strip: bands int16 (b, t, y, x) and reasons of masking uint8 (t, y, x).
+
+    With ``sky`` also how cloudy it was, per cent, float32 (t, y, x).
+    """
+    if wanted is not None and not wanted:
+        return
+    cell = task.cell
+    patch = read_patch(_stack(plan, task)) if plan.project.source.stores else None
 
     def read(rows: slice) -> xr.Dataset:
         if patch is not None:
             return patch[list(plan.variables)].isel(y=rows).load()
-        return plan.source.load(strip_geobox(cell.geobox, rows), plan.dates, plan.variables)
+        return observe(plan, strip_geobox(cell.geobox, rows), plan.dates, plan.variables)
 
-    def mask(strip: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-        settings = plan.project.source
+    def mask(strip: xr.Dataset) -> tuple[np.ndarray, ...]:
         bands = np.stack([strip[name].values for name in plan.recipe.source_bands])
-        reasons = mask_reasons(
-            strip, bands=plan.recipe.source_bands, clouds=settings.cloud_rule, mask=settings.mask,
-            scl_masked=settings.scl_masked, snow=settings.snow, dilation_px=plan.dilation_pixels,
-            mask_above=settings.mask_above,
-        )  # fmt: skip
+        reasons = reasons_of(plan, strip)
         if keep is not None:
             reasons[~np.array(keep)] = DROPPED
-        return bands, reasons
+        return (bands, reasons, cloudiness(plan, strip, reasons)) if sky else (bands, reasons)
 
-    if wanted is not None and not wanted:
-        return
     strip = max(1, STRIP_PIXELS // int(cell.geobox.shape[1]))
-    map_strips(read, mask, write=write, height=cell.rows, strip=strip, halo=plan.dilation_pixels)
+    map_strips(read, mask, write=write, height=cell.rows, strip=strip)
 
 
 def _static(plan: Plan, cell: Cell, rows: slice) -> np.ndarray:
@@ -308,6 +335,28 @@ def _load(plan: Plan, folder: str) -> Model:
 def _counts(classes: np.ndarray) -> dict[int, int]:
     sizes = np.bincount(classes.ravel(), minlength=1)
     return {value: int(size) for value, size in enumerate(sizes) if size}
+
+
+def let_go(plan: Plan, cell: Cell, ledger: Ledger) -> None:
+    """Remove a patch's Zarr; its quicklooks and what was seen of it stay."""
+    path = _stored_path(plan, cell)
+    # The ledger first: a Zarr that nobody asks for does no harm, one that is asked for and gone is fetched again.
+    ledger.let_go(f"fetch/{cell.name}", _relative(plan, path))
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _stack(plan: Plan, task: FetchTask) -> Path:
+    """The patch's Zarr, brought again where it was let go."""
+    path = _stored_path(plan, task.cell)
+    if not plan.project.source.keep:
+        source = _source(plan, task)
+        if not is_stack(path, plan, task.cell, source=source, stamp=task.stamp):
+            fetch_stack(plan, task.cell, source=source, stamp=task.stamp)
+    return path
+
+
+def _source(plan: Plan, task: FetchTask) -> Source:
+    return plan.source.with_offsets(task.offsets) if isinstance(plan.source, StacSource) else plan.source
 
 
 def _stored_path(plan: Plan, cell: Cell) -> Path:

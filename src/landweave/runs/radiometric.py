@@ -10,7 +10,7 @@ from landweave.patch.store import write_whole
 from landweave.runs.opening import Plan
 from landweave.sources.radiometry import Check
 from landweave.sources.scenes import Scene
-from landweave.sources.stac import StacSource
+from landweave.sources.stac import StacSource, named_place
 
 FILE = "radiometry.json"
 _READERS = 8
@@ -19,7 +19,7 @@ _READERS = 8
 def facts(plan: Plan) -> list[Any]:
     """What the metadata say of every scene."""
     assert isinstance(plan.source, StacSource)
-    return [[s.id, sorted((n, a.href.split("?")[0], a.scale, a.offset) for n, a in s.assets.items())]
+    return [[s.id, sorted((n, named_place(a.href), a.scale, a.offset) for n, a in s.assets.items())]
             for s in plan.source.scenes]  # fmt: skip
 
 

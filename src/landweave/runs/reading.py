@@ -12,7 +12,10 @@ import xarray as xr
 from landweave.errors import InputError
 from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
+from landweave.patch.staging import read_quicklook
 from landweave.patch.store import read_patch, read_raster
+from landweave.runs.fetching import quicklook_path
+from landweave.runs.observing import observe
 from landweave.runs.opening import Plan, make_plan
 from landweave.runs.project import Project, read_project
 
@@ -79,6 +82,9 @@ class FinishedRun:
         cell = self._cell(name)
         have = self.plan.recipe.source_bands
         stored, day = self._stored(cell), self.clearest_date(name)
+        look = quicklook_path(self.folder, name, day)
+        if stored is None and look.exists():
+            return read_quicklook(look, cell.geobox)
         there = self.plan.source.variables if stored is None else tuple(map(str, stored.data_vars))
         bands = TRUE_COLOUR if set(TRUE_COLOUR) <= set(there) else (*have[:3],)
         if not bands:
@@ -109,7 +115,7 @@ class FinishedRun:
         stored = self._stored(cell)
         if stored is not None:
             return stored.load()
-        return self.plan.source.load(cell.geobox, self.plan.dates, self.plan.variables)
+        return observe(self.plan, cell.geobox, self.plan.dates, self.plan.variables)
 
     def _stored(self, cell: Cell) -> xr.Dataset | None:
         """A patch kept on disk, not loaded yet; None where none is kept."""

@@ -14,6 +14,7 @@ from landweave.legend import Legend
 from landweave.patch.grid import Cell
 from landweave.patch.store import write_whole
 from landweave.runs.assignment import Assignment
+from landweave.runs.observations import observed
 from landweave.runs.opening import Plan
 from landweave.runs.reading import FinishedRun
 from landweave.runs.record import read_record
@@ -31,6 +32,7 @@ def write_report(
     assignment: Assignment | None,
     *,
     mapped: Sequence[Mapping[str, int]],
+    seen: Mapping[Cell, Sequence[int]],
     warnings: Sequence[str],
 ) -> dict[str, Any]:
     """Write ``report.html``.
@@ -41,6 +43,8 @@ def write_report(
         The run.
     mapped
         Per patch, class value to mapped pixels.
+    seen
+        Fetched patch to its pixels that were seen 0, 1, ... times.
     warnings
         From :func:`landweave.runs.notices.notices`.
     """
@@ -64,6 +68,7 @@ def write_report(
         settings=_settings(plan),
         stages=_stages(record),
         notes=_notes(accuracy),
+        observed=observed(plan, list(seen), list(seen.values())) if seen else None,
     )
     html = render_report(content)
 

@@ -18,8 +18,16 @@ class Settings(BaseModel):
         return tuple(value) if isinstance(value, list) else value
 
 
-EVERY_SOURCE = {"type", "clouds", "snow", "scl_masked", "dilation", "keep", "store", "resampling", "mask_above"}
+EVERY_SOURCE = {
+    "type", "clouds", "snow", "scl_masked", "dilation", "keep", "store", "resampling", "mask_above", "cloud_grid",
+    "cloud_threshold", "snow_ndsi", "snow_nir", "cirrus",
+}  # fmt: skip
 """Keys of ``[source]`` that every type knows."""
+
+CLOUD_SETTINGS = {
+    "clouds", "scl_masked", "dilation", "mask", "mask_above", "cloud_grid", "cloud_threshold", "cirrus",
+}  # fmt: skip
+"""Those that decide where the mask says cloud, and nothing else of the pixels."""
 
 SOURCE_KEYS = {
     "stac": {"url", "collection", "max_cloud_cover", "radiometry", "bands", "mask"},
@@ -42,11 +50,21 @@ class Source(Settings):
     """Metres around clouds that are masked too."""
     keep: bool = True
     store: bool | None = None
-    """Keep a copy of each patch's imagery as Zarr under ``patches/``; default: for archives only."""
+    """Keep a copy of each patch's imagery as Zarr under ``patches/``; default: for archives, and with s2cloudless."""
     resampling: Literal["nearest", "bilinear", "cubic"] | None = None
     """For bands, where the grid is not the imagery's own; default: cubic for archives, else bilinear."""
     mask_above: float = 0.0
     """With ``clouds = "mask"``: masked where the variable is above this; a provider's probability needs a threshold."""
+    cloud_grid: float = Field(60.0, ge=60, le=160)
+    """With ``clouds = "s2cloudless"``: metres along a side of the cells on which clouds are looked for."""
+    cloud_threshold: Fraction = 0.4
+    """With ``clouds = "s2cloudless"``: cloud where the smoothed probability is above this."""
+    snow_ndsi: float = Field(0.4, ge=-1, le=1)
+    """Without scene classes: snow where the snow index is above this, and B08 above ``snow_nir``."""
+    snow_nir: float = Field(0.11, ge=0)
+    """Reflectance."""
+    cirrus: float = Field(0.01, ge=0)
+    """Reflectance of B10 from which a pixel called both cloud and snow is cloud."""
     # stac
     url: str | None = None
     collection: str | None = None
@@ -95,7 +113,8 @@ class Source(Settings):
     @property
     def stores(self) -> bool:
         """Whether patches are kept on disk."""
-        return self.type == "stac" if self.store is None else self.store
+        costly = self.type == "stac" or self.cloud_rule == "s2cloudless"
+        return costly if self.store is None else self.store
 
     @property
     def method(self) -> str:

@@ -6,6 +6,7 @@ from landweave.patch.grid import Cell
 from landweave.runs import learning, mapping, patchwork, radiometric, reporting, tables
 from landweave.runs.ledger import fingerprint
 from landweave.runs.notices import failures, notices
+from landweave.runs.source_settings import CLOUD_SETTINGS
 from landweave.runs.state import Run, Stage
 
 Inputs = dict[str, str]
@@ -45,9 +46,11 @@ def fetch_inputs(run: Run, cell: Cell) -> Inputs:
 
 
 def fetch_task(run: Run, cell: Cell) -> patchwork.FetchTask:
-    """The patch, and what its pixels are decided by."""
-    inputs = {key: value for key, value in fetch_inputs(run, cell).items() if key != "least valid"}
-    return patchwork.FetchTask(cell=cell, stamp=fingerprint(inputs), offsets=run.offsets)
+    """The patch, and what its pixels are decided by; masks are decided by settings of their own."""
+    settings = run.plan.project.source.model_dump(mode="json", exclude=NOT_PIXELS | CLOUD_SETTINGS)
+    return patchwork.FetchTask(
+        cell=cell, stamp=fingerprint([run.imagery_of(cell), settings, _place(cell)]), offsets=run.offsets
+    )
 
 
 def radiometry_inputs(run: Run) -> Inputs:
@@ -79,7 +82,9 @@ def sample_inputs(run: Run, cell: Cell) -> Inputs:
     return {
         "imagery": run.pixels_of(cell),
         "labels": run.files_of(f"label/{cell.name}"),
-        "draw": fingerprint([sample_task(run, cell).__dict__ | {"cell": cell.name}, run.plan.project.sampling.seed]),
+        "draw": fingerprint(
+            [sample_task(run, cell).__dict__ | {"cell": cell.name, "fetch": ""}, run.plan.project.sampling.seed]
+        ),
         "static": run.static,
     }
 
@@ -93,6 +98,7 @@ def sample_task(run: Run, cell: Cell) -> patchwork.SampleTask:
         units={unit: plan.units[unit] for unit in own},
         quotas={unit: plan.quotas[unit] for unit in own if unit in plan.quotas},
         test_rate=plan.test_rate,
+        fetch=fetch_task(run, cell),
     )
 
 
@@ -177,8 +183,15 @@ def predict_task(run: Run, cell: Cell) -> patchwork.PredictTask:
     own = run.units_of.get(cell.name, []) if run.plan.reference is not None else []
     trained = run.taught if not run.plan.project.model.path else None
     return patchwork.PredictTask(
-        cell=cell, keep=run.keep(cell), model=run.model, folds=learning.fold_folders(trained, own)
-    )
+        cell=cell, keep=run.keep(cell), model=run.model, folds=learning.fold_folders(trained, own),
+        fetch=fetch_task(run, cell),
+    )  # fmt: skip
+
+
+def let_imagery_go(run: Run, cell: Cell) -> None:
+    """Where the project does not keep it: a patch's imagery goes when its prediction is recorded."""
+    if run.plan.project.source.stores and not run.plan.project.source.keep:
+        patchwork.let_go(run.plan, cell, run.ledger)
 
 
 def mosaic_inputs(run: Run) -> Inputs:
@@ -199,6 +212,7 @@ def make_mosaic(run: Run) -> dict[str, Any]:
 def report_inputs(run: Run) -> Inputs:
     """All that the report shows."""
     shown = {key: run.files_of(key) for key in ("train", "validate", "mosaic")}
+    shown["observations"] = fingerprint([entry.files for _, entry in run.made("fetch")])
     settings = run.plan.project.model_dump(mode="json")
     return {**shown, "project": fingerprint(settings), "notices": fingerprint(notices(run))}
 
@@ -206,8 +220,9 @@ def report_inputs(run: Run) -> Inputs:
 def make_report(run: Run) -> dict[str, Any]:
     """Write ``report.html``."""
     mapped = [entry.info["mapped"] for _, entry in run.made("predict")]
+    seen = {cell: entry.info["valid_counts"] for cell, entry in run.made("fetch")}
     record: dict[str, Any] = reporting.write_report(
-        run.plan, run.cells, run.taught, mapped=mapped, warnings=notices(run)
+        run.plan, run.cells, run.taught, mapped=mapped, seen=seen, warnings=notices(run)
     )
     return record
 
@@ -223,7 +238,7 @@ STAGES = (
         name="fetch", needed=lambda run: run.plan.project.source.type == "stac", once_inputs=radiometry_inputs,
         once=make_radiometry,
     ),
-    Stage(name="fetch", inputs=fetch_inputs, task=fetch_task, work=patchwork.fetch),
+    Stage(name="fetch", revision=2, inputs=fetch_inputs, task=fetch_task, work=patchwork.fetch),
     Stage(name="label", needed=lambda run: run.plan.reference is not None, inputs=label_inputs, work=patchwork.label),
     Stage(
         name="sample", needed=lambda run: run.plan.reference is not None, after=("fetch", "label"), frozen=True,
@@ -235,7 +250,10 @@ STAGES = (
     ),
     Stage(name="train", needed=learns, frozen=True, once_inputs=train_inputs, once=make_model),
     Stage(name="validate", needed=learns, once_inputs=validate_inputs, once=make_accuracy),
-    Stage(name="predict", after=("fetch",), inputs=predict_inputs, task=predict_task, work=patchwork.predict),
+    Stage(
+        name="predict", after=("fetch",), inputs=predict_inputs, task=predict_task, work=patchwork.predict,
+        recorded=let_imagery_go,
+    ),
     Stage(name="mosaic", once_inputs=mosaic_inputs, once=make_mosaic),
     Stage(name="report", once_inputs=report_inputs, once=make_report),
 )  # fmt: skip

@@ -9,6 +9,7 @@ from landweave.patch.grid import Cell
 from landweave.runs.assignment import Assignment, assign
 from landweave.runs.executor import Engine
 from landweave.runs.ledger import DONE, Entry, Ledger, fingerprint, fingerprint_of, print_with_companions
+from landweave.runs.observing import ground_of_mask
 from landweave.runs.opening import Plan, training_paths
 from landweave.sources.stac import StacSource
 
@@ -43,6 +44,8 @@ class Stage:
     """Per patch: names and fingerprints of all that decides the output."""
     task: Callable[["Run", Cell], Any] = lambda _, cell: cell
     work: Callable[[Plan, Any], dict[str, Any]] | None = None
+    recorded: Callable[["Run", Cell], None] | None = None
+    """Called, in the main process, for every patch on which the stage is fresh, once that is in the ledger."""
     once_inputs: Callable[["Run"], dict[str, str]] | None = None
     once: Callable[["Run"], dict[str, Any]] | None = None
 
@@ -98,7 +101,11 @@ class Run:
     def pixels_of(self, cell: Cell) -> str:
         """Fingerprint of all that decides a patch's observations; its record alone would not notice other pixels."""
         entry = self.of("fetch", cell)
-        return fingerprint([entry.inputs, entry.files, entry.info, self.plan.days] if entry else None)
+        if entry is None:
+            return fingerprint(None)
+        # Whether the stack itself is kept makes no difference to its pixels: ``info`` holds its fingerprint.
+        files = {path: what for path, what in entry.files.items() if not path.endswith(".zarr")}
+        return fingerprint([entry.inputs, files, entry.info, self.plan.days])
 
     @property
     def frozen(self) -> bool:
@@ -114,7 +121,10 @@ class Run:
     def imagery_of(self, cell: Cell) -> str:
         """Fingerprint of what decides a patch's pixels."""
         source = self.plan.source
-        return source.stamp(cell.geobox) if isinstance(source, StacSource) else self.imagery
+        if not isinstance(source, StacSource):
+            return self.imagery
+        masks = source.stamp(ground_of_mask(self.plan, cell.geobox)) if self.plan.made_variables else ""
+        return source.stamp(cell.geobox) + masks
 
     @cached_property
     def offsets(self) -> dict[str, float]:
@@ -126,7 +136,7 @@ class Run:
     def least_read(self) -> float | None:
         """The share of valid pixels below which a date is not read, where patches are kept and masks come first."""
         project = self.plan.project
-        first = project.source.stores and project.source.cloud_rule == "scl"
+        first = project.source.stores and self.plan.masks_decide
         return project.features.min_valid_fraction if first else None
 
     @cached_property

@@ -18,7 +18,7 @@ from landweave.sources.catalogues import CLASSES
 from landweave.sources.pixels import grid_of, read_coarse, read_codes, read_on
 from landweave.sources.protocol import Source
 from landweave.sources.radiometry import VISIBLE, Check, check
-from landweave.sources.remote import is_remote, serve_s3_from
+from landweave.sources.remote import is_remote, readable, serve_s3_from
 from landweave.sources.scenes import Asset, Scene, passes
 
 _HEAD = 65_536
@@ -88,7 +88,7 @@ class StacSource:
         digest = hashlib.blake2b(digest_size=16)
         for day in self.passes if dates is None else dates:
             for scene in self._touching(self.passes[day], geobox):
-                assets = [(n, a.href.split("?")[0], a.scale, a.offset, a.nodata) for n, a in scene.assets.items()]
+                assets = [(n, named_place(a.href), a.scale, a.offset, a.nodata) for n, a in scene.assets.items()]
                 fact = [str(day), scene.id, sorted(assets), self.offsets.get(scene.id), self.resampling]
                 digest.update(json.dumps(fact).encode())
                 for asset in scene.assets.values():
@@ -254,6 +254,17 @@ def open_stac(
         resampling=resampling,
         incomplete=tuple(sorted(scene.id for scene in every if scene not in whole)),
     )
+
+
+def named_place(href: str) -> str:
+    """What identifies a file: its address without signature, or its name where it lies on this machine.
+
+    A folder that was moved holds the same pixels; the heads of its files tell.
+
+    >>> named_place("https://host/B04.tif?sig=secret"), named_place("/data/S2A_33TXM/B04.tif")
+    ('https://host/B04.tif', 'B04.tif')
+    """
+    return readable(href) if is_remote(href) else Path(href).name
 
 
 def _day(moment: date) -> date:
