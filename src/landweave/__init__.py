@@ -11,6 +11,8 @@ _PUBLIC = {
     "InputError": "landweave.errors",
     "Legend": "landweave.legend",
     "Recipe": "landweave.features.recipe",
+    "cloud_probability": "landweave.features.s2cloudless",
+    "compare_masks": "landweave.features.observed",
     "make_features": "landweave.features.interpolation:features",
     "make_patch": "landweave.patch.model",
     "native_cells": "landweave.patch.grid",

@@ -29,15 +29,31 @@ class Cell:
     east: float = math.inf
     """Longitudes, degrees, that this cell answers for where zones overlap: the same ground must not count twice."""
 
-    def own(self) -> np.ndarray | None:
-        """Pixels whose centre lies within ``west`` and ``east``, bool (y, x); None where all do."""
-        if math.isinf(self.west) and math.isinf(self.east):
+    area: BaseGeometry | None = None
+    """The part of the area of interest within the cell, in its CRS; None where all of the cell belongs to it."""
+
+    def inside(self) -> np.ndarray | None:
+        """Pixels that the area of interest touches, bool (y, x); None where it touches all."""
+        if self.area is None:
             return None
+        if self.area.is_empty:
+            return np.zeros(self.geobox.shape, bool)
+        from rasterio.features import geometry_mask
+
+        shape, transform = tuple(self.geobox.shape), self.geobox.transform
+        mask = geometry_mask([self.area], out_shape=shape, transform=transform, invert=True, all_touched=True)
+        return np.asarray(mask)
+
+    def own(self) -> np.ndarray | None:
+        """Those ``inside`` whose centre lies within ``west`` and ``east``, bool (y, x); None where all do."""
+        inside = self.inside()
+        if math.isinf(self.west) and math.isinf(self.east):
+            return inside
         rows, columns = np.mgrid[: self.geobox.shape[0], : self.geobox.shape[1]]
         x, y = self.geobox.affine * (columns + 0.5, rows + 0.5)
         longitude, _ = self.geobox.crs.transformer_to_crs("EPSG:4326")(x, y)
         own: np.ndarray = (longitude >= self.west) & (longitude < self.east)
-        return own
+        return own if inside is None else own & inside
 
     @property
     def rows(self) -> int:
@@ -120,7 +136,10 @@ def utm_cells(
             strip, crs=f"EPSG:{epsg}", resolution=resolution, patch_size=patch_size, buffer=buffer, prefix=prefix
         )
         west_end, east_end = (-math.inf if first else zone * 6 - 180), (math.inf if last else zone * 6 - 174)
-        cells += [replace(cell, west=west_end, east=east_end) for cell in found]
+        # Beyond the zone's own strip too, where its cells reach over the border.
+        near = area.intersection(shapely.box(zone * 6 - 181, -80, zone * 6 - 173, 84))
+        outline = _outline(near, CRS(f"EPSG:{epsg}"), buffer)
+        cells += [replace(cell, west=west_end, east=east_end, area=_part(outline, cell.geobox)) for cell in found]
     return sorted(cells, key=lambda cell: cell.name)
 
 
@@ -143,8 +162,7 @@ def projected_cells(
     target = CRS(crs)
     if target.geographic:
         raise InputError(f"The grid needs a CRS in metres; {crs} is in degrees.")
-    # Densified first, so that a long straight edge in degrees is not cut short in metres.
-    outline = Geometry(area.segmentize(0.05), "EPSG:4326").to_crs(target).geom.buffer(buffer)
+    outline = _outline(area, target, buffer)
     if outline.is_empty:
         raise InputError("The area of interest has no extent; give a polygon, or a buffer.")
     side = resolution * patch_size
@@ -158,7 +176,8 @@ def projected_cells(
             square = shapely.box(column * side, row * side, (column + 1) * side, (row + 1) * side)
             if outline.intersects(square) and not outline.touches(square):
                 geobox = GeoBox.from_bbox(square.bounds, target, resolution=resolution, tight=True)
-                cells.append(Cell(name=f"{prefix}x{_index(column)}y{_index(row)}", geobox=geobox))
+                name = f"{prefix}x{_index(column)}y{_index(row)}"
+                cells.append(Cell(name=name, geobox=geobox, area=_part(outline, geobox)))
     return sorted(cells, key=lambda cell: cell.name)
 
 
@@ -187,7 +206,7 @@ def native_cells(
         raise InputError(f"A grid of {patch_size} pixels has no cells; patch_size must be positive.")
     outline = None
     if area is not None:
-        outline = Geometry(area.segmentize(0.05), "EPSG:4326").to_crs(geobox.crs).geom.buffer(buffer)
+        outline = _outline(area, geobox.crs, buffer)
         shapely.prepare(outline)
     cells = []
     height, width = geobox.shape
@@ -195,7 +214,8 @@ def native_cells(
         for column, left in enumerate(range(0, width, patch_size)):
             part = geobox[top : min(top + patch_size, height), left : min(left + patch_size, width)]
             if outline is None or outline.intersects(part.extent.geom):
-                cells.append(Cell(name=f"x{column:04d}y{row:04d}", geobox=part))
+                within = None if outline is None else _part(outline, part)
+                cells.append(Cell(name=f"x{column:04d}y{row:04d}", geobox=part, area=within))
     if not cells:
         raise InputError("The area of interest and the imagery do not overlap; check the area and its CRS.")
     return sorted(cells, key=lambda cell: cell.name)
@@ -240,6 +260,19 @@ def subset(cells: Sequence[Cell], *, center: tuple[float, float], size: str) -> 
         if _reach(x - left, side_x, columns) and _reach(top - y, side_y, rows):
             chosen.append(cell)
     return chosen
+
+
+def _outline(area: BaseGeometry, crs: CRS, buffer: float) -> BaseGeometry:
+    """The area in the grid's CRS, widened."""
+    # Densified first, so that a long straight edge in degrees is not cut short in metres.
+    outline: BaseGeometry = Geometry(area.segmentize(0.05), "EPSG:4326").to_crs(crs).geom.buffer(buffer)
+    return outline
+
+
+def _part(outline: BaseGeometry, geobox: GeoBox) -> BaseGeometry | None:
+    """What of the outline lies in a cell; None where it holds all of it."""
+    square = geobox.extent.geom
+    return None if outline.covers(square) else outline.intersection(square)
 
 
 def _reach(distance: float, side: float, count: int) -> bool:

@@ -66,13 +66,13 @@ def _of_samples(run: "Run") -> list[str]:
 
 def _of_imagery(run: "Run") -> list[str]:
     seen = {cell.name: entry.info for cell, entry in run.made("fetch")}
-    dark = sorted(name for name, info in seen.items() if info["never_seen"] == info["pixels"])
+    dark = sorted(name for name, info in seen.items() if info["never_seen"] == info["pixels"] > 0)
     lines = []
     if dark:
         some = ", ".join(dark[:10]) + (f" and {len(dark) - 10} more" if len(dark) > 10 else "")
         lines.append(f"Patches without a single valid observation, left as class 0: {some}.")
     unseen = sum(info["never_seen"] for name, info in seen.items() if name not in dark)
-    total = sum(info["pixels"] for info in seen.values())
+    total = max(sum(info["pixels"] for info in seen.values()), 1)
     if unseen:
         lines.append(f"{unseen / total:.2%} of the pixels have no valid observation and are left as class 0.")
     empty = sum(int(entry.info["mapped"].get("0", 0)) for _, entry in run.made("predict"))

@@ -58,6 +58,8 @@ class FetchTask:
 def fetch(plan: Plan, task: FetchTask) -> Record:
     """Read a patch once: the share of valid pixels of each date; its imagery kept where the project asks."""
     cell = task.cell
+    inside = cell.inside()
+    here = np.ones(cell.geobox.shape, bool) if inside is None else inside
     valid = np.zeros(len(plan.dates), "int64")
     seen = np.zeros((2, *cell.geobox.shape), "uint16")
     tally: dict[str, np.ndarray] = {}
@@ -72,7 +74,7 @@ def fetch(plan: Plan, task: FetchTask) -> Record:
     def count(rows: slice, strip: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
         nonlocal clipped
         bands, reasons, sky = strip
-        valid[:] += (reasons == VALID).sum(axis=(1, 2))
+        valid[:] += (reasons[:, here[rows]] == VALID).sum(axis=1)
         seen[0, rows], mean = valid_counts(reasons), mean_probability(sky, reasons != NO_DATA)
         seen[1, rows] = np.where(np.isfinite(mean), np.rint(100 * np.nan_to_num(mean)), UNKNOWN_SKY)
         for key, numbers in _ndvi(plan, bands, reasons, rows).items():
@@ -81,16 +83,16 @@ def fetch(plan: Plan, task: FetchTask) -> Record:
 
     _scan(plan, task, keep=None, write=count, sky=True)
     files += write_observations(plan, cell, seen, tally)
-    pixels = cell.geobox.shape[0] * cell.geobox.shape[1]
+    pixels = int(here.sum())
     return {
         "files": files,
         "info": {
-            "valid_fraction": [float(n) / pixels for n in valid],
-            "never_seen": int((seen[0] == 0).sum()),
-            "pixels": int(pixels),
+            "valid_fraction": [float(n) / max(pixels, 1) for n in valid],
+            "never_seen": int((seen[0][here] == 0).sum()),
+            "pixels": pixels,
             "stack": stack,
             "saturated": clipped,
-            "valid_counts": count_histogram(seen[0], len(plan.dates)).tolist(),
+            "valid_counts": count_histogram(seen[0][here], len(plan.dates)).tolist(),
         },
     }
 
@@ -250,6 +252,7 @@ def predict(plan: Plan, task: PredictTask) -> Record:
     fold_models = {folder: _load(plan, folder) for folder in sorted(set(task.folds.values()))}
     whole = read_raster(plan.folder / "labels" / f"{cell.name}.tif")[0] if fold_models else None
     ids = unit_ids(cell.geobox.shape, plan.cut)
+    inside = cell.inside()
     out = np.zeros((2, *cell.geobox.shape), "uint8")
     oof = np.zeros((2, *cell.geobox.shape), "uint8")
 
@@ -263,6 +266,8 @@ def predict(plan: Plan, task: PredictTask) -> Record:
         )  # fmt: skip
         dated = len(recipe.feature_names) - len(recipe.static)
         seen = (table[:, :dated] != NODATA).any(axis=1)
+        if inside is not None:
+            seen &= inside[rows].ravel()
         out[:, rows] = _classified(model, table, seen).reshape(2, *shape)
         for number in range(plan.cut * plan.cut if whole is not None else 0):
             folder = task.folds.get(unit_name(cell.name, number, plan.cut))
@@ -277,7 +282,8 @@ def predict(plan: Plan, task: PredictTask) -> Record:
     if fold_models:
         files.append(f"predictions/{cell.name}_oof.tif")
         write_raster(plan.folder / files[1], oof, cell.geobox, names=("class, out of fold", "probability"))
-    return {"files": files, "info": {"mapped": _counts(out[0]), "out_of_fold": _counts(oof[0])}}
+    mapped = out[0] if inside is None else out[0][inside]
+    return {"files": files, "info": {"mapped": _counts(mapped), "out_of_fold": _counts(oof[0])}}
 
 
 def _classified(model: Model, table: np.ndarray, seen: np.ndarray) -> np.ndarray:

@@ -251,7 +251,7 @@ STAGES = (
     Stage(name="train", needed=learns, frozen=True, once_inputs=train_inputs, once=make_model),
     Stage(name="validate", needed=learns, once_inputs=validate_inputs, once=make_accuracy),
     Stage(
-        name="predict", after=("fetch",), inputs=predict_inputs, task=predict_task, work=patchwork.predict,
+        name="predict", revision=2, after=("fetch",), inputs=predict_inputs, task=predict_task, work=patchwork.predict,
         recorded=let_imagery_go,
     ),
     Stage(name="mosaic", once_inputs=mosaic_inputs, once=make_mosaic),
@@ -262,7 +262,8 @@ STAGES = (
 
 def _place(cell: Cell) -> list[Any]:
     box = cell.geobox
-    return [cell.name, str(box.crs), list(box.transform), list(box.shape)]
+    area = cell.area.wkb_hex if cell.area is not None else ""
+    return [cell.name, str(box.crs), list(box.transform), list(box.shape), area]
 
 
 def _labels(run: Run) -> list[Any]:

@@ -28,7 +28,8 @@ table = "images.csv"
 # pattern = "images/S2_{date:%Y-%m-%d}_{variable}.tif"
 # scale = 1e-4                       # reflectance = number * scale + offset
 # nodata = 0
-# clouds = "scl"                     # scl | mask | none; "mask" needs mask = the variable that is not 0 where not valid
+# clouds = "scl"                     # scl | s2cloudless (L1C) | mask | none
+#                                    # "mask" needs mask = the variable that is not 0 where not valid
 # mask = "CLM"
 # dilation = 60                      # metres around clouds
 
