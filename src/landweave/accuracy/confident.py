@@ -1,0 +1,63 @@
+"""Confident learning: which labels are doubtful, by probabilities of a model that never saw them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from landweave.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubts:
+    """What held-out probabilities say of the labels."""
+
+    thresholds: np.ndarray
+    """Mean probability of each class over the items labelled so, (k,); NaN where no item is."""
+
+    suggested: np.ndarray
+    """Column of the class that an item is confidently counted in, int64 (n,); -1 where none is reached."""
+
+    joint: np.ndarray
+    """Items by label (rows) and suggested class (columns), int64 (k, k)."""
+
+    is_doubtful: np.ndarray
+    """bool (n,): confidently counted in another class than its label."""
+
+
+def doubtful_labels(labels: np.ndarray, p: np.ndarray) -> Doubts:
+    """An item counts in class j where p_j >= t_j, the largest such p_j; t_j is the mean p_j of items labelled j.
+
+    Northcutt, Jiang and Chuang 2021 (Journal of Artificial Intelligence Research 70:1373), equations 1 and 2.
+
+    Parameters
+    ----------
+    labels
+        Column of each item's label, (n,).
+    p
+        Probabilities of a model that did not see the item, (n, k).
+
+    Raises
+    ------
+    InputError
+        When shapes do not fit or a label is no column.
+
+    >>> doubtful_labels(np.array([0, 0, 1, 1]), np.array([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.95, 0.05]])).joint
+    array([[1, 0],
+           [1, 1]])
+    """
+    labels, p = np.asarray(labels, "int64"), np.asarray(p, "float64")
+    if p.ndim != 2 or len(p) != len(labels):
+        raise InputError(f"probabilities {p.shape} and {len(labels)} labels do not fit; give a row an item.")
+    k = p.shape[1]
+    if len(labels) and (labels.min() < 0 or labels.max() >= k):
+        raise InputError(f"labels reach from {labels.min()} to {labels.max()}; they are columns 0 to {k - 1}.")
+    counts = np.bincount(labels, minlength=k)
+    own = p[np.arange(len(p)), labels]
+    with np.errstate(invalid="ignore"):
+        thresholds = np.bincount(labels, own, minlength=k) / counts
+    # The mean of equal numbers may exceed them by rounding; a NaN threshold is never reached.
+    reached = p >= thresholds - 1e-9
+    suggested = np.where(reached.any(axis=1), np.where(reached, p, -np.inf).argmax(axis=1), -1)
+    counted = suggested >= 0
+    joint = np.bincount(labels[counted] * k + suggested[counted], minlength=k * k).reshape(k, k)
+    return Doubts(thresholds=thresholds, suggested=suggested, joint=joint, is_doubtful=counted & (suggested != labels))

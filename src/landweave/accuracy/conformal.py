@@ -1,0 +1,137 @@
+"""Split-conformal prediction: sets of classes that hold the true one with a promised frequency."""
+
+import math
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from landweave.errors import InputError
+
+
+def conformal_threshold(scores: np.ndarray | Sequence[float], *, alpha: float) -> float:
+    """q = the ceil((n + 1) (1 - alpha))-th smallest calibration score; infinite where there are too few.
+
+    Sets {k : score_k <= q} hold the true class with probability 1 - alpha or more, if the asked units and the
+    calibration units are exchangeable (Vovk, Gammerman and Shafer 2005; Lei et al. 2018, JASA 113:1094). Neighbouring
+    pixels and another year are not: calibrate on places that were held out, and report coverage by region.
+
+    Parameters
+    ----------
+    scores
+        Score of the true class of each calibration unit, (n,); the higher, the stranger, such as 1 - p.
+    alpha
+        Share of sets that may miss, between 0 and 1.
+
+    Raises
+    ------
+    InputError
+        For alpha outside 0..1, or a score that is missing.
+
+    >>> conformal_threshold([0.1, 0.2, 0.3, 0.4], alpha=0.25)
+    0.4
+    """
+    _check_alpha(alpha)
+    scores = np.sort(np.asarray(scores, "float64"))
+    if np.isnan(scores).any():
+        raise InputError("a calibration score is missing; leave out the units that have none.")
+    k = len(scores) + 1 - _may_miss(len(scores), alpha)
+    return float(scores[k - 1]) if k <= len(scores) else math.inf
+
+
+def conformal_thresholds(
+    scores: np.ndarray | Sequence[float], groups: Sequence[Hashable] | np.ndarray, *, alpha: float
+) -> dict[Any, float]:
+    """A threshold for each group (a class, a region), so that each keeps the promise by itself (Mondrian sets).
+
+    A group needs at least :func:`least_calibration` units, else its threshold is infinite and its sets hold all.
+    """
+    scores, named = np.asarray(scores, "float64"), np.asarray(groups)
+    if len(scores) != len(named):
+        raise InputError(f"{len(scores)} scores and {len(named)} groups; give one of each for every unit.")
+    found = sorted(set(named.tolist()), key=str)
+    return {group: conformal_threshold(scores[named == group], alpha=alpha) for group in found}
+
+
+def conformal_sets(scores: np.ndarray, threshold: float | np.ndarray | Sequence[float]) -> np.ndarray:
+    """{k : score_k <= q} as bool (n, k).
+
+    Parameters
+    ----------
+    scores
+        Score of each class, (n, k), such as 1 - p.
+    threshold
+        From :func:`conformal_threshold`; or one a class, (k,), or one a unit, (n, 1).
+
+    >>> conformal_sets(np.array([[0.1, 0.9], [0.5, 0.5]]), 0.8).tolist()
+    [[True, False], [True, True]]
+    """
+    return np.asarray(np.asarray(scores) <= np.asarray(threshold))
+
+
+def conformal_coverage(
+    sets: np.ndarray, truth: np.ndarray, groups: Sequence[Hashable] | np.ndarray | None = None
+) -> dict[Any, dict[str, float]]:
+    """How often the sets hold the true class, and how large they are, by group.
+
+    Parameters
+    ----------
+    sets
+        bool (n, k).
+    truth
+        Column of the true class, (n,).
+    groups
+        Such as the region of each unit, (n,); None for one group, called "all".
+
+    Returns
+    -------
+    dict
+        Group to ``units``, ``coverage`` (0..1) and ``mean_size`` (classes).
+    """
+    hit = sets[np.arange(len(sets)), np.asarray(truth, "int64")]
+    named = np.full(len(hit), "all") if groups is None else np.asarray(groups)
+    found = {}
+    for group in sorted(set(named.tolist()), key=str):
+        inside = named == group
+        found[group] = {
+            "units": float(inside.sum()), "coverage": float(hit[inside].mean()),
+            "mean_size": float(sets[inside].sum(axis=1).mean()),
+        }  # fmt: skip
+    return found
+
+
+def coverage_range(n: int, *, alpha: float, tails: tuple[float, float] = (0.05, 0.95)) -> tuple[float, float]:
+    """Quantiles of Beta(n + 1 - l, l), l = floor((n + 1) alpha): the coverage that n calibration units may come to.
+
+    >>> low, high = coverage_range(1000, alpha=0.1)
+    >>> round(low, 4), round(high, 4)
+    (0.8841, 0.9152)
+    """
+    from scipy.special import betaincinv
+
+    _check_alpha(alpha)
+    miss = _may_miss(n, alpha)
+    if not miss:
+        return 1.0, 1.0
+    low, high = (float(betaincinv(n + 1 - miss, miss, tail)) for tail in tails)
+    return low, high
+
+
+def least_calibration(alpha: float) -> int:
+    """Fewest calibration units for a finite threshold: n + 1 >= 1 / alpha.
+
+    >>> least_calibration(0.05), least_calibration(0.01)
+    (19, 99)
+    """
+    _check_alpha(alpha)
+    return math.ceil(round(1 / alpha, 9)) - 1
+
+
+def _may_miss(n: int, alpha: float) -> int:
+    # (n + 1) alpha is often whole, such as 20 * 0.05; rounding must not take one away from it.
+    return math.floor(round((n + 1) * alpha, 9))
+
+
+def _check_alpha(alpha: float) -> None:
+    if not 0 < alpha < 1:
+        raise InputError(f"alpha is {alpha}; give the share of sets that may miss, between 0 and 1.")
