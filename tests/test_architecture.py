@@ -20,7 +20,8 @@ ALLOWED = {
     "runs": GROUND | WORKING | {"__init__"},
     "viewer": BELOW,
     "eolearn": BELOW,
-    "cli": BELOW | {"viewer", "__init__"},
+    "cli": BELOW | {"viewer", "__init__", "cli_estimate"},
+    "cli_estimate": BELOW,  # a group of commands, so that `cli` stays short
     "__main__": {"cli"},
     "__init__": BELOW | {"_version"},  # the public list, loaded lazily
 }

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 
 import typer
 
+from landweave.cli_estimate import app as estimate_app
 from landweave.errors import InputError
 
 app = typer.Typer(
@@ -18,6 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(estimate_app, name="estimate")
 
 ProjectFile = Annotated[Path, typer.Argument(help="Project file, or the folder that holds landweave.toml.")]
 Workers = Annotated[

@@ -114,7 +114,7 @@ def estimate(
     r = _positions(reference, list(classes), "reference label")
     if not len(h) == len(m) == len(r):
         raise InputError(f"{len(h)} strata, {len(m)} map classes, {len(r)} labels; give one of each for every unit.")
-    _check_filled(h, strata)
+    _check_filled(h, strata, finite=finite)
     sizes = Strata(
         units=np.array([s.units for s in strata.values()], "float64"),
         areas=np.array([s.area for s in strata.values()], "float64"),
@@ -260,10 +260,10 @@ def _positions(labels: np.ndarray | Sequence[int], known: Sequence[int], what: s
     return np.asarray(order[at])
 
 
-def _check_filled(h: np.ndarray, strata: Mapping[int, Stratum]) -> None:
+def _check_filled(h: np.ndarray, strata: Mapping[int, Stratum], *, finite: bool) -> None:
     for i, s in enumerate(strata.values()):
         n = int((h == i).sum())
-        if n < 2:
+        if n < 2 and not (finite and n == s.units):
             raise InputError(
                 f"stratum {s.name!r} has {n} sample unit{'s' * (n != 1)}; its variance needs 2: label more of it, or "
                 "draw again with a minimum."

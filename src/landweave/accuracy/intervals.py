@@ -51,11 +51,13 @@ def wilson(p: np.ndarray, n: np.ndarray, *, level: float = 0.95) -> tuple[np.nda
 def effective_size(p: np.ndarray, se: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
     """p (1 - p) / SE^2: the simple random sample that would have this standard error (Kish 1965, section 8.2).
 
-    ``otherwise`` where the standard error says nothing: where it is 0.
+    ``otherwise`` where the standard error is 0 and so says nothing: the units that happened to be drawn are all alike.
     """
     p, variance = np.asarray(p, "float64"), np.asarray(se, "float64") ** 2
-    silent = ~(variance > 1e-24) | ~(p * (1 - p) > 1e-12)
-    return np.where(silent, otherwise, p * (1 - p) / np.where(silent, 1.0, variance))
+    spread = p * (1 - p)
+    # No sample is a million millions: that much is rounding of a variance that is 0.
+    silent = ~(variance > 1e-12 * spread) | ~(spread > 1e-12)
+    return np.where(silent, otherwise, spread / np.where(silent, 1.0, variance))
 
 
 def better(

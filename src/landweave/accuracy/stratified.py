@@ -92,7 +92,7 @@ def measures(strata: Strata, whole: Tally, *, part: Tally | None = None, finite:
     strata
         Sizes of the strata.
     whole
-        The whole sample; at least two units in each stratum.
+        The whole sample; at least two units in each stratum, or all of them.
     part
         Those of its units that lie in the part; None for the whole.
     finite
@@ -148,7 +148,8 @@ class _Ratio:
         # What a sampled unit of area stands for.
         self._g = strata.areas / self._area
         left = 1 - self._n / strata.units if finite else 1.0
-        self._factor = self._g**2 * np.maximum(left, 0) * self._n / (self._n - 1)
+        # A stratum of one unit, which is sampled, has no error; without it the factor would be 0 / 0.
+        self._factor = self._g**2 * np.maximum(left, 0) * self._n / np.maximum(self._n - 1, 1)
 
     def __call__(self, y: np.ndarray, x: np.ndarray, *, denominator: float | None = None) -> Measure:
         of_y, of_x = _sums(self._part.area, y), _sums(self._part.area, x)

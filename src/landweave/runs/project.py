@@ -178,6 +178,17 @@ class Districts(Settings):
     column: str
 
 
+class Estimate(Settings):
+    """A labelled probability sample, from which accuracy and areas are estimated."""
+
+    sample: str
+    """What ``landweave estimate draw`` wrote, with its labels."""
+    label: str = "reference"
+    """Column of the labels."""
+    drop_unlabelled: bool = False
+    """Leave out units without a label, instead of refusing them."""
+
+
 class Place(Settings):
     """A named place."""
 
@@ -201,6 +212,7 @@ class Project(Settings):
     model: Model = Model()
     map: Map = Map()
     districts: Districts | None = None
+    estimate: Estimate | None = None
     places: tuple[Place, ...] = ()
     file: Path = Field(exclude=True)
     """The project file; paths in it are relative to its folder."""
