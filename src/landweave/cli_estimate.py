@@ -85,9 +85,7 @@ def draw(
     )
     for name, units in drawn["sizes"].items():
         typer.echo(f"{name:<24} {units:>6}")
-    typer.echo(
-        f"{drawn['n']} units in {output}; fill in the column reference, then: landweave estimate accuracy {output}"
-    )
+    typer.echo(f"{drawn['n']} units; fill in the column reference, then: landweave estimate accuracy {output}")
 
 
 @app.command()

@@ -234,6 +234,7 @@ def _read_table(path: Path, label: str) -> _Table:
             x = y = np.full(len(frame), np.nan)
     else:
         import pyogrio
+        import shapely
         from pyogrio.errors import DataSourceError
 
         try:
@@ -242,8 +243,8 @@ def _read_table(path: Path, label: str) -> _Table:
             frame = pyogrio.read_dataframe(path, layer=layer)
         except (DataSourceError, ValueError, IndexError):
             raise InputError(f"{path}: not readable as a sample; give the labelled GeoPackage, or a CSV.") from None
-        points = frame.geometry.centroid if len(frame) else frame.geometry
-        x, y = points.x.to_numpy("float64"), points.y.to_numpy("float64")
+        middles = shapely.centroid(frame.geometry.to_numpy())
+        x, y = shapely.get_x(middles), shapely.get_y(middles)
         crs = None if frame.crs is None else frame.crs.to_wkt()
     if label not in frame:
         raise InputError(f"{path}: no column {label!r} with the labels; it has {', '.join(map(str, frame.columns))}.")
