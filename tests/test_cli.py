@@ -7,6 +7,7 @@ import pytest
 from landweave.cli import app, main
 
 COMMANDS = sorted(command.name or command.callback.__name__.replace("_", "-") for command in app.registered_commands)
+COMMANDS += sorted(group.name for group in app.registered_groups)
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ TABLES = {
     "model": settings.Model,
     "map": settings.Map,
     "districts": settings.Districts,
+    "estimate": settings.Estimate,
     "places": settings.Place,
 }
 
@@ -86,6 +87,7 @@ def test_every_command_of_the_readme_exists():
     from landweave.cli import app
 
     known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    known |= {group.name for group in app.registered_groups}
     told = set(re.findall(r"landweave ([a-z]+)", (ROOT / "README.md").read_text()))
     assert told <= known | {"turns"}
     assert known <= told
