@@ -385,6 +385,17 @@ def test_size_and_allocation_from_shares_are_those_of_the_published_example():
     assert sum(chosen.values()) == 641
 
 
+def test_a_target_for_each_class_raises_those_that_need_it():
+    request = SizeRequest(expected=["0.7", "common=0.95"], class_target=0.04, minimum=20)
+    plan = plan_size(request, shares=["common=0.97", "rare=0.03"])
+    chosen = plan["allocations"][plan["chosen"]]
+    assert max(chosen["se_users"].values()) <= 0.04
+    assert chosen["sizes"]["rare"] == 133  # 0.7 * 0.3 / 0.04^2 + 1 = 132.25
+    for shares in (["rare"], [], ["=0.3"], ["rare=0"]):
+        with pytest.raises(InputError):
+            plan_size(request, shares=shares)
+
+
 def test_a_rare_class_gets_all_its_pixels_where_it_has_fewer_than_the_minimum(tmp_path):
     values = np.ones((100, 100), "uint8")
     values[0, :9], values[1, 0] = 5, 2

@@ -57,6 +57,9 @@ test_fraction = 0.2                  # of patches, never of pixels
 # [map]
 # crs = "EPSG:3794"
 
+# [estimate]
+# sample = "sample.gpkg"             # drawn by `landweave estimate draw`, and labelled
+
 # [[places]]
 # name = "Levec"
 # lon = 15.22
