@@ -12,8 +12,11 @@ import rasterio.warp
 
 from landweave.errors import InputError
 from landweave.patch.store import write_whole
-from landweave.sources.simulated.country import Country, make_country
+from landweave.sources.simulated.country import Country, country_geobox, make_country
 from landweave.sources.simulated.cover import BANDS, LEGEND
+from landweave.sources.simulated.files import write_tile
+from landweave.sources.simulated.items import collection, root
+from landweave.sources.simulated.products import L2A, Level, products
 from landweave.sources.simulated.register import (
     CODE_COLUMN,
     district_frame,
@@ -21,15 +24,17 @@ from landweave.sources.simulated.register import (
     make_register,
     register_frame,
 )
-from landweave.sources.simulated.scenes import YEAR
-from landweave.sources.simulated.source import SimulatedSource
-from landweave.sources.simulated.tiles import COLLECTION, catalogue, degrees, products, tiles, write_product
+from landweave.sources.simulated.source import SimulatedSource, lookup
+from landweave.sources.simulated.tiles import degrees, tiles
+from landweave.sources.simulated.weather import YEAR
 
 _MARK = "A simulated country, written by landweave."
 _NAMES = (
     "archive", "register.gpkg", "register_errors.gpkg", "districts.gpkg", "truth.tif", "legend.toml", "aoi.geojson",
     "landweave.toml",
 )  # fmt: skip
+
+_SMALL_KM = 16.0
 
 
 def write_archive(
@@ -62,27 +67,23 @@ def write_archive(
     country = make_country(size_km=size_km, seed=seed)
     _claim(folder, size_km=size_km, dates=dates, seed=seed)
     steps = len(days) + 2
-    done = 0
 
-    def tell() -> None:
-        nonlocal done
-        done += 1
+    def tell(done: int) -> None:
         if progress is not None:
             progress(done, steps)
 
-    if progress is not None:
-        progress(0, steps)
-    write_whole(folder / "archive", lambda part: _write_archive(part, country, days, dates, tell))
+    tell(0)
+    write_whole(folder / "archive", lambda part: _write_archive(part, country, days, tell))
     register = make_register(country)
     _write_frame(folder / "register.gpkg", register_frame(country, register))
     _write_frame(folder / "register_errors.gpkg", error_frame(country, register))
     _write_frame(folder / "districts.gpkg", district_frame(country))
-    tell()
+    tell(steps - 1)
     write_whole(folder / "truth.tif", lambda path: _write_truth(path, country))
     _write_text(folder / "aoi.geojson", _outline(country))
     _write_text(folder / "legend.toml", _legend_text())
     _write_text(folder / "landweave.toml", _project_text(country))
-    tell()
+    tell(steps)
 
 
 def is_archive(folder: str | Path, *, size_km: float, dates: int, seed: int) -> bool:
@@ -125,21 +126,32 @@ landweave.toml        the project: landweave run landweave.toml
     )
 
 
-def _write_archive(
-    archive: Path, country: Country, days: list[datetime.date], dates: int, tell: Callable[[], None]
-) -> None:
-    (archive / COLLECTION).mkdir(parents=True)
+def _write_archive(archive: Path, country: Country, days: list[datetime.date], advance: Callable[[int], None]) -> None:
     grid = tiles(country.size_km)
-    boxes: dict[str, tuple[float, ...]] = {}
-    for product in products(days):
-        for tile in grid:
-            name = write_product(archive / COLLECTION, country, product, tile, n_dates=dates)
-            if name is not None:
-                boxes[name] = degrees(tile.geobox)
-        if product.sequence == 0:
-            tell()
-    for path, content in catalogue(sorted(boxes), boxes, days).items():
-        (archive / path).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    native = country_geobox(country.size_km)
+    found: dict[Level, dict[str, tuple[float, ...]]] = {level: {} for level in (L2A,)}
+    for level in found:
+        (archive / level.collection).mkdir(parents=True)
+    # Scenes are made in pieces that neighbouring tiles share, so a small country goes date by date. In a large one the
+    # pieces of a date are too many to be kept, and so are the look-ups of all tiles: it goes tile by tile.
+    groups = [grid] if country.size_km <= _SMALL_KM else [[tile] for tile in grid]
+    every = products(days)
+    done = 0
+    for group in groups:
+        lookups = [lookup(tile.geobox, native) for tile in group]
+        for product in every:
+            for tile, there in zip(group, lookups, strict=True):
+                for level, name in write_tile(archive, country, product, tile, there).items():
+                    found[level][name] = degrees(tile.geobox)
+                done += 1
+            advance(len(days) * done // (len(grid) * len(every)))
+    for level, boxes in found.items():
+        _write_json(archive / level.collection / "collection.json", collection(boxes, level, days))
+    _write_json(archive / "catalog.json", root(list(found)))
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _write_raster(path: Path, country: Country, values: np.ndarray, *, predictor: int = 1) -> None:
@@ -228,7 +240,7 @@ end = {YEAR}-12-31
 [source]
 type = "stac"
 url = "archive/catalog.json"         # an API's address, or a static catalogue as here
-collection = "{COLLECTION}"
+collection = "{L2A.collection}"
 max_cloud_cover = 100                # per cent of a tile
 clouds = "scl"                       # mask by scene class
 snow = "keep"                        # snow is information, not cloud

@@ -1,5 +1,6 @@
 """Seeded randomness that depends on the place alone: any window of any size sees the same values."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -81,8 +82,8 @@ def smooth(
     power = 0.0
     for octave in range(octaves):
         spacing = max(wavelength / 2**octave, 1.0)
-        along_y, first_y, count_y = _spline(np.asarray(rows, "float64") / spacing)
-        along_x, first_x, count_x = _spline(np.asarray(cols, "float64") / spacing)
+        along_y, first_y, count_y = _spline(np.asarray(rows, "float64").tobytes(), spacing)
+        along_x, first_x, count_x = _spline(np.asarray(cols, "float64").tobytes(), spacing)
         y = np.arange(first_y, first_y + count_y)[:, None]
         x = np.arange(first_x, first_x + count_x)[None, :]
         lattice = normal(*seed, octave, y, x).astype("float32")
@@ -93,8 +94,13 @@ def smooth(
     return np.asarray(total / np.float32(0.479 * np.sqrt(power)))
 
 
-def _spline(positions: np.ndarray) -> tuple[scipy.sparse.csr_array, int, int]:
-    """Cubic B-spline weights (positions, lattice points), the first lattice point, and how many there are."""
+@functools.lru_cache(maxsize=256)
+def _spline(pixels: bytes, spacing: float) -> tuple[scipy.sparse.csr_array, int, int]:
+    """Cubic B-spline weights (pixels, lattice points), the first lattice point, and how many there are.
+
+    Coordinates come as the bytes of a float64 array: every date asks for those of the same few tiles.
+    """
+    positions = np.frombuffer(pixels, "float64") / spacing
     cell = np.floor(positions).astype("int64")
     t = positions - cell
     weights = np.stack(

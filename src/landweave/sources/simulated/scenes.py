@@ -3,10 +3,12 @@
 import datetime
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from landweave.patch.model import NODATA
 from landweave.sources.simulated.country import Country, make_country
 from landweave.sources.simulated.cover import (
     BANDS,
@@ -19,8 +21,8 @@ from landweave.sources.simulated.cover import (
     ground_spectra,
 )
 from landweave.sources.simulated.noise import hashed, normal, smooth, uniform
+from landweave.sources.simulated.weather import YEAR, Weather, weather
 
-YEAR = 2017
 SCL = "SCL"
 TILE = 256
 """Scenes are made in tiles of this many pixels, so that every window sees the same pixels."""
@@ -32,7 +34,7 @@ _EFFECTS = 4096
 _SHADE = np.array((0.42, 0.50, 0.57, 0.66, 0.72, 0.74), "float32")
 _AIR = np.array((0.022, 0.015, 0.010, 0.005, 0.002, 0.001), "float32")
 # Part of a pixel's signal that comes from either neighbour along an axis: the 20 m bands are blurred more.
-_SPILL = np.array((0.08, 0.08, 0.08, 0.08, 0.20, 0.20), "float32")[:, None, None]
+_SPILL = np.array((0.08, 0.08, 0.08, 0.08, 0.20, 0.20), "float32")
 
 
 def acquisition_dates(count: int, *, seed: int = 42) -> list[datetime.date]:
@@ -41,64 +43,6 @@ def acquisition_dates(count: int, *, seed: int = 42) -> list[datetime.date]:
     luck = uniform(seed, 80, count, np.arange(count))
     days = [low + int(u * (high - low)) for low, high, u in zip(edges, edges[1:], luck, strict=False)]
     return [datetime.date(YEAR, 1, 1) + datetime.timedelta(days=day) for day in days]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Weather:
-    """Sky, snow and sun of one acquisition."""
-
-    cover: float
-    """Share of the sky under clouds, 0..1."""
-
-    cirrus: float
-    """Thickness of high thin cloud, about 0..0.2."""
-
-    haze: float
-    """Optical thickness of the air that the atmospheric correction left, about 0..0.6, may be negative."""
-
-    gain: tuple[float, ...]
-    """Factor per band that the correction got wrong."""
-
-    snow_line: float
-    """Metres above which snow lies."""
-
-    zenith: float
-    """Of the sun, radians."""
-
-    azimuth: float
-    """Of the sun, radians from north through east."""
-
-    swath: float
-    """Where the swath ends, as a share of the country's width; 1.5 where the country lies within it."""
-
-
-def weather(seed: int, day: datetime.date) -> Weather:
-    """Draw the weather of a date."""
-    number = day.timetuple().tm_yday
-    luck = uniform(seed, 81, number, np.arange(8))
-    if luck[0] < 0.40:
-        cover = 0.05 * luck[1]
-    elif luck[0] < 0.80:
-        cover = 0.08 + 0.50 * luck[1]
-    else:
-        cover = 0.70 + 0.29 * luck[1]
-    winter = math.cos(2 * math.pi * (number - 22) / 365)
-    # Weather of a week or two keeps its snow.
-    mood = float(smooth(np.array([number]), np.zeros(1), 14, seed=(seed, 82))[0, 0])
-    declination = 0.409 * math.sin(2 * math.pi * (number - 81) / 365)
-    latitude = math.radians(46)
-    hour = math.radians(-20)
-    height = math.sin(latitude) * math.sin(declination) + math.cos(latitude) * math.cos(declination) * math.cos(hour)
-    return Weather(
-        cover=cover,
-        cirrus=0.16 * float(luck[3]) if luck[2] < 0.25 else 0.0,
-        haze=0.6 * float(luck[4]) - 0.15,
-        gain=tuple(1 + 0.025 * normal(seed, 83, number, np.arange(len(BANDS)))),
-        snow_line=1700 - 1150 * winter - 420 * mood if winter > -0.35 else 9000.0,
-        zenith=math.acos(height),
-        azimuth=math.radians(160),
-        swath=0.62 + 0.35 * float(luck[5]) if luck[6] < 0.3 else 1.5,
-    )
 
 
 def scene(
@@ -122,21 +66,49 @@ def scene(
         ``SCL`` as uint8 (0 no data, 2 dark, 3 shadow, 4 vegetation, 5 bare, 6 water, 7 unclassified, 8, 9, 10 cloud,
         11 snow); all (rows, cols).
     """
+    bands, classes = window(country, day, _tile, rows=rows, cols=cols)
+    return {**dict(zip(BANDS, bands, strict=True)), SCL: classes}
+
+
+def window(
+    country: Country,
+    day: datetime.date,
+    make: Callable[[float, int, datetime.date, int, int], tuple[np.ndarray, ...]],
+    *,
+    rows: slice | None = None,
+    cols: slice | None = None,
+) -> tuple[np.ndarray, ...]:
+    """Put a window together from the tiles that it touches.
+
+    Parameters
+    ----------
+    country, day, rows, cols
+        As for :func:`scene`.
+    make
+        Arrays (..., TILE, TILE) of the tile in row ``i`` and column ``j`` of a country's tiling: called with the
+        country's size and seed, the day, ``i`` and ``j``.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        The same arrays, (..., rows, cols).
+    """
     side = country.kind.shape[0]
     rows, cols = rows or slice(0, side), cols or slice(0, side)
-    height, width = rows.stop - rows.start, cols.stop - cols.start
-    bands = np.empty((len(BANDS), height, width), "int16")
-    classes = np.empty((height, width), "uint8")
+    whole: tuple[np.ndarray, ...] = ()
     for i in range(rows.start // TILE, -(-rows.stop // TILE)):
         for j in range(cols.start // TILE, -(-cols.stop // TILE)):
+            tile = make(country.size_km, country.seed, day, i, j)
+            if not whole:
+                shape = rows.stop - rows.start, cols.stop - cols.start
+                whole = tuple(np.empty((*part.shape[:-2], *shape), part.dtype) for part in tile)
             top, left = max(i * TILE, rows.start), max(j * TILE, cols.start)
             bottom, right = min((i + 1) * TILE, rows.stop), min((j + 1) * TILE, cols.stop)
-            tile_bands, tile_classes = _tile(country.size_km, country.seed, day, i, j)
-            source = np.s_[top - i * TILE : bottom - i * TILE, left - j * TILE : right - j * TILE]
-            target = np.s_[top - rows.start : bottom - rows.start, left - cols.start : right - cols.start]
-            bands[(slice(None), *target)] = tile_bands[(slice(None), *source)]
-            classes[target] = tile_classes[source]
-    return {**dict(zip(BANDS, bands, strict=True)), SCL: classes}
+            source = np.s_[..., top - i * TILE : bottom - i * TILE, left - j * TILE : right - j * TILE]
+            target = np.s_[..., top - rows.start : bottom - rows.start, left - cols.start : right - cols.start]
+            for part, piece in zip(whole, tile, strict=True):
+                part[target] = piece[source]
+    return whole
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -216,48 +188,138 @@ def greenness(surface: _Surface, day: int) -> np.ndarray:
     return np.asarray(np.clip(green, 0, 0.98))
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class View:
+    """What lies between the sun, one tile of ground and the satellite on one date; all (TILE, TILE) or with halo."""
+
+    surface: _Surface
+    """The ground, with halo."""
+
+    sky: Weather
+    """Sky and sun."""
+
+    number: int
+    """Day of the year."""
+
+    green: np.ndarray
+    """Green cover 0..1, with halo."""
+
+    snow: np.ndarray
+    """Share seen under snow, with halo."""
+
+    relief: np.ndarray
+    """Brightness of the slope relative to level ground, with halo."""
+
+    cloud: np.ndarray
+    """Opacity of clouds."""
+
+    shadow: np.ndarray
+    """Depth of their shadows."""
+
+    thin: np.ndarray
+    """Opacity of cirrus."""
+
+    haze: np.ndarray
+    """As in :class:`~landweave.sources.simulated.weather.Weather`, pixel by pixel."""
+
+    beyond: np.ndarray
+    """bool: the swath does not reach here."""
+
+
+@functools.lru_cache(maxsize=12)
+def view(size_km: float, seed: int, day: datetime.date, i: int, j: int) -> View:
+    """Ground, snow and sky of one tile; the same for every sensor and every stage of processing."""
+    surface, sky, number = _surface(size_km, seed, i, j), weather(seed, day), day.timetuple().tm_yday
+    rows = np.arange(i * TILE - _HALO, (i + 1) * TILE + _HALO)
+    cols = np.arange(j * TILE - _HALO, (j + 1) * TILE + _HALO)
+    inner_rows, inner_cols = rows[_HALO:-_HALO], cols[_HALO:-_HALO]
+    cloud, shadow, thin = _clouds(sky, number, seed, inner_rows, inner_cols)
+    # Sentinel-2 flies towards the south-south-west: the swath's edge leans.
+    side = make_country(size_km=size_km, seed=seed).kind.shape[0]
+    return View(
+        surface=surface,
+        sky=sky,
+        number=number,
+        green=greenness(surface, number),
+        snow=_snow(surface, sky, rows, cols, number=number, seed=seed),
+        relief=_relief(surface, sky),
+        cloud=cloud,
+        shadow=shadow,
+        thin=thin,
+        haze=sky.haze + 0.25 * smooth(inner_rows, inner_cols, 300, seed=(seed, 84, number)),
+        beyond=inner_cols[None, :] + 0.22 * (inner_rows[:, None] - side / 2) > sky.swath * side,
+    )
+
+
+def ground_light(
+    seen: View, ground: np.ndarray, green: np.ndarray, snow: np.floating, *, gain: np.floating, spill: np.floating
+) -> np.ndarray:
+    """Reflectance at the ground in one band, as the sensor blurs it.
+
+    Parameters
+    ----------
+    seen
+        Ground and snow.
+    ground, green
+        Reflectance between the leaves and of the leaves, float32 with halo.
+    snow
+        Reflectance of snow.
+    gain
+        Factor on everything.
+    spill
+        Part of a pixel's signal that comes from either neighbour along an axis.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64, (TILE, TILE).
+    """
+    light = (green - ground) * seen.green
+    light += ground
+    if seen.snow.any():
+        light += (snow - light) * seen.snow
+    light *= seen.relief
+    light *= gain
+    for before, here, after in (
+        (np.s_[:-2], np.s_[1:-1], np.s_[2:]),
+        (np.s_[:, :-2], np.s_[:, 1:-1], np.s_[:, 2:]),
+    ):
+        light = light[here] * (1 - 2 * spill) + (light[before] + light[after]) * spill
+    # The halo's outer ring has one-sided slopes; the spill used up the other.
+    return np.asarray(light[1:-1, 1:-1])
+
+
 @functools.lru_cache(maxsize=96)
 def _tile(size_km: float, seed: int, day: datetime.date, i: int, j: int) -> tuple[np.ndarray, np.ndarray]:
     """Bands int16 (bands, TILE, TILE) and scene classes uint8 (TILE, TILE) of one tile."""
-    surface, sky = _surface(size_km, seed, i, j), weather(seed, day)
-    number = day.timetuple().tm_yday
-    rows = np.arange(i * TILE - _HALO, (i + 1) * TILE + _HALO)
-    cols = np.arange(j * TILE - _HALO, (j + 1) * TILE + _HALO)
-
-    green = greenness(surface, number)
-    light = surface.ground + (surface.green - surface.ground) * green
-    snow = _snow(surface, sky, rows, cols, number=number, seed=seed)
-    if snow.any():
-        light += (SNOW[:, None, None] - light) * snow
-    light *= _relief(surface, sky)
-    light *= np.array(sky.gain, "float32")[:, None, None]
-    for before, here, after in (
-        (np.s_[:, :-2], np.s_[:, 1:-1], np.s_[:, 2:]),
-        (np.s_[:, :, :-2], np.s_[:, :, 1:-1], np.s_[:, :, 2:]),
-    ):
-        light = light[here] * (1 - 2 * _SPILL) + (light[before] + light[after]) * _SPILL
-    # The halo's outer ring has one-sided slopes; the spill used up the other.
-    light = light[:, 1:-1, 1:-1]
+    seen = view(size_km, seed, day, i, j)
+    dark = seen.shadow * (1 - seen.cloud)
+    veil = np.maximum(seen.cloud, seen.thin)
+    random = np.random.default_rng([seed, 85, seen.number, i, j])
+    light = np.empty((len(BANDS), TILE, TILE))
+    units = np.empty(light.shape, "int16")
+    # Band by band, so that the arrays stay in the processor's cache.
+    for band, gain in enumerate(np.array(seen.sky.gain, "float32")):
+        ground, green = seen.surface.ground[band], seen.surface.green[band]
+        plane = ground_light(seen, ground, green, SNOW[band], gain=gain, spill=_SPILL[band])
+        plane *= 1 - dark * _SHADE[band]
+        plane += _AIR[band] * seen.haze
+        plane += (CLOUD[band] - plane) * veil
+        plane += random.standard_normal(plane.shape, "float32") * (0.0018 + 0.012 * np.abs(plane))
+        light[band] = plane
+        units[band] = np.clip(np.rint(plane * 1e4), 1, 20000)
     inner = np.s_[_HALO:-_HALO, _HALO:-_HALO]
-
-    cloud, shadow, thin = _clouds(sky, number, seed, rows[_HALO:-_HALO], cols[_HALO:-_HALO])
-    light *= 1 - shadow * (1 - cloud) * _SHADE[:, None, None]
-    haze = sky.haze + 0.25 * smooth(rows[_HALO:-_HALO], cols[_HALO:-_HALO], 300, seed=(seed, 84, number))
-    light += _AIR[:, None, None] * haze
-    veil = np.maximum(cloud, thin)
-    light += (CLOUD[:, None, None] - light) * veil
-
-    random = np.random.default_rng([seed, 85, number, i, j])
-    light += random.standard_normal(light.shape, "float32") * (0.0018 + 0.012 * np.abs(light))
     classes = _scene_classes(
-        surface.kind[inner], light, snow=snow[inner], cloud=cloud, shadow=shadow, thin=thin, random=random
+        seen.surface.kind[inner],
+        light,
+        snow=seen.snow[inner],
+        cloud=seen.cloud,
+        shadow=seen.shadow,
+        thin=seen.thin,
+        random=random,
     )
-    units = np.clip(np.rint(light * 1e4), 1, 20000).astype("int16")
-    # Sentinel-2 flies towards the south-south-west: the swath's edge leans.
-    side = make_country(size_km=size_km, seed=seed).kind.shape[0]
-    beyond = cols[None, _HALO:-_HALO] + 0.22 * (rows[_HALO:-_HALO, None] - side / 2) > sky.swath * side
-    units[:, beyond] = -32768
-    classes[beyond] = 0
+    units[:, seen.beyond] = NODATA
+    classes[seen.beyond] = 0
     units.setflags(write=False)
     classes.setflags(write=False)
     return units, classes

@@ -10,6 +10,7 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
+from landweave.patch.align import nearest_pixels, pixel_offset
 from landweave.patch.model import NODATA, make_patch
 from landweave.sources.protocol import Source
 from landweave.sources.simulated.country import Country, country_geobox, make_country
@@ -83,23 +84,20 @@ class SimulatedSource:
         strange = [day for day in dates if day not in have]
         if strange:
             raise InputError(f"The simulated source has no scene of {strange[0]}; ask for some of its dates.")
-        rows, cols = _nearest_pixels(geobox, self.geobox)
-        height, width = self.geobox.shape
-        inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
+        there = lookup(geobox, self.geobox)
+        layers: dict[str, list[np.ndarray]] = {name: [] for name in variables}
+        for day in dates:
+            pixels = scene(self.country, day, rows=there.rows, cols=there.cols) if there.meets else {}
+            for name in variables:
+                missing, kind = (0, "uint8") if name in self.categorical else (NODATA, "int16")
+                layers[name].append(
+                    there.spread(pixels[name], missing) if pixels else np.full(geobox.shape, missing, kind)
+                )
+        empty = (0, *geobox.shape)
         data = {
-            name: np.zeros((len(dates), *geobox.shape), "uint8")
-            if name in self.categorical
-            else np.full((len(dates), *geobox.shape), NODATA, "int16")
-            for name in variables
+            name: np.stack(parts) if parts else np.zeros(empty, "uint8" if name in self.categorical else "int16")
+            for name, parts in layers.items()
         }
-        if inside.any():
-            top, left = int(rows[inside].min()), int(cols[inside].min())
-            window = slice(top, int(rows[inside].max()) + 1), slice(left, int(cols[inside].max()) + 1)
-            pick = rows[inside] - top, cols[inside] - left
-            for step, day in enumerate(dates):
-                pixels = scene(self.country, day, rows=window[0], cols=window[1])
-                for name in variables:
-                    data[name][step][inside] = pixels[name][pick]
         return make_patch(data, geobox, dates)
 
     def inputs(self) -> list[Path]:
@@ -107,19 +105,65 @@ class SimulatedSource:
         return []
 
 
-def _nearest_pixels(geobox: GeoBox, native: GeoBox) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column of the native pixel under the centre of each pixel of ``geobox``; int64, both (y, x)."""
-    height, width = geobox.shape
-    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-    east, north = geobox.transform * (x, y)
-    if geobox.crs != native.crs:
-        from pyproj import Transformer
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lookup:
+    """Which pixel of the country each pixel of another grid takes: the one that holds its centre."""
 
-        move = Transformer.from_crs(geobox.crs.to_wkt(), native.crs.to_wkt(), always_xy=True)
-        east, north = move.transform(east, north)
-    col, row = ~native.transform * (east, north)
-    # Centres that should meet exactly must not fall on either side of a border by rounding.
-    return np.floor(row + 1e-6).astype("int64"), np.floor(col + 1e-6).astype("int64")
+    shape: tuple[int, int]
+    """Of the other grid, (y, x)."""
+
+    rows: slice
+    """Rows of the country that are needed."""
+
+    cols: slice
+    """Columns of the country that are needed."""
+
+    target: tuple[slice, slice]
+    """Where they lie on the other grid, if that is a shift of the country's."""
+
+    index: np.ndarray | None
+    """int32 (y, x) where it is not: position in the flattened window, -1 outside the country."""
+
+    @property
+    def meets(self) -> bool:
+        """Whether any pixel of the other grid lies in the country."""
+        return bool(self.rows.stop > self.rows.start and self.cols.stop > self.cols.start)
+
+    def spread(self, values: np.ndarray, missing: int) -> np.ndarray:
+        """Values of the window, (rows, cols), on the other grid, (y, x), with ``missing`` outside the country."""
+        if self.index is None:
+            whole = np.full(self.shape, missing, values.dtype)
+            whole[self.target] = values
+            return whole
+        whole = np.take(values, self.index, mode="clip")
+        whole[self.index < 0] = missing
+        return whole
+
+
+def lookup(geobox: GeoBox, native: GeoBox) -> Lookup:
+    """Find the pixels of ``native``, the country's grid, for those of ``geobox``."""
+    height, width = native.shape
+    offset = pixel_offset(native, geobox)
+    if offset is not None:
+        spans = [
+            (max(first, 0), max(min(first + count, size), first, 0))
+            for first, count, size in zip(offset, geobox.shape, (height, width), strict=True)
+        ]
+        rows, cols = (slice(*span) for span in spans)
+        target = (
+            slice(rows.start - offset[0], rows.stop - offset[0]),
+            slice(cols.start - offset[1], cols.stop - offset[1]),
+        )
+        return Lookup(shape=tuple(geobox.shape), rows=rows, cols=cols, target=target, index=None)
+    row, col, inside = nearest_pixels(native, geobox)
+    whole = slice(None), slice(None)
+    if not inside.any():
+        nowhere = slice(0, 0)
+        return Lookup(shape=tuple(geobox.shape), rows=nowhere, cols=nowhere, target=whole, index=None)
+    rows, cols = (slice(int(n[inside].min()), int(n[inside].max()) + 1) for n in (row, col))
+    flat = (row - rows.start) * (cols.stop - cols.start) + (col - cols.start)
+    index = np.where(inside, flat, -1).astype("int32")
+    return Lookup(shape=tuple(geobox.shape), rows=rows, cols=cols, target=whole, index=index)
 
 
 _: type[Source] = SimulatedSource
