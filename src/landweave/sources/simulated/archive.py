@@ -2,7 +2,7 @@
 
 import datetime
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from landweave.sources.simulated.country import Country, country_geobox, make_co
 from landweave.sources.simulated.cover import BANDS, LEGEND
 from landweave.sources.simulated.files import write_tile
 from landweave.sources.simulated.items import collection, root
-from landweave.sources.simulated.products import L2A, Level, products
+from landweave.sources.simulated.products import L1C, L2A, Level, products
 from landweave.sources.simulated.register import (
     CODE_COLUMN,
     district_frame,
@@ -43,6 +43,7 @@ def write_archive(
     size_km: float = 8.0,
     dates: int = 24,
     seed: int = 42,
+    l1c: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write the country: scenes, register, truth, legend, outline and project file.
@@ -54,6 +55,8 @@ def write_archive(
     size_km, dates, seed
         Length of a side in kilometres, acquisitions in the year, and what decides everything: the same three give
         the same bytes.
+    l1c
+        Whether the archive also holds the collection ``sentinel-2-l1c``.
     progress
         Called with the number of steps done and the number of all steps.
 
@@ -65,7 +68,8 @@ def write_archive(
     folder = Path(folder)
     days = SimulatedSource(size_km=size_km, n_dates=dates, seed=seed).dates(None, None)
     country = make_country(size_km=size_km, seed=seed)
-    _claim(folder, size_km=size_km, dates=dates, seed=seed)
+    _claim(folder, command=_command(size_km, dates, seed, l1c=l1c), l1c=l1c)
+    levels = (L2A, L1C) if l1c else (L2A,)
     steps = len(days) + 2
 
     def tell(done: int) -> None:
@@ -73,7 +77,7 @@ def write_archive(
             progress(done, steps)
 
     tell(0)
-    write_whole(folder / "archive", lambda part: _write_archive(part, country, days, tell))
+    write_whole(folder / "archive", lambda part: _write_archive(part, country, days, levels, tell))
     register = make_register(country)
     _write_frame(folder / "register.gpkg", register_frame(country, register))
     _write_frame(folder / "register_errors.gpkg", error_frame(country, register))
@@ -86,18 +90,20 @@ def write_archive(
     tell(steps)
 
 
-def is_archive(folder: str | Path, *, size_km: float, dates: int, seed: int) -> bool:
+def is_archive(folder: str | Path, *, size_km: float, dates: int, seed: int, l1c: bool = False) -> bool:
     """Whether a folder already holds, whole, what :func:`write_archive` would write there."""
     note = Path(folder) / "README.txt"
     whole = (Path(folder) / "landweave.toml").exists()  # written last
-    return whole and note.is_file() and _command(size_km, dates, seed) in note.read_text(encoding="utf-8").splitlines()
+    command = _command(size_km, dates, seed, l1c=l1c)
+    return whole and note.is_file() and command in note.read_text(encoding="utf-8").splitlines()
 
 
-def _command(size_km: float, dates: int, seed: int) -> str:
-    return f"landweave simulate FOLDER --size-km {size_km:g} --dates {dates} --seed {seed}"
+def _command(size_km: float, dates: int, seed: int, *, l1c: bool) -> str:
+    flags = " --l1c" if l1c else ""
+    return f"landweave simulate FOLDER --size-km {size_km:g} --dates {dates} --seed {seed}{flags}"
 
 
-def _claim(folder: Path, *, size_km: float, dates: int, seed: int) -> None:
+def _claim(folder: Path, *, command: str, l1c: bool) -> None:
     """Take the folder, or refuse it where somebody else's files would be lost."""
     note = folder / "README.txt"
     if folder.exists() and not folder.is_dir():
@@ -108,13 +114,14 @@ def _claim(folder: Path, *, size_km: float, dates: int, seed: int) -> None:
         if foreign:
             raise InputError(f"{folder} already holds {foreign[0]}, which no simulation wrote; give another folder.")
     (folder / "landweave.toml").unlink(missing_ok=True)
+    kind = "L2A and L1C" if l1c else "L2A"
     _write_text(
         note,
         f"""{_MARK}
 
-{_command(size_km, dates, seed)}
+{command}
 
-archive/              scenes like Sentinel-2 L2A, in tiles of two UTM zones; a static STAC catalogue lists them
+archive/              scenes like Sentinel-2 {kind}, in tiles of two UTM zones; a static STAC catalogue lists them
 register.gpkg         the official register, wrong in places
 districts.gpkg        districts that share out the country
 register_errors.gpkg  where it is wrong, and why (a real register does not tell)
@@ -126,10 +133,16 @@ landweave.toml        the project: landweave run landweave.toml
     )
 
 
-def _write_archive(archive: Path, country: Country, days: list[datetime.date], advance: Callable[[int], None]) -> None:
+def _write_archive(
+    archive: Path,
+    country: Country,
+    days: list[datetime.date],
+    levels: Sequence[Level],
+    advance: Callable[[int], None],
+) -> None:
     grid = tiles(country.size_km)
     native = country_geobox(country.size_km)
-    found: dict[Level, dict[str, tuple[float, ...]]] = {level: {} for level in (L2A,)}
+    found: dict[Level, dict[str, tuple[float, ...]]] = {level: {} for level in levels}
     for level in found:
         (archive / level.collection).mkdir(parents=True)
     # Scenes are made in pieces that neighbouring tiles share, so a small country goes date by date. In a large one the
@@ -141,7 +154,7 @@ def _write_archive(archive: Path, country: Country, days: list[datetime.date], a
         lookups = [lookup(tile.geobox, native) for tile in group]
         for product in every:
             for tile, there in zip(group, lookups, strict=True):
-                for level, name in write_tile(archive, country, product, tile, there).items():
+                for level, name in write_tile(archive, country, product, tile, there, levels=levels).items():
                     found[level][name] = degrees(tile.geobox)
                 done += 1
             advance(len(days) * done // (len(grid) * len(every)))

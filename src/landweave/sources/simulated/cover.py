@@ -1,5 +1,6 @@
 """What grows or stands on the simulated land: kinds of cover, their class, their spectra and their year."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,10 @@ import numpy as np
 from landweave.legend import LandClass, Legend
 
 BANDS = ("B02", "B03", "B04", "B08", "B11", "B12")
-"""Bands of the simulated scenes, in the order of every spectrum here."""
+"""Bands of the simulated surface reflectance, in the order of the first spectra here."""
+
+FURTHER = ("B01", "B05", "B06", "B07", "B8A", "B09", "B10")
+"""Bands that only scenes at the top of the atmosphere have, in the order of the further spectra here."""
 
 LEGEND = Legend(
     classes=(
@@ -42,6 +46,25 @@ _GROUND = {
     "asphalt": (0.085, 0.095, 0.105, 0.140, 0.170, 0.160),
     "gravel": (0.110, 0.135, 0.155, 0.210, 0.260, 0.235),
     "rock": (0.120, 0.145, 0.165, 0.230, 0.280, 0.250),
+}
+# The same in the order of FURTHER, as the ground itself is, whatever the air swallows.
+_FURTHER = {
+    "herb": (0.018, 0.110, 0.340, 0.450, 0.500, 0.470, 0.300),
+    "leaf": (0.013, 0.080, 0.290, 0.380, 0.420, 0.400, 0.260),
+    "needle": (0.010, 0.050, 0.180, 0.235, 0.260, 0.245, 0.160),
+    "soil": (0.050, 0.150, 0.170, 0.190, 0.240, 0.255, 0.280),
+    "straw": (0.040, 0.135, 0.165, 0.195, 0.250, 0.260, 0.270),
+    "litter": (0.028, 0.085, 0.110, 0.135, 0.170, 0.180, 0.190),
+    "mud": (0.040, 0.070, 0.080, 0.095, 0.115, 0.115, 0.110),
+    "water": (0.036, 0.022, 0.018, 0.016, 0.012, 0.010, 0.008),
+    "lake": (0.026, 0.012, 0.010, 0.009, 0.007, 0.006, 0.005),
+    "tiles": (0.060, 0.175, 0.195, 0.210, 0.240, 0.245, 0.250),
+    "white": (0.300, 0.375, 0.385, 0.395, 0.400, 0.400, 0.390),
+    "asphalt": (0.080, 0.110, 0.120, 0.130, 0.145, 0.150, 0.160),
+    "gravel": (0.100, 0.165, 0.180, 0.195, 0.220, 0.230, 0.250),
+    "rock": (0.110, 0.175, 0.195, 0.215, 0.240, 0.250, 0.270),
+    "snow": (0.830, 0.780, 0.760, 0.730, 0.680, 0.600, 0.350),
+    "cloud": (0.620, 0.650, 0.660, 0.670, 0.680, 0.670, 0.600),
 }
 SNOW = np.array((0.82, 0.81, 0.79, 0.70, 0.10, 0.08), "float32")
 CLOUD = np.array((0.62, 0.62, 0.64, 0.68, 0.50, 0.40), "float32")
@@ -212,3 +235,13 @@ def ground_spectra() -> np.ndarray:
 def green_spectra() -> np.ndarray:
     """Reflectance of herbs, broad leaves and needles, float32 (bands, 3)."""
     return np.array([_GREEN["herb"], _GREEN["leaf"], _GREEN["needle"]], "float32").T
+
+
+def spectrum(name: str, bands: Sequence[str]) -> np.ndarray:
+    """Reflectance of one thing in any of :data:`BANDS` and :data:`FURTHER`, float32 (bands,).
+
+    ``name`` is a kind of leaf (herb, leaf, needle), of ground, or snow or cloud.
+    """
+    first: dict[str, Sequence[float] | np.ndarray] = {**_GREEN, **_GROUND, "snow": SNOW, "cloud": CLOUD}
+    known = {**dict(zip(BANDS, first[name], strict=True)), **dict(zip(FURTHER, _FURTHER[name], strict=True))}
+    return np.array([known[band] for band in bands], "float32")

@@ -2,7 +2,7 @@
 
 import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,21 +12,24 @@ from rasterio.io import MemoryFile
 
 from landweave.patch.model import NODATA
 from landweave.patch.store import write_whole
+from landweave.sources.catalogues import CLASSES
 from landweave.sources.simulated.country import Country
-from landweave.sources.simulated.cover import BANDS
 from landweave.sources.simulated.items import item
 from landweave.sources.simulated.noise import smooth
 from landweave.sources.simulated.products import CLOUD, L2A, Level, Product, at_level, file_name, product_name
 from landweave.sources.simulated.scenes import SCL, scene
 from landweave.sources.simulated.source import Lookup
 from landweave.sources.simulated.tiles import Tile
+from landweave.sources.simulated.toa import top_of_atmosphere
 
 # Cloud probability in per cent that goes with a scene class, before it is blurred.
 _PROBABILITY = {3: 5, 7: 25, 8: 70, 9: 95, 10: 40, 11: 8}
 
 
-def write_tile(archive: Path, country: Country, product: Product, tile: Tile, there: Lookup) -> dict[Level, str]:
-    """Write one tile of one product, at every level; nothing where the swath leaves the tile out.
+def write_tile(
+    archive: Path, country: Country, product: Product, tile: Tile, there: Lookup, *, levels: Sequence[Level]
+) -> dict[Level, str]:
+    """Write one tile of one product; nothing where the swath leaves the tile out.
 
     Parameters
     ----------
@@ -36,6 +39,8 @@ def write_tile(archive: Path, country: Country, product: Product, tile: Tile, th
         What is written.
     there
         Where the country lies on the tile's 10 m grid.
+    levels
+        Levels of processing.
 
     Returns
     -------
@@ -48,20 +53,34 @@ def write_tile(archive: Path, country: Country, product: Product, tile: Tile, th
     classes = there.spread(seen[SCL], 0)[::2, ::2]
     if not classes.any():
         return {}
-    pixels = {band: _numbers(there.spread(seen[band], NODATA), product, L2A.sizes[band] // 10) for band in BANDS}
-    pixels[SCL] = classes
-    pixels[CLOUD] = _probability(classes, tile.geobox, product.day, country.seed)
-    return {L2A: _write(archive, product, tile, L2A, pixels)}
+    written = {}
+    for level in levels:
+        bands = seen if level is L2A else top_of_atmosphere(country, product.day, rows=there.rows, cols=there.cols)
+        here = at_level(product, level)
+        pixels = {
+            band: _numbers(there.spread(bands[band], NODATA), here, level.sizes[band] // 10)
+            for band in level.sizes
+            if band not in CLASSES
+        }
+        if level is L2A:
+            pixels[SCL] = classes
+            pixels[CLOUD] = _probability(classes, tile.geobox, product.day, country.seed)
+        written[level] = _write(archive, here, tile, level, pixels, classes)
+    return written
 
 
-def _write(archive: Path, product: Product, tile: Tile, level: Level, pixels: Mapping[str, np.ndarray]) -> str:
+def _write(
+    archive: Path, product: Product, tile: Tile, level: Level, pixels: Mapping[str, np.ndarray], classes: np.ndarray
+) -> str:
     name = product_name(product, tile.name, level)
 
     def write(part: Path) -> None:
         part.mkdir()
-        for variable, values in pixels.items():
-            _write_cog(part / file_name(variable), values, tile.grid(level.sizes[variable]))
-        content = item(at_level(product, level), tile, level, pixels[SCL])
+        # GDAL packs what it keeps of overviews on the way; without that it takes two thirds of the time.
+        with rasterio.Env(COG_TMP_COMPRESSION="NONE"):
+            for variable, values in pixels.items():
+                _write_cog(part / file_name(variable), values, tile.grid(level.sizes[variable]))
+        content = item(product, tile, level, classes)
         (part / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
     write_whole(archive / level.collection / name, write)
@@ -98,8 +117,7 @@ def _probability(classes: np.ndarray, geobox: GeoBox, day: datetime.date, seed: 
 
 def _write_cog(path: Path, values: np.ndarray, geobox: GeoBox) -> None:
     classes = values.dtype == np.uint8
-    # In memory, and without packing what GDAL keeps of overviews on the way, it takes two thirds of the time.
-    with rasterio.Env(COG_TMP_COMPRESSION="NONE"), MemoryFile() as memory:
+    with MemoryFile() as memory:
         with memory.open(
             driver="COG", height=geobox.shape[0], width=geobox.shape[1], count=1, dtype=values.dtype,
             crs=str(geobox.crs), transform=geobox.transform, nodata=0, compress="zstd", level=1, blocksize=256,
