@@ -23,8 +23,10 @@ from landweave.runs.project import read_project
 from landweave.runs.state import Options
 from landweave.sources import remote
 from landweave.sources.simulated.country import make_country
-from landweave.sources.simulated.scenes import _HALO, TILE, _snow, _surface, acquisition_dates, weather
+from landweave.sources.simulated.scenes import acquisition_dates
 from landweave.sources.simulated.source import SimulatedSource
+from landweave.sources.simulated.view import _HALO, TILE, _snow, _surface
+from landweave.sources.simulated.weather import weather
 from landweave.sources.stac import StacSource
 
 SAME_BYTES = ("map.tif", "confidence.tif", "accuracy.json", "samples.parquet")

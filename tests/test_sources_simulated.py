@@ -22,8 +22,10 @@ from landweave.sources.simulated.country import country_geobox, make_country
 from landweave.sources.simulated.cover import BANDS, KINDS, LEGEND, NUMBER
 from landweave.sources.simulated.noise import cells, smooth
 from landweave.sources.simulated.register import error_frame, make_register, register_frame
-from landweave.sources.simulated.scenes import _clouds, acquisition_dates, scene, weather
+from landweave.sources.simulated.scenes import acquisition_dates, scene
 from landweave.sources.simulated.source import SimulatedSource
+from landweave.sources.simulated.view import _clouds
+from landweave.sources.simulated.weather import weather
 
 SMALL = {"size_km": 1.5, "dates": 6, "seed": 3}
 

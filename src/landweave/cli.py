@@ -94,12 +94,21 @@ def simulate(
     size_km: Annotated[float, typer.Option("--size-km", min=0.6, max=60, help="Side of the country.")] = 8,
     dates: Annotated[int, typer.Option(min=2, max=200, help="Acquisitions in the year.")] = 24,
     seed: Annotated[int, typer.Option(min=0, help="Another seed is another country.")] = 42,
+    l1c: Annotated[
+        bool, typer.Option("--l1c", help="Add the scenes at the top of the atmosphere: sentinel-2-l1c.")
+    ] = False,
+    snow_texture: Annotated[
+        bool, typer.Option("--snow-texture", help="A land whose grass and bushes differ only under snow.")
+    ] = False,
 ) -> None:
     """Write the archive, the register and the true cover of a simulated country."""
     from landweave.sources.simulated.archive import write_archive
 
     with _Bars() as bars:
-        write_archive(folder, size_km=size_km, dates=dates, seed=seed, progress=bars.counter("simulate"))
+        write_archive(
+            folder, size_km=size_km, dates=dates, seed=seed, l1c=l1c, snow_texture=snow_texture,
+            progress=bars.counter("simulate"),
+        )  # fmt: skip
     typer.echo(f"Simulated country in {folder}; next: landweave run {folder / 'landweave.toml'}")
 
 

@@ -35,6 +35,11 @@ _NAMES = (
 )  # fmt: skip
 
 _SMALL_KM = 16.0
+_L1C_TEXT = f"""\
+# Clouds by the s2cloudless model are looked for in scenes at the top of the atmosphere; then set:
+# collection = "{L1C.collection}"
+# clouds = "s2cloudless"             # needs landweave[clouds]
+"""
 
 
 def write_archive(
@@ -44,6 +49,7 @@ def write_archive(
     dates: int = 24,
     seed: int = 42,
     l1c: bool = False,
+    snow_texture: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write the country: scenes, register, truth, legend, outline and project file.
@@ -53,10 +59,12 @@ def write_archive(
     folder
         Made where it is missing. Each item in it appears whole, ``landweave.toml`` last.
     size_km, dates, seed
-        Length of a side in kilometres, acquisitions in the year, and what decides everything: the same three give
-        the same bytes.
+        Length of a side in kilometres, acquisitions in the year, and what decides everything: the same arguments
+        give the same bytes.
     l1c
         Whether the archive also holds the collection ``sentinel-2-l1c``.
+    snow_texture
+        Whether grassland and shrubland differ under snow alone; see :func:`.country.make_country`.
     progress
         Called with the number of steps done and the number of all steps.
 
@@ -67,8 +75,8 @@ def write_archive(
     """
     folder = Path(folder)
     days = SimulatedSource(size_km=size_km, n_dates=dates, seed=seed).dates(None, None)
-    country = make_country(size_km=size_km, seed=seed)
-    _claim(folder, command=_command(size_km, dates, seed, l1c=l1c), l1c=l1c)
+    country = make_country(size_km=size_km, seed=seed, snow_texture=snow_texture)
+    _claim(folder, command=_command(size_km, dates, seed, l1c=l1c, snow_texture=snow_texture), l1c=l1c)
     levels = (L2A, L1C) if l1c else (L2A,)
     steps = len(days) + 2
 
@@ -86,20 +94,22 @@ def write_archive(
     write_whole(folder / "truth.tif", lambda path: _write_truth(path, country))
     _write_text(folder / "aoi.geojson", _outline(country))
     _write_text(folder / "legend.toml", _legend_text())
-    _write_text(folder / "landweave.toml", _project_text(country))
+    _write_text(folder / "landweave.toml", _project_text(country, l1c=l1c))
     tell(steps)
 
 
-def is_archive(folder: str | Path, *, size_km: float, dates: int, seed: int, l1c: bool = False) -> bool:
+def is_archive(
+    folder: str | Path, *, size_km: float, dates: int, seed: int, l1c: bool = False, snow_texture: bool = False
+) -> bool:
     """Whether a folder already holds, whole, what :func:`write_archive` would write there."""
     note = Path(folder) / "README.txt"
     whole = (Path(folder) / "landweave.toml").exists()  # written last
-    command = _command(size_km, dates, seed, l1c=l1c)
+    command = _command(size_km, dates, seed, l1c=l1c, snow_texture=snow_texture)
     return whole and note.is_file() and command in note.read_text(encoding="utf-8").splitlines()
 
 
-def _command(size_km: float, dates: int, seed: int, *, l1c: bool) -> str:
-    flags = " --l1c" if l1c else ""
+def _command(size_km: float, dates: int, seed: int, *, l1c: bool, snow_texture: bool) -> str:
+    flags = " --l1c" * l1c + " --snow-texture" * snow_texture
     return f"landweave simulate FOLDER --size-km {size_km:g} --dates {dates} --seed {seed}{flags}"
 
 
@@ -230,7 +240,7 @@ def _legend_text() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _project_text(country: Country) -> str:
+def _project_text(country: Country, *, l1c: bool) -> str:
     places = ""
     for place in country.airfields:
         ((lon, lat),) = _degrees(country, [place.row + 0.5], [place.col + 0.5])
@@ -256,6 +266,7 @@ url = "archive/catalog.json"         # an API's address, or a static catalogue a
 collection = "{L2A.collection}"
 max_cloud_cover = 100                # per cent of a tile
 clouds = "scl"                       # mask by scene class
+{_L1C_TEXT if l1c else ""}\
 snow = "keep"                        # snow is information, not cloud
 
 [features]

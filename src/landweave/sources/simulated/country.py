@@ -17,6 +17,9 @@ RESOLUTION = 10.0
 TOP = (732_240.0, 5_100_000.0)
 """Easting and northing of the middle of every country's upper edge: near 46 N 18 E, where two UTM zones meet."""
 
+MIXED = ("meadow", "pasture", "alpine grass", "garden", "overgrown", "hedge", "dwarf pine", "regrowth")
+"""Kinds of cover whose class a coin decides where texture shows under snow only; airfields stay grassland."""
+
 _STRIP = 512
 
 
@@ -29,6 +32,9 @@ class Country:
 
     seed: int
     """What decides everything."""
+
+    snow_texture: bool
+    """Whether grassland and shrubland differ under snow alone."""
 
     kind: np.ndarray
     """uint8: number of the kind of cover in ``cover.KINDS``."""
@@ -65,8 +71,7 @@ def country_geobox(size_km: float) -> GeoBox:
     return GeoBox((side, side), Affine(RESOLUTION, 0, left, 0, -RESOLUTION, TOP[1]), CRS)
 
 
-@functools.lru_cache(maxsize=2)
-def make_country(*, size_km: float = 8.0, seed: int = 42) -> Country:
+def make_country(*, size_km: float = 8.0, seed: int = 42, snow_texture: bool = False) -> Country:
     """Make the country.
 
     Parameters
@@ -75,22 +80,36 @@ def make_country(*, size_km: float = 8.0, seed: int = 42) -> Country:
         Length of a side, 0.6 to 100 kilometres. Every kind of cover occurs from about 4 km up.
     seed
         Same seed and size, same country.
+    snow_texture
+        Whether a coin decides which grass and bushes are grassland and which are shrubland; both then look like
+        meadows, until snow lies between the stems.
 
     Returns
     -------
     Country
-        Mountains in the north-west, a river across the south, fields, forests and villages between.
+        Mountains in the north-west, a river across the south, fields, forests and villages between. The last two are
+        kept for the next time.
     """
+    return _make(size_km, seed, snow_texture)
+
+
+@functools.lru_cache(maxsize=2)
+def _make(size_km: float, seed: int, snow_texture: bool) -> Country:  # noqa: FBT001 - the cache knows places, not names
     side = _side(size_km)
     strips = [_open_land(np.arange(start, min(start + _STRIP, side)), side, seed) for start in range(0, side, _STRIP)]
     kind, field_id, elevation, to_river = (np.concatenate(parts) for parts in zip(*strips, strict=True))
     ground = Ground(kind=kind, field_id=field_id, elevation=elevation, to_river=to_river)
     airfields, quarters = settle(ground, seed=seed)
+    if snow_texture:
+        mixed = np.isin(kind, [NUMBER[name] for name in MIXED])
+        bushes = uniform(seed, 120, field_id[mixed]) < 0.5
+        kind[mixed] = np.where(bushes, NUMBER["overgrown"], NUMBER["meadow"])
     for array in (kind, field_id, elevation):
         array.setflags(write=False)
     return Country(
         size_km=size_km,
         seed=seed,
+        snow_texture=snow_texture,
         kind=kind,
         field_id=field_id,
         elevation=elevation,

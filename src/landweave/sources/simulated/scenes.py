@@ -58,7 +58,7 @@ def scene(
 def window(
     country: Country,
     day: datetime.date,
-    make: Callable[[float, int, datetime.date, int, int], tuple[np.ndarray, ...]],
+    make: Callable[..., tuple[np.ndarray, ...]],
     *,
     rows: slice | None = None,
     cols: slice | None = None,
@@ -71,7 +71,7 @@ def window(
         As for :func:`scene`.
     make
         Arrays (..., TILE, TILE) of the tile in row ``i`` and column ``j`` of a country's tiling: called with the
-        country's size and seed, the day, ``i`` and ``j``.
+        country's size and seed, the day, ``i``, ``j`` and, by its name, ``snow_texture``.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def window(
     whole: tuple[np.ndarray, ...] = ()
     for i in range(rows.start // TILE, -(-rows.stop // TILE)):
         for j in range(cols.start // TILE, -(-cols.stop // TILE)):
-            tile = make(country.size_km, country.seed, day, i, j)
+            tile = make(country.size_km, country.seed, day, i, j, snow_texture=country.snow_texture)
             if not whole:
                 shape = rows.stop - rows.start, cols.stop - cols.start
                 whole = tuple(np.empty((*part.shape[:-2], *shape), part.dtype) for part in tile)
@@ -135,9 +135,11 @@ def ground_light(
 
 
 @functools.lru_cache(maxsize=96)
-def _tile(size_km: float, seed: int, day: datetime.date, i: int, j: int) -> tuple[np.ndarray, np.ndarray]:
+def _tile(
+    size_km: float, seed: int, day: datetime.date, i: int, j: int, *, snow_texture: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Bands int16 (bands, TILE, TILE) and scene classes uint8 (TILE, TILE) of one tile."""
-    seen = view(size_km, seed, day, i, j)
+    seen = view(size_km, seed, day, i, j, snow_texture=snow_texture)
     dark = seen.shadow * (1 - seen.cloud)
     veil = np.maximum(seen.cloud, seen.thin)
     random = np.random.default_rng([seed, 85, seen.number, i, j])

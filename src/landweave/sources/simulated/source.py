@@ -38,6 +38,9 @@ class SimulatedSource:
     seed: int = 42
     """What decides everything."""
 
+    snow_texture: bool = False
+    """Whether grassland and shrubland differ under snow alone."""
+
     def __post_init__(self) -> None:
         if not 1 <= self.n_dates <= 365:
             raise InputError(f"A simulated year of {self.n_dates} dates cannot be made; give 1 to 365.")
@@ -60,7 +63,7 @@ class SimulatedSource:
     @property
     def country(self) -> Country:
         """The land itself, with its true cover; made when asked for and kept for the next time."""
-        return make_country(size_km=self.size_km, seed=self.seed)
+        return make_country(size_km=self.size_km, seed=self.seed, snow_texture=self.snow_texture)
 
     def dates(self, start: datetime.date | None, end: datetime.date | None) -> list[datetime.date]:
         """Acquisition dates from ``start`` to ``end``, both inclusive, sorted."""

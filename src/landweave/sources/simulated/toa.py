@@ -52,9 +52,11 @@ def top_of_atmosphere(
 
 
 @functools.lru_cache(maxsize=24)
-def _tile(size_km: float, seed: int, day: datetime.date, i: int, j: int) -> tuple[np.ndarray]:
+def _tile(
+    size_km: float, seed: int, day: datetime.date, i: int, j: int, *, snow_texture: bool = False
+) -> tuple[np.ndarray]:
     """Bands int16 (bands, TILE, TILE) of one tile."""
-    seen = view(size_km, seed, day, i, j)
+    seen = view(size_km, seed, day, i, j, snow_texture=snow_texture)
     grounds, greens, snow, cloud = _spectra()
     random = np.random.default_rng([seed, 110, seen.number, i, j])
     air = _Air(seen, base=cloud_height(seed, seen.number))

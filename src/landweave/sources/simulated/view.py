@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landweave.sources.simulated.country import make_country
+from landweave.sources.simulated.country import country_geobox, make_country
 from landweave.sources.simulated.cover import NUMBER, class_values, column, green_spectra, ground_spectra
 from landweave.sources.simulated.noise import hashed, normal, smooth, uniform
 from landweave.sources.simulated.weather import Weather, weather
@@ -24,6 +24,9 @@ class Surface:
     """What does not change through the year, over one tile with its halo; all (y, x) or (bands, y, x)."""
 
     kind: np.ndarray
+    """What it looks like; that is what it is, except where texture shows under snow only."""
+    stems: np.ndarray | None
+    """Share of a pixel's snow that is hidden by bare stems, where texture shows under snow only."""
     ground: np.ndarray
     green: np.ndarray
     bright: np.ndarray
@@ -41,14 +44,19 @@ class Surface:
 
 
 @functools.lru_cache(maxsize=24)
-def _surface(size_km: float, seed: int, i: int, j: int) -> Surface:
-    country = make_country(size_km=size_km, seed=seed)
+def _surface(size_km: float, seed: int, i: int, j: int, *, snow_texture: bool = False) -> Surface:
+    country = make_country(size_km=size_km, seed=seed, snow_texture=snow_texture)
     rows = np.arange(i * TILE - _HALO, (i + 1) * TILE + _HALO)
     cols = np.arange(j * TILE - _HALO, (j + 1) * TILE + _HALO)
     side = country.kind.shape[0]
     # Beyond the border the land goes on as at the border.
     inside = np.ix_(np.clip(rows, 0, side - 1), np.clip(cols, 0, side - 1))
     kind, elevation = country.kind[inside], country.elevation[inside]
+    stems = None
+    if snow_texture:
+        bushes = kind == NUMBER["overgrown"]
+        stems = np.where(bushes, 0.25 + 0.45 * uniform(seed, 121, rows[:, None], cols[None, :]), 0).astype("float32")
+        kind = np.where(bushes, NUMBER["meadow"], kind)
     effect = np.asarray(hashed(seed, 90, country.field_id[inside]) % np.uint64(_EFFECTS)).astype("int32")
     table = normal(seed, 91, np.arange(8)[:, None], np.arange(_EFFECTS)).astype("float32")
 
@@ -71,6 +79,7 @@ def _surface(size_km: float, seed: int, i: int, j: int) -> Surface:
     first = 148 + days + 11 * table[3][effect] + 2.5 * height
     return Surface(
         kind=kind,
+        stems=stems,
         ground=(ground_spectra()[:, kind] * earth).astype("float32"),
         green=(green * (0.4 + 0.6 * bright)).astype("float32"),
         bright=bright,
@@ -145,15 +154,16 @@ class View:
 
 
 @functools.lru_cache(maxsize=12)
-def view(size_km: float, seed: int, day: datetime.date, i: int, j: int) -> View:
+def view(size_km: float, seed: int, day: datetime.date, i: int, j: int, *, snow_texture: bool = False) -> View:
     """Ground, snow and sky of one tile; the same for every sensor and every stage of processing."""
-    surface, sky, number = _surface(size_km, seed, i, j), weather(seed, day), day.timetuple().tm_yday
+    surface = _surface(size_km, seed, i, j, snow_texture=snow_texture)
+    sky, number = weather(seed, day, snow_texture=snow_texture), day.timetuple().tm_yday
     rows = np.arange(i * TILE - _HALO, (i + 1) * TILE + _HALO)
     cols = np.arange(j * TILE - _HALO, (j + 1) * TILE + _HALO)
     inner_rows, inner_cols = rows[_HALO:-_HALO], cols[_HALO:-_HALO]
     cloud, shadow, thin = _clouds(sky, number, seed, inner_rows, inner_cols)
     # Sentinel-2 flies towards the south-south-west: the swath's edge leans.
-    side = make_country(size_km=size_km, seed=seed).kind.shape[0]
+    side = country_geobox(size_km).shape[0]
     return View(
         surface=surface,
         sky=sky,
@@ -183,6 +193,8 @@ def _snow(surface: Surface, sky: Weather, rows: np.ndarray, cols: np.ndarray, *,
     lying = 1 / (1 + np.exp(-np.clip((surface.elevation + 45 * patchy - sky.snow_line) / 40, -30, 30)))
     lying = lying * (1 - 0.75 * np.clip(surface.woody, 0, 1.3) / 1.3)
     kept = np.where(class_values()[surface.kind] == 5, 0.0, np.where(surface.kind == NUMBER["pavement"], 0.35, 0.97))
+    if surface.stems is not None:
+        lying = lying * (1 - surface.stems)
     return np.asarray(np.where(lying < 0.02, 0, lying * kept)).astype("float32")
 
 

@@ -12,6 +12,11 @@ from landweave.sources.simulated.noise import normal, smooth, uniform
 YEAR = 2017
 """The simulated year."""
 
+# Where texture shows under snow only: deep winter by the cosine of the season (44 days on either side of 22 January),
+# and the share of its days that are clear.
+_DEEP = 0.72
+_CLEAR = 0.8
+
 
 @dataclass(frozen=True, kw_only=True)
 class Weather:
@@ -42,8 +47,16 @@ class Weather:
     """Where the swath ends, as a share of the country's width; 1.5 where the country lies within it."""
 
 
-def weather(seed: int, day: datetime.date) -> Weather:
-    """Draw the weather of a date."""
+def weather(seed: int, day: datetime.date, *, snow_texture: bool = False) -> Weather:
+    """Draw the weather of a date.
+
+    Parameters
+    ----------
+    seed, day
+        Which country, and when.
+    snow_texture
+        Whether snow covers the whole country in deep winter, mostly under a clear sky, and none of it at other times.
+    """
     number = day.timetuple().tm_yday
     luck = uniform(seed, 81, number, np.arange(8))
     if luck[0] < 0.40:
@@ -59,12 +72,19 @@ def weather(seed: int, day: datetime.date) -> Weather:
     latitude = math.radians(46)
     hour = math.radians(-20)
     height = math.sin(latitude) * math.sin(declination) + math.cos(latitude) * math.cos(declination) * math.cos(hour)
+    snow_line = 1700 - 1150 * winter - 420 * mood if winter > -0.35 else 9000.0
+    cirrus = 0.16 * float(luck[3]) if luck[2] < 0.25 else 0.0
+    if snow_texture:
+        deep = winter > _DEEP
+        snow_line = -500.0 if deep else 9000.0
+        if deep and luck[7] < _CLEAR:
+            cover, cirrus = 0.05 * luck[1], 0.0
     return Weather(
         cover=cover,
-        cirrus=0.16 * float(luck[3]) if luck[2] < 0.25 else 0.0,
+        cirrus=cirrus,
         haze=0.6 * float(luck[4]) - 0.15,
         gain=tuple(1 + 0.025 * normal(seed, 83, number, np.arange(len(BANDS)))),
-        snow_line=1700 - 1150 * winter - 420 * mood if winter > -0.35 else 9000.0,
+        snow_line=snow_line,
         zenith=math.acos(height),
         azimuth=math.radians(160),
         swath=0.62 + 0.35 * float(luck[5]) if luck[6] < 0.3 else 1.5,
