@@ -4,6 +4,7 @@ import datetime
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -11,14 +12,15 @@ from urllib.parse import urljoin, urlsplit
 from landweave.errors import InputError
 from landweave.sources.catalogues import at_address
 
-TIMEOUT = (15, 60)
-"""Seconds to connect, and to wait for an answer."""
-
 PAGE = 100
 """Items asked for at a time."""
 
 _SEARCH = "item-search"
 _QUERY = "item-search#query"
+# CQL2 that compares and knows what is missing, as the API's conformance classes spell it.
+_FILTER = ("item-search#filter", "conf/basic-cql2")
+# Answers of a server that does not do what it says it can.
+_REFUSED = {400, 404, 405, 406, 415, 422, 500, 501}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +57,14 @@ def find_items(url: str, query: Query) -> list[dict[str, Any]]:
     InputError
         When nothing answers, or nothing is found: the reason, in one line.
     """
-    root = _read_json(url)
+    read = _Reader()
+    root = read(url)
     if root.get("type") in {"FeatureCollection", "Feature"}:
         items = _of_collection(root, url)
-    elif any(_SEARCH in str(uri) for uri in root.get("conformsTo", ())):
-        items = _of_api(url, root, query)
+    elif _conforms(root, _SEARCH):
+        items = _of_api(url, root, query, read)
     elif "links" in root:
-        items = list(_walk(root, url, query.collection))
+        items = list(_walk(root, url, query.collection, read))
     else:
         raise InputError(f"{url}: neither a STAC API, a catalogue nor an item collection.")
     found = [item for item in items if _wanted(item, query)]
@@ -86,60 +89,86 @@ def _of_collection(root: Mapping[str, Any], url: str) -> list[dict[str, Any]]:
     return [_trimmed(dict(item), _self_of(item) or url) for item in features]
 
 
-def _walk(node: Mapping[str, Any], place: str, collection: str | None) -> Iterator[dict[str, Any]]:
+def _walk(node: Mapping[str, Any], place: str, collection: str | None, read: "_Reader") -> Iterator[dict[str, Any]]:
     """Items of a static catalogue and its children; other collections than the one wanted are not entered."""
     if node.get("type") == "Collection" and collection and node.get("id") != collection:
         return
     for link in node.get("links", ()):
         relation, href = link.get("rel"), _join(place, str(link.get("href", "")))
         if relation == "item":
-            yield _trimmed(_read_json(href), href)
+            yield _trimmed(read(href), href)
         elif relation == "items":
-            yield from _of_collection(_read_json(href), href)
+            yield from _of_collection(read(href), href)
         elif relation == "child":
-            yield from _walk(_read_json(href), href, collection)
+            yield from _walk(read(href), href, collection, read)
 
 
-def _of_api(url: str, root: Mapping[str, Any], query: Query) -> list[dict[str, Any]]:
-    import requests
+def _of_api(url: str, root: Mapping[str, Any], query: Query, read: "_Reader") -> list[dict[str, Any]]:
     from pystac_client import Client
     from pystac_client.exceptions import APIError
-    from pystac_client.stac_api_io import StacApiIO
-    from urllib3.util import Retry
+
+    from landweave.sources.asking import reason, status_of
 
     if query.collection is None:
         raise InputError(f"{url}: say which collection to search: set source.collection.")
     if query.bbox is None:
         raise InputError(f"{url}: an archive needs an area: set area.aoi or area.bounds.")
-    io = StacApiIO(timeout=TIMEOUT[1], max_retries=_retry(Retry))
-    asked = _filters(root, query)
+    method = _method(root)
+    asked = _filters(root, query, method)
+    items: list[dict[str, Any]] = []
     try:
-        client = Client.open(url, stac_io=io)
-        items = _search(client, query, asked)
+        client = Client.open(url, stac_io=read.io)
+        try:
+            items = _search(client, query, method, asked)
+        except APIError as error:
+            if not asked or status_of(error) not in _REFUSED:
+                raise
         if not items and asked:
             # A server that does not know a filter may answer "nothing" instead of "no".
-            items = _search(client, query, {})
-    except (APIError, requests.RequestException) as error:
-        raise InputError(f"{url}: the search failed: {_first_line(error)}.") from None
+            items = _search(client, query, method, {})
+    except APIError as error:
+        raise InputError(f"{url}: the search failed: {reason(error)}.") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{url}: the search failed: the answer is not as STAC has it: {_first_line(error)}.") from None
     return [_trimmed(item, _self_of(item) or url) for item in items]
 
 
-def _search(client: Any, query: Query, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _search(client: Any, query: Query, method: str, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     # A day more on either side: solar days are not UTC days.
     day = datetime.timedelta(days=1)
     start = f"{query.start - day}T00:00:00Z" if query.start else ".."
     end = f"{query.end + day}T23:59:59Z" if query.end else ".."
     when = {"datetime": f"{start}/{end}"} if query.start or query.end else {}
-    search = client.search(collections=[query.collection], bbox=query.bbox, limit=PAGE, **when, **asked)
+    search = client.search(
+        method=method, collections=[query.collection], bbox=query.bbox, limit=PAGE, **when, **asked
+    )  # fmt: skip
     found: dict[str, dict[str, Any]] = {str(item["id"]): item for item in search.items_as_dicts()}
     return list(found.values())
 
 
-def _filters(root: Mapping[str, Any], query: Query) -> dict[str, Any]:
+def _method(root: Mapping[str, Any]) -> str:
+    """POST, unless the API tells of GET alone; a link that names no method means GET."""
+    methods = {str(link.get("method", "GET")).upper() for link in root.get("links", ()) if link.get("rel") == "search"}
+    return "GET" if methods == {"GET"} else "POST"
+
+
+def _filters(root: Mapping[str, Any], query: Query, method: str) -> dict[str, Any]:
     """What the server can filter by itself, by its own word."""
-    if query.max_cloud_cover >= 100 or not any(_QUERY in str(uri) for uri in root.get("conformsTo", ())):
+    most, cover = query.max_cloud_cover, "eo:cloud_cover"
+    if most >= 100:
         return {}
-    return {"query": {"eo:cloud_cover": {"lte": query.max_cloud_cover}}}
+    if all(_conforms(root, word) for word in _FILTER):
+        # Items that do not tell are kept, which the query extension cannot say.
+        if method == "GET":
+            return {"filter": f'"{cover}" <= {most:g} OR "{cover}" IS NULL', "filter_lang": "cql2-text"}
+        told = {"property": cover}
+        either = [{"op": "<=", "args": [told, most]}, {"op": "isNull", "args": [told]}]
+        return {"filter": {"op": "or", "args": either}, "filter_lang": "cql2-json"}
+    return {"query": {cover: {"lte": most}}} if _conforms(root, _QUERY) else {}
+
+
+def _conforms(root: Mapping[str, Any], word: str) -> bool:
+    return any(word in str(uri) for uri in root.get("conformsTo") or ())
 
 
 def _wanted(item: Mapping[str, Any], query: Query) -> bool:
@@ -162,44 +191,41 @@ def _clear(item: Mapping[str, Any], most: float) -> bool:
     return cover is None or float(cover) <= most
 
 
-def _read_json(place: str) -> dict[str, Any]:
-    if urlsplit(place).scheme in {"http", "https"}:
-        content = _get(place)
-    else:
+class _Reader:
+    """Reads JSON from files and servers."""
+
+    @cached_property
+    def io(self) -> Any:
+        """What asks servers."""
+        from landweave.sources.asking import PatientIO
+
+        return PatientIO()
+
+    def __call__(self, place: str) -> dict[str, Any]:
+        if urlsplit(place).scheme in {"http", "https"}:
+            content = self._from_server(place)
+        else:
+            try:
+                content = json.loads(Path(place).read_text(encoding="utf-8"))
+            except OSError:
+                raise InputError(f"{place}: no such catalogue or item collection.") from None
+            except ValueError:
+                raise InputError(f"{place}: not JSON; give a STAC catalogue, an item collection or an API.") from None
+        if not isinstance(content, dict):
+            raise InputError(f"{place}: neither a STAC API, a catalogue nor an item collection.")
+        return content
+
+    def _from_server(self, url: str) -> Any:
+        from pystac_client.exceptions import APIError
+
+        from landweave.sources.asking import reason
+
         try:
-            content = json.loads(Path(place).read_text(encoding="utf-8"))
-        except OSError:
-            raise InputError(f"{place}: no such catalogue or item collection.") from None
+            return json.loads(self.io.request(url))
+        except APIError as error:
+            raise InputError(f"{url}: not reachable: {reason(error)}.") from None
         except ValueError:
-            raise InputError(f"{place}: not JSON; give a STAC catalogue, an item collection or an API.") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{place}: neither a STAC API, a catalogue nor an item collection.")
-    return content
-
-
-def _get(url: str) -> Any:
-    import requests
-    from requests.adapters import HTTPAdapter
-    from urllib3.util import Retry
-
-    with requests.Session() as session:
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(max_retries=_retry(Retry)))
-        try:
-            answer = session.get(url, timeout=TIMEOUT)
-            answer.raise_for_status()
-            return answer.json()
-        except requests.JSONDecodeError:
             raise InputError(f"{url}: the answer is not JSON; give the root of a STAC API or a catalogue.") from None
-        except requests.RequestException as error:
-            raise InputError(f"{url}: not reachable: {_first_line(error)}.") from None
-
-
-def _retry(kind: Any) -> Any:
-    return kind(
-        total=5, connect=2, backoff_factor=0.5, backoff_max=20, status_forcelist=(429, 500, 502, 503, 504),
-        allowed_methods={"GET", "POST", "HEAD"}, respect_retry_after_header=True,
-    )  # fmt: skip
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,73 @@
+"""Asking servers for JSON: again where they are busy, slow, or break off. Imported where a server is asked."""
+
+import time
+from typing import Any
+
+from pystac_client.exceptions import APIError
+from pystac_client.stac_api_io import StacApiIO
+from requests.exceptions import ChunkedEncodingError, ContentDecodingError
+from urllib3.util import Retry
+
+TIMEOUT = (15.0, 60.0)
+"""Seconds to connect, and to wait for an answer."""
+
+TRIES = 5
+"""How often a busy server is asked again."""
+
+PAUSE = 0.5
+"""Seconds before that; each further pause is twice as long, up to :data:`LONGEST`."""
+
+LONGEST = 20.0
+
+TOLD = 120.0
+"""Seconds that a server may make us wait by ``Retry-After``, whatever it says."""
+
+_BUSY = (429, 500, 502, 503, 504)
+
+
+class _Retry(Retry):
+    def get_retry_after(self, response: Any) -> float | None:
+        told = super().get_retry_after(response)
+        return None if told is None else min(told, TOLD)
+
+
+class PatientIO(StacApiIO):
+    """Requests of pystac-client over connections that are kept, with time-outs and growing pauses."""
+
+    def __init__(self) -> None:
+        retry = _Retry(
+            total=TRIES, connect=2, read=2, backoff_factor=PAUSE, backoff_max=LONGEST, status_forcelist=_BUSY,
+            allowed_methods={"GET", "POST", "HEAD"}, raise_on_status=False,
+        )  # fmt: skip
+        super().__init__(timeout=TIMEOUT, max_retries=retry)
+
+    def request(self, *args: Any, **options: Any) -> str:
+        """One answer, as text; :class:`pystac_client.exceptions.APIError` where there is none."""
+        # The connection's own retries end with the headers: an answer that breaks off later is asked for anew here.
+        for attempt in range(TRIES):
+            try:
+                return super().request(*args, **options)
+            except APIError as error:
+                if not isinstance(error.__context__, ChunkedEncodingError | ContentDecodingError):
+                    raise
+            time.sleep(min(PAUSE * 2**attempt, LONGEST))
+        return super().request(*args, **options)
+
+
+def status_of(error: APIError) -> int | None:
+    """What the server answered, None where nothing came back."""
+    return getattr(error, "status_code", None)
+
+
+def reason(error: APIError) -> str:
+    """What went wrong, in one line."""
+    status = status_of(error)
+    if status is not None:
+        text = str(error).strip().split("\n")[0][:200]
+        return f"the server answers {status}" + (f" ({text})" if text else "")
+    # Connection pools wrap what happened in several exceptions, each with the address again.
+    inner: Any = error.__context__ or error
+    while isinstance(getattr(inner, "reason", None) or (inner.args or [None])[0], Exception):
+        inner = getattr(inner, "reason", None) or inner.args[0]
+    text = str((inner.args or [inner])[0])
+    return text.split("\n")[0].split("): ")[-1].rstrip(".")[:200]
