@@ -119,7 +119,7 @@ def utm_cells(
     InputError
         For an area that is empty, crosses the antimeridian or reaches beyond 84 N or 80 S, where UTM ends.
     """
-    west, south, east, north = _checked_bounds(area)
+    west, south, east, north = checked_bounds(area)
     cells = []
     first_zone, last_zone = (math.floor((min(end, 179.999999) + 180) / 6) for end in (west, east))
     strips = {zone: shapely.box(zone * 6 - 180, -80, zone * 6 - 174, 84) for zone in range(first_zone, last_zone + 1)}
@@ -295,15 +295,23 @@ def _index(number: int) -> str:
     return f"{number:04d}" if number >= 0 else f"m{-number:04d}"
 
 
-def _checked_bounds(area: BaseGeometry) -> tuple[float, float, float, float]:
+def checked_bounds(area: BaseGeometry, *, utm: bool = True) -> tuple[float, float, float, float]:
+    """West, south, east, north of an area in longitude and latitude.
+
+    Raises
+    ------
+    InputError
+        For an area that is empty, crosses the antimeridian, goes around a pole or, with ``utm``, reaches beyond
+        84 N or 80 S, where UTM ends.
+    """
     if area.is_empty:
         raise InputError("The area of interest is empty; give a polygon with an area, or a buffer.")
     west, south, east, north = area.bounds
     if west < -180 or east > 180 or east - west > 180:
         raise InputError(
             f"The area reaches from longitude {west:g} to {east:g}; "
-            "areas across the antimeridian are not supported: run one project on either side."
+            "areas across the antimeridian or around a pole are not supported: run one project on either side."
         )
-    if south < -80 or north > 84:
+    if utm and (south < -80 or north > 84):
         raise InputError(f"The area reaches from latitude {south:g} to {north:g}; UTM ends at 80 S and 84 N.")
     return west, south, east, north

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landweave.errors import InputError
+from landweave.patch.grid import checked_bounds
 from landweave.patch.store import write_whole
 from landweave.runs.ledger import fingerprint
 from landweave.runs.project import Project
@@ -48,6 +49,12 @@ def open_archive(
     remote = is_remote(url)
     if not remote:
         url = str(project.path(url))
+    if area is not None:
+        try:
+            # Before the search, since servers read such a box in one way or another.
+            checked_bounds(area, utm=project.area.crs in {None, "utm"})
+        except InputError as error:
+            raise InputError(f"{project.file}: {error}") from None
     query = Query(
         collection=settings.collection or default_collection(url),
         bbox=None if area is None else _bbox(area, project.area.buffer),
@@ -72,7 +79,7 @@ def _bbox(area: "BaseGeometry", buffer: float) -> tuple[float, float, float, flo
     west, south, east, north = area.bounds
     high = buffer / 111_320
     wide = high / max(math.cos(math.radians(max(abs(south), abs(north)))), 0.01)
-    return west - wide, south - high, east + wide, north + high
+    return max(west - wide, -180.0), max(south - high, -90.0), min(east + wide, 180.0), min(north + high, 90.0)
 
 
 def _remember(project: Project, answer: dict[str, Any]) -> None:

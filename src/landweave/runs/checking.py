@@ -11,6 +11,7 @@ from landweave.runs.notices import failures, points_outside
 from landweave.runs.opening import Plan, make_plan
 from landweave.runs.project import Project
 from landweave.runs.state import Options, Run, Stage
+from landweave.sources.stac import StacSource
 
 
 def check_project(project: Project) -> list[str]:
@@ -28,6 +29,8 @@ def check_project(project: Project) -> list[str]:
     layers = ", ".join(layer.name for layer in plan.recipe.layers)
     try_settings(plan)
     _read_last_row(plan)
+    if isinstance(plan.source, StacSource):
+        plan.source.reach()
     lines = [
         f"{project.file}: sound",
         f"patches:   {len(cells)} in {systems}, pixels of {plan.pixel_metres:.4g} m",

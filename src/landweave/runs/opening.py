@@ -300,7 +300,11 @@ def _area(project: Project) -> "BaseGeometry | None":
     if settings.bounds:
         west, south, east, north = settings.bounds
         if east <= west or north <= south:
-            raise InputError(f"{project.file}: area.bounds {list(settings.bounds)} must be west, south, east, north.")
+            across = settings.bounds_crs == "EPSG:4326" and -180 <= east < west <= 180 and south < north
+            raise InputError(
+                f"{project.file}: area.bounds {list(settings.bounds)} must be west, south, east, north"
+                + ("; across the antimeridian, run one project on either side." if across else ".")
+            )
         if settings.bounds_crs == "EPSG:4326" and not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
             raise InputError(
                 f"{project.file}: area.bounds {list(settings.bounds)} are no degrees; name their area.bounds_crs."

@@ -30,10 +30,12 @@ def check_scenes(plan: Plan) -> dict[str, Any]:
     ------
     InputError
         When pixels contradict the metadata and ``source.radiometry`` is ``check``: which scenes, and what to do.
+        When no image can be had from the archive.
     """
     source = plan.source
     assert isinstance(source, StacSource)
     rule = plan.project.source.radiometry
+    source.reach()
     with ThreadPoolExecutor(_READERS if source.remote else 2) as pool:
         checks = list(pool.map(lambda scene: _look(source, scene, rule), source.scenes))
     wrong = {s.id: c for s, c in zip(source.scenes, checks, strict=True) if c.verdict == "contradicts"}

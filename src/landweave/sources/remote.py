@@ -4,7 +4,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,6 +40,14 @@ _OPTIONS = {
     "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/",
 }
 
+# Ways by which GDAL comes to keys that are not in the environment themselves.
+_KEYS_ELSEWHERE = (
+    "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)  # fmt: skip
+_REFUSALS = ("403", "Access", "signature", "AWS_")
+_ASK_FOR_KEYS = " Check the keys in the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY."
+
 
 def is_remote(path: Path | str) -> bool:
     """Whether a place is an address rather than a file."""
@@ -59,7 +67,9 @@ def remote_settings() -> Any:
     """A rasterio environment for reading from servers; what the user's own environment says goes before it."""
     import rasterio
 
-    return rasterio.Env(**{key: os.environ.get(key, value) for key, value in _OPTIONS.items()})
+    # Public buckets answer to whom they do not know, but GDAL looks for keys until it is told not to.
+    unsigned = {} if _can_sign() else {"AWS_NO_SIGN_REQUEST": "YES"}
+    return rasterio.Env(**{key: os.environ.get(key, value) for key, value in {**_OPTIONS, **unsigned}.items()})
 
 
 def vsi_name(path: str) -> str:
@@ -69,8 +79,6 @@ def vsi_name(path: str) -> str:
     '/vsis3/bucket/a/B04.jp2'
     """
     if path.startswith("s3://"):
-        if not any(os.environ.get(key) for key in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_NO_SIGN_REQUEST")):
-            os.environ["AWS_NO_SIGN_REQUEST"] = "YES"
         return "/vsis3/" + path.removeprefix("s3://")
     return "/vsicurl/" + (_signed(path) if _needs_signature(path) else path)
 
@@ -79,6 +87,15 @@ def serve_s3_from(endpoint: str) -> None:
     """Let ``s3://`` hrefs be read from another server, unless the user's environment names one."""
     os.environ.setdefault("AWS_S3_ENDPOINT", endpoint)
     os.environ.setdefault("AWS_VIRTUAL_HOSTING", "FALSE")
+
+
+def missing_keys(names: Iterable[str]) -> list[str]:
+    """Those environment variables that are not set; none where keys come from a profile, a file or a role.
+
+    >>> missing_keys([])
+    []
+    """
+    return [] if _keys_elsewhere() else [name for name in names if not os.environ.get(name)]
 
 
 def patiently(path: Path | str, read: Callable[[], T]) -> T:
@@ -107,11 +124,23 @@ def patiently(path: Path | str, read: Callable[[], T]) -> T:
         except (RasterioError, OSError) as error:
             if attempt == TRIES:
                 text = str(error).split("\n")[0].replace(str(path), readable(path))
-                raise OSError(f"{readable(path)}: not read after {TRIES} tries: {text}") from None
+                hint = _ASK_FOR_KEYS if str(path).startswith("s3://") and any(w in text for w in _REFUSALS) else ""
+                raise OSError(f"{readable(path)}: not read after {TRIES} tries: {text}{hint}") from None
             _forget_signatures()
         time.sleep(min(pause, LONGEST) * (0.75 + 0.5 * jitter.random()))
         pause *= 2
     raise AssertionError
+
+
+def _can_sign() -> bool:
+    return bool(os.environ.get("AWS_ACCESS_KEY_ID")) or _keys_elsewhere()
+
+
+def _keys_elsewhere() -> bool:
+    if any(os.environ.get(name) for name in _KEYS_ELSEWHERE):
+        return True
+    named = (os.environ.get(name) for name in ("AWS_SHARED_CREDENTIALS_FILE", "CPL_AWS_CREDENTIALS_FILE"))
+    return Path(next(filter(None, named), "~/.aws/credentials")).expanduser().is_file()
 
 
 def _needs_signature(path: str) -> bool:

@@ -63,7 +63,7 @@ class Scene:
     day: date
     """Solar day at the scene's middle: UTC and an hour for every 15 degrees."""
     bbox: tuple[float, float, float, float]
-    """West, south, east, north, degrees."""
+    """West, south, east, north, degrees; east is above 180 where the scene lies across the antimeridian."""
     cloud_cover: float | None = None
     """Per cent; None where it is not told."""
     platform: str = ""
@@ -130,6 +130,16 @@ def read_scene(
         tile=_tile(properties, str(name)), orbit=_orbit(properties, str(name)), baseline=baseline,
         strip=_strip(properties), assets=assets,
     )  # fmt: skip
+
+
+def meet(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether two boxes of west, south, east, north, degrees, share an area, on a round Earth.
+
+    >>> meet((179, -17, 181, -16), (-180, -18, -179.5, -15))
+    True
+    """
+    turns = any(one[0] + turn < other[2] and other[0] < one[2] + turn for turn in (-360, 0, 360))
+    return turns and one[1] < other[3] and other[1] < one[3]
 
 
 def newest_of_duplicates(scenes: Iterable[Scene]) -> list[Scene]:
@@ -241,7 +251,8 @@ def _bbox(item: Mapping[str, Any]) -> tuple[float, float, float, float]:
     if not box or len(box) not in {4, 6}:
         raise InputError(f"Item {item.get('id')}: no footprint; leave the item out.")
     west, south, east, north = (box[0], box[1], box[2], box[3]) if len(box) == 4 else (box[0], box[1], box[3], box[4])
-    return float(west), float(south), float(east), float(north)
+    # GeoJSON (RFC 7946, 5.2) writes a box across the antimeridian with its west east of its east.
+    return float(west), float(south), float(east) + 360.0 * (west > east), float(north)
 
 
 def _product(properties: Mapping[str, Any], name: str) -> str:

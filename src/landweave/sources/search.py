@@ -2,7 +2,7 @@
 
 import datetime
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -172,18 +172,14 @@ def _conforms(root: Mapping[str, Any], word: str) -> bool:
 
 
 def _wanted(item: Mapping[str, Any], query: Query) -> bool:
-    from landweave.sources.scenes import read_scene
+    from landweave.sources.scenes import meet, read_scene
 
     if query.collection and item.get("collection") not in {query.collection, None}:
         return False
     scene = read_scene(item, href="item.json")
     if (query.start and scene.day < query.start) or (query.end and scene.day > query.end):
         return False
-    return query.bbox is None or _meet(scene.bbox, query.bbox)
-
-
-def _meet(one: Sequence[float], other: Sequence[float]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+    return query.bbox is None or meet(scene.bbox, query.bbox)
 
 
 def _clear(item: Mapping[str, Any], most: float) -> bool:

@@ -14,14 +14,15 @@ from odc.geo.geobox import GeoBox
 from landweave.errors import InputError
 from landweave.patch.align import outline_bounds
 from landweave.patch.model import NODATA, REFLECTANCE_SCALE, make_patch, to_int16
-from landweave.sources.catalogues import CLASSES
+from landweave.sources.catalogues import CATALOGUES, CLASSES
 from landweave.sources.pixels import grid_of, read_coarse, read_codes, read_on
 from landweave.sources.protocol import Source
 from landweave.sources.radiometry import VISIBLE, Check, check
-from landweave.sources.remote import is_remote, readable, serve_s3_from
-from landweave.sources.scenes import Asset, Scene, passes
+from landweave.sources.remote import is_remote, missing_keys, readable, serve_s3_from
+from landweave.sources.scenes import Asset, Scene, meet, passes
 
 _HEAD = 65_536
+_KEYS = {catalogue.name: catalogue.credentials for catalogue in CATALOGUES}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +139,34 @@ class StacSource:
             dates,
         )
 
+    def reach(self) -> None:
+        """Make sure that images on a server can be had at all, so that a refusal is told at once, and once.
+
+        Raises
+        ------
+        InputError
+            For keys that the archive asks for and the environment does not hold, and where none of three scenes of
+            a server can be opened: what was answered.
+        """
+        far = [s for s in self.scenes if any(is_remote(a.href) for a in s.assets.values())]
+        for name in sorted({s.catalogue for s in far if any(a.href.startswith("s3://") for a in s.assets.values())}):
+            lacking = missing_keys(_KEYS.get(name, ()))
+            if lacking:
+                raise InputError(
+                    f"The archive {name} gives images for signed requests only; "
+                    f"set {' and '.join(lacking)} in the environment."
+                )
+        refusals = []
+        for scene in far[:: max(1, len(far) // 3)][:3]:
+            try:
+                grid_of(_place(next(a for a in scene.assets.values() if is_remote(a.href))))
+            except OSError as error:
+                refusals.append(str(error))
+            else:
+                return
+        if refusals:
+            raise InputError(f"No image of the archive can be read: {refusals[0]}")
+
     def overview(self, scene: Scene) -> Check:
         """Hold a scene's coarsest overview against the offset in force; see :func:`.radiometry.check`."""
         shape: tuple[int, int] | None = None
@@ -146,13 +175,13 @@ class StacSource:
             asset = scene.assets.get(name)
             if asset is None:
                 continue
-            numbers = read_coarse(asset.href, shape)
+            numbers = read_coarse(_place(asset), shape)
             shape = shape or (numbers.shape[0], numbers.shape[1])
             values = numbers.astype("float64") * asset.scale + self._offset(scene, asset)
             bands[name] = np.where(numbers == asset.nodata, np.nan, values)
         if not bands or shape is None:
             return Check(verdict="undecided", reason="no spectral band")
-        classes = read_coarse(scene.assets["SCL"].href, shape) if "SCL" in scene.assets else None
+        classes = read_coarse(_place(scene.assets["SCL"]), shape) if "SCL" in scene.assets else None
         first = scene.assets[next(iter(bands))]
         return check(bands, offset=self._offset(scene, first), scene_classes=classes)
 
@@ -164,12 +193,8 @@ class StacSource:
         return self.offsets.get(scene.id, asset.offset)
 
     def _touching(self, scenes: Iterable[Scene], geobox: GeoBox) -> list[Scene]:
-        west, south, east, north = outline_bounds(geobox, "EPSG:4326")
-        if not np.isfinite(west):
-            return []
-        return [
-            s for s in scenes if s.bbox[0] <= east and west <= s.bbox[2] and s.bbox[1] <= north and south <= s.bbox[3]
-        ]
+        box = outline_bounds(geobox, "EPSG:4326")
+        return [scene for scene in scenes if meet(scene.bbox, box)] if np.isfinite(box[0]) else []
 
     def _date(
         self, geobox: GeoBox, scenes: Sequence[Scene], variables: Sequence[str], resampling: str
@@ -245,8 +270,6 @@ def open_stac(
             'Name the assets of an unknown catalogue by bands.B04 = "…".'
         )
     common = [name for name in whole[0].assets if all(name in scene.assets for scene in whole)]
-    for endpoint in {asset.endpoint for scene in whole for asset in scene.assets.values() if asset.endpoint}:
-        serve_s3_from(str(endpoint))
     lean = [replace(s, assets={n: a for n, a in s.assets.items() if n in {*needed, *common}}) for s in whole]
     return StacSource(
         passes={day: tuple(group) for day, group in passes(lean).items()},
@@ -272,6 +295,9 @@ def _day(moment: date) -> date:
 
 
 def _place(asset: Asset) -> Path | str:
+    # Here, and not once at the start: a worker may be another process on another machine.
+    if asset.endpoint and asset.href.startswith("s3://"):
+        serve_s3_from(asset.endpoint)
     return asset.href if is_remote(asset.href) else Path(asset.href)
 
 
