@@ -92,6 +92,21 @@ def catalogue(folder):
     return folder / "catalog.json"
 
 
+def small_country(folder, *, size_km, dates, seed, patch=60):
+    """A simulated country as an archive, its project cut down to what runs in seconds."""
+    from landweave.sources.simulated.archive import write_archive
+
+    write_archive(folder, size_km=size_km, dates=dates, seed=seed)
+    for before, after in {
+        "patch_size = 150": f"patch_size = {patch}",
+        "step_days = 16": "step_days = 60",
+        "per_class = 1000": "per_class = 100",
+        "n_estimators = 60": "n_estimators = 5",
+    }.items():
+        edit(folder, before, after)
+    return folder
+
+
 class Faults:
     """What goes wrong with a request; none by default. Counts what was asked."""
 

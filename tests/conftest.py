@@ -27,20 +27,9 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def country(tmp_path_factory) -> Path:
     """A project on a small simulated archive, not run yet."""
-    from archives import DATES, SEED, SIZE, edit
+    from archives import DATES, SEED, SIZE, small_country
 
-    from landweave.sources.simulated.archive import write_archive
-
-    folder = tmp_path_factory.mktemp("archive") / "country"
-    write_archive(folder, size_km=SIZE, dates=DATES, seed=SEED)
-    for before, after in {
-        "patch_size = 150": "patch_size = 60",
-        "step_days = 16": "step_days = 60",
-        "per_class = 1000": "per_class = 100",
-        "n_estimators = 60": "n_estimators = 5",
-    }.items():
-        edit(folder, before, after)
-    return folder
+    return small_country(tmp_path_factory.mktemp("archive") / "country", size_km=SIZE, dates=DATES, seed=SEED)
 
 
 @pytest.fixture(scope="session")

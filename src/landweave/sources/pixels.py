@@ -83,7 +83,7 @@ def _open(path: Path | str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             if is_remote(path):
-                with remote_settings():
+                with remote_settings(path):
                     return rasterio.open(vsi_name(str(path)))
             file = rasterio.open(path)
     except RasterioError:

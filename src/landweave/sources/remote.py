@@ -33,8 +33,6 @@ _OPTIONS = {
     "GDAL_HTTP_MULTIRANGE": "YES",
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
     "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
-    # The answer to the first range tells the size; some signed addresses refuse to be asked for it alone.
-    "CPL_VSIL_CURL_USE_HEAD": "NO",
     "VSI_CACHE": "FALSE",
     # What failed once must be asked again, not remembered.
     "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/",
@@ -63,13 +61,19 @@ def readable(path: Path | str) -> str:
     return str(path).split("?")[0]
 
 
-def remote_settings() -> Any:
-    """A rasterio environment for reading from servers; what the user's own environment says goes before it."""
+def remote_settings(path: Path | str = "") -> Any:
+    """A rasterio environment for reading an address; what the user's own environment says goes before it."""
     import rasterio
 
-    # Public buckets answer to whom they do not know, but GDAL looks for keys until it is told not to.
-    unsigned = {} if _can_sign() else {"AWS_NO_SIGN_REQUEST": "YES"}
-    return rasterio.Env(**{key: os.environ.get(key, value) for key, value in {**_OPTIONS, **unsigned}.items()})
+    options = dict(_OPTIONS)
+    if not _can_sign():
+        # Public buckets answer to whom they do not know, but GDAL looks for keys until it is told not to.
+        options["AWS_NO_SIGN_REQUEST"] = "YES"
+    if "Signature=" in str(path):
+        # Such a signature is for GET alone. Otherwise the size is asked for by HEAD: GDAL asks by a GET for the whole
+        # file that it breaks off, which costs a connection and whatever is under way.
+        options["CPL_VSIL_CURL_USE_HEAD"] = "NO"
+    return rasterio.Env(**{key: os.environ.get(key, value) for key, value in options.items()})
 
 
 def vsi_name(path: str) -> str:
