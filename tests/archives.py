@@ -108,7 +108,10 @@ def small_country(folder, *, size_km, dates, seed, patch=60):
 
 
 class Faults:
-    """What goes wrong with a request; none by default. Counts what was asked."""
+    """What goes wrong with a request; none by default. Counts what was asked.
+
+    ``rule(number, path)`` gives a status, a status with headers, "cut", "slow" (a second), or None.
+    """
 
     def __init__(self, rule=lambda number, path: None):
         self.rule, self.lock, self.requests, self.failed = rule, threading.Lock(), 0, 0
@@ -148,13 +151,16 @@ def served(folder, faults=None, answer=None):
             sent = self.rfile.read(length) if length else b""
             kind = faults.of(self.path)
             if isinstance(kind, int):
-                return self.finish_with(kind, b"no", {"Retry-After": "0"} if kind == 429 else {})
+                kind = kind, {"Retry-After": "0"} if kind == 429 else {}
+            if isinstance(kind, tuple):
+                return self.finish_with(kind[0], b"no", kind[1])
             if kind == "slow":
                 time.sleep(1)
             made = answer(self.command, self.path, sent) if answer else None
             if made is not None:
                 return self.finish_with(200, json.dumps(made).encode(), {"Content-Type": "application/json"})
-            file = folder / self.path.split("?")[0].lstrip("/")
+            # As a proxy it is asked for whole addresses.
+            file = folder / re.sub(r"^http://[^/]+", "", self.path.split("?")[0]).lstrip("/")
             if not file.is_file():
                 return self.finish_with(404, b"", {})
             data, status, headers = file.read_bytes(), 200, {"Accept-Ranges": "bytes"}

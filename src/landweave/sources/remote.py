@@ -43,6 +43,7 @@ _KEYS_ELSEWHERE = (
     "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )  # fmt: skip
+_KEY_FILE = "AWS_SHARED_CREDENTIALS_FILE"
 _REFUSALS = ("403", "Access", "signature", "AWS_")
 _ASK_FOR_KEYS = " Check the keys in the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY."
 
@@ -66,6 +67,9 @@ def remote_settings(path: Path | str = "") -> Any:
     import rasterio
 
     options = dict(_OPTIONS)
+    if os.environ.get(_KEY_FILE):
+        # Everybody's name for what GDAL calls otherwise.
+        options["CPL_AWS_CREDENTIALS_FILE"] = os.environ[_KEY_FILE]
     if not _can_sign():
         # Public buckets answer to whom they do not know, but GDAL looks for keys until it is told not to.
         options["AWS_NO_SIGN_REQUEST"] = "YES"
@@ -129,7 +133,7 @@ def patiently(path: Path | str, read: Callable[[], T]) -> T:
             if attempt == TRIES:
                 text = str(error).split("\n")[0].replace(str(path), readable(path))
                 hint = _ASK_FOR_KEYS if str(path).startswith("s3://") and any(w in text for w in _REFUSALS) else ""
-                raise OSError(f"{readable(path)}: not read after {TRIES} tries: {text}{hint}") from None
+                raise OSError(f"{readable(path)}: not read after {TRIES} tries: {text.rstrip('.')}.{hint}") from None
             _forget_signatures()
         time.sleep(min(pause, LONGEST) * (0.75 + 0.5 * jitter.random()))
         pause *= 2
@@ -143,8 +147,8 @@ def _can_sign() -> bool:
 def _keys_elsewhere() -> bool:
     if any(os.environ.get(name) for name in _KEYS_ELSEWHERE):
         return True
-    named = (os.environ.get(name) for name in ("AWS_SHARED_CREDENTIALS_FILE", "CPL_AWS_CREDENTIALS_FILE"))
-    return Path(next(filter(None, named), "~/.aws/credentials")).expanduser().is_file()
+    named = os.environ.get("CPL_AWS_CREDENTIALS_FILE") or os.environ.get(_KEY_FILE) or "~/.aws/credentials"
+    return Path(named).expanduser().is_file()
 
 
 def _needs_signature(path: str) -> bool:
