@@ -110,7 +110,7 @@ def small_country(folder, *, size_km, dates, seed, patch=60):
 class Faults:
     """What goes wrong with a request; none by default. Counts what was asked.
 
-    ``rule(number, path)`` gives a status, a status with headers, "cut", "slow" (a second), or None.
+    ``rule(number, path)`` gives a status, a status with headers and perhaps a body, "cut", "slow" (a second), or None.
     """
 
     def __init__(self, rule=lambda number, path: None):
@@ -153,7 +153,7 @@ def served(folder, faults=None, answer=None):
             if isinstance(kind, int):
                 kind = kind, {"Retry-After": "0"} if kind == 429 else {}
             if isinstance(kind, tuple):
-                return self.finish_with(kind[0], b"no", kind[1])
+                return self.finish_with(kind[0], kind[2] if len(kind) > 2 else b"no", kind[1], body=body)
             if kind == "slow":
                 time.sleep(1)
             made = answer(self.command, self.path, sent) if answer else None

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -131,7 +132,8 @@ def patiently(path: Path | str, read: Callable[[], T]) -> T:
             return read()
         except (RasterioError, OSError) as error:
             if attempt == TRIES:
-                text = str(error).split("\n")[0].replace(str(path), readable(path))
+                # GDAL names the address as it was signed.
+                text = re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]*", r"\1", str(error).split("\n")[0])
                 hint = _ASK_FOR_KEYS if str(path).startswith("s3://") and any(w in text for w in _REFUSALS) else ""
                 raise OSError(f"{readable(path)}: not read after {TRIES} tries: {text.rstrip('.')}.{hint}") from None
             _forget_signatures()
