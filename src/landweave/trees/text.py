@@ -136,8 +136,9 @@ def _forest(header: Mapping[str, str], trees: list[dict[str, np.ndarray]]) -> Fo
     missing_type = (decision >> 2) & 3
     if (missing_type > MISSING_NAN).any():
         raise NotCovered("it has a kind of missing values that is not known")
-    if not (np.isfinite(joined["threshold"]).all() and np.isfinite(joined["leaf_value"]).all()):
-        raise InputError("The model's text holds a threshold or a leaf that is no finite number.")
+    # A threshold of infinity is usual: missing values to one side and all others to the other.
+    if np.isnan(joined["threshold"]).any() or not np.isfinite(joined["leaf_value"]).all():
+        raise NotCovered("it has a threshold or a leaf that is no number")
     return Forest(
         n_features=n_features,
         n_classes=n_classes,
