@@ -3,6 +3,8 @@
 import json
 import pickle
 import shutil
+from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
-from landweave.classifier.estimators import Constant, Learnt
+from landweave.classifier.calibration import apply_prior, apply_temperature
+from landweave.classifier.estimators import Constant, Learnt, as_floats
 from landweave.classifier.fit import fit
 from landweave.classifier.model import Model, _digest, recipe_mismatch
 from landweave.errors import InputError
@@ -35,6 +38,12 @@ def model_of(type_="lightgbm", threads=1, **options):
     estimator = fit(X, y, type=type_, params=params, threads=threads, feature_names=NAMES)
     settings = {"recipe": RECIPE, "prior": (0.5, 1.5, 1.0), "temperature": 1.3, "provenance": {"seed": 42}}
     return Model(**{"estimator": estimator, "class_names": CLASSES, **settings, **options})
+
+
+@cache
+def plain():
+    """A model of trees as trained."""
+    return model_of(prior=None, temperature=1.0)
 
 
 def sure(classes=(1, 4, 7), **options):
@@ -106,6 +115,61 @@ def test_large_inputs_are_worked_on_in_parts(monkeypatch):
 def test_features_of_another_model_are_refused(shape):
     with pytest.raises(ValueError, match="2 features"):
         model_of().probabilities(np.zeros(shape, "int16"))
+
+
+def lightgbms(model, X):
+    """LightGBM's own probabilities, not calibrated."""
+    import lightgbm
+
+    return lightgbm.Booster(model_str=model.estimator.text).predict(as_floats(X), num_threads=1)
+
+
+def test_probabilities_of_trees_are_lightgbms():
+    X, _ = table(2000, seed=3)
+    expected = lightgbms(plain(), X).astype("float32")
+    for same in (X, as_floats(X), as_floats(X).astype("float64")):
+        np.testing.assert_array_equal(plain().probabilities(same), expected)
+
+
+@given(
+    st.tuples(*[st.sampled_from([0.0, 0.3, 1.0, 7.5])] * 3).filter(any),
+    st.sampled_from([0.4, 1.0, 1.7]), st.sampled_from([0.5, 1.0, 2.2]),
+)  # fmt: skip
+def test_trees_are_calibrated_as_their_probabilities_would_be(prior, before, after):
+    X, _ = table(400, seed=2)
+    model = replace(plain(), prior=prior, training_temperature=before, temperature=after)
+    expected = apply_temperature(apply_prior(apply_temperature(lightgbms(model, X), before), prior), after)
+    p = model.probabilities(X)
+    np.testing.assert_allclose(p, expected.astype("float32"), rtol=2e-7)
+    assert (p == expected.astype("float32")).mean() > 0.99
+    np.testing.assert_array_equal(model.classify(p), model.classify(expected.astype("float32")))
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ({"linear_tree": True}, "linear trees"),
+        ({"num_leaves": 300, "min_data_in_leaf": 1, "min_sum_hessian_in_leaf": 0}, "leaves"),
+    ],
+)
+def test_trees_that_are_not_covered_are_left_to_lightgbm_and_the_reason_is_told(tmp_path, caplog, params, reason):
+    X, y = table(2000)
+    estimator = fit(X, y, params={"n_estimators": 2, **params}, feature_names=NAMES)
+    made = Model(estimator=estimator, class_names=CLASSES)
+    model = Model.load(made.save(tmp_path / "model"))
+    assert reason in model.slow_because
+    assert [record.getMessage() for record in caplog.records if reason in record.getMessage()]
+    np.testing.assert_array_equal(model.probabilities(X), lightgbms(model, X).astype("float32"))
+
+
+def test_classes_one_against_all_sum_to_one():
+    X, y = table()
+    estimator = fit(X, y, params={"n_estimators": 5, "objective": "multiclassova"}, feature_names=NAMES)
+    model = Model(estimator=estimator, class_names=CLASSES, prior=(1.0, 2.0, 1.0), temperature=1.2)
+    assert model.slow_because is None
+    raw = lightgbms(model, X)
+    expected = apply_temperature(apply_prior(raw / raw.sum(axis=1, keepdims=True), model.prior), 1.2)
+    np.testing.assert_allclose(model.probabilities(X), expected, rtol=1e-6)
 
 
 PROBABILITIES = stn.arrays("float32", (20, 3), elements=st.floats(0, 1, width=32))

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import re
 import zipfile
 from collections.abc import Callable, Mapping
@@ -11,6 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from landweave.errors import InputError
+from landweave.patch.model import NODATA
+from landweave.trees.shallow import ShallowForest, probabilities, shallow_forest
+from landweave.trees.text import NotCovered, read_forest
+
+_LOG = logging.getLogger(__name__)
 
 TRUSTED = frozenset(
     {
@@ -64,7 +70,7 @@ class Estimator(Protocol):
         ...
 
     def predict(self, X: np.ndarray, *, threads: int = 1) -> np.ndarray:
-        """Probabilities float64 (n, k) of X float32 (n, f), NaN missing; not calibrated."""
+        """Probabilities float64 (n, k); X as for :func:`as_floats`; not calibrated."""
         ...
 
     def files(self) -> dict[str, bytes]:
@@ -100,12 +106,21 @@ class Boosted:
     _parsed: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def predict(self, X: np.ndarray, *, threads: int = 1) -> np.ndarray:
-        """Probabilities float64 (n, k)."""
+        """Probabilities float64 (n, k); ``threads`` are LightGBM's, where it is needed."""
         if X.shape[0] == 0:
             return np.zeros((0, len(self.classes)))
-        p = self.booster.predict(X, num_threads=threads)
+        if self.forest is not None:
+            p = probabilities(self.forest, X if X.dtype == np.int16 else as_floats(X))
+        else:
+            p = self.booster.predict(as_floats(X), num_threads=threads)
         # One-against-all objectives do not sum to one.
         return np.asarray(p / p.sum(axis=1, keepdims=True))
+
+    def calibrated(self, X: np.ndarray, *, slope: float, offset: np.ndarray) -> np.ndarray | None:
+        """softmax(slope * s + offset) of the scores s, float64 (n, k); None where scores are not at hand as such."""
+        if self.forest is None or self.forest.objective != "multiclass":
+            return None
+        return probabilities(self.forest, X if X.dtype == np.int16 else as_floats(X), slope=slope, offset=offset)
 
     def files(self) -> dict[str, bytes]:
         """LightGBM's text."""
@@ -114,6 +129,26 @@ class Boosted:
     def gain(self) -> np.ndarray:
         """Total gain of the splits on each feature, float64 (f,)."""
         return np.asarray(self.booster.feature_importance(importance_type="gain"), "float64")
+
+    @property
+    def forest(self) -> ShallowForest | None:
+        """The trees, read without LightGBM; None, and the reason logged once, where only LightGBM can evaluate them."""
+        if "forest" not in self._parsed:
+            self._parsed["forest"] = None
+            try:
+                forest = read_forest(self.text)
+                self._check(forest.n_features, forest.n_classes)
+                self._parsed["forest"] = shallow_forest(forest)
+            except NotCovered as reason:
+                self._parsed["not covered"] = str(reason)
+                _LOG.warning("LightGBM itself predicts with this model, which is slow: %s.", reason)
+                _ = self.booster
+        return self._parsed["forest"]  # type: ignore[no-any-return]
+
+    @property
+    def slow_because(self) -> str | None:
+        """Why only LightGBM can evaluate the trees; None where it need not."""
+        return None if self.forest is not None else self._parsed["not covered"]
 
     @property
     def booster(self) -> Any:
@@ -125,13 +160,13 @@ class Boosted:
                 booster = lightgbm.Booster(model_str=self.text)
             except (lightgbm.basic.LightGBMError, ValueError) as error:
                 raise InputError(f"The model's text is not LightGBM's: {error}.") from None
-            if (booster.num_feature(), booster.num_model_per_iteration()) != (
-                len(self.feature_names),
-                len(self.classes),
-            ):
-                raise InputError("The model's text has other numbers of features or classes than model.json says.")
+            self._check(booster.num_feature(), booster.num_model_per_iteration())
             self._parsed["booster"] = booster
         return self._parsed["booster"]
+
+    def _check(self, features: int, classes: int) -> None:
+        if (features, classes) != (len(self.feature_names), len(self.classes)):
+            raise InputError("The model's text has other numbers of features or classes than model.json says.")
 
     def __getstate__(self) -> dict[str, Any]:
         # The text says it all; another process parses its own.
@@ -151,7 +186,7 @@ class Learnt:
         """Probabilities float64 (n, k)."""
         if X.shape[0] == 0:
             return np.zeros((0, len(self.classes)))
-        return np.asarray(self.estimator.predict_proba(X), "float64")
+        return np.asarray(self.estimator.predict_proba(as_floats(X)), "float64")
 
     def files(self) -> dict[str, bytes]:
         """Skops's archive; InputError for an estimator that skops or the closed list does not cover."""
@@ -168,6 +203,18 @@ class Learnt:
                 f"{name} cannot be kept: it holds {min(untrusted)}, not of scikit-learn's; choose another."
             )
         return {"model.skops": content}
+
+
+def as_floats(X: np.ndarray) -> np.ndarray:
+    """Features float32 (n, f), NaN missing: int16 -32768 becomes NaN, floating point stays as it is."""
+    X = np.asarray(X)
+    if X.dtype == np.int16:
+        out = X.astype("float32")
+        out[X == NODATA] = np.nan
+        return out
+    if np.issubdtype(X.dtype, np.floating):
+        return X.astype("float32", copy=False)
+    raise ValueError(f"features are int16 or floating point, not {X.dtype}.")
 
 
 def restore(

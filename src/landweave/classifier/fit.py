@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from landweave.classifier.estimators import Boosted, Constant, Estimator, Learnt, settle_text
+from landweave.classifier.estimators import Boosted, Constant, Estimator, Learnt, as_floats, settle_text
 from landweave.errors import InputError
-from landweave.patch.model import NODATA
 
 SHORT_NAMES = {"random_forest": "sklearn.ensemble.RandomForestClassifier"}
 """Types that need no import path, besides ``lightgbm``."""
@@ -87,18 +86,6 @@ def fit(
     if tuple(int(value) for value in estimator.classes_) != classes:
         raise InputError(f"{type} does not keep its classes in classes_; use a scikit-learn classifier.")
     return Learnt(classes=classes, feature_names=names, estimator=estimator)
-
-
-def as_floats(X: np.ndarray) -> np.ndarray:
-    """Features float32 (n, f), NaN missing: int16 -32768 becomes NaN, floating point stays as it is."""
-    X = np.asarray(X)
-    if X.dtype == np.int16:
-        out = X.astype("float32")
-        out[X == NODATA] = np.nan
-        return out
-    if np.issubdtype(X.dtype, np.floating):
-        return X.astype("float32", copy=False)
-    raise ValueError(f"features are int16 or floating point, not {X.dtype}.")
 
 
 def _boost(

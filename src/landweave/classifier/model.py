@@ -12,7 +12,6 @@ import numpy as np
 
 from landweave.classifier.calibration import apply_prior, apply_temperature
 from landweave.classifier.estimators import Boosted, Estimator, restore
-from landweave.classifier.fit import as_floats
 from landweave.errors import InputError
 from landweave.patch.store import write_whole
 
@@ -96,6 +95,11 @@ class Model:
         """The columns of X."""
         return self.estimator.feature_names
 
+    @property
+    def slow_because(self) -> str | None:
+        """Why LightGBM itself predicts with a model of its trees; None where it need not, and for other kinds."""
+        return self.estimator.slow_because if isinstance(self.estimator, Boosted) else None
+
     def probabilities(self, X: np.ndarray, *, threads: int = 1) -> np.ndarray:
         """softmax((log(prior) + log(p) / training_temperature) / temperature), p the estimator's.
 
@@ -105,7 +109,7 @@ class Model:
             (n, f) int16, -32768 missing, or floating point, NaN missing; columns as ``feature_names``. Rows whose
             dated features are all missing get some answer: the caller masks them.
         threads
-            For LightGBM.
+            For LightGBM, where the trees cannot be evaluated without it.
 
         Returns
         -------
@@ -122,13 +126,21 @@ class Model:
         out = np.empty((X.shape[0], len(self.classes)), "float32")
         for start in range(0, X.shape[0], _CHUNK):
             part = slice(start, start + _CHUNK)
-            p = apply_temperature(
-                self.estimator.predict(as_floats(X[part]), threads=threads), self.training_temperature
-            )
-            if self.prior is not None:
-                p = apply_prior(p, self.prior)
-            out[part] = apply_temperature(p, self.temperature)
+            out[part] = self._calibrated(X[part], threads)
         return out
+
+    def _calibrated(self, X: np.ndarray, threads: int) -> np.ndarray:
+        if isinstance(self.estimator, Boosted):
+            with np.errstate(divide="ignore"):
+                offset = np.log(np.ones(len(self.classes)) if self.prior is None else self.prior) / self.temperature
+            slope = 1 / (self.training_temperature * self.temperature)
+            p = self.estimator.calibrated(X, slope=slope, offset=offset)
+            if p is not None:
+                return p
+        p = apply_temperature(self.estimator.predict(X, threads=threads), self.training_temperature)
+        if self.prior is not None:
+            p = apply_prior(p, self.prior)
+        return apply_temperature(p, self.temperature)
 
     def classify(self, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Class and confidence, uint8 (n,) each, of ``p`` (n, len(classes)), as :func:`decide` says."""
@@ -222,8 +234,8 @@ class Model:
         names = tuple(str(name) for name in content["feature_names"])
         estimator = restore(content["kind"], classes, names, files)
         if isinstance(estimator, Boosted):
-            # Parsed now, so that a broken text is found at the door.
-            _ = estimator.booster
+            # Read now, so that a broken text is found at the door.
+            _ = estimator.forest
         return cls(
             estimator=estimator,
             class_names={int(value): str(name) for value, name in content["class_names"].items()},

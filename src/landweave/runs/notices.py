@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def notices(run: "Run") -> list[str]:
     """One sentence for each thing that was left out, repaired or could not be done; told by the run and the report."""
-    return [*_of_labels(run), *_of_samples(run), *_of_imagery(run), *_of_failures(run)]
+    return [*_of_labels(run), *_of_samples(run), *_of_model(run), *_of_imagery(run), *_of_failures(run)]
 
 
 def _of_labels(run: "Run") -> list[str]:
@@ -62,6 +62,11 @@ def _of_samples(run: "Run") -> list[str]:
     if run.taught is not None and run.taught.kind == "none":
         lines.append("No patch or block could be held out, so the figures are in-sample.")
     return lines
+
+
+def _of_model(run: "Run") -> list[str]:
+    given = [entry.info.get("slow_because") for _, entry in run.made("predict")]
+    return [f"LightGBM itself predicted, which is slow: {reason}." for reason in sorted({r for r in given if r})]
 
 
 def _of_imagery(run: "Run") -> list[str]:

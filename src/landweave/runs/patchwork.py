@@ -282,8 +282,9 @@ def predict(plan: Plan, task: PredictTask) -> Record:
     if fold_models:
         files.append(f"predictions/{cell.name}_oof.tif")
         write_raster(plan.folder / files[1], oof, cell.geobox, names=("class, out of fold", "probability"))
-    mapped = out[0] if inside is None else out[0][inside]
-    return {"files": files, "info": {"mapped": _counts(mapped), "out_of_fold": _counts(oof[0])}}
+    mapped = _counts(out[0] if inside is None else out[0][inside])
+    info = {"mapped": mapped, "out_of_fold": _counts(oof[0]), "slow_because": model.slow_because}
+    return {"files": files, "info": info}
 
 
 def _classified(model: Model, table: np.ndarray, seen: np.ndarray) -> np.ndarray:

@@ -154,25 +154,45 @@ def raw_scores(forest: ShallowForest, X: np.ndarray) -> np.ndarray:
     """
     from landweave.trees.shallow_kernels import SCORES
 
-    return _evaluated(forest, X, SCORES, 1)
+    return _evaluated(forest, X, SCORES, iterations=1, slope=1.0, offset=np.zeros(forest.n_classes))
 
 
-def probabilities(forest: ShallowForest, X: np.ndarray) -> np.ndarray:
-    """exp(s_k) / sum exp(s) of the scores s, or 1 / (1 + exp(-sigmoid * s_k)) where the objective says so.
+def probabilities(
+    forest: ShallowForest, X: np.ndarray, *, slope: float = 1.0, offset: np.ndarray | None = None
+) -> np.ndarray:
+    """exp(z_k) / sum exp(z), z = slope * s + offset, of the scores s; other objectives: 1 / (1 + exp(-sigmoid * s)).
 
-    Arguments and errors as for :func:`raw_scores`.
+    Parameters
+    ----------
+    forest, X
+        As for :func:`raw_scores`.
+    slope, offset
+        A number and (classes,); for ``multiclass`` alone. A class whose offset is -inf gets 0.
 
     Returns
     -------
     numpy.ndarray
-        float64 (pixels, classes): what ``Booster.predict(X)`` gives; a binary model's only column is that of "yes".
+        float64 (pixels, classes): with the default slope and offset what ``Booster.predict(X)`` gives; a binary
+        model's only column is that of "yes".
+
+    Raises
+    ------
+    ValueError
+        As for :func:`raw_scores`, and for slope or offset where the objective has none.
     """
     from landweave.trees.shallow_kernels import LOGISTIC, SOFTMAX
 
-    return _evaluated(forest, X, SOFTMAX if forest.objective == "multiclass" else LOGISTIC, forest.iterations)
+    shift = np.zeros(forest.n_classes) if offset is None else np.asarray(offset, "float64")
+    if forest.objective == "multiclass":
+        return _evaluated(forest, X, SOFTMAX, iterations=forest.iterations, slope=slope, offset=shift)
+    if slope != 1.0 or offset is not None:
+        raise ValueError(f"Scores of a {forest.objective} model are not scaled.")
+    return _evaluated(forest, X, LOGISTIC, iterations=forest.iterations, slope=forest.sigmoid, offset=shift)
 
 
-def _evaluated(forest: ShallowForest, X: np.ndarray, link: int, iterations: int) -> np.ndarray:
+def _evaluated(
+    forest: ShallowForest, X: np.ndarray, link: int, *, iterations: int, slope: float, offset: np.ndarray
+) -> np.ndarray:
     from landweave.trees import shallow_kernels as kernels
 
     if X.ndim != 2 or X.shape[1] != forest.n_features:
@@ -182,7 +202,7 @@ def _evaluated(forest: ShallowForest, X: np.ndarray, link: int, iterations: int)
     entries = (
         forest.plane_start, forest.entry_start, forest.entry_column, forest.entry_rank, forest.right, forest.left,
     )  # fmt: skip
-    rest = (entries, forest.leaf_value, (link, float(iterations), forest.sigmoid), out)
+    rest = (entries, forest.leaf_value, (link, float(iterations), slope, offset), out)
     if X.dtype == np.int16:
         kernels.run(kernels.from_codes, X, columns.feature, forest.codes, *rest)
     elif X.dtype == np.float32:

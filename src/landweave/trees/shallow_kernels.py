@@ -178,15 +178,18 @@ def _add(leaves: Any, leaf_value: Any, tree: Any, trees: Any, scores: Any) -> No
 
 
 @register_jitable  # type: ignore[untyped-decorator]
-def _link(scores: Any, size: int, what: int, iterations: float, sigmoid: float, out: Any) -> None:
+def _link(scores: Any, size: int, what: int, iterations: float, slope: float, offset: Any, out: Any) -> None:
     """Sums of leaves (classes, pixels) -> out (pixels, classes), in LightGBM's order of operations."""
     classes = scores.shape[0]
     for j in range(size):
         top = -np.inf
         for k in range(classes):
-            # Only a random forest has more than one "iteration" here.
-            scores[k, j] /= iterations
-            top = max(top, scores[k, j])
+            # Only a random forest's are over 1.
+            score = scores[k, j] / iterations
+            if what != SCORES:
+                score = score * slope + offset[k]
+            scores[k, j] = score
+            top = max(top, score)
         total = 0.0
         for k in range(classes):
             score = scores[k, j]
@@ -194,7 +197,7 @@ def _link(scores: Any, size: int, what: int, iterations: float, sigmoid: float, 
                 score = math.exp(score - top)
                 total += score
             elif what == LOGISTIC:
-                score = 1.0 / (1.0 + math.exp(-sigmoid * score))
+                score = 1.0 / (1.0 + math.exp(-score))
             out[j, k] = score
         if what == SOFTMAX:
             for k in range(classes):
@@ -252,7 +255,7 @@ _INDEX, _BYTES = _given(types.int64, 1), _given(types.uint8, 1)
 _FOREST = (
     types.Tuple((_INDEX, _INDEX, _given(types.int32, 1), _given(types.int8, 1), _BYTES, _BYTES)),
     _given(types.float64, 2),
-    types.Tuple((types.int64, types.float64, types.float64)),
+    types.Tuple((types.int64, types.float64, types.float64, _given(types.float64, 1))),
     types.Array(types.float64, 2, "C"),
 )
 _MISSING = types.Tuple((_BYTES, _BYTES, types.float64))
