@@ -40,6 +40,8 @@ $(VENV)/.for-demo: pyproject.toml
 $(VENV)/.for-test: pyproject.toml
 	$(make_venv)
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@# Only its model file is read: what else it asks for (OpenCV) stays away.
+	$(BIN)/python -m pip install --quiet --no-deps 's2cloudless>=1.7'
 	touch $@ $(VENV)/.for-demo
 
 # Each candidate is asked, since a name on the path may be a shim for a Python that is not there.

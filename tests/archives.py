@@ -92,11 +92,11 @@ def catalogue(folder):
     return folder / "catalog.json"
 
 
-def small_country(folder, *, size_km, dates, seed, patch=60):
+def small_country(folder, *, size_km, dates, seed, patch=60, **options):
     """A simulated country as an archive, its project cut down to what runs in seconds."""
     from landweave.sources.simulated.archive import write_archive
 
-    write_archive(folder, size_km=size_km, dates=dates, seed=seed)
+    write_archive(folder, size_km=size_km, dates=dates, seed=seed, **options)
     for before, after in {
         "patch_size = 150": f"patch_size = {patch}",
         "step_days = 16": "step_days = 60",

@@ -1,20 +1,28 @@
 """What is observed of a patch: masks that know the ground around it, what is kept of it, and what is let go."""
 
+import importlib.util
 import shutil
+import warnings
 
 import numpy as np
 import pytest
 import rasterio
-from archives import edit, without_output
+from archives import edit, small_country, without_output
 from scipy.ndimage import distance_transform_edt
 
+from landweave.errors import InputError
+from landweave.patch.align import nearest_pixels
 from landweave.patch.store import read_patch
+from landweave.runs.checking import check_project
 from landweave.runs.driver import run
 from landweave.runs.ledger import fingerprint_of
 from landweave.runs.observing import observe, reasons_of
 from landweave.runs.opening import CLOUD_MASK, make_plan
 from landweave.runs.project import read_project
 from landweave.runs.state import Options
+from landweave.sources.simulated.country import make_country
+from landweave.sources.simulated.view import view
+from landweave.sources.simulated.weather import weather
 from landweave.sources.stac import StacSource
 
 MADE = ("map.tif", "accuracy.json", "samples.parquet", "model")
@@ -115,3 +123,75 @@ def test_the_report_shows_what_the_satellite_saw(finished):
     html = (finished / "out" / "report.html").read_text()
     for words in ("What the satellite saw", "Valid observations", "Mean cloud probability", "Mean NDVI of each date"):
         assert words in html
+
+
+@pytest.fixture(scope="module")
+def detecting(tmp_path_factory):
+    """A project on L1C scenes that looks for clouds itself, fetched; skips, and says so, where the model is absent."""
+    if importlib.util.find_spec("s2cloudless") is None:
+        reason = 'the package s2cloudless is not here: pip install "landweave[clouds]"'
+        warnings.warn(reason, stacklevel=1)
+        pytest.skip(reason)
+    folder = small_country(tmp_path_factory.mktemp("l1c") / "country", size_km=1.2, dates=5, seed=14, l1c=True)
+    edit(folder, 'collection = "sentinel-2-l2a"', 'collection = "sentinel-2-l1c"')
+    edit(folder, 'clouds = "scl"', 'clouds = "s2cloudless"\ndilation = 20')
+    assert run(read_project(folder), options=Options(until="fetch")).status == 0
+    return folder
+
+
+def test_clouds_that_are_looked_for_are_where_the_simulated_clouds_are(detecting):
+    plan, cells = make_plan(read_project(detecting))
+    land = make_country(size_km=1.2, seed=14)
+    found, true = [], []
+    for cell in (cell for cell in cells if cell.geobox.crs.epsg == 32633):
+        patch = read_patch(detecting / "out" / "patches" / f"{cell.name}.zarr").load()
+        rows, columns, inside = nearest_pixels(land.geobox, cell.geobox)
+        for number, day in enumerate(plan.dates):
+            here = inside & (patch["B04"].values[number] != -32768)
+            opacity = view(1.2, 14, day, 0, 0).cloud[rows[here], columns[here]]
+            # Between a clear sky and a thick cloud either answer will do; so it will near a cloud, by design.
+            found.append(patch["cloud_mask"].values[number][here])
+            true.append(opacity)
+    found, true = np.concatenate(found) > 0, np.concatenate(true)
+    assert (true > 0.5).sum() > 1000
+    assert found[true > 0.5].mean() > 0.95
+    clear_dates = [day for day in plan.dates if weather(14, day).cover < 0.04 and not weather(14, day).cirrus]
+    assert clear_dates
+    for day in clear_dates:
+        number = plan.dates.index(day)
+        shares = [
+            (read_patch(detecting / "out" / "patches" / f"{cell.name}.zarr")["cloud_mask"].values[number] > 0).mean()
+            for cell in cells
+        ]
+        assert np.mean(shares) < 0.2
+
+
+def test_the_mask_of_a_patch_is_that_of_its_strips_and_of_its_neighbours(detecting):
+    plan, cells = make_plan(read_project(detecting))
+    cell = next(cell for cell in cells if (read_patch(_zarr(detecting, cell))["cloud_mask"].values > 0).any())
+    kept = read_patch(_zarr(detecting, cell)).load()
+    day = plan.dates[int(np.argmax((kept["cloud_mask"].values > 0).mean(axis=(1, 2))))]
+    wide = observe(plan, cell.geobox.pad(7), [day], plan.made_variables)
+    strip = observe(plan, cell.geobox[10:20, :], [day], plan.made_variables)
+    number = plan.dates.index(day)
+    for name in plan.made_variables:
+        assert (wide[name].values[0, 7:-7, 7:-7] == kept[name].values[number]).all()
+        assert (strip[name].values[0] == kept[name].values[number, 10:20]).all()
+
+
+def test_what_is_kept_of_the_ten_bands_is_the_mask_alone(detecting):
+    _, cells = make_plan(read_project(detecting))
+    names = set(map(str, read_patch(_zarr(detecting, cells[0])).data_vars))
+    assert names == {"B02", "B03", "B04", "B08", "B11", "B12", "cloud_mask", "cloud_probability"}
+
+
+def test_scenes_without_the_cirrus_band_are_refused_by_check(finished, tmp_path):
+    folder = without_output(finished, tmp_path / "l2a")
+    edit(folder, 'clouds = "scl"', 'clouds = "s2cloudless"')
+    with pytest.raises(InputError, match=r"no scene holds B01, .*B10") as error:
+        check_project(read_project(folder))
+    assert "\n" not in str(error.value)
+
+
+def _zarr(folder, cell):
+    return folder / "out" / "patches" / f"{cell.name}.zarr"

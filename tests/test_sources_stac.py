@@ -96,6 +96,25 @@ def test_snow_and_bare_soil_say_nothing(ground):
     assert check(bright, offset=-0.1).verdict == "undecided"
 
 
+@pytest.mark.parametrize(
+    ("cirrus", "shift", "offset", "verdict"),
+    [
+        (0.002, 0.0, 0.0, "agrees"),
+        (0.002, 0.0, -0.1, "agrees"),
+        (0.002, 0.1, 0.0, "contradicts"),  # the offset is still in the pixels
+        (0.002, -0.1, -0.1, "contradicts"),  # it was taken off twice
+        (0.03, 0.0, 0.0, "undecided"),  # thin cloud all over: dark ground is bright, and says nothing
+        (0.03, 0.0, -0.1, "undecided"),
+    ],
+)
+def test_the_cirrus_band_tells_thin_cloud_from_an_offset(cirrus, shift, offset, verdict):
+    bands = reflectance(shift + (0.08 if cirrus > 0.01 else 0.0))
+    bands["B10"] = np.full_like(bands["B04"], cirrus + shift)
+    found = check(bands, offset=offset)
+    assert found.verdict == verdict
+    assert (found.better is not None) == (verdict == "contradicts")
+
+
 # Grouping
 
 

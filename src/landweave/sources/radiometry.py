@@ -29,6 +29,9 @@ TOO_LOW, LOW_SHARE = -0.02, 0.05
 DARK = 0.09
 """Water, shadow or dense vegetation is darker than this in at least one of :data:`VISIBLE`."""
 
+CIRRUS, CLEAR = "B10", 0.01
+"""Water vapour hides the ground in this band of L1C: without high cloud it is darker than this reflectance."""
+
 VEILED, VEILED_SHARE = (8, 9, 10), 0.3
 """Scene classes of cloud and cirrus: their ground is no witness, nor is a scene that has more of them than this,
 since the scene classes miss thin cloud."""
@@ -125,7 +128,7 @@ def check(bands: Mapping[str, np.ndarray], *, offset: float, scene_classes: np.n
     ----------
     bands
         Band to reflectance by the decision in force, floating point (y, x), NaN missing; a coarse overview of the
-        whole scene. B08 is used, if there, to find dense vegetation.
+        whole scene. B08 is used, if there, to find dense vegetation, and B10, which sees no ground, to find thin cloud.
     offset
         The offset in force.
     scene_classes
@@ -142,7 +145,7 @@ def check(bands: Mapping[str, np.ndarray], *, offset: float, scene_classes: np.n
     here = {name: values for name, values in bands.items() if name in VISIBLE and np.isfinite(values).any()}
     if not here:
         return Check(verdict="undecided", reason="no valid pixel in a visible or short-wave band")
-    for name, values in here.items():
+    for name, values in (here | {n: v for n, v in bands.items() if n == CIRRUS and np.isfinite(v).any()}).items():
         share = float(np.mean(values[np.isfinite(values)] < TOO_LOW))
         if share > LOW_SHARE and offset < 0:
             return Check(
@@ -152,6 +155,16 @@ def check(bands: Mapping[str, np.ndarray], *, offset: float, scene_classes: np.n
     if scene_classes is not None and np.isin(scene_classes, VEILED).sum() > VEILED_SHARE * (scene_classes > 0).sum():
         return Check(verdict="undecided", reason="mostly under cloud, where even dark ground is bright")
     dark = _dark_ground(bands, scene_classes)
+    if CIRRUS in bands and np.isfinite(bands[CIRRUS]).any():
+        clearest = float(np.nanquantile(bands[CIRRUS], 0.02))
+        if offset == 0 and abs(clearest + OFFSET) < CLEAR:
+            return Check(
+                verdict="contradicts", better=OFFSET,
+                reason=f"{CIRRUS}, which sees no ground, is {clearest:.3f} where it is darkest",
+            )  # fmt: skip
+        if clearest > CLEAR:
+            return Check(verdict="undecided", reason=f"thin cloud all over ({CIRRUS} nowhere under {clearest:.3f})")
+        dark &= bands[CIRRUS] < CLEAR
     if dark.sum() < max(3, 0.002 * dark.size):
         return Check(verdict="undecided", reason="no water, shadow or dense vegetation to judge by")
     lowest = {name: float(np.nanmin(np.where(dark, values, np.nan))) for name, values in here.items()

@@ -17,7 +17,7 @@ from landweave.patch.model import NODATA, REFLECTANCE_SCALE, make_patch, to_int1
 from landweave.sources.catalogues import CATALOGUES, CLASSES
 from landweave.sources.pixels import grid_of, read_coarse, read_codes, read_on
 from landweave.sources.protocol import Source
-from landweave.sources.radiometry import VISIBLE, Check, check
+from landweave.sources.radiometry import CIRRUS, VISIBLE, Check, check
 from landweave.sources.remote import is_remote, missing_keys, readable, serve_s3_from
 from landweave.sources.scenes import Asset, Scene, meet, passes
 
@@ -171,7 +171,7 @@ class StacSource:
         """Hold a scene's coarsest overview against the offset in force; see :func:`.radiometry.check`."""
         shape: tuple[int, int] | None = None
         bands: dict[str, np.ndarray] = {}
-        for name in (*VISIBLE, "B08"):
+        for name in (*VISIBLE, "B08", CIRRUS):
             asset = scene.assets.get(name)
             if asset is None:
                 continue
