@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.features
+from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
@@ -17,6 +18,7 @@ from odc.geo.geobox import GeoBox
 from landweave.errors import InputError
 from landweave.legend import Legend
 from landweave.patch.model import NODATA
+from landweave.sources.simulated import archive as writing
 from landweave.sources.simulated.archive import write_archive
 from landweave.sources.simulated.country import country_geobox, make_country
 from landweave.sources.simulated.cover import BANDS, KINDS, LEGEND, NUMBER
@@ -241,6 +243,16 @@ def test_the_register_is_wrong_on_a_few_percent_in_several_pairs_of_classes(defa
     assert (register.error[hard] == 0).all()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 4, 9])
+def test_other_countries_too_have_thirty_errors_of_a_hectare_in_several_pairs(seed):
+    country = make_country(size_km=8, seed=seed)
+    errors = error_frame(country, make_register(country))
+    large = errors[errors.area_ha >= 1]
+    assert len(large) >= 30
+    assert (large.groupby(["true_class", "register_class"]).size() >= 3).sum() >= 4
+
+
 def test_the_planted_errors_are_exactly_where_register_and_truth_differ(small):
     register = make_register(small)
     differs = (register.value != small.truth) & (register.value != 0)
@@ -311,6 +323,20 @@ def test_another_grid_gets_the_nearest_pixels_and_nothing_outside():
     assert set(np.unique(source.load(degrees, day, ["SCL"]).SCL)) <= {0, *np.unique(whole.SCL)}
 
 
+@settings(deadline=None, max_examples=25)
+@given(st.integers(-20, 70), st.integers(-20, 70), st.integers(1, 40), st.integers(1, 40), st.sampled_from([0.0, 1.5]))
+def test_any_window_is_a_part_of_the_whole_and_empty_beyond_it(top, left, height, width, shift):
+    """A grid on the country's own pixels is cut out; one beside them by 1.5 m has the same nearest pixels."""
+    source = SimulatedSource(size_km=0.6, n_dates=1, seed=3)
+    days = source.dates(None, None)
+    whole = np.pad(source.load(source.geobox, days, ["B04"]).B04.values[0], 60, constant_values=NODATA)
+    corner = source.geobox.affine * Affine.translation(left + shift / 10, top + shift / 10)
+    got = source.load(GeoBox((height, width), corner, source.geobox.crs), days, ["B04", "SCL"])
+    expected = whole[60 + top : 60 + top + height, 60 + left : 60 + left + width]
+    np.testing.assert_array_equal(got.B04.values[0], expected)
+    np.testing.assert_array_equal(got.SCL.values[0] == 0, expected == NODATA)
+
+
 def test_dates_of_the_source_lie_within_the_period_with_both_ends():
     source = SimulatedSource(size_km=0.6, n_dates=20)
     days = source.dates(None, None)
@@ -340,6 +366,16 @@ def test_the_same_arguments_write_the_same_bytes(archive, tmp_path):
     first, second = digests(archive), digests(tmp_path / "again")
     assert len(first) > SMALL["dates"] * 8
     assert first == second
+
+
+def test_a_large_country_is_written_tile_by_tile_to_the_same_bytes(tmp_path, monkeypatch):
+    small, steps = {"size_km": 0.6, "dates": 1, "seed": 8}, []
+    write_archive(tmp_path / "by date", **small)
+    monkeypatch.setattr(writing, "_SMALL_KM", 0.1)
+    write_archive(tmp_path / "by tile", **small, progress=lambda done, total: steps.append((done, total)))
+    assert digests(tmp_path / "by date") == digests(tmp_path / "by tile")
+    assert steps == sorted(steps)
+    assert steps[-1] == (3, 3)
 
 
 def test_the_files_beside_the_archive_are_what_the_project_needs(archive):

@@ -15,7 +15,7 @@ YEAR = 2017
 # Where texture shows under snow only: deep winter by the cosine of the season (44 days on either side of 22 January),
 # and the share of its days that are clear.
 _DEEP = 0.72
-_CLEAR = 0.8
+_CLEAR = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
