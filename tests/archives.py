@@ -110,7 +110,8 @@ def small_country(folder, *, size_km, dates, seed, patch=60, **options):
 class Faults:
     """What goes wrong with a request; none by default. Counts what was asked.
 
-    ``rule(number, path)`` gives a status, a status with headers and perhaps a body, "cut", "slow" (a second), or None.
+    ``rule(number, path)`` gives a status, a status with headers and perhaps a body, "cut", "slow" (a second),
+    "whole" (whatever range is asked for), or None.
     """
 
     def __init__(self, rule=lambda number, path: None):
@@ -164,7 +165,7 @@ def served(folder, faults=None, answer=None):
             if not file.is_file():
                 return self.finish_with(404, b"", {})
             data, status, headers = file.read_bytes(), 200, {"Accept-Ranges": "bytes"}
-            asked = re.match(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
+            asked = kind != "whole" and re.match(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
             if asked:
                 start, end = int(asked[1]), min(int(asked[2] or len(data) - 1), len(data) - 1)
                 if start >= len(data):
