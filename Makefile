@@ -1,10 +1,12 @@
 # Every target sets up what it needs, from nothing but a Python of at least 3.11.
 SHELL := bash
 VENV ?= .venv
+SERVERS ?= .servers
 BIN := $(VENV)/bin
+export LANDWEAVE_SERVERS := $(abspath $(SERVERS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow check format clean
+.PHONY: help demo test slow servers check format clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +20,9 @@ test: $(VENV)/.for-test ## run the tests, with a summary of what they reach
 slow: $(VENV)/.for-test ## run the tests that take longer than the daily ones may
 	$(BIN)/python -m pytest -m slow
 
+servers: $(VENV)/.for-test ## install the servers that tests of archives talk to; they skip without (Debian, root)
+	.ci/install-servers '$(SERVERS)' '$(BIN)/python'
+
 check: $(VENV)/.for-test ## lint, check the format and the types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -28,7 +33,7 @@ format: $(VENV)/.for-test ## put the code in its form
 	$(BIN)/ruff format
 
 clean: ## remove the environment, the demo and all that tools leave behind
-	rm -rf $(VENV) landweave-demo build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) $(SERVERS) landweave-demo build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Installed again only when pyproject.toml has changed.
