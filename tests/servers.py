@@ -25,15 +25,19 @@ POSTGRES = Path("/usr/lib/postgresql/15")
 WITH_US = ("setpriv", "--pdeathsig=INT")
 
 
-def program(name, *, package):
+def program(name, *, package, pypi=False):
     """Path of a program that `make servers` installs; the test skips, and says so, where it is absent."""
-    places = [str(PLACE / "bin"), str(POSTGRES / "bin"), "/usr/sbin", os.environ.get("PATH", "")]
-    found = shutil.which(name, path=os.pathsep.join(places))
+    places = [PLACE / "bin"] if pypi else [POSTGRES / "bin", "/usr/sbin", "/usr/bin"]
+    found = shutil.which(name, path=os.pathsep.join(map(str, places)))
     if not found or not shutil.which(WITH_US[0]):
-        reason = f"no {name} ({package}) to talk to: `make servers` installs it"
-        warnings.warn(reason, stacklevel=2)
-        pytest.skip(reason)
+        absent(f"{name} ({package}{' from PyPI' if pypi else ''})")
     return found
+
+
+def absent(what):
+    reason = f"no {what} to talk to: `make servers` installs it"
+    warnings.warn(reason, stacklevel=3)
+    pytest.skip(reason)
 
 
 def free_port():
@@ -146,9 +150,9 @@ with PgstacDB() as db:
 def database(collection, items, work):
     """PostgreSQL with the items; yields the variables by which an API finds it. No port: a socket in a folder."""
     server, client = (program(name, package="postgresql-15") for name in ("postgres", "pg_isready"))
-    program("pypgstac", package="pypgstac from PyPI")
+    program("pypgstac", package="pypgstac", pypi=True)
     if not (POSTGRES / "lib" / "postgis-3.so").exists():
-        pytest.skip("no PostGIS (postgresql-15-postgis-3): `make servers` installs it")
+        absent("PostGIS (postgresql-15-postgis-3)")
     work.mkdir(parents=True, exist_ok=True)
     (work / "collection.json").write_text(json.dumps(collection))
     (work / "items.ndjson").write_text("\n".join(map(json.dumps, items)))
@@ -184,7 +188,7 @@ def database(collection, items, work):
 @contextmanager
 def pgstac(env, work, *, extensions=None):
     """stac-fastapi-pgstac on the database, with all its extensions or some; yields its address."""
-    binary = program("uvicorn", package="stac-fastapi.pgstac from PyPI")
+    binary = program("uvicorn", package="stac-fastapi.pgstac", pypi=True)
     work.mkdir(parents=True, exist_ok=True)
     port = free_port()
     settings = {**env, "PGHOST": env["PGHOST"].replace("/", "%2F"), "DB_MAX_CONN_SIZE": "2"}
@@ -199,7 +203,7 @@ def pgstac(env, work, *, extensions=None):
 @contextmanager
 def rustac(collection, items, work):
     """rustac with the items in its memory: an API without any filter but place and time; yields its address."""
-    binary = program("rustac", package="rustac from PyPI")
+    binary = program("rustac", package="rustac", pypi=True)
     work.mkdir(parents=True, exist_ok=True)
     (work / "collection.json").write_text(json.dumps(collection))
     (work / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": items}))
@@ -243,7 +247,7 @@ def object_store(root, work):
 
     Yields the variables by which GDAL reads them.
     """
-    program("moto_server", package="moto[s3] from PyPI")
+    program("moto_server", package="moto[s3]", pypi=True)
     work.mkdir(parents=True, exist_ok=True)
     command = [*WITH_US, PLACE / "bin" / "python", "-c", SERVE_S3, root, work / "told.json"]
     with started(command, log=work / "moto.log", ready=(work / "told.json").exists):
