@@ -212,6 +212,14 @@ def test_districts_are_measured_by_the_maps_pixels(world, tmp_path):
         assert sum(row["area_ha"]["value"] for row in part["classes"].values()) == pytest.approx(part["area_ha"])
     lost = 400 - north["sample_units"] - south["sample_units"]
     assert any(f"{lost} sample units lie in no district" in note for note in found["notes"])
+    other = estimate_accuracy(
+        folder / "labelled.gpkg",
+        map_source=find_map(folder / "truth.tif"),
+        districts=districts(tmp_path),
+        column="name",
+    )
+    assert any("Areas of districts are those of the land" in note for note in other["notes"])
+    assert other["districts"]["north"]["area_ha"] > north["area_ha"]  # the truth knows the rows that the map leaves out
     alone = estimate_accuracy(folder / "labelled.gpkg", districts=districts(tmp_path), column="name")
     assert alone["districts"]["south"]["area_ha"] is None
     assert alone["districts"]["south"]["sample_units"] == south["sample_units"]

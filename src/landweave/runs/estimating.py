@@ -124,6 +124,8 @@ def estimate_accuracy(
         read.stratum, mapped, reference, strata=read.strata, classes=names, areas=read.areas,
         districts=place, district_areas=areas,
     )  # fmt: skip
+    if zones is not None and counted is not None and same is False:
+        notes.append("Areas of districts are those of the land that the map to be judged shows.")
     if place is not None and (place == "").any():
         notes.append(f"{int((place == '').sum())} sample units lie in no district; they count only for the whole.")
     return {
