@@ -1,6 +1,7 @@
-"""Clouds by the s2cloudless model: LightGBM's own prediction, and masks that know no patch borders."""
+"""Clouds by the s2cloudless model: what LightGBM predicts, and masks that know no patch borders."""
 
 import importlib.util
+import subprocess
 import sys
 import warnings
 
@@ -17,6 +18,7 @@ from landweave.errors import InputError
 from landweave.features import s2cloudless
 from landweave.features.s2cloudless import (
     BANDS,
+    THRESHOLD,
     cloud_mask,
     cloud_probability,
     coarse_geobox,
@@ -26,6 +28,7 @@ from landweave.features.s2cloudless import (
 )
 from landweave.patch.align import nearest_pixels
 from landweave.patch.model import NODATA, to_int16
+from landweave.trees.text import NotCovered
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +72,7 @@ def test_probabilities_are_lightgbms_own_on_real_pixels(model, slovenia):
     assert found.dtype == np.float32
     assert found.shape == bands.shape[1:]
     np.testing.assert_allclose(found.ravel(), expected, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(found.ravel() > THRESHOLD, expected.astype("float32") > THRESHOLD)
     assert found.max() > 0.9
     assert found.min() < 0.1
 
@@ -77,6 +81,47 @@ def test_whole_numbers_mean_the_same_reflectance(model, slovenia):
     bands = slovenia[0][:, :, ::9, ::9]
     units = to_int16(bands)
     np.testing.assert_array_equal(cloud_probability(units), cloud_probability(units / 1e4))
+
+
+@pytest.mark.parametrize("kind", ["int32", "float16", "float32", "float64"])
+def test_every_type_of_number_means_its_reflectance(model, slovenia, kind):
+    bands = slovenia[0][:, :, ::20, ::20]
+    given_bands = to_int16(bands).astype("int32") if kind == "int32" else bands.astype(kind)
+    expected = to_int16(bands) if kind == "int32" else given_bands.astype("float64")
+    np.testing.assert_array_equal(cloud_probability(given_bands), cloud_probability(expected))
+
+
+def test_probabilities_need_no_lightgbm(model):
+    code = """
+import sys
+import numpy as np
+from landweave.features.s2cloudless import cloud_probability
+for kind in ("int16", "float32"):
+    assert 0 <= cloud_probability(np.ones((10, 2, 3), kind)).min()
+print(*{name.split(".")[0] for name in sys.modules})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert {"numba", "landweave"} <= loaded
+    assert not {"lightgbm", "sklearn", "s2cloudless", "cv2", "geopandas"} & loaded
+
+
+@pytest.mark.parametrize("reason", [NotCovered("it has categorical splits"), InputError("The text is broken.")])
+def test_lightgbm_evaluates_what_the_kernel_does_not_cover_and_says_why(model, slovenia, monkeypatch, caplog, reason):
+    bands = slovenia[0][:, :, ::9, ::9]
+    expected = [cloud_probability(bands), cloud_probability(to_int16(bands))]
+
+    def refuse(text):
+        raise reason
+
+    monkeypatch.setattr(s2cloudless, "read_forest", refuse)
+    s2cloudless._predictor.cache_clear()
+    try:
+        found = [cloud_probability(bands, threads=2), cloud_probability(to_int16(bands))]
+    finally:
+        s2cloudless._predictor.cache_clear()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    assert [str(reason) in record.getMessage() for record in caplog.records] == [True]
 
 
 def test_a_pixel_that_lacks_a_band_has_no_probability(model, slovenia):

@@ -1,14 +1,17 @@
 """Clouds by the s2cloudless model: probabilities of L1C pixels on a coarse grid, smoothed, cut off and widened.
 
 Only the model's file is taken from the optional package (https://github.com/sentinel-hub/sentinel2-cloud-detector,
-licensed CC BY-SA 4.0; Skakun et al. 2022, Remote Sensing of Environment 274: 112990); LightGBM itself evaluates it.
+licensed CC BY-SA 4.0; Skakun et al. 2022, Remote Sensing of Environment 274: 112990); :mod:`landweave.trees.deep`
+evaluates it.
 """
 
 import importlib.util
+import logging
 import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from affine import Affine
@@ -18,6 +21,8 @@ from landweave.errors import InputError
 from landweave.features.clouds import dilate
 from landweave.patch.align import nearest_pixels
 from landweave.patch.model import NODATA
+from landweave.trees.deep import deep_forest, raw_scores
+from landweave.trees.text import NotCovered, read_forest
 
 BANDS = ("B01", "B02", "B04", "B05", "B08", "B8A", "B09", "B10", "B11", "B12")
 """What the model looks at, in its order: reflectance at the top of the atmosphere."""
@@ -35,6 +40,8 @@ Sentinel Hub's cloud masks."""
 
 _MODEL = Path("models", "pixel_s2_cloud_detector_lightGBM_v0.1.txt")
 _ROWS = 1 << 17  # a block of 10 MB in float64
+_UNIT = 1e4
+_LOG = logging.getLogger(__name__)
 
 
 def model_file() -> Path:
@@ -57,7 +64,7 @@ def model_file() -> Path:
 
 
 def cloud_probability(bands: np.ndarray, *, threads: int = 1) -> np.ndarray:
-    """LightGBM's own prediction of the s2cloudless model.
+    """What LightGBM predicts by the s2cloudless model, without LightGBM.
 
     Parameters
     ----------
@@ -65,7 +72,7 @@ def cloud_probability(bands: np.ndarray, *, threads: int = 1) -> np.ndarray:
         :data:`BANDS` in order, (10, ...): int16 in 1e-4 reflectance, -32768 missing, or floating-point reflectance,
         NaN missing.
     threads
-        Of LightGBM; the answer does not depend on it.
+        How many blocks of pixels are evaluated at a time; the answer does not depend on it.
 
     Returns
     -------
@@ -85,11 +92,15 @@ def cloud_probability(bands: np.ndarray, *, threads: int = 1) -> np.ndarray:
     whole = np.issubdtype(pixels.dtype, np.integer)
     known = np.flatnonzero(((pixels != NODATA) if whole else np.isfinite(pixels)).all(axis=0))
     out = np.full(pixels.shape[1], np.nan, "float32")
-    for start in range(0, len(known), _ROWS):
+    predict = _predictor(model_file())
+
+    def fill(start: int) -> None:
         chosen = known[start : start + _ROWS]
-        # LightGBM compares in double precision.
-        rows = pixels[:, chosen].T / 1e4 if whole else pixels[:, chosen].T.astype("float64")
-        out[chosen] = _booster(model_file()).predict(np.ascontiguousarray(rows), num_threads=threads)
+        rows = np.take(pixels, chosen, axis=1)
+        out[chosen] = predict(rows / _UNIT if whole and rows.dtype != np.int16 else rows)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(fill, range(0, len(known), _ROWS)))
     return out.reshape(bands.shape[1:])
 
 
@@ -221,7 +232,27 @@ def _radius(cells: float) -> float:
 
 
 @lru_cache(maxsize=2)
-def _booster(path: Path) -> Any:
+def _predictor(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Probabilities of pixels (10, pixels), int16 or floating point."""
+    try:
+        forest = read_forest(path.read_text(encoding="utf-8"))
+        if forest.objective != "binary" or forest.average_output:
+            raise NotCovered(f"it is not a boosted binary model but {forest.objective}")  # noqa: TRY301
+        deep = deep_forest(forest, unit=_UNIT)
+    except (NotCovered, InputError) as reason:
+        _LOG.warning("LightGBM itself evaluates the model of s2cloudless: %s", reason)
+        return _by_lightgbm(path)
+    return lambda rows: np.asarray(1 / (1 + np.exp(-forest.sigmoid * raw_scores(deep, rows)[0])))
+
+
+def _by_lightgbm(path: Path) -> Callable[[np.ndarray], np.ndarray]:
     from lightgbm import Booster
 
-    return Booster(model_file=path)
+    booster = Booster(model_file=path)
+
+    def predict(rows: np.ndarray) -> np.ndarray:
+        # LightGBM compares in double precision.
+        values = rows / _UNIT if rows.dtype == np.int16 else rows.astype("float64")
+        return np.asarray(booster.predict(np.ascontiguousarray(values.T), num_threads=1))
+
+    return predict
