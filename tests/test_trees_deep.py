@@ -157,6 +157,21 @@ def test_whole_numbers_fall_on_the_side_of_a_threshold_that_their_quotient_falls
     np.testing.assert_array_equal(raw_scores(forest, codes), lightgbm_scores(text, codes / unit))
 
 
+@given(st.integers(0, 10_000), st.integers(1, 255))
+def test_a_rank_counts_the_thresholds_below_a_value(seed, size):
+    from landweave.trees import deep_kernels
+
+    thresholds = np.sort(np.random.default_rng(seed).normal(0, 1, size))
+    padded = np.r_[thresholds, np.full(255 - size, np.inf)][None]
+    sides = [thresholds, np.nextafter(thresholds, -math.inf), np.nextafter(thresholds, math.inf)]
+    values = np.concatenate([*sides, [-math.inf, math.inf, math.nan, 1e-36]])
+    found = np.empty((1, values.size), "uint8")
+    rules = (np.array([7]), np.array([9]), 1e-35)
+    deep_kernels.run(deep_kernels.rank_reals, values[None], np.array([0]), padded, *rules, found)
+    below = [int((thresholds < value).sum()) for value in values[:-2]]
+    assert found[0].tolist() == [*below, 7, 9]
+
+
 @given(st.integers(0, 10_000), st.integers(1, 700))
 def test_a_pixel_does_not_feel_its_neighbours(seed, rows):
     rng = np.random.default_rng(seed)
