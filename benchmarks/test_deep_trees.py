@@ -111,7 +111,7 @@ def test_blocks_are_five_times_as_fast_as_one_pixel_after_another():
 
     forest = deep_forest(read_forest(model_file().read_text()), unit=1e4)
     pixels = mixed(noise=0.02, side=120).reshape(10, -1)
-    ranks = np.array([forest.codes[i, pixels[band].astype(int) + 32768] for i, band in enumerate(forest.feature)])
+    ranks = np.array([codes[row.view("uint16")] for codes, row in zip(forest.codes, pixels, strict=True)])
     trees = (forest.node_start, forest.records, forest.leaf_start, forest.leaf_value)
     walk = numba.njit(one_by_one)
 
@@ -120,8 +120,8 @@ def test_blocks_are_five_times_as_fast_as_one_pixel_after_another():
         walk(ranks, *trees, scores)
         return scores
 
-    np.testing.assert_array_equal(plain(), raw_scores(forest, pixels)[0])
-    assert ratio(plain, lambda: raw_scores(forest, pixels), turns=3) >= 5
+    np.testing.assert_array_equal(plain(), raw_scores(forest, pixels.T)[:, 0])
+    assert ratio(plain, lambda: raw_scores(forest, pixels.T), turns=3) >= 5
 
 
 def test_sorting_pays_where_neighbours_differ(monkeypatch):
@@ -138,7 +138,7 @@ def test_sorting_pays_where_neighbours_differ(monkeypatch):
     def unsorted():
         with monkeypatch.context() as patch:
             patch.setattr(deep_kernels, "run", as_they_come)
-            return raw_scores(forest, pixels)
+            return raw_scores(forest, pixels.T)
 
-    np.testing.assert_array_equal(unsorted(), raw_scores(forest, pixels))
-    assert ratio(unsorted, lambda: raw_scores(forest, pixels), turns=3) >= 1.2
+    np.testing.assert_array_equal(unsorted(), raw_scores(forest, pixels.T))
+    assert ratio(unsorted, lambda: raw_scores(forest, pixels.T), turns=3) >= 1.2

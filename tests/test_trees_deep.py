@@ -8,87 +8,42 @@ import warnings
 
 import numpy as np
 import pytest
+from forests import (
+    DECISIONS,
+    NAN_LEFT,
+    NAN_RIGHT,
+    NONE_LEFT,
+    ZERO_LEFT,
+    ZERO_RIGHT,
+    as_reals,
+    awkward_numbers,
+    awkward_values,
+    model_text,
+    random_tree,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landweave.trees import deep
-from landweave.trees.deep import deep_forest, raw_scores
+from landweave.trees.deep import deep_forest, probabilities, raw_scores
 from landweave.trees.text import NotCovered, read_forest
 
 
-def random_tree(rng, leaves, features, thresholds, decisions, *, chain=False):
-    """One tree in LightGBM's text; leaves are split one by one, so that children come after their parents."""
-    left, right, ends = [], [], [(None, None)]  # where a leaf hangs: the list, and the node
-    for node in range(leaves - 1):
-        side, parent = ends.pop(-1 if chain else int(rng.integers(len(ends))))
-        if side is not None:
-            side[parent] = node
-        left.append(None)
-        right.append(None)
-        ends += [(left, node), (right, node)]
-    for leaf, (side, parent) in enumerate(ends):
-        if side is not None:
-            side[parent] = ~leaf
-    nodes = leaves - 1
-    rows = {
-        "num_leaves": [leaves],
-        "num_cat": [0],
-        "split_feature": rng.integers(0, features, nodes),
-        "split_gain": np.ones(nodes, int),
-        "threshold": [repr(float(value)) for value in rng.choice(thresholds, nodes)],
-        "decision_type": rng.choice(decisions, nodes),
-        "left_child": left,
-        "right_child": right,
-        "leaf_value": [repr(float(value)) for value in rng.normal(0, 0.3, leaves)],
-        "leaf_weight": np.ones(leaves, int),
-        "leaf_count": np.ones(leaves, int),
-        "internal_value": np.zeros(nodes, int),
-        "internal_weight": np.zeros(nodes, int),
-        "internal_count": np.ones(nodes, int),
-        "is_linear": [0],
-        "shrinkage": [1],
-    }
-    return "".join(f"{key}={' '.join(map(str, row))}\n" for key, row in rows.items())
-
-
-def model_text(trees, features, *, classes=1, average=False):
-    blocks = [f"Tree={number}\n{tree}\n\n" for number, tree in enumerate(trees)]
-    objective = f"multiclass num_class:{classes}" if classes > 1 else "binary sigmoid:1"
-    head = ["tree", "version=v4", f"num_class={classes}", f"num_tree_per_iteration={classes}", "label_index=0"]
-    head += [f"max_feature_idx={features - 1}", f"objective={objective}", *(["average_output"] if average else [])]
-    head += [f"feature_names={' '.join(f'f{i}' for i in range(features))}"]
-    head += [f"feature_infos={' '.join(['[-9:9]'] * features)}"]
-    head += [f"tree_sizes={' '.join(str(len(block)) for block in blocks)}"]
-    return "\n".join(head) + "\n\n" + "".join(blocks) + "end of trees\n\nparameters:\nend of parameters\n"
-
-
-def lightgbm_scores(text, rows):
-    """(classes, pixels); LightGBM wants rows of pixels."""
+def by_lightgbm(text, X, *, raw_score=True):
     from lightgbm import Booster
 
-    found = Booster(model_str=text).predict(rows.T.astype("float64"), raw_score=True, num_threads=1)
-    return found.reshape(rows.shape[1], -1).T
+    found = Booster(model_str=text).predict(X, raw_score=raw_score, num_threads=1)
+    return found.reshape(X.shape[0], -1)
 
 
-def awkward_values(rng, thresholds, shape):
-    """On, just below and just above thresholds; nearly zero; missing; endless; anything."""
-    edges = rng.choice(thresholds, shape)
-    tiny = rng.choice([0.0, -0.0, 1e-36, -1e-36, 1e-35, float(np.float32(1e-35)), 1.1e-35, -1.1e-35], shape)
-    choices = [
-        edges, np.nextafter(edges, -math.inf), np.nextafter(edges, math.inf), tiny, np.full(shape, np.nan),
-        rng.choice([-math.inf, math.inf], shape), rng.normal(0, 1, shape), rng.normal(0, 1, shape),
-    ]  # fmt: skip
-    return np.choose(rng.integers(0, len(choices), shape), choices)
-
-
-NONE_LEFT, NONE_RIGHT, ZERO_LEFT, ZERO_RIGHT, NAN_LEFT, NAN_RIGHT = 2, 0, 6, 4, 10, 8
-"""LightGBM's decision_type: default direction in bit 1, kind of missing value in bits 2 and 3."""
+def small_forest(features=2):
+    tree = random_tree(np.random.default_rng(0), 5, features, [0.5], [NONE_LEFT])
+    return deep_forest(read_forest(model_text([tree], features)))
 
 
 @given(
     st.integers(0, 10_000), st.integers(1, 5), st.integers(1, 90), st.integers(1, 6), st.integers(1, 3),
-    st.booleans(), st.booleans(), st.integers(1, 1300),
-    st.lists(st.sampled_from([NONE_LEFT, NONE_RIGHT, ZERO_LEFT, ZERO_RIGHT, NAN_LEFT, NAN_RIGHT]), min_size=1),
+    st.booleans(), st.booleans(), st.integers(1, 1300), st.lists(st.sampled_from(DECISIONS), min_size=1),
 )  # fmt: skip
 def test_scores_of_any_forest_are_lightgbms_to_the_last_bit(
     seed, rounds, leaves, features, classes, chain, average, pixels, decisions
@@ -98,25 +53,51 @@ def test_scores_of_any_forest_are_lightgbms_to_the_last_bit(
     sizes = rng.integers(1, leaves + 1, rounds * classes)
     trees = [random_tree(rng, int(size), features, thresholds, decisions, chain=chain) for size in sizes]
     text = model_text(trees, features, classes=classes, average=average)
-    values = awkward_values(rng, thresholds, (features, pixels))
+    X = awkward_values(rng, thresholds, (pixels, features))
     forest = deep_forest(read_forest(text))
-    found = raw_scores(forest, values)
-    assert found.shape == (classes, pixels)
-    np.testing.assert_array_equal(found, lightgbm_scores(text, values))
-    single = values.astype("float32")
-    np.testing.assert_array_equal(raw_scores(forest, single), lightgbm_scores(text, single))
+    found = raw_scores(forest, X)
+    assert found.shape == (pixels, classes)
+    np.testing.assert_array_equal(found, by_lightgbm(text, X))
+    np.testing.assert_array_equal(raw_scores(forest, np.asfortranarray(X)), found)
+    single = X.astype("float32")
+    np.testing.assert_array_equal(raw_scores(forest, single), by_lightgbm(text, single))
+    expected = by_lightgbm(text, X, raw_score=False)
+    np.testing.assert_allclose(probabilities(forest, X), expected, rtol=0, atol=1e-12)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 300), st.integers(1, 1300))
+def test_whole_numbers_are_reals_and_the_least_is_missing(seed, leaves, pixels):
+    rng = np.random.default_rng(seed)
+    thresholds = np.concatenate([rng.normal(0, 9000, 60).round(1), rng.integers(-32768, 32768, 60), [0.0]])
+    text = model_text([random_tree(rng, leaves, 3, thresholds, DECISIONS) for _ in range(3)], 3)
+    numbers = awkward_numbers(rng, thresholds, (pixels, 3))
+    found = raw_scores(deep_forest(read_forest(text)), numbers)
+    np.testing.assert_array_equal(found, by_lightgbm(text, as_reals(numbers)))
+
+
+@given(st.integers(0, 10_000), st.sampled_from([1e4, 5e3, 3.0]))
+def test_whole_numbers_fall_on_the_side_of_a_threshold_that_their_quotient_falls_on(seed, unit):
+    rng = np.random.default_rng(seed)
+    near = rng.integers(-32767, 32768, 20)
+    edges = near / unit
+    edges[::3] = np.nextafter(edges[::3], -math.inf)
+    edges[1::3] = np.nextafter(edges[1::3], math.inf)
+    text = model_text([random_tree(rng, 60, 2, edges, [NONE_LEFT, ZERO_LEFT, ZERO_RIGHT, NAN_RIGHT])], 2)
+    around = (near[:, None] + [-2, -1, 0, 1, 2]).ravel()
+    around = np.concatenate([around, [-32767, -1, 0, 1, 32767]]).clip(-32767, 32767).astype("int16")
+    numbers = rng.choice(around, (700, 2))
+    forest = deep_forest(read_forest(text), unit=unit)
+    np.testing.assert_array_equal(raw_scores(forest, numbers), by_lightgbm(text, numbers / unit))
 
 
 def test_a_feature_may_have_more_thresholds_than_a_byte_holds():
     rng = np.random.default_rng(3)
     thresholds = rng.normal(0, 1, 900)
-    decisions = [NONE_LEFT, NAN_LEFT, NAN_RIGHT]
-    trees = [random_tree(rng, 800, 2, thresholds, decisions) for _ in range(3)]
-    text = model_text(trees, 2)
+    text = model_text([random_tree(rng, 800, 2, thresholds, [NONE_LEFT, NAN_LEFT, NAN_RIGHT]) for _ in range(3)], 2)
     forest = deep_forest(read_forest(text))
-    assert forest.feature.size > 6
-    values = awkward_values(rng, thresholds, (2, 3000))
-    np.testing.assert_array_equal(raw_scores(forest, values), lightgbm_scores(text, values))
+    assert forest.columns.feature.size > 6
+    X = awkward_values(rng, thresholds, (3000, 2))
+    np.testing.assert_array_equal(raw_scores(forest, X), by_lightgbm(text, X))
 
 
 @settings(max_examples=8)
@@ -136,25 +117,9 @@ def test_scores_of_trained_models_are_lightgbms_to_the_last_bit(seed, share_miss
     booster = lightgbm.train(options, lightgbm.Dataset(rows, label), 6)
     forest = read_forest(booster.model_to_string())
     assert forest.most_leaves > 32
-    values = np.concatenate([rows, awkward_values(rng, forest.threshold, (400, 4))]).T
-    expected = booster.predict(values.T, raw_score=True, num_threads=1)
-    np.testing.assert_array_equal(raw_scores(deep_forest(forest), values)[0], expected)
-
-
-@given(st.integers(0, 10_000), st.sampled_from([1.0, 1e4, 5e3, 3.0]))
-def test_whole_numbers_fall_on_the_side_of_a_threshold_that_their_quotient_falls_on(seed, unit):
-    rng = np.random.default_rng(seed)
-    near = rng.integers(-32768, 32768, 20)
-    edges = near / unit
-    edges[::3] = np.nextafter(edges[::3], -math.inf)
-    edges[1::3] = np.nextafter(edges[1::3], math.inf)
-    decisions = [NONE_LEFT, ZERO_LEFT, ZERO_RIGHT, NAN_RIGHT]
-    text = model_text([random_tree(rng, 60, 2, edges, decisions)], 2)
-    around = (near[:, None] + [-2, -1, 0, 1, 2]).ravel()
-    around = np.concatenate([around, [-32768, -1, 0, 1, 32767]]).clip(-32768, 32767).astype("int16")
-    codes = rng.choice(around, (2, 700))
-    forest = deep_forest(read_forest(text), unit=unit)
-    np.testing.assert_array_equal(raw_scores(forest, codes), lightgbm_scores(text, codes / unit))
+    X = np.concatenate([rows, awkward_values(rng, forest.threshold, (400, 4))])
+    expected = booster.predict(X, raw_score=True, num_threads=1)
+    np.testing.assert_array_equal(raw_scores(deep_forest(forest), X)[:, 0], expected)
 
 
 @given(st.integers(0, 10_000), st.integers(1, 255))
@@ -166,8 +131,8 @@ def test_a_rank_counts_the_thresholds_below_a_value(seed, size):
     sides = [thresholds, np.nextafter(thresholds, -math.inf), np.nextafter(thresholds, math.inf)]
     values = np.concatenate([*sides, [-math.inf, math.inf, math.nan, 1e-36]])
     found = np.empty((1, values.size), "uint8")
-    rules = (np.array([7]), np.array([9]), 1e-35)
-    deep_kernels.run(deep_kernels.rank_reals, values[None], np.array([0]), padded, *rules, found)
+    rules = (np.array([7], "uint8"), np.array([9], "uint8"), 1e-35)
+    deep_kernels.run(deep_kernels.count_below, values[None], np.array([0]), padded, *rules, found)
     below = [int((thresholds < value).sum()) for value in values[:-2]]
     assert found[0].tolist() == [*below, 7, 9]
 
@@ -177,47 +142,50 @@ def test_a_pixel_does_not_feel_its_neighbours(seed, rows):
     rng = np.random.default_rng(seed)
     trees = [random_tree(rng, 50, 3, rng.normal(0, 1, 30), [NONE_LEFT]) for _ in range(4)]
     forest = deep_forest(read_forest(model_text(trees, 3)))
-    values = rng.normal(0, 1, (3, 2000))
-    whole = raw_scores(forest, values)
+    X = rng.normal(0, 1, (2000, 3))
+    whole = raw_scores(forest, X)
     shuffled = rng.permutation(2000)
-    np.testing.assert_array_equal(raw_scores(forest, values[:, shuffled]), whole[:, shuffled])
+    np.testing.assert_array_equal(raw_scores(forest, X[shuffled]), whole[shuffled])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(deep, "ROWS", rows)
-        np.testing.assert_array_equal(raw_scores(forest, values), whole)
-    assert raw_scores(forest, values[:, :0]).shape == (1, 0)
+        np.testing.assert_array_equal(raw_scores(forest, X), whole)
+    assert raw_scores(forest, X[:0]).shape == (0, 1)
 
 
 def test_what_cannot_be_evaluated_is_refused():
-    rng = np.random.default_rng(0)
-    forest = read_forest(model_text([random_tree(rng, 5, 2, [0.5], [NONE_LEFT])], 2))
-    for values in (np.zeros((3, 4)), np.zeros(2), np.zeros((2, 4), "int32"), np.zeros((2, 4), complex)):
+    for X in (np.zeros((4, 3)), np.zeros(2), np.zeros((4, 2), "int32"), np.zeros((4, 2), complex)):
         with pytest.raises(ValueError, match="model needs"):
-            raw_scores(deep_forest(forest), values)
-    huge = read_forest(model_text([random_tree(rng, 32769, 2, [0.5], [NONE_LEFT])], 2))
+            raw_scores(small_forest(), X)
+    tree = random_tree(np.random.default_rng(0), 32769, 2, [0.5], [NONE_LEFT])
     with pytest.raises(NotCovered, match="32769 leaves"):
-        deep_forest(huge)
+        deep_forest(read_forest(model_text([tree], 2)))
+
+
+def test_a_certain_pixel_warns_of_nothing():
+    text = model_text([random_tree(np.random.default_rng(0), 1, 1, [0.5], [NONE_LEFT])], 1)
+    value = text.split("leaf_value=")[1].split("\n")[0]
+    forest = deep_forest(read_forest(text.replace(f"leaf_value={value}", "leaf_value=-1000")))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert probabilities(forest, np.zeros((1, 1))).tolist() == [[0.0]]
 
 
 def test_a_second_process_compiles_nothing():
-    forest = deep_forest(read_forest(model_text([random_tree(np.random.default_rng(0), 5, 2, [0.5], [NONE_LEFT])], 2)))
     for kind in ("int16", "float64"):
-        raw_scores(forest, np.zeros((2, 3), kind))
+        raw_scores(small_forest(), np.zeros((3, 2), kind))
     code = """
-import sys
 import numpy as np
-from test_trees_deep import NONE_LEFT, model_text, random_tree
+from test_trees_deep import small_forest
 from landweave.trees import deep_kernels
-from landweave.trees.deep import deep_forest, raw_scores
-from landweave.trees.text import read_forest
-forest = deep_forest(read_forest(model_text([random_tree(np.random.default_rng(0), 5, 2, [0.5], [NONE_LEFT])], 2)))
+from landweave.trees.deep import raw_scores
 for kind in ("int16", "float64"):
-    raw_scores(forest, np.zeros((2, 3), kind))
-for name in ("rank_codes", "rank_reals", "sort_alike", "gather", "descend"):
+    raw_scores(small_forest(), np.zeros((3, 2), kind))
+for name in ("look_up", "count_below", "sort_alike", "gather", "descend"):
     stats = deep_kernels._compiled(getattr(deep_kernels, name), cache=True).stats
     print(name, sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    names = ("rank_codes", "rank_reals", "sort_alike", "gather", "descend")
+    names = ("look_up", "count_below", "sort_alike", "gather", "descend")
     assert done.stdout.split("\n")[:-1] == [f"{name} 1 0" for name in names]
 
 
@@ -258,14 +226,15 @@ def cloud_model():
 
 def test_no_int16_reflectance_falls_on_the_other_side_of_a_threshold_of_the_cloud_model(cloud_model):
     forest = deep_forest(read_forest(cloud_model), unit=1e4)
-    assert forest.feature.size == 10
-    for padded, ranks in zip(forest.thresholds, forest.codes, strict=True):
+    assert forest.columns.feature.tolist() == list(range(10))
+    for padded, codes in zip(forest.columns.thresholds, forest.codes, strict=True):
         thresholds = padded[np.isfinite(padded)]
         assert thresholds.size >= 250
-        units = np.unique((np.rint(thresholds[:, None] * 1e4) + np.arange(-3, 4)).astype(int).clip(-32768, 32767))
-        by_rank = ranks[units + 32768][:, None] <= np.arange(thresholds.size)
-        np.testing.assert_array_equal(by_rank, units[:, None] / 1e4 <= thresholds)
-        assert (np.diff(ranks.astype(int)) >= 0).all()
+        numbers = np.unique((np.rint(thresholds[:, None] * 1e4) + np.arange(-3, 4)).astype(int).clip(-32767, 32767))
+        by_rank = codes[numbers.astype("int16").view("uint16")][:, None] <= np.arange(thresholds.size)
+        np.testing.assert_array_equal(by_rank, numbers[:, None] / 1e4 <= thresholds)
+        rising = codes[np.arange(-32767, 32768, dtype="int16").view("uint16")].astype(int)
+        assert (np.diff(rising) >= 0).all()
 
 
 def test_scores_of_real_pixels_are_lightgbms_to_the_last_bit(cloud_model, shared_data):
@@ -273,8 +242,8 @@ def test_scores_of_real_pixels_are_lightgbms_to_the_last_bit(cloud_model, shared
 
     with np.load(shared_data / "eolearn_slovenia_patch" / "bands_l1c_5dates.npz") as held:
         places = [list(held["names"]).index(name) for name in BANDS]
-        real = np.moveaxis(held["bands"][..., places], -1, 0).reshape(10, -1)[:, ::5]
+        real = held["bands"][..., places].reshape(-1, 10)[::5]
     forest = deep_forest(read_forest(cloud_model), unit=1e4)
-    codes = np.rint(real * 1e4).astype("int16")
-    np.testing.assert_array_equal(raw_scores(forest, real), lightgbm_scores(cloud_model, real))
-    np.testing.assert_array_equal(raw_scores(forest, codes), lightgbm_scores(cloud_model, codes / 1e4))
+    numbers = np.rint(real * 1e4).astype("int16")
+    np.testing.assert_array_equal(raw_scores(forest, real), by_lightgbm(cloud_model, real))
+    np.testing.assert_array_equal(raw_scores(forest, numbers), by_lightgbm(cloud_model, numbers / 1e4))

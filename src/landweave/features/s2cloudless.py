@@ -21,7 +21,7 @@ from landweave.errors import InputError
 from landweave.features.clouds import dilate
 from landweave.patch.align import nearest_pixels
 from landweave.patch.model import NODATA
-from landweave.trees.deep import deep_forest, raw_scores
+from landweave.trees.deep import deep_forest, probabilities
 from landweave.trees.text import NotCovered, read_forest
 
 BANDS = ("B01", "B02", "B04", "B05", "B08", "B8A", "B09", "B10", "B11", "B12")
@@ -96,8 +96,8 @@ def cloud_probability(bands: np.ndarray, *, threads: int = 1) -> np.ndarray:
 
     def fill(start: int) -> None:
         chosen = known[start : start + _ROWS]
-        rows = np.take(pixels, chosen, axis=1)
-        out[chosen] = predict(rows / _UNIT if whole and rows.dtype != np.int16 else rows)
+        values = np.take(pixels, chosen, axis=1)
+        out[chosen] = predict(values / _UNIT if whole and values.dtype != np.int16 else values)
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(fill, range(0, len(known), _ROWS)))
@@ -233,16 +233,13 @@ def _radius(cells: float) -> float:
 
 @lru_cache(maxsize=2)
 def _predictor(path: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """Probabilities of pixels (10, pixels), int16 or floating point."""
+    """Probabilities (pixels,) of bands (10, pixels), int16 or floating point, none missing."""
     try:
-        forest = read_forest(path.read_text(encoding="utf-8"))
-        if forest.objective != "binary" or forest.average_output:
-            raise NotCovered(f"it is not a boosted binary model but {forest.objective}")  # noqa: TRY301
-        deep = deep_forest(forest, unit=_UNIT)
+        forest = deep_forest(read_forest(path.read_text(encoding="utf-8")), unit=_UNIT)
     except (NotCovered, InputError) as reason:
         _LOG.warning("LightGBM itself evaluates the model of s2cloudless: %s", reason)
         return _by_lightgbm(path)
-    return lambda rows: np.asarray(1 / (1 + np.exp(-forest.sigmoid * raw_scores(deep, rows)[0])))
+    return lambda values: probabilities(forest, values.T)[:, 0]
 
 
 def _by_lightgbm(path: Path) -> Callable[[np.ndarray], np.ndarray]:
@@ -250,9 +247,9 @@ def _by_lightgbm(path: Path) -> Callable[[np.ndarray], np.ndarray]:
 
     booster = Booster(model_file=path)
 
-    def predict(rows: np.ndarray) -> np.ndarray:
+    def predict(values: np.ndarray) -> np.ndarray:
         # LightGBM compares in double precision.
-        values = rows / _UNIT if rows.dtype == np.int16 else rows.astype("float64")
-        return np.asarray(booster.predict(np.ascontiguousarray(values.T), num_threads=1))
+        reals = values / _UNIT if values.dtype == np.int16 else values.astype("float64")
+        return np.asarray(booster.predict(np.ascontiguousarray(reals.T), num_threads=1))
 
     return predict

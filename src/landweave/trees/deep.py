@@ -1,73 +1,71 @@
 """Scores of LightGBM models whose trees are deep: blocks of like pixels go down each tree together.
 
-The scores are LightGBM's own to the last bit: a value's rank among a feature's thresholds answers every comparison
-that LightGBM would make in double precision, and the leaves of a pixel are added in float64, tree after tree.
+The scores are LightGBM's own to the last bit: a value's rank among a column's thresholds answers the comparisons that
+LightGBM makes in double precision (:mod:`landweave.trees.columns`), and the leaves of a pixel are added in float64,
+tree after tree. The probabilities are made by its formulas; they are the same bits where the exponential function is
+the same.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from landweave.trees.text import MISSING_NONE, MISSING_ZERO, Forest, NotCovered
+from landweave.trees.columns import MOST_THRESHOLDS, NEARLY_ZERO, Columns, columns_of, rank_codes
+from landweave.trees.text import Forest, NotCovered
+
+MOST_LEAVES = 1 << 15
+"""Of a tree, so that 16 bits name a node or a leaf."""
+
+NODATA = -32768
+"""A missing feature, in int16."""
 
 ROWS = 1 << 17
 """Pixels that are sorted and evaluated at a time; ten columns take 5 MB beside values and scores."""
 
-_MOST = 255  # thresholds of a column, so that a rank is a byte
-_NEARLY_ZERO = float(np.float32(1e-35))  # what LightGBM takes for zero
 _BITS = 32  # of a sorting key
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DeepForest:
-    """A forest laid out for :func:`raw_scores`.
-
-    A *column* is a feature as some of the nodes see it: at most 255 of its thresholds, and one rule for missing values.
-    Ranks are bytes, 0..255: how many of a column's thresholds lie below the value; 0 and 255 also mean "always left"
-    and "always right".
-    """
+    """A forest laid out for :func:`raw_scores` and :func:`probabilities`."""
 
     n_features: int
     n_classes: int
 
-    feature: np.ndarray
-    """int64 (columns,), that of most nodes first."""
+    objective: str
+    """As in :class:`landweave.trees.text.Forest`, like the next."""
 
-    thresholds: np.ndarray
-    """float64 (columns, 255), rising, the rest infinity."""
+    sigmoid: float
 
-    of_nan: np.ndarray
-    """int64 (columns,): the rank of NaN."""
+    iterations: int
+    """What sums are divided by before they become probabilities: 1 but for a random forest."""
 
-    of_zero: np.ndarray
-    """int64 (columns,): the rank of 0."""
+    columns: Columns
 
     codes: np.ndarray
-    """uint8 (columns, 65536): the ranks of the int16 -32768..32767 divided by ``unit``."""
+    """uint8 (columns, 65536): ranks of every int16, by its bits taken as uint16."""
 
     spread: np.ndarray
     """uint32 (columns, 256): a rank's bits in their places in a sorting key."""
 
     node_start: np.ndarray
-    """uint64 (trees + 1,)."""
+    """uint64 (trees + 1,): the first node of each tree."""
 
     records: np.ndarray
     """uint64 (nodes,): see :func:`landweave.trees.deep_kernels.descend`."""
 
     leaf_start: np.ndarray
-    """uint64 (trees + 1,)."""
+    """uint64 (trees + 1,): the first leaf of each tree."""
 
     leaf_value: np.ndarray
     """float64 (leaves,)."""
 
-    @property
-    def most_leaves(self) -> int:
-        """Of any tree."""
-        return int(np.diff(self.leaf_start.astype("int64")).max(initial=1))
+    most_leaves: int
+    """Of any tree."""
 
 
 def deep_forest(forest: Forest, *, unit: float = 1.0) -> DeepForest:
-    """Lay a forest out for :func:`raw_scores`.
+    """Lay a forest out.
 
     Parameters
     ----------
@@ -81,124 +79,118 @@ def deep_forest(forest: Forest, *, unit: float = 1.0) -> DeepForest:
     NotCovered
         For a tree of more than 32768 leaves.
     """
-    if forest.most_leaves > 1 << 15:
-        raise NotCovered(f"it has a tree of {forest.most_leaves} leaves")
-    missing = forest.missing_type.astype("int64")
-    rule = np.where(missing == MISSING_NONE, 0, 2 * missing - forest.default_left)
-    seen, node_of = np.unique(np.stack([forest.split_feature, rule]), axis=1, return_inverse=True)
-    # Columns in any order first, then those that most nodes look at; the sorting keys begin with these.
-    column, rank = np.zeros(node_of.size, "int64"), np.zeros(node_of.size, "int64")
-    parts: list[tuple[int, int, np.ndarray]] = []
-    for number, (feature, how) in enumerate(seen.T):
-        own = np.flatnonzero(node_of == number)
-        values, places = np.unique(forest.threshold[own], return_inverse=True)
-        column[own], rank[own] = len(parts) + places // _MOST, places % _MOST
-        parts += [(int(feature), int(how), values[at : at + _MOST]) for at in range(0, values.size, _MOST)]
-    popular = np.argsort(-np.bincount(column, minlength=len(parts)), kind="stable")
-    parts = [parts[old] for old in popular]
-    column = np.argsort(popular, kind="stable")[column]
-    thresholds = np.full((len(parts), _MOST), np.inf)
-    for row, (_, _, values) in zip(thresholds, parts, strict=True):
-        row[: values.size] = values
-    of_zero, of_nan = _missing_ranks(parts)
-    units = np.arange(-32768, 32768) / unit
-    codes = np.empty((len(parts), units.size), "uint8")
-    for row, (_, _, values) in zip(codes, parts, strict=True):
-        row[:] = np.searchsorted(values, units)
-    codes[:, np.abs(units) <= _NEARLY_ZERO] = of_zero[:, None]
+    if forest.most_leaves > MOST_LEAVES:
+        raise NotCovered(f"it has a tree of {forest.most_leaves} leaves, and {MOST_LEAVES} is the most")
+    columns = columns_of(forest)
     nodes = np.diff(forest.node_start)
+    # Within a tree, leaves are numbered after the nodes.
     sizes = np.repeat(nodes, nodes)
     left, right = (np.where(child >= 0, child, sizes + ~child) for child in (forest.left, forest.right))
+    parts = ((columns.rank, 0), (columns.column, 8), (left, 32), (right, 48))
+    records = np.zeros(sizes.size, "uint64")
+    for part, bit in parts:
+        records |= part.astype("uint64") << np.uint64(bit)
     return DeepForest(
         n_features=forest.n_features,
         n_classes=forest.n_classes,
-        feature=np.array([feature for feature, _, _ in parts], "int64"),
-        thresholds=thresholds,
-        of_nan=of_nan,
-        of_zero=of_zero,
-        codes=codes,
-        spread=_interleaved([values.size for _, _, values in parts]),
+        objective=forest.objective,
+        sigmoid=forest.sigmoid,
+        iterations=forest.n_trees // forest.n_classes if forest.average_output else 1,
+        columns=columns,
+        codes=rank_codes(columns, unit=unit, nodata=NODATA),
+        spread=_interleaved(columns),
         node_start=forest.node_start.astype("uint64"),
-        records=(rank | column << 8 | left << 32).astype("uint64") | right.astype("uint64") << np.uint64(48),
+        records=records,
         leaf_start=forest.leaf_start.astype("uint64"),
         leaf_value=forest.leaf_value,
+        most_leaves=forest.most_leaves,
     )
 
 
-def raw_scores(forest: DeepForest, values: np.ndarray) -> np.ndarray:
-    """Sum of the leaves of each class, before any division by iterations or transformation to probabilities.
+def raw_scores(forest: DeepForest, X: np.ndarray) -> np.ndarray:
+    """Sum of the leaves of each class.
 
     Parameters
     ----------
     forest
         From :func:`deep_forest`.
-    values
-        (features, pixels), the model's features in order: int16, which mean ``values / unit``, or floating point, NaN
-        missing.
+    X
+        (pixels, features), the model's features in order: int16, which mean ``X / unit``, -32768 missing, or floating
+        point, NaN missing. Fastest where the pixels of one feature lie beside each other in memory.
 
     Returns
     -------
     numpy.ndarray
-        float64 (classes, pixels): bit for bit what ``Booster.predict(values.T, raw_score=True)`` gives.
+        float64 (pixels, classes): bit for bit what ``Booster.predict(X, raw_score=True)`` gives.
 
     Raises
     ------
     ValueError
-        For another number of features, or integers of another type.
+        For another number of features, or another type.
 
     Notes
     -----
     One thread, which holds no lock of the interpreter. A pixel's score depends on its own values alone.
     """
-    if values.ndim != 2 or values.shape[0] != forest.n_features:
-        raise ValueError(f"The model needs ({forest.n_features}, pixels), not an array {values.shape}.")
-    if values.dtype != np.int16 and not np.issubdtype(values.dtype, np.floating):
-        raise ValueError(f"The model needs int16 or floating-point numbers, not {values.dtype}.")
-    out = np.empty((forest.n_classes, values.shape[1]))
-    for start in range(0, values.shape[1], ROWS):
-        out[:, start : start + ROWS] = _chunk(forest, values[:, start : start + ROWS])
+    if X.ndim != 2 or X.shape[1] != forest.n_features:
+        raise ValueError(f"The model needs (pixels, {forest.n_features}), not an array {X.shape}.")
+    if X.dtype != np.int16 and not np.issubdtype(X.dtype, np.floating):
+        raise ValueError(f"The model needs int16 or floating-point numbers, not {X.dtype}.")
+    out = np.empty((X.shape[0], forest.n_classes))
+    for start in range(0, X.shape[0], ROWS):
+        _evaluate(forest, X[start : start + ROWS].T, out[start : start + ROWS])
     return out
 
 
-def _chunk(forest: DeepForest, values: np.ndarray) -> np.ndarray:
+def probabilities(forest: DeepForest, X: np.ndarray) -> np.ndarray:
+    """exp(s_k) / sum exp(s) of the scores s, or 1 / (1 + exp(-sigmoid * s_k)) where the objective says so.
+
+    Arguments and errors as for :func:`raw_scores`.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 (pixels, classes): what ``Booster.predict(X)`` gives; a binary model's only column is that of "yes".
+    """
+    scores = raw_scores(forest, X) / forest.iterations
+    if forest.objective != "multiclass":
+        with np.errstate(over="ignore"):  # 1 / (1 + infinity) is the 0 that is meant
+            return np.asarray(1.0 / (1.0 + np.exp(-forest.sigmoid * scores)))
+    shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+    # One class after another, as LightGBM adds them.
+    return np.asarray(shares / np.add.accumulate(shares, axis=1)[:, -1:])
+
+
+def _evaluate(forest: DeepForest, values: np.ndarray, out: np.ndarray) -> None:
+    """Scores of a chunk: values (features, pixels) -> out (pixels, classes)."""
     from landweave.trees import deep_kernels as kernels
 
-    columns, pixels = forest.feature.size, values.shape[1]
-    ranks = np.empty((columns, pixels), "uint8")
+    columns, pixels = forest.columns, values.shape[1]
+    ranks = np.empty((columns.feature.size, pixels), "uint8")
     if values.dtype == np.int16:
-        kernels.run(kernels.rank_codes, np.ascontiguousarray(values), forest.feature, forest.codes, ranks)
+        kernels.run(kernels.look_up, np.ascontiguousarray(values), columns.feature, forest.codes, ranks)
     else:
-        rules = (forest.thresholds, forest.of_nan, forest.of_zero, _NEARLY_ZERO)
-        kernels.run(kernels.rank_reals, np.ascontiguousarray(values, "float64"), forest.feature, *rules, ranks)
+        rules = (columns.thresholds, columns.of_nan, columns.of_zero, NEARLY_ZERO)
+        kernels.run(kernels.count_below, np.ascontiguousarray(values, "float64"), columns.feature, *rules, ranks)
     order = np.empty((2, pixels), "uint32")
     kernels.run(kernels.sort_alike, ranks, forest.spread, order)
-    blocks = np.empty((-(-pixels // kernels.LANES), columns, kernels.LANES), "uint8")
+    blocks = np.empty((-(-pixels // kernels.LANES), ranks.shape[0], kernels.LANES), "uint8")
     kernels.run(kernels.gather, ranks, order[1], blocks)
     scores = np.zeros((forest.n_classes, blocks.shape[0] * kernels.LANES))
     trees = (forest.node_start, forest.records, forest.leaf_start, forest.leaf_value, np.uint64(forest.most_leaves))
     kernels.run(kernels.descend, blocks, *trees, scores)
-    out = np.empty((forest.n_classes, pixels))
-    out[:, order[1]] = scores[:, :pixels]
-    return out
+    out[order[1]] = scores[:, :pixels].T
 
 
-def _missing_ranks(parts: list[tuple[int, int, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Ranks of 0 and of NaN in each column, int64 (columns,)."""
-    of_zero = np.array([np.searchsorted(values, 0.0) for _, _, values in parts], "int64")
-    rule = np.array([how for _, how, _ in parts], "int64")
-    # Rules 1 and 2: zero and NaN are missing, and go left or right; 3 and 4: NaN is; 0: NaN is compared as 0.
-    aside = np.where(rule % 2 == 1, 0, _MOST)
-    of_zero = np.where((rule > 0) & (rule <= 2 * MISSING_ZERO), aside, of_zero)
-    return of_zero, np.where(rule > 0, aside, of_zero)
-
-
-def _interleaved(sizes: list[int]) -> np.ndarray:
-    """Where each bit of a rank stands in a key: the highest bit of every column first, then the next one."""
-    columns = len(sizes)
-    spread = np.zeros((columns, 256), "uint32")
-    for place in range(min(_BITS, 8 * columns)):
-        bit, column = 7 - place // columns, place % columns
-        # The ranks of few thresholds are stretched, or their highest bits would say nothing.
-        ranks = np.minimum(np.arange(256) * _MOST // sizes[column], _MOST).astype("uint32")
-        spread[column] |= ((ranks >> np.uint32(bit)) & np.uint32(1)) << np.uint32(_BITS - 1 - place)
+def _interleaved(columns: Columns) -> np.ndarray:
+    """Where each bit of a rank stands in a key: the highest bit of every column first, that of most nodes leading."""
+    size = columns.feature.size
+    spread = np.zeros((size, 256), "uint32")
+    popular = np.argsort(-np.bincount(columns.column, minlength=size), kind="stable")
+    # The ranks of few thresholds are stretched, or their highest bits would say nothing.
+    most = np.isfinite(columns.thresholds).sum(axis=1, keepdims=True).clip(1)
+    ranks = np.minimum(np.arange(256) * MOST_THRESHOLDS // most, MOST_THRESHOLDS).astype("uint32")
+    for place in range(min(_BITS, 8 * size)):
+        bit, column = 7 - place // size, popular[place % size]
+        spread[column] |= ((ranks[column] >> np.uint32(bit)) & np.uint32(1)) << np.uint32(_BITS - 1 - place)
     return spread

@@ -1,5 +1,6 @@
 """The compiled half of :mod:`landweave.trees.deep`; importing it imports numba."""
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -46,36 +47,36 @@ def _compiled(kernel: Callable[..., None], *, cache: bool) -> Callable[..., None
     return numba.njit(kernel, nogil=True)  # type: ignore[no-any-return]
 
 
-def rank_codes(codes: Any, feature: Any, table: Any, ranks: Any) -> None:
-    """Look each int16 up: codes (features, pixels), table (columns, 65536) -> ranks (columns, pixels)."""
-    for column in range(feature.size):
-        row = codes[feature[column]]
-        for i in range(row.size):
-            ranks[column, i] = table[column, np.int64(row[i]) + 32768]
-
-
-def rank_reals(
-    values: Any, feature: Any, thresholds: Any, of_nan: Any, of_zero: Any, nearly_zero: float, ranks: Any
-) -> None:
-    """Count the thresholds below each float64: thresholds (columns, 255), rising, padded with infinity."""
+def look_up(values: Any, feature: Any, codes: Any, ranks: Any) -> None:
+    """Rank of each int16: values (features, pixels), codes (columns, 65536) -> ranks (columns, pixels)."""
     for column in range(feature.size):
         row = values[feature[column]]
-        sorted_ = thresholds[column]
+        for i in range(row.size):
+            ranks[column, i] = codes[column, np.uint16(row[i])]
+
+
+def count_below(
+    values: Any, feature: Any, thresholds: Any, of_nan: Any, of_zero: Any, nearly_zero: float, ranks: Any
+) -> None:
+    """Rank of each float64: values (features, pixels), thresholds (columns, 255) -> ranks (columns, pixels)."""
+    for column in range(feature.size):
+        row = values[feature[column]]
+        own = thresholds[column]
         for i in range(row.size):
             value = row[i]
             # Eight halvings without a branch: a value says nothing about the next one's place.
             rank = 0
-            rank += 128 if sorted_[127] < value else 0
-            rank += 64 if sorted_[rank + 63] < value else 0
-            rank += 32 if sorted_[rank + 31] < value else 0
-            rank += 16 if sorted_[rank + 15] < value else 0
-            rank += 8 if sorted_[rank + 7] < value else 0
-            rank += 4 if sorted_[rank + 3] < value else 0
-            rank += 2 if sorted_[rank + 1] < value else 0
-            rank += 1 if sorted_[rank] < value else 0
+            rank += 128 if own[127] < value else 0
+            rank += 64 if own[rank + 63] < value else 0
+            rank += 32 if own[rank + 31] < value else 0
+            rank += 16 if own[rank + 15] < value else 0
+            rank += 8 if own[rank + 7] < value else 0
+            rank += 4 if own[rank + 3] < value else 0
+            rank += 2 if own[rank + 1] < value else 0
+            rank += 1 if own[rank] < value else 0
             if abs(value) <= nearly_zero:
                 rank = of_zero[column]
-            if value != value:  # noqa: PLR0124 - NaN, which numba tests fastest in this way
+            if math.isnan(value):
                 rank = of_nan[column]
             ranks[column, i] = rank
 
