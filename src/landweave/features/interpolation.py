@@ -3,18 +3,16 @@
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from landweave.errors import InputError
-from landweave.features.indices import INDICES, NORM, evaluate
+from landweave.features.program import BAND, DIFFERENCE, LENGTH, OTHER, compiled_program, operation, others
 from landweave.features.recipe import Layer, Recipe
 from landweave.patch.model import NODATA, REFLECTANCE_SCALE
 
-BAND, DIFFERENCE, LENGTH, OTHER = 0, 1, 2, 3
 _CHUNK = 8192
-_BLOCK = 32
+_FURTHEST = 2**24
 _FLOATS = ("float32", "float64")
 
 
@@ -55,7 +53,8 @@ def features(
     Returns
     -------
     numpy.ndarray
-        (p, len(recipe.feature_names)) in the order of ``recipe.feature_names``.
+        (p, len(recipe.feature_names)) in the order of ``recipe.feature_names``. Each feature's pixels lie side by side
+        in memory (Fortran's order).
 
     Raises
     ------
@@ -97,9 +96,9 @@ def layer_values(bands: np.ndarray, recipe: Recipe) -> np.ndarray:
     units = np.where(bands == NODATA, np.nan, bands.astype("float64"))
     position = {name: i for i, name in enumerate(recipe.source_bands)}
     out = np.empty((len(recipe.layers), *bands.shape[1:]))
-    others = _others(bands, recipe)
+    made = others(bands, recipe)
     for number, layer in enumerate(recipe.layers):
-        what, plus, minus = _operation(layer, recipe)
+        what, plus, minus = operation(layer, recipe)
         if what == BAND:
             out[number] = units[position[layer.name]]
         elif what == DIFFERENCE:
@@ -113,7 +112,7 @@ def layer_values(bands: np.ndarray, recipe: Recipe) -> np.ndarray:
             squares = sum(units[position[band]] * units[position[band]] for band in plus)
             out[number] = np.sqrt(squares) * REFLECTANCE_SCALE
         else:
-            out[number] = others[int(plus[0])]
+            out[number] = made[int(plus[0])]
     return out
 
 
@@ -130,19 +129,17 @@ def _features(
     bands, valid, days, static = _checked(bands, valid, days, recipe, static=static, dtype=dtype)
     layers, pixels = recipe.layers, bands.shape[2]
     dated = len(layers) * len(recipe.days)
-    out = np.empty((pixels, len(recipe.feature_names)), dtype)
+    # A feature's pixels lie side by side: so they are written, and so trees look them up.
+    out = np.empty((len(recipe.feature_names), pixels), dtype)
     units = np.array([_units(layer, dtype) for layer in layers], "float64").reshape(-1, 3)
     targets = np.array(recipe.days, "int64")
-    if dated:
-        # Custom layers are whole arrays of float64; in chunks they stay small.
-        for start in range(0, pixels, _CHUNK):
-            part = slice(start, start + _CHUNK)
-            run(bands[:, :, part], valid[:, part], days, recipe, targets=targets, units=units, out=out[part, :dated])
+    if dated and pixels:
+        run(bands, valid, days, recipe, targets=targets, units=units, out=out[:dated])
     for number, layer in enumerate(recipe.static_layers):
         assert static is not None
         gain, offset, scale = _units(layer, dtype)
-        out[:, dated + number] = _stored((static[number] * gain - offset) / scale, dtype)
-    return out
+        out[dated + number] = _stored((static[number] * gain - offset) / scale, dtype)
+    return out.T
 
 
 def _checked(
@@ -169,6 +166,8 @@ def _checked(
             found = None if static is None else static.shape
             raise ValueError(f"static must be {(len(recipe.static), bands.shape[2])} for {recipe.static}, not {found}.")
         static = np.asarray(static, "float64")
+    if days.size and max(-days.min(), days.max(), *recipe.days, 0) > _FURTHEST:
+        raise ValueError(f"days must lie within {_FURTHEST} of the period's start.")
     if np.unique(days).size != days.size:
         twice = next(day for day in days.tolist() if np.count_nonzero(days == day) > 1)
         raise InputError(f"Two observations stand on day {twice}; fuse or leave out one of them.")
@@ -190,39 +189,6 @@ def _units(layer: Layer, dtype: str) -> tuple[float, float, float]:
     if band and (layer.scale, layer.offset) == (REFLECTANCE_SCALE, 0.0):
         return 1.0, 0.0, 1.0
     return (REFLECTANCE_SCALE if band else 1.0), layer.offset, layer.scale
-
-
-def _operation(layer: Layer, recipe: Recipe) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
-    """How a layer is made; of OTHER layers the first name is the number among them."""
-    if layer.kind == "band":
-        return BAND, (layer.name,), ()
-    if layer.kind == "index" and layer.name == NORM:
-        return LENGTH, recipe.bands, ()
-    pair = INDICES[layer.name] if layer.kind == "index" else ""
-    if isinstance(pair, tuple):
-        return DIFFERENCE, tuple(pair[0].split("+")), tuple(pair[1].split("+"))
-    return OTHER, (str(_other_names(recipe).index(layer.name)),), ()
-
-
-def _other_names(recipe: Recipe) -> list[str]:
-    return [
-        layer.name
-        for layer in recipe.layers
-        if layer.kind == "custom" or (layer.kind == "index" and isinstance(INDICES.get(layer.name), str))
-    ]
-
-
-def _others(bands: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """Layers that are arithmetic of the user's or the table's: float64 (others, t, p) in physical units."""
-    names = _other_names(recipe)
-    out = np.empty((len(names), *bands.shape[1:]))
-    if names:
-        reflectance = np.where(bands == NODATA, np.nan, bands * REFLECTANCE_SCALE)
-        values = dict(zip(recipe.source_bands, reflectance, strict=True))
-        for layer in recipe.layers:
-            if layer.name in names:
-                out[names.index(layer.name)] = evaluate(str(layer.expression), values)
-    return out
 
 
 def _stored(units: np.ndarray, dtype: str) -> np.ndarray:
@@ -263,7 +229,7 @@ def _plain(
                 weight = np.where(gap == 0, 0.0, (day - days[first]) / np.maximum(gap, 1))
                 v0, v1 = values[first, inside], values[last, inside]
                 result[inside] = ((v0 + (v1 - v0) * weight) * gain - offset) / scale
-            out[:, k * count + number] = _stored(result, out.dtype.name)
+            out[k * count + number] = _stored(result, out.dtype.name)
 
 
 def _compiled(
@@ -276,120 +242,46 @@ def _compiled(
     units: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    position = {name: i for i, name in enumerate(recipe.source_bands)}
-    layers = recipe.layers
-    width = max(1, len(recipe.source_bands))
-    # Row of the program: operation, how many on the plus side, on the minus side, then their positions.
-    program = np.zeros((len(layers), 3 + 2 * width), "int64")
-    for number, layer in enumerate(layers):
-        what, plus, minus = _operation(layer, recipe)
-        program[number, :3] = what, len(plus), len(minus)
-        program[number, 3 : 3 + len(plus)] = [int(plus[0])] if what == OTHER else [position[band] for band in plus]
-        program[number, 3 + width : 3 + width + len(minus)] = [position[band] for band in minus]
-    missing = float(NODATA) if out.dtype == np.int16 else math.nan
-    arguments = (bands, _others(bands, recipe), valid, days, program, targets, units, missing)
-    try:
-        _jit(cache=True)(*arguments, out.dtype == np.int16, out)
-    except OSError:
-        # The folder of compiled kernels may be full or lost: the kernel itself is not at fault.
-        _jit(cache=False)(*arguments, out.dtype == np.int16, out)
+    from landweave.features.kernel import BLOCK
+
+    pixels, short = valid.shape[1], max(0, BLOCK - valid.shape[1])
+    program = compiled_program(recipe)
+    kinds = "int16" if out.dtype == np.int16 else "float64"
+    # Layers made beforehand, and float64 on its way to float32, are whole arrays; in chunks they stay small.
+    direct = out.dtype == kinds and not short
+    step = pixels if direct and not (program[:, 0] == OTHER).any() else _CHUNK
+    for start in range(0, pixels, step):
+        part = slice(max(0, min(start, pixels - BLOCK)), min(start + step, pixels))
+        chunk, counts = bands[:, :, part], valid[:, part]
+        if short:
+            chunk, counts = np.pad(chunk, ((0, 0), (0, 0), (0, short))), np.pad(counts, ((0, 0), (0, short)))
+        target = out if direct else np.empty((len(out), chunk.shape[2]), kinds)
+        unused = np.empty((0, 0), "float64" if kinds == "int16" else "int16")
+        arguments = (
+            np.ascontiguousarray(chunk), others(chunk, recipe), np.ascontiguousarray(counts), days, program, targets,
+            units, part.start if direct else 0, *((target, unused) if kinds == "int16" else (unused, target)),
+        )  # fmt: skip
+        try:
+            _jit(cache=True)(*arguments)
+        except OSError:
+            # The folder of compiled kernels may be full or lost: the kernel itself is not at fault.
+            _jit(cache=False)(*arguments)
+        if not direct:
+            out[:, part] = target[:, : part.stop - part.start]
 
 
 @lru_cache(maxsize=2)
 def _jit(*, cache: bool) -> Callable[..., None]:
     import numba
 
+    from landweave.features.kernel import interpolate
+
+    # Division by zero gives infinity or NaN, as in numpy, and not an exception that would have to be watched for.
+    options = {"nogil": True, "error_model": "numpy"}
     if cache:
         try:
-            return numba.njit(_kernel, nogil=True, cache=True)  # type: ignore[no-any-return]
+            return numba.njit(interpolate, cache=True, **options)  # type: ignore[no-any-return]
         except RuntimeError:
             # A package in a read-only place, and no home folder to write to either.
             return _jit(cache=False)
-    return numba.njit(_kernel, nogil=True)  # type: ignore[no-any-return]
-
-
-def _kernel(
-    bands: Any,
-    others: Any,
-    valid: Any,
-    days: Any,
-    program: Any,
-    targets: Any,
-    units: Any,
-    missing: float,
-    rounding: bool,  # noqa: FBT001
-    out: Any,
-) -> None:
-    """Compiled by numba, without fast-math: the order of operations is the reference's."""
-    n_times, n_pixels = valid.shape
-    n_layers, n_targets = program.shape[0], targets.size
-    width = (program.shape[1] - 3) // 2
-    values = np.empty((n_layers, n_times, _BLOCK))
-    held = np.zeros(n_times, np.bool_)
-    known = np.empty(n_times, np.int64)
-    lower = np.empty(n_targets, np.int64)
-    upper = np.empty(n_targets, np.int64)
-    weight = np.empty(n_targets)
-    for start in range(0, n_pixels, _BLOCK):
-        size = min(_BLOCK, n_pixels - start)
-        for layer in range(n_layers):
-            what, n_plus, n_minus = program[layer, 0], program[layer, 1], program[layer, 2]
-            for t in range(n_times):
-                for j in range(size):
-                    if what == OTHER:
-                        values[layer, t, j] = others[program[layer, 3], t, start + j]
-                        continue
-                    a, b, absent = 0.0, 0.0, False
-                    for i in range(n_plus):
-                        unit = bands[program[layer, 3 + i], t, start + j]
-                        absent |= unit == NODATA
-                        a += float(unit) * float(unit) if what == LENGTH else float(unit)
-                    for i in range(n_minus):
-                        unit = bands[program[layer, 3 + width + i], t, start + j]
-                        absent |= unit == NODATA
-                        b += float(unit)
-                    if absent or (what == DIFFERENCE and a + b == 0.0):
-                        values[layer, t, j] = np.nan
-                    elif what == DIFFERENCE:
-                        values[layer, t, j] = min(max((a - b) / (a + b), -1.0), 1.0)
-                    elif what == LENGTH:
-                        values[layer, t, j] = np.sqrt(a) * REFLECTANCE_SCALE
-                    else:
-                        values[layer, t, j] = a
-        for j in range(size):
-            for layer in range(n_layers):
-                # Layers of a pixel mostly share their dates: the plan is made anew only where they differ.
-                changed = layer == 0
-                for t in range(n_times):
-                    good = valid[t, start + j] and np.isfinite(values[layer, t, j])
-                    if good != held[t]:
-                        held[t] = good
-                        changed = True
-                if changed:
-                    count = 0
-                    for t in range(n_times):
-                        if held[t]:
-                            known[count] = t
-                            count += 1
-                    i = 0
-                    for k in range(n_targets):
-                        day = targets[k]
-                        if count == 0 or day < days[known[0]] or day > days[known[count - 1]]:
-                            lower[k] = -1
-                            continue
-                        while i + 1 < count and days[known[i + 1]] <= day:
-                            i += 1
-                        lower[k], upper[k], weight[k] = known[i], known[i], 0.0
-                        if days[known[i]] < day:
-                            upper[k] = known[i + 1]
-                            weight[k] = (day - days[known[i]]) / (days[known[i + 1]] - days[known[i]])
-                gain, offset, scale = units[layer, 0], units[layer, 1], units[layer, 2]
-                for k in range(n_targets):
-                    if lower[k] < 0:
-                        out[start + j, k * n_layers + layer] = missing
-                        continue
-                    v0, v1 = values[layer, lower[k], j], values[layer, upper[k], j]
-                    unit_value = ((v0 + (v1 - v0) * weight[k]) * gain - offset) / scale
-                    if rounding:
-                        unit_value = min(max(np.rint(unit_value), -32767.0), 32767.0)
-                    out[start + j, k * n_layers + layer] = unit_value
+    return numba.njit(interpolate, **options)  # type: ignore[no-any-return]
