@@ -1,5 +1,7 @@
 """Strips leave no trace."""
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -47,3 +49,53 @@ def test_any_halo_of_the_radius_or_more_gives_the_whole(height, strip, radius, s
     np.testing.assert_allclose(mean, whole, rtol=1e-12, atol=1e-9)
     np.testing.assert_allclose(square, np.stack([whole**2, whole]), rtol=1e-12, atol=1e-6)
     assert widest <= strip + 2 * (radius + spare)
+
+
+def test_the_next_strip_is_read_while_one_is_worked_on_and_order_stays():
+    coming, told = [threading.Event() for _ in range(4)], []
+
+    def read(rows):
+        told.append(("read", rows.start))
+        coming[rows.start].set()
+        return np.full((1, 1, 1), rows.start)
+
+    def work(values):
+        number = int(values[0, 0, 0])
+        if number < 3:
+            assert coming[number + 1].wait(10), "the next strip is not waited for"
+            assert number + 2 > 3 or not coming[number + 2].is_set(), "and no more than one is read ahead"
+        return values
+
+    map_strips(read, work, write=lambda rows, _: told.append(("write", rows.start)), height=4, strip=1)
+    assert [row for what, row in told if what == "read"] == [0, 1, 2, 3]
+    assert [row for what, row in told if what == "write"] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("fails", ["read", "work", "write"])
+def test_an_error_ends_the_reading_and_is_told(fails):
+    def fail(name, rows):
+        if name == fails and rows == 2:
+            raise OSError(f"{name} failed")
+
+    last = []
+
+    def read(rows):
+        last.append(rows.start)
+        fail("read", rows.start)
+        return np.full((1, 1, 1), rows.start)
+
+    def work(values):
+        fail("work", int(values[0, 0, 0]))
+        return values
+
+    with pytest.raises(OSError, match=f"{fails} failed"):
+        map_strips(read, work, write=lambda rows, _: fail("write", rows.start), height=9, strip=1)
+    count = len(last)
+    assert count <= 4
+    # The thread goes on to serve others.
+    map_strips(read, write=lambda *_: None, height=1, strip=1)
+    assert len(last) == count + 1
+
+
+def test_a_patch_without_rows_is_nothing_to_do():
+    map_strips(lambda _: 1 / 0, write=lambda *_: 1 / 0, height=0)

@@ -80,6 +80,21 @@ def features_reference(
     return _features(bands, valid, days, recipe, static=static, dtype=dtype, run=_plain)
 
 
+def any_known(features: np.ndarray) -> np.ndarray:
+    """Rows of int16 features (p, f) of which at least one is not missing; bool (p,).
+
+    >>> any_known(np.array([[-32768, 3], [-32768, -32768]], "int16"))
+    array([ True, False])
+    """
+    known = np.zeros(len(features), bool)
+    # Most pixels are known on any day within the year: the first column tried is in its middle.
+    for number in np.roll(np.arange(features.shape[1]), -(features.shape[1] // 2)):
+        if known.all():
+            break
+        known |= features[:, number] != NODATA
+    return known
+
+
 def layer_values(bands: np.ndarray, recipe: Recipe) -> np.ndarray:
     """The recipe's layers on each observation, before interpolation.
 

@@ -5,7 +5,7 @@ Each function takes the plan and one task, writes its files whole or not at all,
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ import xarray as xr
 
 from landweave.classifier.model import Model
 from landweave.features.clouds import NO_DATA, VALID
-from landweave.features.interpolation import features
+from landweave.features.interpolation import any_known, features
 from landweave.features.observed import count_histogram, mean_probability, ndvi_tally, valid_counts
 from landweave.features.recipe import Recipe
 from landweave.patch.grid import Cell, strip_geobox
-from landweave.patch.model import NODATA, saturated
-from landweave.patch.store import read_patch, read_raster, write_raster, write_whole
+from landweave.patch.model import NODATA, TIME, X, Y, saturated
+from landweave.patch.stack import Strip, strip_reader
+from landweave.patch.staging import ROWS
+from landweave.patch.store import read_raster, write_raster, write_whole
 from landweave.patch.strips import map_strips
 from landweave.runs.fetching import fetch_stack, is_stack
 from landweave.runs.ledger import Ledger, fingerprint_of
@@ -32,8 +34,8 @@ from landweave.sources.rasters import read_static
 from landweave.sources.stac import StacSource
 from landweave.training.blocks import count_classes, unit_ids, unit_name
 
-STRIP_PIXELS = 32_768
-"""Pixels held at a time; a strip is as many rows as hold them."""
+STRIP_PIXELS = 65_536
+"""Pixels held at a time; a strip is as many rows as hold them, in whole shards of a stored patch."""
 
 NDVI_STEP = 4
 """Of rows and columns: on which pixels NDVI is counted through the year."""
@@ -81,7 +83,7 @@ def fetch(plan: Plan, task: FetchTask) -> Record:
             tally[key] = tally.get(key, 0) + numbers
         clipped += saturated(bands)
 
-    _scan(plan, task, keep=None, write=count, sky=True)
+    _scan(plan, task, write=count, sky=True)
     files += write_observations(plan, cell, seen, tally)
     pixels = int(here.sum())
     return {
@@ -171,7 +173,8 @@ def sample(plan: Plan, task: SampleTask) -> Record:
         bands[:, :, first:last] = strip[0][:, :, at[0], at[1]]
         reasons[:, first:last] = strip[1][:, at[0], at[1]]
 
-    _scan(plan, task.fetch, keep=task.keep, write=pick, wanted=set(where_y.tolist()))
+    _scan(plan, task.fetch, write=pick, wanted=set(where_y.tolist()))
+    reasons[~np.array(task.keep)] = DROPPED
     static = _static(plan, cell, slice(0, cell.rows))
     for name, layer in zip(plan.recipe.static, static, strict=True):
         rows[f"static_{name}"] = layer[where_y, where_x]
@@ -256,16 +259,18 @@ def predict(plan: Plan, task: PredictTask) -> Record:
     out = np.zeros((2, *cell.geobox.shape), "uint8")
     oof = np.zeros((2, *cell.geobox.shape), "uint8")
 
+    dates = np.flatnonzero(task.keep)
+    dated = len(recipe.feature_names) - len(recipe.static)
+
     def classify(rows: slice, strip: tuple[np.ndarray, np.ndarray]) -> None:
         bands, reasons = strip
         shape = bands.shape[-2:]
         static = _static(plan, cell, rows).reshape(len(recipe.static), -1) if recipe.static else None
         table = features(
             bands.reshape(*bands.shape[:2], -1), reasons.reshape(len(reasons), -1) == 0,
-            np.array(plan.days), recipe, static=static,
+            np.array(plan.days)[dates], recipe, static=static,
         )  # fmt: skip
-        dated = len(recipe.feature_names) - len(recipe.static)
-        seen = (table[:, :dated] != NODATA).any(axis=1)
+        seen = any_known(table[:, :dated])
         if inside is not None:
             seen &= inside[rows].ravel()
         out[:, rows] = _classified(model, table, seen).reshape(2, *shape)
@@ -276,7 +281,7 @@ def predict(plan: Plan, task: PredictTask) -> Record:
             here = ((ids[rows] == number) & (whole[rows] > 0)).ravel() & seen
             oof[:, rows] |= _classified(fold_models[folder], table, here).reshape(2, *shape)
 
-    _scan(plan, task.fetch, keep=task.keep, write=classify)
+    _scan(plan, task.fetch, dates=dates.tolist(), write=classify)
     files = [f"predictions/{cell.name}.tif"]
     write_raster(plan.folder / files[0], out, cell.geobox, names=("class", "confidence"))
     if fold_models:
@@ -288,6 +293,8 @@ def predict(plan: Plan, task: PredictTask) -> Record:
 
 
 def _classified(model: Model, table: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    if seen.all():
+        return np.stack(model.classify(model.probabilities(table)))
     out = np.zeros((2, len(table)), "uint8")
     if seen.any():
         out[:, seen] = model.classify(model.probabilities(table[seen]))
@@ -298,34 +305,38 @@ def _scan(
     plan: Plan,
     task: FetchTask,
     *,
-    keep: tuple[bool, ...] | None,
     write: Callable[[slice, Any], None],
+    dates: Sequence[int] | None = None,
     wanted: set[int] | None = None,
     sky: bool = False,
 ) -> None:
     """Go over a patch strip by strip: bands int16 (b, t, y, x) and reasons of masking uint8 (t, y, x).
 
-    With ``sky`` also how cloudy it was, per cent, float32 (t, y, x).
+    Only the dates at these positions are read. With ``sky`` also how cloudy it was, per cent, float32 (t, y, x).
     """
-    if wanted is not None and not wanted:
+    if (wanted is not None and not wanted) or (dates is not None and not dates):
         return
-    cell = task.cell
-    patch = read_patch(_stack(plan, task)) if plan.project.source.stores else None
+    cell, bands = task.cell, plan.recipe.source_bands
+    others = [name for name in plan.variables if name not in bands]
+    days = plan.dates if dates is None else [plan.dates[number] for number in dates]
+    stored = None
+    if plan.project.source.stores:
+        stored = strip_reader(_stack(plan, task), bands=bands, masks=others, dates=dates)
 
-    def read(rows: slice) -> xr.Dataset:
-        if patch is not None:
-            return patch[list(plan.variables)].isel(y=rows).load()
-        return observe(plan, strip_geobox(cell.geobox, rows), plan.dates, plan.variables)
+    def read(rows: slice) -> Strip:
+        if stored is not None:
+            return stored(rows)
+        patch = observe(plan, strip_geobox(cell.geobox, rows), days, plan.variables)
+        return Strip(bands=np.stack([patch[name].values for name in bands]), masks={n: patch[n].values for n in others})
 
-    def mask(strip: xr.Dataset) -> tuple[np.ndarray, ...]:
-        bands = np.stack([strip[name].values for name in plan.recipe.source_bands])
-        reasons = reasons_of(plan, strip)
-        if keep is not None:
-            reasons[~np.array(keep)] = DROPPED
-        return (bands, reasons, cloudiness(plan, strip, reasons)) if sky else (bands, reasons)
+    def mask(strip: Strip) -> tuple[np.ndarray, ...]:
+        layers = {**dict(zip(bands, strip.bands, strict=True)), **strip.masks}
+        patch = xr.Dataset({name: ((TIME, Y, X), values) for name, values in layers.items()})
+        reasons = reasons_of(plan, patch)
+        return (strip.bands, reasons, cloudiness(plan, patch, reasons)) if sky else (strip.bands, reasons)
 
-    strip = max(1, STRIP_PIXELS // int(cell.geobox.shape[1]))
-    map_strips(read, mask, write=write, height=cell.rows, strip=strip)
+    shards = max(1, STRIP_PIXELS // (ROWS * int(cell.geobox.shape[1])))
+    map_strips(read, mask, write=write, height=cell.rows, strip=shards * ROWS)
 
 
 def _static(plan: Plan, cell: Cell, rows: slice) -> np.ndarray:
