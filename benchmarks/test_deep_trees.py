@@ -1,5 +1,4 @@
 """How fast cloud probabilities are, against s2cloudless and against a plain walk down the same trees; CPU seconds."""
-# ruff: noqa: INP001, ANN001, ANN002, ANN201, ANN202, D103
 
 import importlib.util
 import os
