@@ -21,7 +21,7 @@ from landweave.runs.ledger import fingerprint_of
 from landweave.runs.opening import make_plan
 from landweave.runs.project import read_project
 from landweave.runs.state import Options
-from landweave.sources import remote
+from landweave.sources import asking, remote
 from landweave.sources.simulated.country import make_country
 from landweave.sources.simulated.scenes import acquisition_dates
 from landweave.sources.simulated.source import SimulatedSource
@@ -35,6 +35,7 @@ SAME_BYTES = ("map.tif", "confidence.tif", "accuracy.json", "samples.parquet")
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(remote, "PAUSE", 0.01)
+    monkeypatch.setattr(asking, "PAUSE", 0.01)
 
 
 def made(folder):

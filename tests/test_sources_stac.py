@@ -10,7 +10,7 @@ from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
 from landweave.patch.model import NODATA
-from landweave.sources import remote
+from landweave.sources import asking, remote
 from landweave.sources.radiometry import check
 from landweave.sources.scenes import newest_of_duplicates, passes, read_scene
 from landweave.sources.search import Query, find_items
@@ -26,6 +26,7 @@ CLASSES = np.array([6, 4, 5], "uint8")[KIND]
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(remote, "PAUSE", 0.01)
+    monkeypatch.setattr(asking, "PAUSE", 0.01)
 
 
 def opened(folder, needed=("B04",), **options):

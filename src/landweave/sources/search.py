@@ -34,7 +34,7 @@ class Query:
     end: datetime.date | None
     """Both ends inclusive; None is open."""
     max_cloud_cover: float = 100.0
-    """Per cent; items that do not tell are kept."""
+    """Per cent; items that do not tell are kept, but by an API that filters by the query extension alone."""
 
 
 def find_items(url: str, query: Query) -> list[dict[str, Any]]:
