@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 from sklearn import metrics as oracle
 
+from landweave.accuracy.balance import equal_footing
 from landweave.accuracy.bootstrap import interval
-from landweave.accuracy.metrics import auc, roc, score, shares
+from landweave.accuracy.curves import precision_recall_curves, roc_curves
+from landweave.accuracy.metrics import auc, average_precision, precision_recall, roc, score, shares
 from landweave.errors import InputError
 
 CLASSES = {3: "forest", 1: "water", 7: "wetland"}
@@ -75,11 +77,21 @@ def test_roc_and_auc_are_exact_with_ties_and_weights(truth, scores, weights):
     np.testing.assert_allclose(fpr, expected[0], atol=1e-12)
     np.testing.assert_allclose(tpr, expected[1], atol=1e-12)
     np.testing.assert_allclose(thresholds, expected[2])
+    expected = oracle.average_precision_score(truth, scores, sample_weight=weights)
+    assert average_precision(truth, scores, weights) == pytest.approx(expected)
+    recall, precision, thresholds = precision_recall(truth, scores, weights)
+    expected = oracle.precision_recall_curve(truth, scores, sample_weight=weights)
+    np.testing.assert_allclose(recall[::-1], expected[1], atol=1e-12)
+    np.testing.assert_allclose(precision[::-1], expected[0], atol=1e-12)
+    np.testing.assert_allclose(thresholds[:0:-1], expected[2])
 
 
 def test_the_auc_of_one_kind_of_row_is_undefined():
     assert np.isnan(auc(np.array([1, 1]), np.array([0.1, 0.2])))
     assert np.isnan(auc(np.array([]), np.array([])))
+    assert np.isnan(average_precision(np.array([1, 1]), np.array([0.1, 0.2])))
+    assert np.isnan(average_precision(np.array([0]), np.array([0.1])))
+    assert np.isnan(average_precision(np.array([]), np.array([])))
 
 
 @given(classified(size=(2, 40)), st.floats(0.01, 100))
@@ -164,28 +176,34 @@ def with_probabilities(n=900, n_clusters=12, seed=5):
     return truth, VALUES[p.argmax(axis=1)], p.astype("float32"), clusters, rng.uniform(0.5, 5, n)
 
 
-def test_auc_is_one_against_the_rest_and_lies_in_its_interval():
+@pytest.mark.parametrize(
+    ("area", "expected"), [("auc", oracle.roc_auc_score), ("average_precision", oracle.average_precision_score)]
+)
+def test_areas_are_one_against_the_rest_and_lie_in_their_intervals(area, expected):
     truth, predicted, p, clusters, weights = with_probabilities()
     result = score(truth, predicted, classes=CLASSES, weights=weights, probabilities=p, clusters=clusters)
     for i, (value, name) in enumerate(CLASSES.items()):
-        found = result["classes"][name]["auc"]
-        assert found["value"] == pytest.approx(oracle.roc_auc_score(truth == value, p[:, i], sample_weight=weights))
+        found = result["classes"][name][area]
+        assert found["value"] == pytest.approx(expected(truth == value, p[:, i], sample_weight=weights))
         assert found["low"] < found["value"] < found["high"]
         assert found["n_clusters"] == len(np.unique(clusters[truth == value]))
 
 
-def test_the_binned_resampling_of_the_auc_follows_the_exact_one():
+@pytest.mark.parametrize(
+    ("area", "of", "tolerance"), [("auc", auc, 0.01), ("average_precision", average_precision, 0.03)]
+)
+def test_the_binned_resampling_of_an_area_follows_the_exact_one(area, of, tolerance):
     truth, predicted, p, clusters, _ = with_probabilities(n=2000)
-    found = score(truth, predicted, classes=CLASSES, probabilities=p, clusters=clusters)["classes"]["wetland"]["auc"]
+    found = score(truth, predicted, classes=CLASSES, probabilities=p, clusters=clusters)["classes"]["wetland"][area]
     rng = np.random.default_rng(0)
     members = [np.flatnonzero(clusters == name) for name in np.unique(clusters)]
     exact = []
     for _ in range(400):
         rows = np.concatenate([members[i] for i in rng.integers(0, 12, 12)])
-        exact.append(auc(truth[rows] == 7, p[rows, 2]))
+        exact.append(of(truth[rows] == 7, p[rows, 2]))
     low, high = interval(np.array(exact), 12)
-    assert found["low"] == pytest.approx(low, abs=0.01)
-    assert found["high"] == pytest.approx(high, abs=0.01)
+    assert found["low"] == pytest.approx(low, abs=tolerance)
+    assert found["high"] == pytest.approx(high, abs=tolerance)
 
 
 def test_rows_without_probabilities_do_not_enter_the_auc():
@@ -270,3 +288,49 @@ def test_shares_are_of_the_labelled_land_and_sum_to_one(case):
     assert sum(found.values()) == pytest.approx(1)
     assert found["forest"] == pytest.approx(weights[truth == 3].sum() / weights.sum())
     assert shares(np.zeros(3, "uint8"), None, CLASSES) == dict.fromkeys(CLASSES.values())
+
+
+def test_thinned_curves_keep_their_area_and_leave_out_what_has_one_side():
+    truth, _, p, _, weights = with_probabilities(n=20_000)
+    names = CLASSES | {9: "absent"}
+    p = np.column_stack([p, np.zeros(len(p))])
+    for name, curve in roc_curves(truth, p, weights, names).items():
+        i = list(names.values()).index(name)
+        fpr, tpr = curve["false_positive_rate"], curve["true_positive_rate"]
+        assert len(fpr) <= 202
+        assert np.trapezoid(tpr, fpr) == pytest.approx(auc(truth == list(names)[i], p[:, i], weights), abs=2e-3)
+    curves = precision_recall_curves(truth, p, weights, names)
+    assert set(curves) == set(CLASSES.values())
+    for name, curve in curves.items():
+        i = list(names.values()).index(name)
+        recall, precision = np.array(curve["recall"]), np.array(curve["precision"])
+        assert len(recall) <= 203
+        step = np.sum(np.diff(recall) * precision[1:])
+        assert step == pytest.approx(average_precision(truth == list(names)[i], p[:, i], weights), abs=0.01)
+    assert precision_recall_curves(truth, p * np.nan, weights, names) == {}
+
+
+def test_an_equal_footing_gives_back_what_rarity_took_and_no_more():
+    # Two classes told apart by x, one of them rare; and two that nothing tells apart, one of them rare.
+    rng = np.random.default_rng(0)
+    share = {"apart": 0.02, "alike": 0.02}
+    for kind, rare in share.items():
+        y = (rng.random(40_000) < rare).astype(int)
+        x = rng.normal(y * (3.0 if kind == "apart" else 0.3), 1.0)
+        density = np.stack([(1 - rare) * np.exp(-(x**2) / 2),
+                            rare * np.exp(-((x - (3.0 if kind == "apart" else 0.3)) ** 2) / 2)], axis=1)  # fmt: skip
+        p = density / density.sum(axis=1, keepdims=True)
+        truth = np.array([3, 7], "uint8")[y]
+        classes = {3: "forest", 7: "wetland"}
+        plain = score(truth, np.array([3, 7], "uint8")[p.argmax(axis=1)], classes=classes)["classes"]["wetland"]
+        found = equal_footing(truth, p, classes=classes)["wetland"]
+        assert found["taken_for"] == pytest.approx(rare, abs=0.003)
+        assert plain["recall"]["value"] < 0.7
+        # Half-way between two normals of distance d, recall is Phi(d / 2): 0.933 and 0.560.
+        assert found["recall"]["value"] == pytest.approx({"apart": 0.933, "alike": 0.560}[kind], abs=0.03)
+
+
+def test_an_equal_footing_without_probabilities_shows_nothing():
+    truth = np.array([3, 1], "uint8")
+    found = equal_footing(truth, np.full((2, 3), np.nan), classes=CLASSES)
+    assert found["forest"]["recall"]["value"] == 0

@@ -110,3 +110,12 @@ def auc_of_cells(sums: np.ndarray) -> np.ndarray:
     below = np.cumsum(others, axis=1) - others / 2
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray((ours * below).sum(axis=1) / (ours.sum(axis=1) * others.sum(axis=1)))
+
+
+def precision_of_cells(sums: np.ndarray) -> np.ndarray:
+    """Average precision of histograms (repeats, cells) in the cells of :func:`auc_cells`, a threshold a bin."""
+    others, ours = (np.cumsum(part[:, ::-1], axis=1) for part in (sums[:, 0::2], sums[:, 1::2]))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision = np.nan_to_num(ours / (ours + others))
+        found = np.diff(ours, axis=1, prepend=0.0)
+        return np.asarray((found * precision).sum(axis=1) / ours[:, -1])

@@ -1,15 +1,18 @@
-"""ROC curves, thinned to what a drawing shows."""
+"""ROC and precision-recall curves, thinned to what a drawing shows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from landweave.accuracy.metrics import roc
+from landweave.accuracy.metrics import precision_recall, roc
+
+Curves = dict[str, dict[str, list[float]]]
+
+POINTS = 201
+"""Steps of a thinned curve, at most."""
 
 
-def roc_curves(
-    truth: np.ndarray, p: np.ndarray, weight: np.ndarray | None, names: Mapping[int, str]
-) -> dict[str, dict[str, list[float]]]:
+def roc_curves(truth: np.ndarray, p: np.ndarray, weight: np.ndarray | None, names: Mapping[int, str]) -> Curves:
     """One-vs-rest ROC curves by class name; classes without both sides are left out.
 
     Parameters
@@ -29,15 +32,44 @@ def roc_curves(
         Name to ``false_positive_rate`` and ``true_positive_rate``, at most 201 points each.
     """
     curves = {}
+    for name, sides in _one_against_rest(truth, p, weight, names):
+        false, true, _ = roc(*sides)
+        # Evenly along the curve, not along one axis, so that steep and flat parts keep their shape.
+        at = np.unique(np.searchsorted(false + true, np.linspace(0, 2, POINTS)).clip(0, len(false) - 1))
+        curves[name] = {"false_positive_rate": _rounded(false[at]), "true_positive_rate": _rounded(true[at])}
+    return curves
+
+
+def precision_recall_curves(
+    truth: np.ndarray, p: np.ndarray, weight: np.ndarray | None, names: Mapping[int, str]
+) -> Curves:
+    """Precision against recall of each class, by name; arguments as for :func:`roc_curves`.
+
+    Returns
+    -------
+    dict
+        Name to ``recall`` and ``precision``, at most 202 points each, evenly over recall.
+    """
+    curves = {}
+    for name, sides in _one_against_rest(truth, p, weight, names):
+        recall, precision, _ = precision_recall(*sides)
+        at = np.searchsorted(recall, np.linspace(0, 1, POINTS)).clip(0, len(recall) - 1)
+        at = np.unique(np.append(at, len(recall) - 1))
+        curves[name] = {"recall": _rounded(recall[at]), "precision": _rounded(precision[at])}
+    return curves
+
+
+def _one_against_rest(
+    truth: np.ndarray, p: np.ndarray, weight: np.ndarray | None, names: Mapping[int, str]
+) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+    """Name, and whether a row is of the class, its score and its weight; classes without both sides are left out."""
+    known = np.isfinite(p).all(axis=1)
+    truth, p, land = truth[known], p[known], (np.ones(len(p)) if weight is None else weight)[known]
     for column, (value, name) in enumerate(names.items()):
         positive = truth == value
-        if not positive.any() or positive.all():
-            continue
-        false, true, _ = roc(positive, p[:, column], weight)
-        # Evenly along the curve, not along one axis, so that steep and flat parts keep their shape.
-        at = np.unique(np.searchsorted(false + true, np.linspace(0, 2, 201)).clip(0, len(false) - 1))
-        curves[name] = {
-            "false_positive_rate": [round(float(v), 5) for v in false[at]],
-            "true_positive_rate": [round(float(v), 5) for v in true[at]],
-        }
-    return curves
+        if positive.any() and not positive.all():
+            yield name, (positive, p[:, column], land)
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return [round(float(v), 5) for v in values]

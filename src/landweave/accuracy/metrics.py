@@ -1,12 +1,12 @@
 """Two label arrays, and probabilities, become figures with intervals; every figure is weighted by land."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from landweave.accuracy.bootstrap import Table, auc_cells, auc_of_cells, interval, resample
+from landweave.accuracy.bootstrap import Table, auc_cells, auc_of_cells, interval, precision_of_cells, resample
 from landweave.errors import InputError
 from landweave.legend import NONE
 
@@ -53,10 +53,10 @@ def score(
     Returns
     -------
     dict
-        JSON-ready: ``test_pixels``, ``overall_accuracy``, ``weighted_f1``, ``classes`` (name to ``f1``,
-        ``recall``, ``precision``, ``auc`` and the integer ``support``) and ``confusion``: ``labels``, ``counts``
-        (pixels, rows true, columns predicted), where some are unclassified ``unclassified`` (per true class),
-        and where weights differ ``weighted`` and ``unclassified_weighted`` (shares of the land, together 1).
+        JSON-ready: ``test_pixels``, ``overall_accuracy``, ``weighted_f1``, ``classes`` (name to ``f1``, ``recall``,
+        ``precision``, ``auc``, ``average_precision`` and the integer ``support``) and ``confusion``: ``labels``,
+        ``counts`` (pixels, rows true, columns predicted), where some are unclassified ``unclassified`` (per true
+        class), and where weights differ ``weighted`` and ``unclassified_weighted`` (shares of the land, together 1).
         A score is ``{value, low, high, n_clusters}``, with a ``reason`` where any of them is missing.
 
     Raises
@@ -84,7 +84,7 @@ def score(
         found[name] = np.where(weighted.sum(axis=1) > 0, found[name], np.nan)
     units, n_units = np.zeros(len(true), "int64"), 0
     draws: dict[str, np.ndarray] = {}
-    auc_draws: dict[int, np.ndarray] = {}
+    areas: dict[str, dict[int, np.ndarray]] = {"auc": {}, "average_precision": {}}
     if clusters is not None:
         units = np.unique(np.asarray(clusters)[known], return_inverse=True)[1].reshape(-1)
         n_units = int(units.max(initial=-1)) + 1
@@ -95,7 +95,8 @@ def score(
             )
             drawn = resample(tables, n_units, seed=seed, repeats=repeats)
             draws = _scores(drawn["confusion"].reshape(repeats, k, k + 1))
-            auc_draws = {i: auc_of_cells(drawn[f"auc{i}"]) for i in range(k) if f"auc{i}" in drawn}
+            cells = {i: drawn[f"auc{i}"] for i in range(k) if f"auc{i}" in drawn}
+            areas = {name: {i: of(sums) for i, sums in cells.items()} for name, (_, of) in AREAS.items()}
 
     n_true, n_mapped = np.zeros(k, "int64"), np.zeros(k, "int64")
     if clusters is not None:
@@ -128,12 +129,13 @@ def score(
         for name in ("f1", "recall", "precision"):
             repeated = draws[name][:, i] if name in draws else None
             scores[name] = make(name, i, float(found[name][i]), repeated, int(bearing[name][i]))
-        area = curves.auc(i) if curves is not None else np.nan
-        repeated = auc_draws.get(i)
-        if repeated is not None and curves is not None:
-            # The bins' own AUC is a little off; the exact one stays in the middle of its interval.
-            repeated = np.clip(repeated + (area - curves.binned(i)), 0, 1)
-        scores["auc"] = make("auc", i, area, repeated, int(n_true[i]))
+        for name in AREAS:
+            area = curves.area(name, i) if curves is not None else np.nan
+            repeated = areas[name].get(i)
+            if repeated is not None and curves is not None:
+                # The bins' own area is a little off; the exact one stays in the middle of its interval.
+                repeated = np.clip(repeated + (area - curves.binned(name, i)), 0, 1)
+            scores[name] = make(name, i, area, repeated, int(n_true[i]))
         return scores | {"support": int(counts[i].sum())}
 
     confusion: dict[str, Any] = {"labels": names, "counts": counts[:, :k].tolist()}
@@ -177,16 +179,65 @@ def roc(
     >>> fpr.tolist(), tpr.tolist(), thresholds.tolist()
     ([0.0, 0.0, 1.0], [0.0, 0.5, 1.0], [inf, 0.9, 0.2])
     """
+    right, wrong, thresholds = _taken(truth, scores, weights)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return wrong / wrong[-1], right / right[-1], thresholds
+
+
+def precision_recall(
+    truth: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Precision against recall for every threshold on a score.
+
+    Parameters
+    ----------
+    truth, scores, weights
+        As for :func:`roc`.
+
+    Returns
+    -------
+    recall, precision, thresholds
+        One point per distinct score, highest threshold first, after the point (0, 1) at infinity; NaN where there is
+        no row of the class.
+
+    >>> recall, precision, _ = precision_recall(np.array([0, 1, 1]), np.array([0.8, 0.2, 0.9]))
+    >>> recall.tolist(), precision.round(2).tolist()
+    ([0.0, 0.5, 0.5, 1.0], [1.0, 1.0, 0.5, 0.67])
+    """
+    right, wrong, thresholds = _taken(truth, scores, weights)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision = right / (right + wrong)
+        precision[0] = 1.0 if right[-1] > 0 else np.nan
+        return right / right[-1], precision, thresholds
+
+
+def average_precision(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Sum over thresholds of (R_n - R_(n-1)) P_n, R recall and P precision: the area under the curve, in steps.
+
+    Lines between the points would flatter (Davis and Goadrich 2006, ICML, section 4).
+    NaN where there is no row of the class, or none of the others. A score without any skill gives the class's share.
+
+    >>> round(average_precision(np.array([0, 1, 1]), np.array([0.8, 0.2, 0.9])), 4)
+    0.8333
+    """
+    recall, precision, _ = precision_recall(truth, scores, weights)
+    if len(recall) < 2 or np.asarray(truth).astype(bool).all():
+        return float("nan")
+    return float(np.sum(np.diff(recall) * precision[1:]))
+
+
+def _taken(
+    truth: np.ndarray, scores: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Land of the class and of the others that scores at least each threshold, from infinity downward."""
     truth, scores = np.asarray(truth).astype(bool), np.asarray(scores)
     land = np.ones(len(truth)) if weights is None else np.asarray(weights, "float64")
     order = np.argsort(-scores, kind="stable")
     scores, truth, land = scores[order], truth[order], land[order]
     last = np.append(scores[1:] != scores[:-1], np.ones(min(len(scores), 1), bool))
     right, wrong = np.cumsum(np.where(truth, land, 0.0))[last], np.cumsum(np.where(truth, 0.0, land))[last]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        tpr = np.append(0.0, right) / (right[-1] if len(right) else 0.0)
-        fpr = np.append(0.0, wrong) / (wrong[-1] if len(wrong) else 0.0)
-    return fpr, tpr, np.append(np.inf, scores[last].astype("float64"))
+    thresholds = np.append(np.inf, scores[last].astype("float64"))
+    return np.append(0.0, right), np.append(0.0, wrong), thresholds
 
 
 def auc(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> float:
@@ -226,10 +277,10 @@ class _Curves:
         self._true, self._land = true, land
         self._probabilities = probabilities
 
-    def auc(self, i: int) -> float:
-        """Exact AUC of class i."""
+    def area(self, name: str, i: int) -> float:
+        """Exact area of that name, of class i."""
         use = self._usable
-        return auc(self._true[use] == i, self._probabilities[use, i], self._land[use])
+        return AREAS[name][0](self._true[use] == i, self._probabilities[use, i], self._land[use])
 
     def tables(self, units: np.ndarray) -> Iterator[tuple[str, Table]]:
         """Name and table of each class that has rows of its own and of others."""
@@ -243,10 +294,17 @@ class _Curves:
         cells, n_cells = auc_cells(self._true[use] == i, self._probabilities[use, i])
         return units[use], cells, self._land[use], n_cells
 
-    def binned(self, i: int) -> float:
-        """AUC of the binned scores."""
+    def binned(self, name: str, i: int) -> float:
+        """The same of the binned scores."""
         _, cells, land, n_cells = self._table(i, np.zeros(len(self._true), "int64"))
-        return float(auc_of_cells(np.bincount(cells, land, minlength=n_cells)[None])[0])
+        return float(AREAS[name][1](np.bincount(cells, land, minlength=n_cells)[None])[0])
+
+
+AREAS: dict[str, tuple[Callable[..., float], Callable[[np.ndarray], np.ndarray]]] = {
+    "auc": (auc, auc_of_cells),
+    "average_precision": (average_precision, precision_of_cells),
+}
+"""Areas under curves: from rows, and from histograms in the cells of ``auc_cells``."""
 
 
 def _scores(matrix: np.ndarray) -> dict[str, np.ndarray]:

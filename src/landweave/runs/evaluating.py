@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from landweave.accuracy.curves import roc_curves
 from landweave.accuracy.metrics import score, shares
 from landweave.classifier.calibration import align_columns
 from landweave.classifier.fit import fit
@@ -17,6 +16,7 @@ from landweave.classifier.model import Model
 from landweave.errors import InputError
 from landweave.legend import Legend
 from landweave.patch.store import write_whole
+from landweave.runs.judging import Rows, judge
 from landweave.training.series import LabelledTable, block_ids, check_labels, group_folds, random_folds, read_table
 
 SPLITS = ("random", "group", "block")
@@ -64,6 +64,7 @@ class _Held:
     probabilities: np.ndarray
     clusters: Any
     split: dict[str, Any]
+    folds: np.ndarray | None = None
 
 
 def evaluate_table(
@@ -107,7 +108,8 @@ def evaluate_table(
     label = legend.translate(table.labels)[0]
     figures["training_rows"] = {name: int((label == value).sum()) for value, name in names.items()}
     figures["test_share"] = shares(held.truth, None, names)
-    figures["roc"] = roc_curves(held.truth, held.probabilities, None, names)
+    rows = Rows(truth=held.truth, probabilities=held.probabilities, clusters=held.clusters, folds=held.folds)
+    figures |= judge(rows, None if request.test else rows, classes=names, seed=request.seed)
     if output is not None:
         _write(output, json.dumps(figures, indent=1, allow_nan=False) + "\n")
     if report is not None:
@@ -202,7 +204,8 @@ def _folds(request: Evaluation, table: LabelledTable, legend: Legend, tick: Call
         "kind": kind, "train_patches": 0, "test_patches": 0, "train_groups": count, "test_groups": count, "folds": k,
         "how": f"{k}-fold cross-validation over {count} {unit}; each is tested once, by a model without it",
     }  # fmt: skip
-    return _Held(truth=y, probabilities=p, clusters=np.arange(len(y)) if groups is None else groups, split=split)
+    clusters = np.arange(len(y)) if groups is None else groups
+    return _Held(truth=y, probabilities=p, clusters=clusters, split=split, folds=fold)
 
 
 def _shown(figure: dict[str, Any]) -> str:

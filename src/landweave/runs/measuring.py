@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from landweave.accuracy.curves import roc_curves
 from landweave.accuracy.metrics import score, shares
 from landweave.accuracy.truth import against_truth
 from landweave.classifier.model import decide
 from landweave.errors import InputError
 from landweave.patch.store import read_points
 from landweave.runs.assignment import Assignment
+from landweave.runs.judging import Rows, judge
 from landweave.runs.opening import Plan
 from landweave.runs.tables import HELD_OUT, read_rows
 
@@ -26,25 +26,28 @@ class HeldOut:
     """float32 (n, classes of the legend)."""
     predicted: np.ndarray
     """uint8 (n,), after thresholds; 0 where no class is shown."""
+    seen: np.ndarray
+    """bool (n,), whether the row has any observation."""
 
 
-def read_held_out(plan: Plan) -> HeldOut:
-    """The test rows; of a cross-validated table all rows."""
+def read_held_out(plan: Plan, split: str = "test") -> HeldOut:
+    """The rows of one side, ``test`` or ``train``, these out of fold; of a cross-validated table always all rows."""
     import pandas as pd
 
     rows = read_rows(plan.folder)
     table = pd.read_parquet(plan.folder / HELD_OUT)
     p = table[[f"p_{value}" for value in plan.legend.values]].to_numpy()
-    use = rows["split"].to_numpy() == "test"
-    if not use.any():
+    use = rows["split"].to_numpy() == split
+    if not (rows["split"] == "test").any():
         use = ~np.isnan(p[:, 0])
     p = p[use]
     predicted, _ = decide(
         p, plan.legend.values, thresholds=plan.thresholds, reject_below=plan.project.model.reject_below
     )
     # A row without any observation is class 0 on the map, and counts as an error here.
-    predicted = np.where(table["seen"].to_numpy()[use], predicted, 0).astype("uint8")
-    return HeldOut(rows=rows[use].reset_index(drop=True), probabilities=p, predicted=predicted)
+    seen = table["seen"].to_numpy()[use]
+    predicted = np.where(seen, predicted, 0).astype("uint8")
+    return HeldOut(rows=rows[use].reset_index(drop=True), probabilities=p, predicted=predicted, seen=seen)
 
 
 def measure(plan: Plan, assignment: Assignment | None) -> dict[str, Any]:
@@ -75,8 +78,25 @@ def measure(plan: Plan, assignment: Assignment | None) -> dict[str, Any]:
         figures["against_truth"] = against_truth(
             cover, truth, held.predicted, weights=weight, clusters=None if kind == "none" else unit, **options
         )
-    figures["roc"] = roc_curves(truth, held.probabilities, weight, plan.legend.names)
+    tested = _rows(held, clusters=None if kind == "none" else unit)
+    figures |= judge(tested, _training(plan, kind, tested, held), thresholds=plan.thresholds, **options)
     return figures
+
+
+def _training(plan: Plan, kind: str, tested: Rows, held: HeldOut) -> Rows | None:
+    """Out-of-fold rows of the training places; None where a model from elsewhere had none, or no place was held out."""
+    if kind in {"given", "none"}:
+        return None
+    if not (held.rows["split"] == "test").any():
+        return tested
+    return _rows(read_held_out(plan, "train"), clusters=None)
+
+
+def _rows(held: HeldOut, *, clusters: np.ndarray | None) -> Rows:
+    return Rows(
+        truth=held.rows["label"].to_numpy(), probabilities=held.probabilities, weights=held.rows["weight"].to_numpy(),
+        clusters=clusters, shown=held.predicted, folds=held.rows["fold"].to_numpy(), seen=held.seen,
+    )  # fmt: skip
 
 
 def _cover(plan: Plan, rows: Any) -> np.ndarray:
