@@ -1,9 +1,12 @@
 """The report: one file, honest words, harmless names, the same bytes each time."""
 
+import itertools
 import re
 import warnings
-from html.parser import HTMLParser
+from dataclasses import replace
+from importlib.resources import files
 
+import html5lib
 import numpy as np
 import pytest
 import rasterio
@@ -11,47 +14,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
-from landweave.accuracy.figures import Curve, data_uri, paint, png, roc_svg, shrink
-from landweave.accuracy.metrics import roc, score
-from landweave.accuracy.report import Panel, ReportContent, Section, Stage, render_report
+from landweave.accuracy.charts import Curve, square_svg
+from landweave.accuracy.figures import data_uri, jpeg, paint, png, shrink
+from landweave.accuracy.metrics import roc, score, shares
+from landweave.accuracy.report import Block, Panel, ReportContent, Section, Stage, render_report
+from landweave.accuracy.space import PatchAgreement
 from landweave.accuracy.words import mixed_up, percent, split_sentence
+from landweave.runs.judging import Rows, judge
 
 CLASSES = {1: "forest", 2: "shrubland", 3: "water"}
 LEGEND = [(1, "forest", "#009e73"), (2, "shrubland", "#e69f00"), (3, "water", "#0072b2")]
-VOID = {"meta", "img", "br", "input", "hr", "link", "path", "polyline"}
 
 
-class Outline(HTMLParser):
-    """Checks that tags nest, and collects the text and every address."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.text, self.addresses, self.tags = [], [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.addresses += [value for name, value in attrs if name in {"src", "href", "xlink:href", "action"}]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert tag in VOID or self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
-            self.text.append(data)
-
-
-def outline(html):
-    parser = Outline()
-    parser.feed(html)
-    parser.close()
-    assert parser.open == []
-    return parser
+def parsed(html):
+    """The page as a tree; a page that is not valid HTML5 fails here."""
+    return html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(html)
 
 
 def words(html):
-    return " ".join(" ".join(outline(html).text).split())
+    root = parsed(html)
+    for style in root.iter("style"):
+        style.text = ""
+    return " ".join(" ".join(root.itertext()).split())
+
+
+def texts(html):
+    return [text for element in parsed(html).iter() for text in (element.text, element.tail) if text]
+
+
+def addresses(html):
+    return [e.get(name) for e in parsed(html).iter() for name in ("src", "href", "action") if e.get(name) is not None]
 
 
 def figures(*, kind="patch", classes=CLASSES):
@@ -62,22 +54,30 @@ def figures(*, kind="patch", classes=CLASSES):
     predicted = (p.argmax(axis=1) + 1).astype("uint8")
     found = score(truth, predicted, classes=classes, probabilities=p, clusters=np.arange(600) % 12)
     found["split"] = {"kind": kind, "train_patches": 24, "test_patches": 12}
-    curves = [
-        Curve(name=name, fpr=fpr, tpr=tpr, auc=found["classes"][name]["auc"]["value"])
-        for i, (value, name) in enumerate(classes.items())
-        for fpr, tpr, _ in [roc(truth == value, p[:, i])]
-    ]
-    return found, curves
+    found["training_rows"] = dict(zip(classes.values(), (400, 400, 0), strict=True))
+    found["test_share"] = shares(truth, None, classes)
+    rows = Rows(truth=truth, probabilities=p.astype("float32"), clusters=np.arange(600) % 12, folds=np.arange(600) % 4)
+    return found | judge(rows, rows, classes=classes)
+
+
+def patches(n=14, k=3):
+    rng = np.random.default_rng(4)
+    square = np.array([(0, 1), (1, 1), (1, 0), (0, 0)], "float64")
+    return [
+        PatchAgreement(name=f"x{i}y0", outline=np.add(square, (i % 4, i // 4)), role="test",
+                       counts=rng.integers(1, 90, (k, k + 1)) + 900 * np.eye(k, k + 1, dtype=int) * (i > 0))
+        for i in range(n)
+    ]  # fmt: skip
 
 
 def content(**changes):
-    accuracy, curves = figures()
     classes = np.random.default_rng(1).choice(np.array([0, 1, 2, 3], "uint8"), (50, 70))
     image = np.random.default_rng(2).integers(0, 256, (50, 70, 3)).astype("uint8")
     fields = {
-        "title": "bahia", "subtitle": "a year", "accuracy": accuracy, "legend": LEGEND, "curves": curves,
+        "title": "bahia", "subtitle": "a year", "accuracy": figures(), "legend": LEGEND,
         "warnings": ["water has no samples"], "map_image": classes, "map_caption": "the map",
-        "training": {"forest": 400, "shrubland": 400, "water": 0}, "land": {"forest": 0.8, "shrubland": 0.2},
+        "land": {"forest": 0.8, "shrubland": 0.2}, "patches": patches(),
+        "block": Block(image=image, prediction=classes, caption="9 patches around x1y1"),
         "shares": [("forest", 0.79, 0.8), ("shrubland", 0.21, 0.2), ("water", 0.0, None)],
         "panels": [Panel(name="x1y1", image=image, reference=classes, prediction=classes),
                    Panel(name="x1y2", image=None, reference=classes, prediction=classes, caption="2017-07-12")],
@@ -89,14 +89,67 @@ def content(**changes):
     return ReportContent(**(fields | changes))
 
 
-def test_the_report_is_one_file_without_outside_links_and_its_tags_nest():
+def test_the_report_is_one_valid_file_without_outside_links():
     html = render_report(content())
-    page = outline(html)
     assert html.startswith("<!DOCTYPE html>")
-    assert page.addresses
-    assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
+    root = parsed(html)
+    assert {"svg", "table", "img", "nav"} <= {
+        element.tag.rpartition("}")[2] for element in root.iter() if isinstance(element.tag, str)
+    }
+    ids = [element.get("id") for element in root.iter() if element.get("id")]
+    assert len(ids) == len(set(ids))
+    found = addresses(html)
+    assert sum(address.startswith("data:image/") for address in found) > 8
+    assert all(address.startswith(("data:image/png;base64,", "data:image/jpeg;base64,", "#")) for address in found)
+    assert {address[1:] for address in found if address.startswith("#")} <= set(ids)
     assert not re.search(r"https?://|url\(|@import|<script|<link", html)
-    assert {"svg", "table", "img"} <= set(page.tags)
+
+
+def test_the_page_can_be_heard_and_walked_by_its_headings():
+    root = parsed(render_report(content()))
+    levels = [int(e.tag[1]) for e in root.iter() if isinstance(e.tag, str) and re.fullmatch("h[1-6]", e.tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    for image in root.iter("img"):
+        assert image.get("alt")
+    for drawing in root.iter("{http://www.w3.org/2000/svg}svg"):
+        assert drawing.get("aria-hidden") == "true" or (drawing.get("role") == "img" and drawing.get("aria-label"))
+    for table in root.iter("table"):
+        assert all(head.get("scope") for head in table.iter("th"))
+    assert root.find(".").get("lang") == "en"
+
+
+def luminance(color):
+    parts = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def contrast(a, b):
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_text_stands_out_by_day_and_by_night():
+    style = (files("landweave.accuracy") / "templates" / "style.css").read_text()
+    day, night = (
+        dict(re.findall(r"--([a-z-]+): ([^;]+);", rule))
+        for rule in re.findall(r":root \{(.*?)\}", style, re.DOTALL)[:2]
+    )
+    assert night["page"] != day["page"]
+    for colors in (day, day | night):
+        for text in ("text", "soft", "accent", "warn", "good"):
+            assert contrast(colors[text], colors["page"]) >= 4.5, text
+            assert contrast(colors[text], colors["card"]) >= 4.5, text
+        assert contrast(colors["warn"], colors["warn-card"]) >= 4.5
+        assert contrast(colors["text"], colors["warn-card"]) >= 4.5
+        # The fullest cell of a confusion matrix: its colour at 0.7 over the page.
+        heat = np.array([int(n) for n in colors["heat"].split(",")])
+        page = np.array([int(colors["page"][i : i + 2], 16) for i in (1, 3, 5)])
+        full = "#{:02x}{:02x}{:02x}".format(*np.rint(0.7 * heat + 0.3 * page).astype(int))
+        assert contrast(colors["text"], full) >= 4.5, full
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
 
 
 def test_the_same_content_gives_the_same_bytes():
@@ -104,7 +157,7 @@ def test_the_same_content_gives_the_same_bytes():
 
 
 def test_the_headline_says_what_the_figure_is_and_is_not():
-    accuracy, _ = figures()
+    accuracy = figures()
     text = words(render_report(content()))
     assert "Agreement with the reference at places not trained on" in text
     assert "not map accuracy" in text
@@ -115,14 +168,14 @@ def test_the_headline_says_what_the_figure_is_and_is_not():
 
 
 def test_in_sample_figures_are_called_so_and_not_by_the_other_title():
-    accuracy, _ = figures(kind="none")
+    accuracy = figures(kind="none")
     text = words(render_report(content(accuracy=accuracy)))
     assert "in-sample" in text
     assert "at places not trained on" not in text
 
 
 def test_without_a_reference_the_report_says_so():
-    text = words(render_report(content(accuracy=None, curves=[], training={}, shares=[])))
+    text = words(render_report(content(accuracy=None, patches=[], shares=[])))
     assert "There was no reference" in text
     assert "Class by class" not in text
     assert "The map" in text
@@ -131,17 +184,22 @@ def test_without_a_reference_the_report_says_so():
 def test_every_part_is_there_in_order():
     text = words(render_report(content()))
     parts = [
-        "Agreement with the reference", "Before you use these figures", "water has no samples", "The map", "Class by class",
-        "Which classes are mixed up", "What became of each reference class", "What each mapped class is made of", "Counts",
-        "What the model was trained on", "ROC", "Mapped against reference share", "a pixel count, not an estimate",
-        "Image, reference and prediction", "Patch x1y1", "Dates", "Settings", "The run",
+        "Agreement with the reference", "Before you use these figures", "water has no samples", "The map",
+        "What the map is good and bad at", "Class by class", "Which classes are mixed up", "What became of each reference class",
+        "What each mapped class is made of", "Counts", "How often each class occurs", "Separable or confused",
+        "AUC read against frequency", "ROC: each class", "Precision against recall", "Do probabilities mean what they say",
+        "What moving a threshold does", "Where the map is wrong", "The worst patches", "Image, reference, prediction and difference",
+        "patch x1y1", "patch x1y2", "Mapped against reference share", "Mapped share: a pixel count, not an estimate",
+        "What the satellite saw", "9 patches around x1y1", "Dates", "Settings", "The run",
     ]  # fmt: skip
-    places = [text.index(part) for part in parts]
+    # The list of contents names them too, before the map's caption.
+    start = text.index("the map forest")
+    places = [text.index(part, 0 if i < 4 else start) for i, part in enumerate(parts)]
     assert places == sorted(places)
 
 
 def test_what_has_no_figure_says_why():
-    found, _ = figures()
+    found = figures()
     truth = np.repeat(np.array([1, 2], "uint8"), [40, 10])
     found = score(truth, np.ones(50, "uint8"), classes=CLASSES, clusters=np.arange(50)) | {"split": found["split"]}
     text = words(render_report(content(accuracy=found)))
@@ -157,20 +215,20 @@ def test_what_has_no_figure_says_why():
 )
 def test_a_name_with_markup_is_shown_and_harmless(name):
     classes = {1: name, 2: "shrubland", 3: "water"}
-    accuracy, curves = figures(classes=classes)
+    accuracy = figures(classes=classes)
     panel = Panel(
         name=name, image=None, reference=np.ones((3, 3), "uint8"), prediction=np.ones((3, 3), "uint8"), caption=name
     )
     page = content(
-        title=name, subtitle=name, accuracy=accuracy, curves=curves, legend=[(1, name, "#009e73"), *LEGEND[1:]], warnings=[name],
-        map_caption=name, training={name: 5}, land={name: 1.0}, shares=[(name, 0.5, 0.4)], panels=[panel], settings={name: name},
+        title=name, subtitle=name, accuracy=accuracy, legend=[(1, name, "#009e73"), *LEGEND[1:]], warnings=[name],
+        map_caption=name, land={name: 1.0}, patches=[replace(patch, name=name + patch.name, role=name) for patch in patches()],
+        block=Block(image=np.zeros((3, 3, 3), "uint8"), prediction=None, caption=name), shares=[(name, 0.5, 0.4)], panels=[panel], settings={name: name},
         stages=[Stage(name=name, seconds=1)], notes=[name], sections=[Section(title=name, paragraphs=[name], header=[name], rows=[[name]])],
     )  # fmt: skip
     html = render_report(page)
-    parsed = outline(html)
-    assert "script" not in parsed.tags
-    assert all(address.startswith("data:") for address in parsed.addresses)
-    assert sum(name in part for part in parsed.text) > 15
+    assert not any(True for _ in parsed(html).iter("script"))
+    assert all(address.startswith(("data:", "#")) for address in addresses(html))
+    assert sum(name in part for part in texts(html)) > 40
 
 
 def test_a_colour_that_is_none_is_refused():
@@ -182,9 +240,10 @@ def test_the_report_of_noisy_pictures_stays_under_three_megabytes():
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (500, 500, 3)).astype("uint8")
     classes = rng.integers(0, 11, (500, 500)).astype("uint8")
-    panels = [Panel(name=str(i), image=noise, reference=classes, prediction=classes) for i in range(3)]
+    panels = [Panel(name=str(i), image=noise, reference=classes, prediction=classes[::-1]) for i in range(12)]
     big = rng.integers(0, 11, (2400, 2400)).astype("uint8")
-    assert len(render_report(content(panels=panels, map_image=big)).encode()) < 3e6
+    block = Block(image=noise, prediction=classes, caption="")
+    assert len(render_report(content(panels=panels, map_image=big, block=block)).encode()) < 3e6
 
 
 @given(stn.arrays("uint8", st.tuples(st.integers(1, 12), st.integers(1, 12), st.just(3))))
@@ -208,6 +267,15 @@ def assert_png_holds(pixels):
     np.testing.assert_array_equal(read, pixels)
 
 
+def test_a_photograph_is_kept_as_a_jpeg_that_looks_the_same():
+    photo = np.tile(np.linspace(0, 255, 64).astype("uint8")[:, None, None], (1, 48, 3))
+    with warnings.catch_warnings(), rasterio.MemoryFile(jpeg(photo), ext=".jpg") as file:
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        read = file.open().read().transpose(1, 2, 0)
+    assert np.abs(read.astype(int) - photo).max() < 12
+    assert jpeg(photo) == jpeg(photo)
+
+
 def test_shrinking_averages_photographs_and_picks_classes():
     photo = np.zeros((5, 4, 3), "uint8")
     photo[:2, :2] = np.array([0, 10, 20, 31]).reshape(2, 2, 1)
@@ -224,13 +292,16 @@ def test_a_curve_of_many_points_is_thinned_and_an_undefined_one_left_out():
     rng = np.random.default_rng(0)
     truth, scores = rng.random(20_000) < 0.3, rng.random(20_000)
     fpr, tpr, _ = roc(truth, scores)
-    svg = roc_svg([Curve(name="forest", fpr=fpr, tpr=tpr)], {"forest": "#009e73"})
+    svg = drawn(fpr, tpr)
     points = re.search(r'class="under" points="([^"]*)"', svg).group(1).split()
     assert 200 <= len(points) <= 242
     assert points[0] == "46.0,372.0"
     assert points[-1] == "406.0,12.0"
-    nothing = roc_svg([Curve(name="forest", fpr=fpr * np.nan, tpr=tpr)], {"forest": "#009e73"})
-    assert "polyline" not in nothing
+    assert "polyline" not in drawn(fpr * np.nan, tpr)
+
+
+def drawn(x, y):
+    return square_svg([Curve(name="forest", x=x, y=y)], {"forest": "#009e73"}, x="x", y="y", what="a curve")
 
 
 def test_mixed_up_classes_are_named_with_their_direction():

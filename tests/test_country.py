@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,12 +18,16 @@ from landweave.patch.store import read_raster
 from landweave.runs.checking import status_lines
 from landweave.runs.driver import run
 from landweave.runs.ledger import fingerprint_of
+from landweave.runs.picturing import block
 from landweave.runs.project import read_project
-from landweave.runs.reading import open_run
+from landweave.runs.reading import open_run, stretch
 from landweave.runs.state import Options
 from landweave.sources.simulated.archive import write_archive
 
 SAME_BYTES = ("map.tif", "map.tif.aux.xml", "confidence.tif", "accuracy.json", "model", "folds", "samples.parquet")
+
+
+TRAINED = ("model", "folds", "samples.parquet")
 
 
 def made(folder):
@@ -173,6 +178,43 @@ def test_the_report_is_one_file_without_outside_links(finished):
     assert len(html) < 3_000_000
 
 
+def test_the_agreement_of_each_patch_is_that_of_its_out_of_fold_pixels(finished):
+    told = json.loads((finished / "out" / "agreement.json").read_text())
+    done = open_run(finished)
+    assert set(told) == {cell.name for cell in done.cells}
+    for cell in done.cells[::7]:
+        reference = read_raster(finished / "out" / "labels" / f"{cell.name}.tif")[0]
+        path = finished / "out" / "predictions" / f"{cell.name}_oof.tif"
+        if not path.exists():
+            assert told[cell.name]["labelled"] == 0
+            continue
+        known = reference > 0
+        assert told[cell.name]["labelled"] == known.sum()
+        if known.any():
+            agrees = (read_raster(path)[0] == reference)[known].mean()
+            assert told[cell.name]["agreement"] == pytest.approx(agrees)
+    html = (finished / "out" / "report.html").read_text()
+    enough = {name: row["agreement"] for name, row in told.items() if row["labelled"] >= 100}
+    worst = sorted(enough, key=lambda name: (enough[name], name))
+    assert [html.index(f"no. {n}: patch {name}<") for n, name in enumerate(worst[:10], start=1)]
+    assert f"The best: patch {worst[-1]}<" in html
+
+
+def test_the_block_of_patches_shows_the_imagery_without_a_seam(finished):
+    done = open_run(finished)
+    found = block(done)
+    # The country is 8 x 8 patches of 25 pixels: the block is 75 x 75 of the one grid that all of them lie on.
+    name = re.search(r"around (x\d+y\d+)", found.caption)[1]
+    column, row = int(name[1:5]), int(name[6:])
+    window = (slice(25 * (row - 1), 25 * (row + 2)), slice(25 * (column - 1), 25 * (column + 2)))
+    grid = done.plan.source.geobox
+    day = next(day for day in done.plan.dates if str(day) in found.caption)
+    whole = done.plan.source.load(grid, [day], ("B04", "B03", "B02"))
+    bands = np.stack([whole[band].values[0][window] for band in ("B04", "B03", "B02")])
+    np.testing.assert_array_equal(found.image, stretch(bands))
+    assert found.prediction.shape == (75, 75)
+
+
 def test_a_second_run_makes_nothing(finished):
     before = made(finished)
     assert run(read_project(finished), workers=1).made == {}
@@ -233,11 +275,13 @@ def test_a_new_colour_remakes_only_map_and_report(copy):
         assert (0x12, 0x34, 0x56, 255) in file.colormap(1).values()
 
 
-def test_a_threshold_remakes_predictions_and_figures_but_no_model(copy):
+def test_a_threshold_remakes_predictions_and_figures_but_no_model(copy, finished):
     project = copy / "landweave.toml"
     project.write_text(project.read_text().replace("[model]", "[model]\nthresholds = { shrubland = 0.5 }"))
     remade = set(run(read_project(copy), workers=1).made)
     assert remade == {"validate", "predict", "mosaic", "report"}
+    assert {name: made(copy)[name] for name in TRAINED} == {name: made(finished)[name] for name in TRAINED}
+    assert open_run(copy).accuracy["thresholds"]["now"] == {"shrubland": 0.5}
 
 
 def test_a_dropped_output_is_remade_and_nothing_else(copy, finished):

@@ -136,17 +136,6 @@ def test_a_class_of_a_single_patch_does_not_drown_the_others(tmp_path):
     assert (mapped[20:] == cover[20:]).mean() > 0.9
 
 
-def test_a_threshold_remakes_the_predictions_and_what_follows_and_never_trains(copy):
-    trained = {
-        name: fingerprint_of(copy / "out" / name) for name in ("model", "samples.parquet", "samples_oof.parquet")
-    }
-    edit(copy, "[model]", "[model]\nthresholds = { pond = 0.4 }")
-    result = run(read_project(copy), workers=1)
-    assert set(result.made) == {"validate", "predict", "mosaic", "report"}
-    assert result.made["predict"] == 9
-    assert {name: fingerprint_of(copy / "out" / name) for name in trained} == trained
-
-
 def test_report_refuses_to_mix_new_settings_with_old_figures(copy):
     from landweave.runs.checking import remake_report
 

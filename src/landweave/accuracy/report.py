@@ -2,36 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from landweave.accuracy.figures import Curve, data_uri, key_svg, paint, roc_svg, shrink
+from landweave.accuracy.figures import DIFFERENCE_COLORS, data_uri, difference, paint, shrink
 from landweave.accuracy.observed import observed_section
-from landweave.accuracy.words import headline, mixed_up, percent, span, split_sentence
+from landweave.accuracy.pages import page_template
+from landweave.accuracy.sections import SCORES, SPARE_COLOR, class_sections
+from landweave.accuracy.space import PatchAgreement, space_section
+from landweave.accuracy.verdicts import few_samples
+from landweave.accuracy.words import headline, split_sentence
 
-if TYPE_CHECKING:
-    import jinja2
-
-SCORES = {
-    "recall": "Producer's accuracy (recall)",
-    "precision": "User's accuracy (precision)",
-    "f1": "F1",
-    "auc": "AUC",
-}
-"""Columns of the table of classes: the key in ``accuracy.json`` and the heading."""
-
-FEW = 30
-"""A class with fewer test pixels is marked."""
-
-_MAP_SIDE, _PANEL_SIDE = 1200, 360
+_MAP_SIDE, _PANEL_SIDE, _BLOCK_SIDE = 1000, 250, 640
 
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One patch seen three ways."""
+    """One patch seen four ways: image, reference, prediction, and where these two differ."""
 
     name: str
     """The patch."""
@@ -39,14 +27,31 @@ class Panel:
     image: np.ndarray | None
     """True colour, uint8 (y, x, 3); None where the imagery was not kept."""
 
-    reference: np.ndarray
-    """Class values of the reference, uint8 (y, x)."""
+    reference: np.ndarray | None
+    """Class values of the reference, uint8 (y, x); None where there is none."""
 
     prediction: np.ndarray
     """Class values of the map, uint8 (y, x)."""
 
+    title: str = ""
+    """Why it is shown, such as ``the worst``; else its name stands alone."""
+
     caption: str = ""
     """Such as the date of the image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Several neighbouring patches on one date, as one picture."""
+
+    image: np.ndarray
+    """True colour, uint8 (y, x, 3)."""
+
+    prediction: np.ndarray | None
+    """Class values of the map, uint8 (y, x); None where there is none."""
+
+    caption: str
+    """Which patches, which date."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,23 +113,23 @@ class ReportContent:
     map_caption: str = ""
     """One sentence under the map."""
 
-    training: Mapping[str, int] = field(default_factory=dict)
-    """Training rows of each class, by name."""
-
     land: Mapping[str, float] = field(default_factory=dict)
-    """Share of each class in the training land, by name, 0..1."""
-
-    curves: Sequence[Curve] = ()
-    """ROC of each class."""
+    """Share of the land of each class where the training rows were drawn, by name."""
 
     shares: Sequence[tuple[str, float | None, float | None]] = ()
-    """Class, mapped share and reference share, 0..1."""
+    """Class, mapped share and reference share of the land."""
+
+    patches: Sequence[PatchAgreement] = ()
+    """How each patch agrees with the reference."""
 
     panels: Sequence[Panel] = ()
-    """Patches side by side."""
+    """Patches shown in detail."""
+
+    block: Block | None = None
+    """Neighbouring patches on one date."""
 
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Setting to value, as text."""
+    """What the run was asked for."""
 
     stages: Sequence[Stage] = ()
     """The run record."""
@@ -155,110 +160,46 @@ def render_report(content: ReportContent) -> str:
     colors = {name: color for _, name, color in content.legend}
     by_value = {value: color for value, _, color in content.legend}
     accuracy = content.accuracy
-    drawn = [curve for curve in content.curves if curve.name in colors]
-    return _template().render(
+    return page_template("report.html.j2").render(
         content=content,
         colors=colors,
+        spare=SPARE_COLOR,
+        warnings=[*content.warnings, *([] if accuracy is None else few_samples(accuracy))],
         headline=None if accuracy is None else headline(accuracy),
         split=None if accuracy is None else split_sentence(accuracy.get("split", {})),
-        table=None if accuracy is None else _class_table(accuracy),
-        matrices=None if accuracy is None else _matrices(accuracy["confusion"]),
-        pairs=[] if accuracy is None else mixed_up(accuracy["confusion"]),
         scores=SCORES,
-        roc=roc_svg(drawn, colors) if drawn else "",
-        curves=[(key_svg(i, colors[c.name]), c.name, c.auc) for i, c in enumerate(drawn)],
-        training=_bars(content.training),
+        classes=None if accuracy is None else class_sections(accuracy, colors),
         map_uri=None if content.map_image is None else _picture(content.map_image, by_value, _MAP_SIDE),
+        mapped={name: share for name, share, _ in content.shares},
+        space=space_section(content.patches, [name for _, name, _ in content.legend]),
         panels=[_panel(panel, by_value) for panel in content.panels],
+        anchors={panel.name: f"patch-{number}" for number, panel in enumerate(content.panels, start=1)},
+        difference_key=list(zip(DIFFERENCE_COLORS.values(), ("same", "different", "no reference"), strict=True)),
+        block=None if content.block is None else _block(content.block, by_value),
         observed=None if content.observed is None else observed_section(content.observed),
     )
 
 
-@cache
-def _template() -> "jinja2.Template":
-    import jinja2
-
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters["percent"] = percent
-    source = files("landweave.accuracy").joinpath("report.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source)
-
-
-def _class_table(accuracy: Mapping[str, Any]) -> dict[str, Any]:
-    """Rows of the per-class table; equal reasons for a missing interval share one mark."""
-    marks: dict[str, str] = {}
-
-    def cell(key: str, score: Mapping[str, Any]) -> dict[str, str]:
-        reason = score.get("reason", "")
-        if score["value"] is None and reason == "never mapped":
-            return {"value": reason, "interval": "", "mark": ""}
-        mark = marks.setdefault(reason, _letter(len(marks))) if reason else ""
-        write = _three_digits if key == "auc" else percent
-        return {"value": write(score["value"]), "interval": span(score, write), "mark": mark}
-
-    rows = [
-        {
-            "name": name,
-            "cells": [cell(key, scores[key]) for key in SCORES],
-            "support": scores["support"],
-            "few": 0 < scores["support"] < FEW,
-        }
-        for name, scores in accuracy["classes"].items()
-    ]
-    return {"rows": rows, "notes": {mark: reason for reason, mark in marks.items()}}
-
-
-def _matrices(confusion: Mapping[str, Any]) -> dict[str, Any]:
-    """Both normalised confusion matrices, and the counts.
-
-    Rows of ``producers`` sum to 1 (what became of each reference class), columns of ``users`` (what each mapped
-    class is made of); None where a row or column is empty.
-    """
-    counts = np.array(confusion["counts"], "int64")
-    land = np.array(confusion.get("weighted", confusion["counts"]), "float64")
-    lost = np.array(confusion.get("unclassified_weighted", confusion.get("unclassified", [])), "float64")
-    whole = np.column_stack([land, lost]) if len(lost) else land
-    with np.errstate(invalid="ignore", divide="ignore"):
-        producers, users = whole / whole.sum(axis=1, keepdims=True), land / land.sum(axis=0)
-    return {
-        "labels": list(confusion["labels"]),
-        "producers": _or_none(producers),
-        "users": _or_none(users),
-        "counts": counts.tolist(),
-        "unclassified": list(confusion.get("unclassified", [])),
-        "weighted": "weighted" in confusion,
-    }
-
-
-def _or_none(matrix: np.ndarray) -> list[list[float | None]]:
-    return [[float(v) if np.isfinite(v) else None for v in row] for row in matrix]
-
-
-def _bars(numbers: Mapping[str, int]) -> list[tuple[str, int, float, float]]:
-    """Name, number, share of all, and length against the longest."""
-    total, most = sum(numbers.values()), max(numbers.values(), default=0)
-    return [(name, n, n / max(total, 1), n / max(most, 1)) for name, n in numbers.items()]
-
-
 def _panel(panel: Panel, colors: Mapping[int, str]) -> dict[str, Any]:
-    views = [("Image", panel.image), ("Reference", panel.reference), ("Prediction", panel.prediction)]
+    views = [
+        ("Image", None if panel.image is None else _picture(panel.image, {}, _PANEL_SIDE, photo=True)),
+        ("Prediction", _picture(panel.prediction, colors, _PANEL_SIDE)),
+    ]
+    if panel.reference is not None:
+        views.insert(1, ("Reference", _picture(panel.reference, colors, _PANEL_SIDE)))
+        compared = difference(panel.reference, panel.prediction)
+        views.append(("Difference", _picture(compared, DIFFERENCE_COLORS, _PANEL_SIDE)))
+    return {"name": panel.name, "title": panel.title, "caption": panel.caption, "views": views}
+
+
+def _block(block: Block, colors: Mapping[int, str]) -> dict[str, Any]:
     return {
-        "name": panel.name,
-        "caption": panel.caption,
-        "views": [(what, None if a is None else _picture(a, colors, _PANEL_SIDE)) for what, a in views],
+        "image": _picture(block.image, {}, _BLOCK_SIDE, photo=True),
+        "prediction": None if block.prediction is None else _picture(block.prediction, colors, _BLOCK_SIDE),
+        "caption": block.caption,
     }
 
 
-def _picture(pixels: np.ndarray, colors: Mapping[int, str], side: int) -> str:
+def _picture(pixels: np.ndarray, colors: Mapping[int, str], side: int, *, photo: bool = False) -> str:
     small = shrink(pixels, side)
-    return data_uri(paint(small, colors) if small.ndim == 2 else small)
-
-
-def _three_digits(value: float | None) -> str:
-    return "—" if value is None else f"{value:.3f}"
-
-
-def _letter(i: int) -> str:
-    return chr(ord("a") + i % 26) * (1 + i // 26)
+    return data_uri(paint(small, colors) if small.ndim == 2 else small, photo=photo)

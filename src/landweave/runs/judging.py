@@ -97,15 +97,17 @@ def advise(
     some = _some(training)
     options: dict[str, Any] = {"classes": values, "weights": some.weights, "objective": OBJECTIVE}
     chosen = choose_thresholds(some.asked, some.truth, **options)
-    now, then = (_figures(some, classes, decide(some.asked, values, thresholds=t)[0]) for t in (thresholds, chosen))
+    plain, now, then = (
+        _figures(some, classes, decide(some.asked, values, thresholds=t)[0]) for t in ({}, thresholds, chosen)
+    )
     elsewhere = None
     if chosen and some.folds is not None:
         shown = cross_fitted_classes(some.asked, some.truth, folds=some.folds, **options)
         elsewhere = _figures(some, classes, shown)
-    holds = elsewhere is not None and elsewhere[OBJECTIVE] > now[OBJECTIVE]
+    holds = elsewhere is not None and elsewhere[OBJECTIVE] > plain[OBJECTIVE]
     # Of a cross-validated table the training rows are the test rows: then nothing is left to check by.
     sides = {"out_of_fold": training} | ({"test": test} if training is not test else {})
-    figures: dict[str, Any] = {"out_of_fold": {"now": now, "chosen": then, "cross_fitted": elsewhere}}
+    figures: dict[str, Any] = {"out_of_fold": {"plain": plain, "now": now, "chosen": then, "cross_fitted": elsewhere}}
     if training is not test:
         shown_now, shown_then = (decide(test.asked, values, thresholds=t)[0] for t in (thresholds, chosen))
         figures["test"] = {"now": _figures(test, classes, shown_now), "chosen": _figures(test, classes, shown_then)}

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ class FinishedRun:
 
     plan: Plan
     cells: tuple[Cell, ...]
+    fractions: Mapping[str, Sequence[float]] | None = None
+    """Patch to the share of its pixels that count on each date; None: as ``run.json`` has it."""
 
     @property
     def folder(self) -> Path:
@@ -74,42 +77,62 @@ class FinishedRun:
                 patch[layer] = (("y", "x"), read_raster(path)[band])
         return patch
 
-    def clearest_image(self, name: str) -> np.ndarray | None:
-        """True colour of a patch's clearest date, uint8 (y, x, 3), stretched; None without the three bands.
+    def clearest_image(self, name: str, *, side: int | None = None) -> np.ndarray | None:
+        """True colour of a patch's clearest date, uint8 (y, x, 3); None without the three bands.
 
-        Imagery without red, green and blue is shown by its first three variables, or its first in grey.
+        Imagery without red, green and blue is shown by its first three variables, or its first in grey. A quicklook
+        of half the resolution is taken where there is one and ``side`` pixels suffice: it costs no imagery.
+        """
+        day = self.clearest_date(name)
+        look = self.quicklook(name, day)
+        if look is not None and side is not None and max(look.shape) >= 2 * side:
+            return look
+        bands = self.colours(name, day)
+        return look if bands is None else stretch(bands)
+
+    def colours(self, name: str, day: datetime.date) -> np.ndarray | None:
+        """Red, green and blue of a patch on a date, or what stands for them: int16 (b, y, x), one or three bands.
+
+        None where there is none, and where the imagery is not kept and lies on a server.
         """
         cell = self._cell(name)
         have = self.plan.recipe.source_bands
-        stored, day = self._stored(cell), self.clearest_date(name)
-        look = quicklook_path(self.folder, name, day)
-        if stored is None and look.exists():
-            return read_quicklook(look, cell.geobox)
+        stored = self._stored(cell)
         there = self.plan.source.variables if stored is None else tuple(map(str, stored.data_vars))
         bands = TRUE_COLOUR if set(TRUE_COLOUR) <= set(there) else (*have[:3],)
-        if not bands:
+        if not bands or (stored is None and getattr(self.plan.source, "remote", False)):
             return None
         if stored is None:
             image = self.plan.source.load(cell.geobox, [day], bands)
         else:
             image = stored[list(bands)].isel(time=[self.plan.dates.index(day)]).load()
-        return stretch(np.stack([image[band].values[0] for band in bands]))
+        return np.stack([image[band].values[0] for band in bands])
+
+    def quicklook(self, name: str, day: datetime.date) -> np.ndarray | None:
+        """The 8-bit picture of a date that was kept with a patch, uint8 (y, x, 3), missing white; None without one."""
+        path = quicklook_path(self.folder, name, day)
+        return read_quicklook(path, self._cell(name).geobox) if path.exists() else None
 
     def clearest_date(self, name: str) -> datetime.date:
         """The date with the largest share of valid pixels in a patch."""
-        return self.plan.dates[int(np.argmax(self._fractions(name)))]
+        return self.plan.dates[int(np.argmax(self.valid_fractions(name)))]
+
+    def valid_fractions(self, name: str) -> list[float]:
+        """Share of a patch's pixels that count, on each date."""
+        if self.fractions is None:
+            from landweave.runs.record import read_record
+
+            seen = read_record(self.folder / "run.json").get("patches", {}).get(name, {})
+            found = seen.get("valid_fraction")
+        else:
+            found = self.fractions.get(name)
+        return list(found or [1.0] * len(self.plan.dates))
 
     def samples(self) -> "pd.DataFrame":
         """The training table, as in ``samples.parquet``."""
         import pandas as pd
 
         return pd.read_parquet(self.folder / "samples.parquet")
-
-    def _fractions(self, name: str) -> list[float]:
-        from landweave.runs.record import read_record
-
-        seen = read_record(self.folder / "run.json").get("patches", {}).get(name, {})
-        return list(seen.get("valid_fraction") or [1.0] * len(self.plan.dates))
 
     def _imagery(self, cell: Cell) -> xr.Dataset:
         stored = self._stored(cell)

@@ -220,9 +220,9 @@ def report_inputs(run: Run) -> Inputs:
 def make_report(run: Run) -> dict[str, Any]:
     """Write ``report.html``."""
     mapped = [entry.info["mapped"] for _, entry in run.made("predict")]
-    seen = {cell: entry.info["valid_counts"] for cell, entry in run.made("fetch")}
+    seen = {cell: entry.info for cell, entry in run.made("fetch")}
     record: dict[str, Any] = reporting.write_report(
-        run.plan, run.cells, run.taught, mapped=mapped, seen=seen, warnings=notices(run)
+        run.plan, run.cells, run.taught, mapped=mapped, seen=seen, measured=run.measured, warnings=notices(run)
     )
     return record
 

@@ -1,0 +1,238 @@
+"""What lies on disk as pictures for the report: patches in detail, a block of patches, agreement patch by patch."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import rasterio
+import shapely
+
+from landweave.accuracy.report import Block, Panel
+from landweave.accuracy.space import WORST, PatchAgreement, most_confused, ranked
+from landweave.accuracy.words import percent
+from landweave.legend import Legend
+from landweave.patch.grid import Cell, subset
+from landweave.patch.store import read_raster
+from landweave.runs.assignment import Assignment
+from landweave.runs.learning import fold_folders
+from landweave.runs.reading import FinishedRun, stretch
+from landweave.training.blocks import unit_ids, unit_name
+
+MAP_SIDE, PANEL_SIDE, BLOCK_SIDE = 1000, 250, 640
+"""Pixels of the drawn map's, a panel's and the block's longer side."""
+
+PANELS = 3
+"""Patches shown where there is no reference to tell the worst by."""
+
+BLOCK = "3x3"
+"""Columns by rows of the block of neighbouring patches."""
+
+_CANDIDATES = 50
+
+
+def small_map(run: FinishedRun) -> np.ndarray:
+    """The map, uint8 (y, x), shrunk by the commonest class and cut to where it holds one."""
+    with rasterio.open(run.folder / "map.tif") as file:
+        shrink = max(1.0, max(file.shape) / MAP_SIDE)
+        shape = tuple(max(1, round(side / shrink)) for side in file.shape)
+        small: np.ndarray = file.read(1, out_shape=shape, resampling=rasterio.enums.Resampling.mode)
+    rows, columns = (np.flatnonzero((small > 0).any(axis=axis)) for axis in (1, 0))
+    return small[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if len(rows) else small
+
+
+def agreements(run: FinishedRun, assignment: Assignment | None) -> list[PatchAgreement]:
+    """How every patch agrees with its reference, by a model that never saw it wherever there is one.
+
+    Empty where there is no reference raster to compare with.
+    """
+    if run.plan.reference is None:
+        return []
+    outlines = _outlines(run.cells)
+    legend = run.plan.legend
+    return [
+        PatchAgreement(
+            name=cell.name,
+            outline=outlines[cell.name],
+            counts=_confusion(*_compared(run, cell, assignment), legend),
+            role=_role(cell, assignment),
+        )
+        for cell in run.cells
+        if len(outlines[cell.name])
+    ]
+
+
+def panels(run: FinishedRun, patches: Sequence[PatchAgreement], assignment: Assignment | None) -> list[Panel]:
+    """The worst patches, the best, and one at random (by the project's seed); without a reference some, evenly."""
+    cells = {cell.name: cell for cell in run.cells}
+    order = ranked(patches)
+    if not order:
+        at = np.unique(np.linspace(0, len(run.cells) - 1, min(PANELS, len(run.cells))).round().astype(int))
+        return [_panel(run, run.cells[i], assignment) for i in at]
+    seed = run.plan.project.sampling.seed
+    titled = {patch.name: f"Worst, no. {n}" for n, patch in enumerate(order[:WORST], start=1)}
+    rest = [patch for patch in order if patch.name not in titled]
+    if rest:
+        titled[rest[-1].name] = "The best"
+    if len(rest) > 1:
+        number = int(np.random.default_rng(seed).integers(len(rest) - 1))
+        titled[rest[number].name] = f"At random (seed {seed})"
+    by_name = {patch.name: patch for patch in order}
+    return [_panel(run, cells[name], assignment, title=title, patch=by_name[name]) for name, title in titled.items()]
+
+
+def block(run: FinishedRun) -> Block | None:
+    """The 3 x 3 patches around the map's middle on their clearest common date; None without imagery.
+
+    One stretch holds for all of it, and nothing is drawn between the patches: what shows at a seam is in the imagery.
+    """
+    cells = _middle_block(run.cells)
+    shares = np.mean([run.valid_fractions(cell.name) for cell in cells], axis=0)
+    day = run.plan.dates[int(np.argmax(shares))]
+    geobox = cells[0].geobox
+    corners = [cell.geobox.affine * (0, 0) for cell in cells]
+    left, top = min(x for x, _ in corners), max(y for _, y in corners)
+    places = [
+        (round((top - y) / abs(geobox.resolution.y)), round((x - left) / abs(geobox.resolution.x))) for x, y in corners
+    ]
+    height, width = (
+        max(place[axis] + cell.geobox.shape[axis] for place, cell in zip(places, cells, strict=True)) for axis in (0, 1)
+    )
+    image = _block_image(run, cells, places, (height, width), day)
+    if image is None:
+        return None
+    classes = np.zeros((height, width), "uint8")
+    for (row, column), cell in zip(places, cells, strict=True):
+        path = run.folder / "predictions" / f"{cell.name}.tif"
+        if path.exists():
+            part = read_raster(path)[0]
+            classes[row : row + part.shape[0], column : column + part.shape[1]] = part
+    names = f"{len(cells)} patches around {cells[0].name}" if len(cells) > 1 else f"Patch {cells[0].name}"
+    return Block(image=image, prediction=classes if classes.any() else None, caption=f"{names}, {day}, seamless.")
+
+
+def _block_image(
+    run: FinishedRun, cells: Sequence[Cell], places: Sequence[tuple[int, int]], shape: tuple[int, int], day: Any
+) -> np.ndarray | None:
+    """The block in true colour: of quicklooks, which share one stretch, where they are large enough; else of bands."""
+    looks = [run.quicklook(cell.name, day) for cell in cells]
+    if max(shape) >= 2 * BLOCK_SIDE and all(look is not None for look in looks):
+        canvas = np.full((-(-shape[0] // 2), -(-shape[1] // 2), 3), 255, "uint8")
+        for (row, column), look in zip(places, looks, strict=True):
+            assert look is not None
+            part = canvas[row // 2 : row // 2 + look.shape[0], column // 2 : column // 2 + look.shape[1]]
+            part[:] = look[: part.shape[0], : part.shape[1]]
+        return canvas
+    bands = [run.colours(cell.name, day) for cell in cells]
+    if any(part is None for part in bands):
+        return None
+    first = bands[0]
+    assert first is not None
+    whole = np.full((len(first), *shape), -32768, "int16")
+    for (row, column), layers in zip(places, bands, strict=True):
+        assert layers is not None
+        whole[:, row : row + layers.shape[1], column : column + layers.shape[2]] = layers
+    return stretch(whole)
+
+
+def _middle_block(cells: Sequence[Cell]) -> list[Cell]:
+    """The fullest block among those whose middle patch lies nearest to the middle of all."""
+    points = np.array([cell.geobox.geographic_extent.geom.centroid.coords[0] for cell in cells])
+    far = np.hypot(*(points - points.mean(axis=0)).T)
+    best: list[Cell] = []
+    for i in np.argsort(far, kind="stable")[:_CANDIDATES]:
+        x, y = cells[i].geobox.extent.centroid.to_crs("EPSG:4326").coords[0]
+        found = subset(cells, center=(x, y), size=BLOCK)
+        if len(found) > len(best):
+            # The middle one first: the block is named after it.
+            best = sorted(found, key=lambda cell: (cell.name != cells[i].name, cell.name))
+    return best
+
+
+def _panel(
+    run: FinishedRun, cell: Cell, assignment: Assignment | None, *, title: str = "", patch: PatchAgreement | None = None
+) -> Panel:
+    reference, shown = _pair(run, cell, assignment)
+    words = f"Clearest date: {run.clearest_date(cell.name)}."
+    if patch is not None:
+        cost = most_confused(patch, list(run.plan.legend.names.values()))
+        labelled = f"{patch.labelled:,}".replace(",", "\u202f")
+        told = f"{percent(patch.agreement)} of {labelled} labelled pixels agree ({patch.role})."
+        words = f"{told} {f'What costs most: {cost}.' if cost else ''} {words}"
+    return Panel(
+        name=cell.name, image=run.clearest_image(cell.name, side=PANEL_SIDE), reference=reference, prediction=shown,
+        title=title, caption=words,
+    )  # fmt: skip
+
+
+def _pair(run: FinishedRun, cell: Cell, assignment: Assignment | None) -> tuple[np.ndarray | None, np.ndarray]:
+    """Reference and prediction of a patch: out of fold where the reference is compared, the map's elsewhere."""
+    path = run.folder / "predictions" / f"{cell.name}.tif"
+    mapped = read_raster(path)[0] if path.exists() else np.zeros(cell.geobox.shape, "uint8")
+    if run.plan.reference is None:
+        return None, mapped
+    compared, predicted = _compared(run, cell, assignment)
+    reference = _layer(run, "labels", cell)
+    return reference, np.where(compared > 0, predicted, mapped)
+
+
+def _compared(run: FinishedRun, cell: Cell, assignment: Assignment | None) -> tuple[np.ndarray, np.ndarray]:
+    """Reference, 0 where it is not compared, and the prediction that it is compared with; uint8 (y, x) each."""
+    reference, mapped = _layer(run, "labels", cell), _layer(run, "predictions", cell)
+    held_out = run.folder / "predictions" / f"{cell.name}_oof.tif"
+    if assignment is None or assignment.kind in {"given", "none"} or not held_out.exists():
+        asked = assignment is not None and assignment.kind in {"given", "none"}
+        return (reference if asked else np.zeros_like(reference)), mapped
+    ids, cut = unit_ids(reference.shape, run.plan.cut), run.plan.cut
+    numbers = range(cut * cut)
+    known = fold_folders(assignment, [unit_name(cell.name, n, cut) for n in numbers])
+    asked_of = np.isin(ids, [n for n in numbers if unit_name(cell.name, n, cut) in known])
+    return np.where(asked_of, reference, 0).astype("uint8"), read_raster(held_out)[0]
+
+
+def _layer(run: FinishedRun, folder: str, cell: Cell) -> np.ndarray:
+    path = run.folder / folder / f"{cell.name}.tif"
+    return np.asarray(read_raster(path)[0]) if path.exists() else np.zeros(cell.geobox.shape, "uint8")
+
+
+def _confusion(reference: np.ndarray, predicted: np.ndarray, legend: Legend) -> np.ndarray:
+    k = len(legend.values)
+    column = np.full(256, k)
+    column[list(legend.values)] = np.arange(k)
+    use = column[reference] < k
+    cells = column[reference[use]] * (k + 1) + column[predicted[use]]
+    return np.bincount(cells, minlength=k * (k + 1)).reshape(k, k + 1)
+
+
+def _role(cell: Cell, assignment: Assignment | None) -> str:
+    if assignment is None:
+        return ""
+    if assignment.kind in {"given", "none"}:
+        return {"given": "model from elsewhere", "none": "in-sample"}[assignment.kind]
+    roles = {role for unit, role in assignment.roles.items() if unit.split("/")[0] == cell.name}
+    if len(roles) > 1:
+        return "partly test, partly training, out of fold"
+    return {"test": "test", "train": "training, out of fold"}.get(next(iter(roles), ""), "no reference")
+
+
+def _outlines(cells: Sequence[Cell]) -> Mapping[str, np.ndarray]:
+    """Corners of each patch: in their CRS where they share one, else longitude and latitude, east-west narrowed."""
+    return dict(_corners(cells))
+
+
+def _corners(cells: Sequence[Cell]) -> Iterator[tuple[str, np.ndarray]]:
+    if len({cell.geobox.crs for cell in cells}) == 1:
+        for cell in cells:
+            box = cell.geobox.boundingbox
+            yield (
+                cell.name,
+                np.array([(box.left, box.top), (box.right, box.top), (box.right, box.bottom), (box.left, box.bottom)]),
+            )
+        return
+    shapes = {cell.name: cell.geobox.geographic_extent.geom for cell in cells}
+    narrow = np.cos(np.radians(np.mean([shape.centroid.y for shape in shapes.values()])))
+    for cell in cells:
+        own = shapes[cell.name].intersection(shapely.box(max(cell.west, -180), -90, min(cell.east, 180), 90))
+        ring = (
+            np.array(own.exterior.coords)[:-1] if own.geom_type == "Polygon" and not own.is_empty else np.empty((0, 2))
+        )
+        yield cell.name, ring * (narrow, 1.0)
