@@ -11,7 +11,7 @@ from landweave.accuracy.report import Block, Panel
 from landweave.accuracy.space import WORST, PatchAgreement, most_confused, ranked
 from landweave.accuracy.words import percent
 from landweave.legend import Legend
-from landweave.patch.grid import Cell, subset
+from landweave.patch.grid import Cell
 from landweave.patch.store import read_raster
 from landweave.runs.assignment import Assignment
 from landweave.runs.learning import fold_folders
@@ -24,8 +24,8 @@ MAP_SIDE, PANEL_SIDE, BLOCK_SIDE = 1000, 250, 640
 PANELS = 3
 """Patches shown where there is no reference to tell the worst by."""
 
-BLOCK = "3x3"
-"""Columns by rows of the block of neighbouring patches."""
+REACH = 1
+"""Patches that the block has on either side of its middle: 3 x 3."""
 
 _CANDIDATES = 50
 
@@ -135,17 +135,24 @@ def _block_image(
 
 
 def _middle_block(cells: Sequence[Cell]) -> list[Cell]:
-    """The fullest block among those whose middle patch lies nearest to the middle of all."""
-    points = np.array([cell.geobox.geographic_extent.geom.centroid.coords[0] for cell in cells])
-    far = np.hypot(*(points - points.mean(axis=0)).T)
-    best: list[Cell] = []
+    """The fullest block of the zone with the most patches; of equals the one nearest to the zone's middle."""
+    zones: dict[str, list[Cell]] = {}
+    for cell in cells:
+        zones.setdefault(str(cell.geobox.crs), []).append(cell)
+    own = max(zones.values(), key=len)
+    boxes = [cell.geobox.boundingbox for cell in own]
+    corners = np.array([(box.left, box.top) for box in boxes])
+    # In steps of a full patch: the last ones of a grid may be smaller.
+    sides = np.array([(box.right - box.left, box.top - box.bottom) for box in boxes]).max(axis=0)
+    far = np.hypot(*(corners - corners.mean(axis=0)).T)
+    best = np.zeros(len(own), bool)
+    middle = 0
     for i in np.argsort(far, kind="stable")[:_CANDIDATES]:
-        x, y = cells[i].geobox.extent.centroid.to_crs("EPSG:4326").coords[0]
-        found = subset(cells, center=(x, y), size=BLOCK)
-        if len(found) > len(best):
-            # The middle one first: the block is named after it.
-            best = sorted(found, key=lambda cell: (cell.name != cells[i].name, cell.name))
-    return best
+        near = (np.abs(np.rint((corners - corners[i]) / sides)) <= REACH).all(axis=1)
+        if near.sum() > best.sum():
+            best, middle = near, int(i)
+    # The middle one first: the block is named after it.
+    return [own[middle], *(cell for i, cell in enumerate(own) if best[i] and i != middle)]
 
 
 def _panel(
@@ -177,11 +184,12 @@ def _pair(run: FinishedRun, cell: Cell, assignment: Assignment | None) -> tuple[
 
 def _compared(run: FinishedRun, cell: Cell, assignment: Assignment | None) -> tuple[np.ndarray, np.ndarray]:
     """Reference, 0 where it is not compared, and the prediction that it is compared with; uint8 (y, x) each."""
-    reference, mapped = _layer(run, "labels", cell), _layer(run, "predictions", cell)
+    reference = _layer(run, "labels", cell)
     held_out = run.folder / "predictions" / f"{cell.name}_oof.tif"
-    if assignment is None or assignment.kind in {"given", "none"} or not held_out.exists():
-        asked = assignment is not None and assignment.kind in {"given", "none"}
-        return (reference if asked else np.zeros_like(reference)), mapped
+    if assignment is not None and assignment.kind in {"given", "none"}:
+        return reference, _layer(run, "predictions", cell)
+    if assignment is None or not held_out.exists():
+        return np.zeros_like(reference), np.zeros_like(reference)
     ids, cut = unit_ids(reference.shape, run.plan.cut), run.plan.cut
     numbers = range(cut * cut)
     known = fold_folders(assignment, [unit_name(cell.name, n, cut) for n in numbers])
@@ -222,17 +230,21 @@ def _outlines(cells: Sequence[Cell]) -> Mapping[str, np.ndarray]:
 def _corners(cells: Sequence[Cell]) -> Iterator[tuple[str, np.ndarray]]:
     if len({cell.geobox.crs for cell in cells}) == 1:
         for cell in cells:
-            box = cell.geobox.boundingbox
-            yield (
-                cell.name,
-                np.array([(box.left, box.top), (box.right, box.top), (box.right, box.bottom), (box.left, box.bottom)]),
-            )
+            yield cell.name, _ring(cell)
         return
-    shapes = {cell.name: cell.geobox.geographic_extent.geom for cell in cells}
+    shapes = {cell.name: shapely.Polygon(_in_degrees(cell)) for cell in cells}
     narrow = np.cos(np.radians(np.mean([shape.centroid.y for shape in shapes.values()])))
     for cell in cells:
         own = shapes[cell.name].intersection(shapely.box(max(cell.west, -180), -90, min(cell.east, 180), 90))
-        ring = (
-            np.array(own.exterior.coords)[:-1] if own.geom_type == "Polygon" and not own.is_empty else np.empty((0, 2))
-        )
-        yield cell.name, ring * (narrow, 1.0)
+        ring = np.array(own.exterior.coords)[:-1] if isinstance(own, shapely.Polygon) else np.empty((0, 2))
+        yield cell.name, ring.reshape(-1, 2) * (narrow, 1.0)
+
+
+def _in_degrees(cell: Cell) -> np.ndarray:
+    """Corners in longitude and latitude, (4, 2)."""
+    return np.stack(cell.geobox.crs.transformer_to_crs("EPSG:4326")(*_ring(cell).T), axis=1)
+
+
+def _ring(cell: Cell) -> np.ndarray:
+    box = cell.geobox.boundingbox
+    return np.array([(box.left, box.top), (box.right, box.top), (box.right, box.bottom), (box.left, box.bottom)])

@@ -14,7 +14,7 @@ from landweave.errors import InputError
 from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
 from landweave.patch.staging import read_quicklook
-from landweave.patch.store import read_patch, read_raster
+from landweave.patch.store import read_date, read_patch, read_raster
 from landweave.runs.fetching import quicklook_path
 from landweave.runs.observing import observe
 from landweave.runs.opening import Plan, make_plan
@@ -95,18 +95,17 @@ class FinishedRun:
 
         None where there is none, and where the imagery is not kept and lies on a server.
         """
-        cell = self._cell(name)
-        have = self.plan.recipe.source_bands
-        stored = self._stored(cell)
-        there = self.plan.source.variables if stored is None else tuple(map(str, stored.data_vars))
-        bands = TRUE_COLOUR if set(TRUE_COLOUR) <= set(there) else (*have[:3],)
-        if not bands or (stored is None and getattr(self.plan.source, "remote", False)):
+        cell, path = self._cell(name), self.folder / "patches" / f"{name}.zarr"
+        have = tuple(self.plan.recipe.source_bands)
+        if self.plan.project.source.stores and path.exists():
+            number = self.plan.dates.index(day)
+            image = read_date(path, TRUE_COLOUR, number)
+            return image if image is not None or not have else read_date(path, have[:3], number)
+        bands = TRUE_COLOUR if set(TRUE_COLOUR) <= set(self.plan.source.variables) else have[:3]
+        if not bands or getattr(self.plan.source, "remote", False):
             return None
-        if stored is None:
-            image = self.plan.source.load(cell.geobox, [day], bands)
-        else:
-            image = stored[list(bands)].isel(time=[self.plan.dates.index(day)]).load()
-        return np.stack([image[band].values[0] for band in bands])
+        loaded = self.plan.source.load(cell.geobox, [day], bands)
+        return np.stack([loaded[band].values[0] for band in bands])
 
     def quicklook(self, name: str, day: datetime.date) -> np.ndarray | None:
         """The 8-bit picture of a date that was kept with a patch, uint8 (y, x, 3), missing white; None without one."""
