@@ -12,6 +12,7 @@ from landweave.accuracy.space import WORST, PatchAgreement, most_confused, ranke
 from landweave.accuracy.words import percent
 from landweave.legend import Legend
 from landweave.patch.grid import Cell
+from landweave.patch.model import NODATA
 from landweave.patch.store import read_raster
 from landweave.runs.assignment import Assignment
 from landweave.runs.learning import fold_folders
@@ -113,25 +114,31 @@ def block(run: FinishedRun) -> Block | None:
 def _block_image(
     run: FinishedRun, cells: Sequence[Cell], places: Sequence[tuple[int, int]], shape: tuple[int, int], day: Any
 ) -> np.ndarray | None:
-    """The block in true colour: of quicklooks, which share one stretch, where they are large enough; else of bands."""
-    looks = [run.quicklook(cell.name, day) for cell in cells]
-    if max(shape) >= 2 * BLOCK_SIDE and all(look is not None for look in looks):
-        canvas = np.full((-(-shape[0] // 2), -(-shape[1] // 2), 3), 255, "uint8")
-        for (row, column), look in zip(places, looks, strict=True):
-            assert look is not None
-            part = canvas[row // 2 : row // 2 + look.shape[0], column // 2 : column // 2 + look.shape[1]]
-            part[:] = look[: part.shape[0], : part.shape[1]]
+    """The block in true colour, of quicklooks or of bands: each has one stretch for all patches."""
+
+    def whole(parts: Sequence[np.ndarray | None], none: int) -> np.ndarray | None:
+        """Parts (y, x, b) put together; None where one is missing."""
+        canvas = None
+        for (row, column), part in zip(places, parts, strict=True):
+            if part is None:
+                return None
+            if canvas is None:
+                canvas = np.full((*shape, part.shape[2]), none, part.dtype)
+            canvas[row : row + part.shape[0], column : column + part.shape[1]] = part
         return canvas
-    bands = [run.colours(cell.name, day) for cell in cells]
-    if any(part is None for part in bands):
-        return None
-    first = bands[0]
-    assert first is not None
-    whole = np.full((len(first), *shape), -32768, "int16")
-    for (row, column), layers in zip(places, bands, strict=True):
-        assert layers is not None
-        whole[:, row : row + layers.shape[1], column : column + layers.shape[2]] = layers
-    return stretch(whole)
+
+    def of_looks() -> np.ndarray | None:
+        return whole([run.quicklook(cell.name, day) for cell in cells], 255)
+
+    def of_bands() -> np.ndarray | None:
+        layers = (run.colours(cell.name, day) for cell in cells)
+        image = whole([None if part is None else np.moveaxis(part, 0, -1) for part in layers], NODATA)
+        return None if image is None else stretch(np.moveaxis(image, -1, 0))
+
+    # A large block is shrunk anyway, and quicklooks are quicker; for a small one they are too coarse.
+    first, second = (of_looks, of_bands) if max(shape) >= 2 * BLOCK_SIDE else (of_bands, of_looks)
+    image = first()
+    return second() if image is None else image
 
 
 def _middle_block(cells: Sequence[Cell]) -> list[Cell]:

@@ -93,16 +93,16 @@ class FinishedRun:
     def colours(self, name: str, day: datetime.date) -> np.ndarray | None:
         """Red, green and blue of a patch on a date, or what stands for them: int16 (b, y, x), one or three bands.
 
-        None where there is none, and where the imagery is not kept and lies on a server.
+        None where there is no band, and where the patch's imagery was let go.
         """
         cell, path = self._cell(name), self.folder / "patches" / f"{name}.zarr"
         have = tuple(self.plan.recipe.source_bands)
-        if self.plan.project.source.stores and path.exists():
+        if self.plan.project.source.stores:
             number = self.plan.dates.index(day)
-            image = read_date(path, TRUE_COLOUR, number)
-            return image if image is not None or not have else read_date(path, have[:3], number)
+            image = read_date(path, TRUE_COLOUR, number) if path.exists() else None
+            return read_date(path, have[:3], number) if image is None and have and path.exists() else image
         bands = TRUE_COLOUR if set(TRUE_COLOUR) <= set(self.plan.source.variables) else have[:3]
-        if not bands or getattr(self.plan.source, "remote", False):
+        if not bands:
             return None
         loaded = self.plan.source.load(cell.geobox, [day], bands)
         return np.stack([loaded[band].values[0] for band in bands])
