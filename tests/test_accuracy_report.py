@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
 from landweave.accuracy.charts import Curve, square_svg
+from landweave.accuracy.estimates import Stratum, estimate
 from landweave.accuracy.figures import data_uri, jpeg, paint, png, shrink
 from landweave.accuracy.metrics import roc, score, shares
 from landweave.accuracy.report import Block, Panel, ReportContent, Section, Stage, render_report
@@ -172,6 +173,62 @@ def test_in_sample_figures_are_called_so_and_not_by_the_other_title():
     text = words(render_report(content(accuracy=accuracy)))
     assert "in-sample" in text
     assert "at places not trained on" not in text
+
+
+def sampled():
+    """A labelled sample of a map of three classes, with two districts, as ``landweave estimate accuracy`` tells it."""
+    rng = np.random.default_rng(7)
+    mapped = np.repeat([1, 2, 3], [300, 80, 40])
+    seen = np.where(rng.random(420) < 0.9, mapped, rng.integers(1, 4, 420))
+    strata = {
+        v: Stratum(name=name, units=n, area=n / 100)
+        for (v, name), n in zip(CLASSES.items(), (90_000, 9000, 1000), strict=True)
+    }
+    figures = estimate(
+        mapped, mapped, seen, strata=strata, classes=CLASSES, districts=np.where(np.arange(420) % 3, "north", "<b>")
+    )
+    return figures | {
+        "sample": "sample.gpkg",
+        "map": "map.tif",
+        "mapped": None,
+        "colors": {"forest": "#009e73"},
+        "notes": ["taken as given"],
+    }
+
+
+def test_where_a_probability_sample_exists_its_estimate_is_the_headline():
+    figures = sampled()
+    html = render_report(content(design_based=figures))
+    text = words(html)
+    assert text.index("Accuracy of the map, estimated from a probability sample") < text.index(
+        "Agreement with the reference at places not trained on"
+    )
+    value, low, high = (percent(figures["overall_accuracy"][key]) for key in ("value", "low", "high"))
+    assert f"probability sample {value} 95 % interval: {low.removesuffix(' %')} to {high}; standard error" in text
+    assert "420 pixels were drawn with known chances" in text
+    assert "taken as given" in text
+    forest = figures["classes"]["forest"]
+    assert f"{percent(forest['users_accuracy']['value'])}" in text
+    assert "District by district" in text
+    assert "<b> 140 sample units" in text
+    assert not list(parsed(html).iter("b"))
+    alone = words(render_report(content(design_based=figures, accuracy=None, patches=[], shares=[])))
+    assert "estimated from a probability sample" in alone
+    assert "There was no reference" not in alone
+
+
+def test_figures_beside_the_headline_are_named_for_what_they_are():
+    accuracy = figures()
+    other = {"value": 0.999, "low": None, "high": None, "n_clusters": 9}
+    accuracy |= {
+        "eroded": {"overall_accuracy": other},
+        "splits": {"random": {"overall_accuracy": other | {"value": 0.998}}},
+    }
+    text = words(render_report(content(accuracy=accuracy)))
+    assert text.index("Agreement with the reference at places not trained on") < text.index(
+        "Against the eroded reference 99.9 %"
+    )
+    assert "Random split 99.8 % pixels set aside at random: their neighbours were trained on, so it flatters" in text
 
 
 def test_without_a_reference_the_report_says_so():

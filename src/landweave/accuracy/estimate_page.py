@@ -16,14 +16,26 @@ def render_estimate(figures: Mapping[str, Any]) -> str:
     figures
         As :func:`landweave.runs.estimating.estimate_accuracy` gives them. All text of theirs is escaped.
     """
+    return page_template("estimate.html.j2").render(figures=figures, **sampled_section(figures))
+
+
+def sampled_section(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """What a part of a page that shows the estimates needs beside the figures themselves."""
     marked = any(
         row[key].get("interval") == "wilson" for row in figures["classes"].values() for key in (*MEASURES, "area_ha")
     )
-    return page_template("estimate.html.j2").render(
-        figures=figures,
-        measures=MEASURES,
-        design=design_line(figures),
-        narrow=narrow_line(figures),
-        few_units=FEW_UNITS,
-        wilson=WILSON if marked else "",
-    )
+    return {
+        "measures": MEASURES,
+        "design": design_line(figures),
+        "narrow": narrow_line(figures),
+        "few_units": FEW_UNITS,
+        "wilson": WILSON if marked else "",
+    }
+
+
+def notes_of(figures: Mapping[str, Any] | None) -> list[str]:
+    """What must be known before the figures are used."""
+    if figures is None:
+        return []
+    narrow = narrow_line(figures)
+    return [*figures["notes"], *([narrow] if narrow else [])]

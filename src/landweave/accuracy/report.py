@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from landweave.accuracy.estimate_page import notes_of, sampled_section
 from landweave.accuracy.figures import DIFFERENCE_COLORS, data_uri, difference, paint, shrink
 from landweave.accuracy.observed import observed_section
 from landweave.accuracy.pages import page_template
@@ -140,6 +141,9 @@ class ReportContent:
     sections: Sequence[Section] = ()
     """Further parts, before the settings."""
 
+    design_based: Mapping[str, Any] | None = None
+    """The estimate from a probability sample, as ``landweave estimate accuracy`` gives it: then it is the headline."""
+
     observed: Mapping[str, Any] | None = None
     """What the satellite saw, as :func:`landweave.accuracy.observed.observed_section` takes it."""
 
@@ -164,8 +168,13 @@ def render_report(content: ReportContent) -> str:
         content=content,
         colors=colors,
         spare=SPARE_COLOR,
-        warnings=[*content.warnings, *([] if accuracy is None else few_samples(accuracy))],
-        headline=None if accuracy is None else headline(accuracy),
+        warnings=[
+            *content.warnings,
+            *notes_of(content.design_based),
+            *([] if accuracy is None else few_samples(accuracy)),
+        ],
+        headline=headline(accuracy, content.design_based),
+        sampled=None if content.design_based is None else sampled_section(content.design_based),
         split=None if accuracy is None else split_sentence(accuracy.get("split", {})),
         scores=SCORES,
         classes=None if accuracy is None else class_sections(accuracy, colors),

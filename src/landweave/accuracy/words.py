@@ -8,6 +8,7 @@ import numpy as np
 
 OUT_OF_SAMPLE = "Agreement with the reference at places not trained on"
 IN_SAMPLE = "Agreement with the reference, in-sample: at the very places trained on"
+BY_DESIGN = "Accuracy of the map, estimated from a probability sample"
 
 
 def percent(value: float | None, *, digits: int = 1) -> str:
@@ -27,28 +28,67 @@ def percent(value: float | None, *, digits: int = 1) -> str:
     return f"{value * 100:.{digits}f} %".replace("100.0", "100")
 
 
-def headline(accuracy: Mapping[str, Any]) -> dict[str, Any]:
-    """Title, figure and interval that the page opens with, and the figures that stand beside it."""
-    overall = accuracy["overall_accuracy"]
-    in_sample = accuracy.get("split", {}).get("kind") == "none"
-    beside = [
+def headline(accuracy: Mapping[str, Any] | None, design_based: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Title, figure and interval that the page opens with, and the figures that stand beside it.
+
+    Parameters
+    ----------
+    accuracy
+        The content of ``accuracy.json``; None where there was no reference.
+    design_based
+        The estimate from a probability sample, which then is the headline; None where there is none.
+
+    Returns
+    -------
+    dict
+        ``kind``: ``sample``, ``held out``, ``in-sample`` or ``none``; ``title``, ``value``, ``interval``; ``beside``:
+        name, meaning, value and interval of each further figure.
+    """
+    beside = [] if accuracy is None else _beside(accuracy)
+    if design_based is not None:
+        overall = design_based["overall_accuracy"]
+        if accuracy is not None:
+            kind = IN_SAMPLE if _is_in_sample(accuracy) else OUT_OF_SAMPLE
+            meaning = "not map accuracy: the reference has errors of its own"
+            beside.insert(0, (kind, meaning, accuracy["overall_accuracy"]))
+        found = {"kind": "sample", "title": BY_DESIGN, "value": percent(overall["value"])}
+        error = "" if overall.get("se") is None else f"; standard error {100 * overall['se']:.1f} points"
+        found["interval"] = f"{interval_words(overall)}{error}"
+    elif accuracy is not None:
+        overall = accuracy["overall_accuracy"]
+        in_sample = _is_in_sample(accuracy)
+        found = {
+            "kind": "in-sample" if in_sample else "held out",
+            "title": IN_SAMPLE if in_sample else OUT_OF_SAMPLE,
+            "value": percent(overall["value"]),
+            "interval": interval_words(overall),
+        }
+    else:
+        found = {"kind": "none", "title": "No reference", "value": "", "interval": ""}
+    return found | {"beside": [(name, meaning, percent(s["value"]), interval_words(s)) for name, meaning, s in beside]}
+
+
+def _beside(accuracy: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    found = [
         ("Weighted F1", "the mean F1 of the classes, weighted by their share of the land", accuracy["weighted_f1"])
     ]
     eroded = accuracy.get("eroded") or {}
     if "overall_accuracy" in eroded:
         meaning = "the same agreement without the rims of the reference's areas, where its borders are uncertain"
-        beside.append(("Away from borders", meaning, eroded["overall_accuracy"]))
+        found.append(("Against the eroded reference", meaning, eroded["overall_accuracy"]))
+    by_chance = (accuracy.get("splits") or {}).get("random") or {}
+    if "overall_accuracy" in by_chance:
+        meaning = "pixels set aside at random: their neighbours were trained on, so it flatters"
+        found.append(("Random split", meaning, _as_score(by_chance["overall_accuracy"])))
     truth = accuracy.get("against_truth") or {}
     if "overall_accuracy" in truth:
         meaning = "agreement with the simulated truth, on the same pixels; only a simulated country knows it"
-        beside.append(("Against the truth (simulated)", meaning, _as_score(truth["overall_accuracy"])))
-    return {
-        "title": IN_SAMPLE if in_sample else OUT_OF_SAMPLE,
-        "in_sample": in_sample,
-        "value": percent(overall["value"]),
-        "interval": interval_words(overall),
-        "beside": [(name, meaning, percent(s["value"]), interval_words(s)) for name, meaning, s in beside],
-    }
+        found.append(("Against the truth (simulated)", meaning, _as_score(truth["overall_accuracy"])))
+    return found
+
+
+def _is_in_sample(accuracy: Mapping[str, Any]) -> bool:
+    return bool(accuracy.get("split", {}).get("kind") == "none")
 
 
 def interval_words(score: Mapping[str, Any]) -> str:

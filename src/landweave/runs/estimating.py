@@ -177,6 +177,15 @@ def estimate_project(project: Project | Plan | str | Path) -> dict[str, Any] | N
     )  # fmt: skip
 
 
+def sample_print(plan: Plan) -> str:
+    """Fingerprint of the labelled sample that a project names; "" where it names none, or none is there yet."""
+    from landweave.runs.ledger import fingerprint_of
+
+    settings = plan.project.estimate
+    path = None if settings is None else plan.project.path(settings.sample)
+    return fingerprint_of(path) if path is not None and path.exists() else ""
+
+
 def write_figures(figures: Mapping[str, Any], *, output: Path | None = None, report: Path | None = None) -> None:
     """Write figures as JSON, and an accuracy estimate as one HTML page."""
     for path in (output, report):

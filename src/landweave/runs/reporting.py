@@ -7,10 +7,12 @@ from typing import Any
 
 from landweave.accuracy.report import ReportContent, Stage, render_report
 from landweave.accuracy.space import to_json
+from landweave.errors import InputError
 from landweave.legend import Legend
 from landweave.patch.grid import Cell
 from landweave.patch.store import write_whole
 from landweave.runs.assignment import Assignment
+from landweave.runs.estimating import estimate_project
 from landweave.runs.observations import observed
 from landweave.runs.opening import Plan
 from landweave.runs.picturing import agreements, block, panels, small_map
@@ -49,12 +51,14 @@ def write_report(
     accuracy = run.accuracy if run.has_accuracy else None
     record = read_record(plan.folder / "run.json")
     shares = _shares(plan.legend, mapped, assignment)
+    estimated, unusable = _estimated(plan)
     content = ReportContent(
         title=plan.project.name,
         subtitle=f"Land cover, {plan.start} to {plan.end}: {len(cells)} patches, {len(plan.dates)} acquisition dates.",
         accuracy=accuracy,
         legend=[(c.value, c.name, c.color) for c in plan.legend.classes],
-        warnings=warnings,
+        warnings=[*warnings, *unusable],
+        design_based=estimated,
         map_image=small_map(run),
         map_caption="The map, fitted on all labelled patches." if plan.project.model.refit else "The map.",
         land={name: share for name, _, share in shares if share is not None},
@@ -73,6 +77,14 @@ def write_report(
     for name, text in files.items():
         _write(plan.folder / name, text)
     return {"files": list(files), "info": {"bytes": len(html.encode())}}
+
+
+def _estimated(plan: Plan) -> tuple[dict[str, Any] | None, list[str]]:
+    """What the project's labelled sample says of the map, or why it says nothing: no reason to have no report."""
+    try:
+        return estimate_project(plan), []
+    except InputError as error:
+        return None, [f"No estimate from a probability sample: {error}"]
 
 
 def evaluation_report(figures: Mapping[str, Any], legend: Legend, table: Path) -> str:

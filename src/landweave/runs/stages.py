@@ -3,7 +3,7 @@
 from typing import Any
 
 from landweave.patch.grid import Cell
-from landweave.runs import learning, mapping, patchwork, radiometric, reporting, tables
+from landweave.runs import estimating, learning, mapping, patchwork, radiometric, reporting, tables
 from landweave.runs.ledger import fingerprint
 from landweave.runs.notices import failures, notices
 from landweave.runs.source_settings import CLOUD_SETTINGS
@@ -212,6 +212,7 @@ def make_mosaic(run: Run) -> dict[str, Any]:
 def report_inputs(run: Run) -> Inputs:
     """All that the report shows."""
     shown = {key: run.files_of(key) for key in ("train", "validate", "mosaic")}
+    shown["sample"] = estimating.sample_print(run.plan)
     shown["observations"] = fingerprint([entry.files for _, entry in run.made("fetch")])
     settings = run.plan.project.model_dump(mode="json")
     return {**shown, "project": fingerprint(settings), "notices": fingerprint(notices(run))}
