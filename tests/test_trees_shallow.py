@@ -42,7 +42,7 @@ def test_any_forest_on_whole_numbers_is_lightgbms(
     seed, rounds, leaves, features, classes, chain, average, pixels, decisions
 ):
     rng = np.random.default_rng(seed)
-    thresholds = np.concatenate([rng.normal(0, 3000, 1 + seed % 50), [0.5, 0.0, 7.0, 1e-35, -1e-35, np.inf]])
+    thresholds = np.concatenate([rng.normal(0, 3000, 1 + seed % 50), [0.5, 0.0, 7.0, 1e-35, -1e-35, np.inf, -np.inf]])
     thresholds = np.append(thresholds, [-32768.0, -32767.5, -32767.0, 32766.5, 32767.0, 1e300, -1e300])
     sizes = rng.integers(1, leaves + 1, rounds * classes)
     trees = [random_tree(rng, int(size), features, thresholds, decisions, chain=chain) for size in sizes]
@@ -54,9 +54,9 @@ def test_any_forest_on_whole_numbers_is_lightgbms(
 @given(st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 4), st.integers(1, 300), DECISION_LISTS)
 def test_any_forest_on_real_numbers_is_lightgbms(seed, leaves, classes, pixels, decisions):
     rng = np.random.default_rng(seed)
-    thresholds = np.concatenate([rng.normal(0, 1, 1 + seed % 40).round(2), [0.0, 1e-35, -1e-35, np.inf]])
+    thresholds = np.concatenate([rng.normal(0, 1, 1 + seed % 40).round(2), [0.0, 1e-35, -1e-35, np.inf, -np.inf]])
     trees = [random_tree(rng, leaves, 3, thresholds, decisions) for _ in range(2 * classes)]
-    X = awkward_values(rng, thresholds[:-1], (pixels, 3)).astype("float32")
+    X = awkward_values(rng, thresholds[:-2], (pixels, 3)).astype("float32")
     check(model_text(trees, 3, classes=classes), X)
 
 

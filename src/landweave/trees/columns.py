@@ -95,7 +95,7 @@ def rank_codes(columns: Columns, *, unit: float = 1.0, nodata: int | None = None
     out = np.empty((columns.feature.size, values.size), "uint8")
     for row, thresholds in zip(out, columns.thresholds, strict=True):
         # Where the ranks rise: far fewer places to look for than there are numbers.
-        rises = np.searchsorted(values, thresholds[np.isfinite(thresholds)], side="right")
+        rises = np.searchsorted(values, thresholds[thresholds < np.inf], side="right")
         counts = np.diff(np.concatenate([[0], rises, [values.size]]))
         row[:] = np.repeat(np.arange(counts.size, dtype="uint8"), counts)
     out[:, np.abs(values) <= NEARLY_ZERO] = columns.of_zero[:, None]
