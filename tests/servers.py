@@ -23,6 +23,8 @@ PLACE = Path(os.environ.get("LANDWEAVE_SERVERS", Path(__file__).parents[1] / ".s
 POSTGRES = Path("/usr/lib/postgresql/15")
 # The kernel stops a server whose test session has died, however it died.
 WITH_US = ("setpriv", "--pdeathsig=INT")
+# Servers in Python have packages of their own.
+APART = {"PYTHONPATH": ""}
 
 
 def program(name, *, package, pypi=False):
@@ -52,7 +54,7 @@ def started(command, *, log, ready, env=None, **options):
     with log.open("wb") as output:
         server = subprocess.Popen(
             [*map(str, command)], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            env={**os.environ, **(env or {})}, **options,
+            env={**os.environ, **APART, **(env or {})}, **options,
         )  # fmt: skip
     try:
         until = time.monotonic() + 60
@@ -177,7 +179,12 @@ def database(collection, items, work):
         ):  # fmt: skip
             python = Path(PLACE) / "bin" / "python"
             done = subprocess.run(
-                [python, "-c", FILL], cwd=work, env={**os.environ, **env}, check=False, capture_output=True, text=True
+                [python, "-c", FILL],
+                cwd=work,
+                env={**os.environ, **APART, **env},
+                check=False,
+                capture_output=True,
+                text=True,
             )
             assert done.returncode == 0, done.stderr
             yield env

@@ -164,6 +164,23 @@ def test_a_public_bucket_is_read_without_keys_and_a_private_one_asks_for_them(tm
             source.reach()
 
 
+# A web server
+
+
+def test_a_few_requests_bring_an_image_of_many_tiles(tmp_path):
+    numbers = {"B04": np.random.default_rng(0).integers(1, 9999, (1024, 1024)).astype("uint16")}
+    content = item(tmp_path / "files", "one", day="2021-06-01", numbers=numbers)
+    with servers.nginx(tmp_path / "files", tmp_path / "web") as (url, asked):
+        source = open_stac([read_scene(content, href=f"{url}/sentinel-2-l2a/one/one.json")], needed=["B04"])
+        patch = source.load(source.scenes[0].assets["B04"].geobox, source.dates(), ["B04"])
+    assert (patch["B04"].values[0] == numbers["B04"]).all()
+    methods = [line.split()[0] for line in asked.read_text().splitlines()]
+    # The size, the header, and 64 tiles of which neighbours come together.
+    assert methods.count("HEAD") <= 2
+    assert 1 <= methods.count("GET") <= 3
+    assert len(methods) == methods.count("HEAD") + methods.count("GET")
+
+
 # Signatures that expire
 
 
