@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export LANDWEAVE_SERVERS := $(abspath $(SERVERS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow servers check format clean
+.PHONY: help demo test slow servers bench check format clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ slow: $(VENV)/.for-test ## run the tests that take longer than the daily ones ma
 servers: $(VENV)/.for-test ## install the servers that tests of archives talk to; they skip without (Debian, root)
 	.ci/install-servers '$(SERVERS)' '$(BIN)/python'
 
+bench: $(VENV)/.for-bench ## measure against eo-learn, an hour; BENCH='--size 200' tries it: see benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/compare.py $(BENCH)
+
 check: $(VENV)/.for-test ## lint, check the format and the types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -33,7 +36,7 @@ format: $(VENV)/.for-test ## put the code in its form
 	$(BIN)/ruff format
 
 clean: ## remove the environment, the demo and all that tools leave behind
-	rm -rf $(VENV) $(SERVERS) landweave-demo build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) $(SERVERS) landweave-demo landweave-bench .venv-eolearn build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Installed again only when pyproject.toml has changed.
@@ -48,6 +51,10 @@ $(VENV)/.for-test: pyproject.toml
 	@# Only its model file is read: what else it asks for (OpenCV) stays away.
 	$(BIN)/python -m pip install --quiet --no-deps 's2cloudless>=1.7'
 	touch $@ $(VENV)/.for-demo
+
+$(VENV)/.for-bench: $(VENV)/.for-test
+	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
+	touch $@
 
 # Each candidate is asked, since a name on the path may be a shim for a Python that is not there.
 define make_venv

@@ -14,6 +14,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -64,7 +65,7 @@ class Bench:
         command = [str(python), *map(str, words), *(["--json", str(target)] if name != "cli" else [])]
         settings = {} if threads is None else dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
         print("   ", " ".join(command), flush=True)
-        begun = datetime.datetime.now().timestamp()
+        begun = time.perf_counter()
         with (self.work / "log.txt").open("ab") as log:
             child = subprocess.Popen(command, cwd=HERE, env={**os.environ, **settings}, stdout=log, stderr=log)
             _, status, usage = os.wait4(child.pid, 0)
@@ -73,7 +74,7 @@ class Bench:
             end = (self.work / "log.txt").read_text(errors="replace").strip().splitlines()[-1:]
             raise RuntimeError(f"{' '.join(command[1:3])} failed: {' '.join(end)}")
         facts = json.loads(target.read_text(encoding="utf-8")) if target.exists() else {}
-        process = {"wall": datetime.datetime.now().timestamp() - begun, "cpu": usage.ru_utime + usage.ru_stime}
+        process = {"wall": time.perf_counter() - begun, "cpu": usage.ru_utime + usage.ru_stime}
         return {**facts, "process": {**process, "peak_mib": usage.ru_maxrss / 1024}}
 
     def ours(self, *words: Any, **options: Any) -> dict[str, Any]:
@@ -180,10 +181,9 @@ def features(bench: Bench) -> list[Row]:
         "interpolate", bench.train_patch(), "--features", bench.work / "eo-train" / "features.npy", "--rounds", 5
     )
     ours = facts["stages"]["features"]["cpu"]
-    notes = (
-        f"{'same' if facts['same_missing'] else '**another**'} missing pattern, furthest {facts['furthest_units']:.2f} units, "
-        f"{'equal' if facts['equal_to_plain'] else '**not equal**'} to the plain form"
-    )
+    missing = "same" if facts["same_missing"] else "**another**"
+    equal = "equal" if facts["equal_to_plain"] else "**not equal**"
+    notes = f"{missing} missing pattern, furthest {facts['furthest_units']:.2f} units, {equal} to the plain form"
     what = f"interpolation and indices, {facts['pixels']:,} pixels (theirs: LinearInterpolationTask alone)"
     return [Row(what=what, theirs=seconds(theirs), ours=seconds(ours), ratio=theirs / ours, goal=30, notes=notes)]
 
@@ -197,10 +197,9 @@ def whole(bench: Bench) -> list[Row]:
         **{name: stage["cpu"] for name, stage in ours["stages"].items() if name != "strips"},
         **ours["within_strips"],
     }
-    notes = (
-        f"of it imports {imports:.2f} s; {', '.join(f'{name} {cpu:.2f}' for name, cpu in parts.items() if name != 'imports')}"
-        f"; imported besides: {', '.join(ours['heavy']) or 'neither lightgbm, sklearn nor geopandas'}"
-    )
+    rest = ", ".join(f"{name} {cpu:.2f}" for name, cpu in parts.items() if name != "imports")
+    heavy = ", ".join(ours["heavy"]) or "neither lightgbm, sklearn nor geopandas"
+    notes = f"of it imports {imports:.2f} s ({heavy}); {rest}"
     what = f"stored stack -> label GeoTIFF, {bench.size} x {bench.size} x {theirs['dates']} dates"
     return [
         Row(
@@ -225,13 +224,13 @@ def memory(bench: Bench) -> list[Row]:
     """Peak memory, and what twice the height adds."""
     theirs = max(stage["peak_mib"] for name, stage in bench.their_chain()["stages"].items() if name in LEAN)
     once, twice = (bench.mapped(high)["process"]["peak_mib"] for high in (1, 2))
+    held = "holds" if twice < 1.1 * once else "**missed**"
+    more = f"{100 * (twice / once - 1):+.1f} % (under 10 % more: {held})"
+    ours, high = f"{once:.0f} MiB", f"{twice:.0f} MiB"
     return [
-        Row(what="peak memory of that", theirs=f"{theirs:.0f} MiB", ours=f"{once:.0f} MiB", ratio=theirs / once, goal=10),
-        Row(
-            what="peak memory of a patch twice as high", theirs="", ours=f"{twice:.0f} MiB", ratio=None, goal=None,
-            notes=f"{100 * (twice / once - 1):+.1f} % ({'holds' if twice < 1.1 * once else '**missed**'}: under 10 % more)",
-        ),
-    ]  # fmt: skip
+        Row(what="peak memory of that", theirs=f"{theirs:.0f} MiB", ours=ours, ratio=theirs / once, goal=10),
+        Row(what="ours for a patch twice as high", theirs="", ours=high, ratio=None, goal=None, notes=more),
+    ]
 
 
 def clouds(bench: Bench) -> list[Row]:
@@ -253,7 +252,8 @@ def clouds(bench: Bench) -> list[Row]:
         ]
         p, q = (np.load(bench.work / f"{name}.npy") for name in ("theirs", "ours"))
         theirs, ours = (fact["stages"]["probability"]["cpu"] for fact in facts)
-        notes = f"furthest {np.abs(p - q).max():.0e}; {int(((p > 0.4) != (q > 0.4)).sum())} of {p.size:,} pixels differ at 0.4"
+        differing = int(((p > 0.4) != (q > 0.4)).sum())
+        notes = f"furthest {np.abs(p - q).max():.0e}; {differing} of {p.size:,} pixels differ at 0.4"
         what = f"s2cloudless probability, {kind} image of {size} x {size}"
         rows.append(
             Row(what=what, theirs=seconds(theirs), ours=seconds(ours), ratio=theirs / ours, goal=3, notes=notes)
@@ -349,9 +349,10 @@ def report(rows: list[Row], *, size: int, loads: list[float]) -> str:
         "",
         "CPU seconds unless it says wall; theirs is eo-learn 1.5.7. Written by `benchmarks/compare.py`.",
         "",
-        f"- {datetime.date.today().isoformat()}, {machine()}",
+        f"- {datetime.datetime.now(datetime.UTC).date().isoformat()}, {machine()}",
         f"- {versions}",
-        f"- `python benchmarks/compare.py --size {size}`; load of the machine while it ran: {lowest:.1f} to {highest:.1f}",
+        f"- `python benchmarks/compare.py --size {size}`",
+        f"- load of the machine while it ran: {lowest:.1f} to {highest:.1f}",
         "",
         *lines,
         "",

@@ -91,7 +91,7 @@ def write(folder: Path, *, size: int, dates: int = 68, seed: int = 42, bands: Se
 
     days = np.sort(dice.choice(np.arange(2, 363), dates, replace=False))
     minutes = dice.integers(0, 50, dates)
-    first = datetime.datetime(YEAR, 1, 1, 10)
+    first = datetime.datetime.fromisoformat(f"{YEAR}-01-01T10:00")
     times = [first + datetime.timedelta(days=int(d), minutes=int(m)) for d, m in zip(days, minutes, strict=True)]
     # Six dates of ten are nearly clear.
     cover = np.where(dice.random(dates) < 0.6, dice.uniform(0, 0.18, dates), dice.uniform(0.2, 0.95, dates))

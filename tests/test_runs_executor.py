@@ -8,12 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landweave.runs.executor import WINDOW, Outcome, attempt, open_engine, peak_bytes
+from landweave.runs.executor import THREADS, WINDOW, Outcome, attempt, open_engine, peak_bytes
 
 
 def divide(task):
     """100 / task, or an error."""
     return 100 / task
+
+
+def setting(name):
+    """A variable of the environment that the task runs in."""
+    return os.environ.get(name)
 
 
 def die_on_the_first_try(task):
@@ -112,6 +117,8 @@ def test_two_workers_give_the_same_outcomes_and_only_the_guilty_are_set_aside(tm
             there.add(facts(outcome))
         assert there == here
         assert most <= 2 * WINDOW
+        asked = [(name, name) for name in THREADS]
+        assert {o.value for o in engine.run(setting, asked)} == {"1"}, "libraries start no threads of their own"
 
         # Deaths among innocents, who wait on the same workers when these die.
         kinds = ["die-always", "k1", "k2", "die-once", *(f"k{n}" for n in range(3, 12))]

@@ -1,6 +1,5 @@
 """The command line: one command per verb."""
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +23,7 @@ app.add_typer(estimate_app, name="estimate")
 
 ProjectFile = Annotated[Path, typer.Argument(help="Project file, or the folder that holds landweave.toml.")]
 Workers = Annotated[
-    int | None, typer.Option(min=1, help="Processes on this machine (default: its cores); 1 works in this process.")
+    int | None, typer.Option(min=1, help="Processes (default: a core each, as memory allows); 1 works in this process.")
 ]
 
 
@@ -81,7 +80,7 @@ def demo(
 
     with _Bars() as bars:
         result, lines = run_demo(
-            folder, size_km=size_km, dates=dates, seed=seed, workers=workers or _cores(), progress=bars
+            folder, size_km=size_km, dates=dates, seed=seed, workers=workers or _planned(), progress=bars
         )
     for line in lines:
         typer.echo(line)
@@ -154,8 +153,8 @@ def run(
     options = Options(only=tuple(only or ()), until=until, retrain=retrain, allow_missing=allow_missing)
     with _Bars() as bars:
         result = run_project(
-            read_project(project), options=options, workers=workers or _cores(), memory=memory, scheduler=scheduler,
-            progress=bars,
+            read_project(project), options=options, workers=workers or _planned(memory), memory=memory,
+            scheduler=scheduler, progress=bars,
         )  # fmt: skip
     _finish(result)
 
@@ -207,8 +206,10 @@ def evaluate(
         typer.echo(line)
 
 
-def _cores() -> int:
-    return os.cpu_count() or 1
+def _planned(memory: str | None = None) -> int:
+    from landweave.runs.machine import planned_workers
+
+    return planned_workers(memory)
 
 
 def _finish(result: Any) -> None:

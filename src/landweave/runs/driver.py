@@ -12,12 +12,10 @@ from landweave.errors import InputError
 from landweave.patch.grid import Cell
 from landweave.runs.executor import Engine, Outcome, attempt, open_engine
 from landweave.runs.ledger import Ledger
+from landweave.runs.machine import LEAST_MEMORY
 from landweave.runs.opening import make_plan
 from landweave.runs.project import Project
 from landweave.runs.state import Options, Run, Stage
-
-LEAST_MEMORY = 600_000_000
-"""Bytes that a worker needs for its libraries and one strip."""
 
 
 class Progress(Protocol):

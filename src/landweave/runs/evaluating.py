@@ -1,7 +1,6 @@
 """``landweave evaluate``: cross-validation, or a given test table, without any raster."""
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from landweave.errors import InputError
 from landweave.legend import Legend
 from landweave.patch.store import write_whole
 from landweave.runs.judging import Rows, judge
+from landweave.runs.machine import usable_cores
 from landweave.training.series import LabelledTable, block_ids, check_labels, group_folds, random_folds, read_table
 
 SPLITS = ("random", "group", "block")
@@ -146,11 +146,11 @@ def _read(request: Evaluation, table: Path, samples: Path | None) -> LabelledTab
 
 def _predict(request: Evaluation, taught: np.ndarray, y: np.ndarray, asked: np.ndarray, legend: Legend) -> np.ndarray:
     estimator = fit(
-        taught, y, type=request.model, seed=request.seed, threads=os.cpu_count() or 1,
+        taught, y, type=request.model, seed=request.seed, threads=usable_cores(),
         feature_names=[f"f{i}" for i in range(taught.shape[1])],
     )  # fmt: skip
     model = Model(estimator=estimator, class_names=legend.names)
-    return align_columns(model.probabilities(asked, threads=os.cpu_count() or 1), model.classes, legend.values)
+    return align_columns(model.probabilities(asked, threads=usable_cores()), model.classes, legend.values)
 
 
 def _given(request: Evaluation, table: LabelledTable, legend: Legend) -> _Held:

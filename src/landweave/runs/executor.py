@@ -16,6 +16,12 @@ from typing import Any, TypeVar
 
 Task = TypeVar("Task")
 
+THREADS = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "BLOSC_NTHREADS",
+    "GDAL_NUM_THREADS",
+)  # fmt: skip
+"""What libraries read to know how many threads to start. In a worker it is one: the cores are for the workers."""
+
 WINDOW = 4
 """Tasks in flight per worker: a million tasks are never submitted at once."""
 
@@ -139,6 +145,7 @@ class Engine:
                     dashboard_address="127.0.0.1:0",
                     host="127.0.0.1",
                     silence_logs=50,
+                    env=dict.fromkeys(THREADS, "1"),
                 )
             self._client = Client(self._cluster or self._scheduler, timeout="30s")
         return self._client

@@ -1,7 +1,6 @@
 """Train the models and measure them: the map's model, one per fold, and the one that tests."""
 
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from landweave.features.recipe import Recipe
 from landweave.patch.model import NODATA
 from landweave.patch.store import write_whole
 from landweave.runs.assignment import NO_FOLD, Assignment
+from landweave.runs.machine import usable_cores
 from landweave.runs.opening import Plan
 from landweave.runs.tables import HELD_OUT, read_samples
 from landweave.training.blocks import total
@@ -199,7 +199,7 @@ def _fit_all(
     missing: list[str],
 ) -> dict[str, Model]:
     """Fit one model a job, side by side: several small fits of a thread each wait for nobody, as threads of one do."""
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     threads = max(1, cores // len(jobs))
 
     def one(use: np.ndarray) -> Model:
@@ -242,7 +242,7 @@ def _fit(
 
 def _spread(plan: Plan, model: Model, matrix: np.ndarray) -> np.ndarray:
     """Probabilities under the whole legend's classes, in its order."""
-    p = model.probabilities(matrix, threads=os.cpu_count() or 1)
+    p = model.probabilities(matrix, threads=usable_cores())
     return align_columns(p, model.classes, plan.legend.values)
 
 

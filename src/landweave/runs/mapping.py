@@ -1,12 +1,12 @@
 """Where patches become one thing: the grid as a file, the mosaics."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from landweave.maps.mosaic import mosaic
 from landweave.patch.grid import Cell
 from landweave.patch.store import write_whole
+from landweave.runs.machine import usable_cores
 from landweave.runs.opening import Plan
 
 
@@ -50,7 +50,7 @@ def write_mosaics(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
     """Write ``map.tif`` with its names beside it, and ``confidence.tif``."""
     parts = {name: plan.folder / "predictions" / f"{name}.tif" for name in patches}
     options: dict[str, Any] = {
-        "crs": plan.project.map.crs, "resolution": plan.project.map.resolution, "threads": os.cpu_count() or 1
+        "crs": plan.project.map.crs, "resolution": plan.project.map.resolution, "threads": usable_cores()
     }  # fmt: skip
     mosaic(parts, plan.folder / "map.tif", band=1, legend=plan.legend, overviews="mode", **options)
     mosaic(parts, plan.folder / "confidence.tif", band=2, legend=None, overviews="average", **options)
