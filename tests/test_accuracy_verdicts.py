@@ -116,9 +116,16 @@ def test_too_few_samples_are_warned_of():
     accuracy = score(truth, truth, classes=CLASSES | {4: "bog"})
     accuracy["training_rows"] = {"forest": 100, "scrub": 99, "water": 1, "bog": 0}
     assert few_samples(accuracy) == [
-        "Too few samples: scrub has only 29 test pixels: its figures are hints, and was learnt from only 99 training rows.",
-        "Too few samples: water has only 1 test pixel: its figures are hints, and was learnt from only 1 training row.",
-        "Too few samples: bog has no test pixel, so nothing is known of how well it is mapped, and was never trained on, so the map cannot show it.",
+        "Too few samples of scrub: 29 test pixels, so its figures are hints; learnt from 99 training rows.",
+        "Too few samples of water: 1 test pixel, so its figures are hints; learnt from 1 training row.",
+        "Too few samples of bog: no test pixel, so nothing is known of how well it is mapped; never trained on, so it cannot be shown.",
+    ]
+
+
+def test_classes_with_the_same_lack_share_a_sentence():
+    truth = np.repeat(VALUES, [20, 20, 40])
+    assert few_samples(score(truth, truth, classes=CLASSES)) == [
+        "Too few samples of forest and scrub: 20 test pixels, so its figures are hints (each)."
     ]
 
 

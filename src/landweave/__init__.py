@@ -8,6 +8,7 @@ from typing import Any
 
 _PUBLIC = {
     "Cell": "landweave.patch.grid",
+    "choose_thresholds": "landweave.classifier.thresholds",
     "InputError": "landweave.errors",
     "Legend": "landweave.legend",
     "Recipe": "landweave.features.recipe",

@@ -10,14 +10,14 @@ from landweave.accuracy.charts import line_key, reliability_svg, threshold_svg
 from landweave.accuracy.words import percent, span
 
 
-def calibration(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def calibration(found: Mapping[str, Any] | None, subject: str = "map") -> dict[str, Any] | None:
     """The reliability diagram with its figures and words; None where nothing was compared."""
     if not found or not found["pixels"]:
         return None
     excess = found["overconfidence"]
     value, low, high = (excess[key] for key in ("value", "low", "high"))
     surer = "surer than it may be" if value > 0 else "less sure than it might be"
-    words = f"On average the map is {surer}, by {abs(100 * value):.1f} points"
+    words = f"On average the {subject} is {surer}, by {abs(100 * value):.1f} points"
     if low is not None:
         words += f" (95 % interval of stated less true: {100 * low:+.1f} to {100 * high:+.1f} points)"
         words += "; that is no more than chance would give" if low <= 0 <= high else ""

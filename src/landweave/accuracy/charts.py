@@ -78,8 +78,8 @@ def reliability_svg(calibration: Mapping[str, Any]) -> Markup:
     calibration
         As :func:`landweave.accuracy.reliability.reliability` gives it.
     """
-    what = "Reliability: agreement with the reference against the probability that the map states"
-    parts = [_square("probability that the map states", "agreement with the reference", what), _diagonal()]
+    what = "Reliability: agreement with the reference against the probability that is stated"
+    parts = [_square("probability that is stated", "agreement with the reference", what), _diagonal()]
     bins = [b for b in calibration["bins"] if b["agreement"]["value"] is not None]
     most = max((b["share"] for b in bins), default=1.0)
     dots = [(LEFT + SIDE * b["confidence"], TOP + SIDE * (1 - b["agreement"]["value"]), b) for b in bins]

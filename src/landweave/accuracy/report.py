@@ -99,6 +99,9 @@ class ReportContent:
     subtitle: str = ""
     """One sentence: area, year, source."""
 
+    subject: str = "map"
+    """What the page speaks of: ``map``, or ``model`` where no map is involved."""
+
     accuracy: Mapping[str, Any] | None
     """The content of ``accuracy.json``; None where there was no reference."""
 
@@ -177,7 +180,7 @@ def render_report(content: ReportContent) -> str:
         sampled=None if content.design_based is None else sampled_section(content.design_based),
         split=None if accuracy is None else split_sentence(accuracy.get("split", {})),
         scores=SCORES,
-        classes=None if accuracy is None else class_sections(accuracy, colors),
+        classes=None if accuracy is None else class_sections(accuracy, colors, content.subject),
         map_uri=None if content.map_image is None else _picture(content.map_image, by_value, _MAP_SIDE),
         mapped={name: share for name, share, _ in content.shares},
         space=space_section(content.patches, [name for _, name, _ in content.legend]),

@@ -26,7 +26,7 @@ SPARE_COLOR = "#999999"
 """Of a class that the legend does not name."""
 
 
-def class_sections(accuracy: Mapping[str, Any], colors: Mapping[str, str]) -> dict[str, Any]:
+def class_sections(accuracy: Mapping[str, Any], colors: Mapping[str, str], subject: str = "map") -> dict[str, Any]:
     """All that the sections on classes show.
 
     Parameters
@@ -35,6 +35,8 @@ def class_sections(accuracy: Mapping[str, Any], colors: Mapping[str, str]) -> di
         The content of ``accuracy.json``; what it lacks is left out.
     colors
         Class name to ``#rrggbb``.
+    subject
+        ``map``, or ``model`` where no map is involved.
 
     Returns
     -------
@@ -43,7 +45,12 @@ def class_sections(accuracy: Mapping[str, Any], colors: Mapping[str, str]) -> di
     """
     told = summaries(accuracy)
     return {
-        "summary": {"lead": lead(told), "rows": told, "good": percent(GOOD, digits=0), "fair": percent(FAIR, digits=0)},
+        "summary": {
+            "lead": lead(told, subject),
+            "rows": told,
+            "good": percent(GOOD, digits=0),
+            "fair": percent(FAIR, digits=0),
+        },
         "table": class_table(accuracy),
         "matrices": matrices(accuracy["confusion"]),
         "pairs": mixed_up(accuracy["confusion"]),
@@ -51,7 +58,7 @@ def class_sections(accuracy: Mapping[str, Any], colors: Mapping[str, str]) -> di
         "frequencies": frequencies(accuracy),
         "separability": {"rows": [_separable_row(row) for row in separability(accuracy)]},
         "curves": curves(accuracy, colors),
-        "calibration": calibration(accuracy.get("calibration")),
+        "calibration": calibration(accuracy.get("calibration"), subject),
         "thresholds": thresholds(accuracy.get("thresholds")),
     }
 

@@ -42,8 +42,8 @@ def summaries(accuracy: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [_summary(accuracy, name) for name in accuracy["classes"]]
 
 
-def lead(rows: list[dict[str, Any]]) -> str:
-    """The summaries in one sentence.
+def lead(rows: list[dict[str, Any]], subject: str = "map") -> str:
+    """The summaries in one sentence about the map, or the model.
 
     >>> lead([{"name": "forest", "grade": "good"}, {"name": "scrub", "grade": "poor"}])
     'The map is good at forest, and poor at scrub.'
@@ -52,11 +52,11 @@ def lead(rows: list[dict[str, Any]]) -> str:
     for grade in ("good", "fair", "poor"):
         names = [row["name"] for row in rows if row["grade"] == grade]
         if names:
-            parts.append(f"{grade} at {_listed(names)}")
+            parts.append(f"{grade} at {listed(names)}")
     unknown = [row["name"] for row in rows if row["grade"] == "unknown"]
-    words = f"The map is {', '.join(parts[:-1])}{', and ' if parts[:-1] else ''}{parts[-1]}." if parts else ""
+    words = f"The {subject} is {', '.join(parts[:-1])}{', and ' if parts[:-1] else ''}{parts[-1]}." if parts else ""
     if unknown:
-        words += f" Of {_listed(unknown)} the test says nothing."
+        words += f" Of {listed(unknown)} the test says nothing."
     return words.strip()
 
 
@@ -106,23 +106,31 @@ def separability(accuracy: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def few_samples(accuracy: Mapping[str, Any]) -> list[str]:
-    """A sentence for each class whose figures, or whose training, rest on too few samples."""
-    lines = []
+    """A sentence for the classes whose figures, or whose training, rest on too few samples; equals share one."""
     training = accuracy.get("training_rows", {})
+    alike: dict[str, list[str]] = {}
     for name, row in accuracy["classes"].items():
-        tested, taught = row["support"], training.get(name)
-        parts = []
-        if tested == 0:
-            parts.append("has no test pixel, so nothing is known of how well it is mapped")
-        elif tested < FEW_TEST:
-            parts.append(f"has only {tested} test pixel{'s' if tested > 1 else ''}: its figures are hints")
-        if taught == 0:
-            parts.append("was never trained on, so the map cannot show it")
-        elif taught is not None and taught < FEW_TRAINING:
-            parts.append(f"was learnt from only {taught} training row{'s' if taught > 1 else ''}")
-        if parts:
-            lines.append(f"Too few samples: {name} {', and '.join(parts)}.")
-    return lines
+        parts = [_few_tested(row["support"]), _few_taught(training.get(name))]
+        if any(parts):
+            alike.setdefault("; ".join(part for part in parts if part), []).append(name)
+    return [
+        f"Too few samples of {listed(names)}: {words}{' (each)' if len(names) > 1 else ''}."
+        for words, names in alike.items()
+    ]
+
+
+def _few_tested(tested: int) -> str:
+    if tested == 0:
+        return "no test pixel, so nothing is known of how well it is mapped"
+    return f"{tested} test pixel{'s' if tested > 1 else ''}, so its figures are hints" if tested < FEW_TEST else ""
+
+
+def _few_taught(taught: int | None) -> str:
+    if taught is None or taught >= FEW_TRAINING:
+        return ""
+    if taught == 0:
+        return "never trained on, so it cannot be shown"
+    return f"learnt from {taught} training row{'s' if taught > 1 else ''}"
 
 
 def _summary(accuracy: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -276,9 +284,10 @@ def _land(accuracy: Mapping[str, Any]) -> tuple[list[str], np.ndarray]:
     return labels, np.column_stack([land, np.array(lost, "float64")])
 
 
-def _listed(names: list[str]) -> str:
-    """
-    >>> _listed(["a", "b", "c"])
+def listed(names: list[str]) -> str:
+    """Names as a phrase.
+
+    >>> listed(["a", "b", "c"])
     'a, b and c'
-    """  # noqa: D205
+    """
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

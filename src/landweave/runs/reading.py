@@ -133,6 +133,21 @@ class FinishedRun:
 
         return pd.read_parquet(self.folder / "samples.parquet")
 
+    def out_of_fold(self) -> "pd.DataFrame":
+        """Training rows with their held-out probabilities: the samples' columns but features, ``seen``, ``p_<value>``.
+
+        Each row was predicted by a model that never saw its patch; others are left out.
+        """
+        import pandas as pd
+
+        from landweave.runs.tables import HELD_OUT, read_rows
+
+        rows, table = read_rows(self.folder), pd.read_parquet(self.folder / HELD_OUT)
+        columns = ["seen", *(f"p_{value}" for value in self.plan.legend.values)]
+        joined = rows.join(table[columns])
+        known = (joined["split"] == "train") & joined[columns].notna().all(axis=1)
+        return joined[known].reset_index(drop=True)
+
     def _imagery(self, cell: Cell) -> xr.Dataset:
         stored = self._stored(cell)
         if stored is not None:

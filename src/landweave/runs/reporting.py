@@ -92,6 +92,7 @@ def evaluation_report(figures: Mapping[str, Any], legend: Legend, table: Path) -
     return render_report(
         ReportContent(
             title=f"Evaluation of {table.name}",
+            subject="model",
             subtitle=f"{figures['model']} on {sum(figures['training_rows'].values())} samples; no map is involved.",
             accuracy=figures,
             legend=[(c.value, c.name, c.color) for c in legend.classes],
