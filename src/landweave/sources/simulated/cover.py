@@ -65,9 +65,11 @@ _FURTHER = {
     "rock": (0.110, 0.175, 0.195, 0.215, 0.240, 0.250, 0.270),
     "snow": (0.830, 0.780, 0.760, 0.730, 0.680, 0.600, 0.350),
     "cloud": (0.620, 0.650, 0.660, 0.670, 0.680, 0.670, 0.600),
+    "ice cloud": (0.620, 0.640, 0.640, 0.640, 0.640, 0.630, 0.550),
 }
 SNOW = np.array((0.82, 0.81, 0.79, 0.70, 0.10, 0.08), "float32")
 CLOUD = np.array((0.62, 0.62, 0.64, 0.68, 0.50, 0.40), "float32")
+_ICE_CLOUD = (0.62, 0.63, 0.64, 0.64, 0.28, 0.18)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,8 +242,9 @@ def green_spectra() -> np.ndarray:
 def spectrum(name: str, bands: Sequence[str]) -> np.ndarray:
     """Reflectance of one thing in any of :data:`BANDS` and :data:`FURTHER`, float32 (bands,).
 
-    ``name`` is a kind of leaf (herb, leaf, needle), of ground, or snow or cloud.
+    ``name`` is a kind of leaf (herb, leaf, needle), of ground, or snow, cloud or ice cloud.
     """
     first: dict[str, Sequence[float] | np.ndarray] = {**_GREEN, **_GROUND, "snow": SNOW, "cloud": CLOUD}
+    first["ice cloud"] = _ICE_CLOUD
     known = {**dict(zip(BANDS, first[name], strict=True)), **dict(zip(FURTHER, _FURTHER[name], strict=True))}
     return np.array([known[band] for band in bands], "float32")

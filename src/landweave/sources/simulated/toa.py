@@ -57,7 +57,7 @@ def _tile(
 ) -> tuple[np.ndarray]:
     """Bands int16 (bands, TILE, TILE) of one tile."""
     seen = view(size_km, seed, day, i, j, snow_texture=snow_texture)
-    grounds, greens, snow, cloud = _spectra()
+    grounds, greens, snow, cloud, ice = _spectra()
     random = np.random.default_rng([seed, 110, seen.number, i, j])
     air = _Air(seen, base=cloud_height(seed, seen.number))
     dark = (seen.shadow * (1 - seen.cloud)).astype("float32")
@@ -69,7 +69,7 @@ def _tile(
         plane *= 1 - dark * np.float32(_SHADE[band])
         plane = air.above(plane, band)
         plane += (cloud[band] * air.vapour(band, air.cloud_top) - plane) * seen.cloud
-        plane += (cloud[band] * air.vapour(band, _CIRRUS_TOP) - plane) * seen.thin
+        plane += (ice[band] * air.vapour(band, _CIRRUS_TOP) - plane) * seen.thin
         plane += random.standard_normal(plane.shape, "float32") * (0.0008 + 0.006 * np.abs(plane))
         units[band] = np.clip(np.rint(plane * 1e4), 1, 20000)
     units[:, seen.beyond] = NODATA
@@ -78,13 +78,14 @@ def _tile(
 
 
 @functools.lru_cache(maxsize=1)
-def _spectra() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Spectra of the ground of every kind (bands, kinds), of leaves (bands, 3), of snow and of cloud (bands,)."""
+def _spectra() -> tuple[np.ndarray, ...]:
+    """Spectra of the ground of every kind (bands, kinds), of leaves (bands, 3), of snow, cloud and cirrus (bands,)."""
     return (
         np.stack([spectrum(kind.ground, BANDS) for kind in KINDS], axis=1),
         np.stack([spectrum(name, BANDS) for name in ("herb", "leaf", "needle")], axis=1),
         spectrum("snow", BANDS),
         spectrum("cloud", BANDS),
+        spectrum("ice cloud", BANDS),
     )
 
 
