@@ -9,6 +9,8 @@ import pytest
 from landweave.features.interpolation import features, features_reference
 from landweave.features.recipe import Recipe
 
+pytest.importorskip("pytest_benchmark", reason='needs pytest-benchmark: pip install "landweave[bench]"')
+
 PIXELS, DATES = 60_000, 40
 NOTEBOOK = Recipe(
     bands=("B02", "B03", "B04", "B08", "B11", "B12"), indices=("ndvi", "ndwi", "ndbi"), days=tuple(range(0, 364, 15))
