@@ -26,7 +26,8 @@ from landweave.sources.protocol import Source
 from landweave.sources.stac import StacSource
 
 READERS = 8
-"""Dates that are read from a server at a time."""
+"""Dates that are read from a server at a time. From a disk it is one: that keeps a core busy, and the other cores are
+for other workers."""
 
 
 FILES, REMOTE_FILES = 16, 64
@@ -88,7 +89,7 @@ def fetch_stack(plan: Plan, cell: Cell, *, source: Source, stamp: str) -> list[P
             return error
 
     remote = isinstance(source, StacSource) and source.remote
-    found = list(_readers(READERS if remote else 2).map(one, range(len(plan.dates))))
+    found = list(_readers(READERS if remote else 1).map(one, range(len(plan.dates))))
     unread = {str(day): part for day, part in zip(plan.dates, found, strict=True) if isinstance(part, Exception)}
     if unread:
         first, error = next(iter(unread.items()))
