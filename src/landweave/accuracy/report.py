@@ -167,7 +167,7 @@ def render_report(content: ReportContent) -> str:
     colors = {name: color for _, name, color in content.legend}
     by_value = {value: color for value, _, color in content.legend}
     accuracy = content.accuracy
-    return page_template("report.html.j2").render(
+    html = page_template("report.html.j2").render(
         content=content,
         colors=colors,
         spare=SPARE_COLOR,
@@ -190,6 +190,8 @@ def render_report(content: ReportContent) -> str:
         block=None if content.block is None else _block(content.block, by_value),
         observed=None if content.observed is None else observed_section(content.observed),
     )
+    # A number and its unit stay on one line.
+    return html.replace(" %", "\u00a0%")
 
 
 def _panel(panel: Panel, colors: Mapping[int, str]) -> dict[str, Any]:
