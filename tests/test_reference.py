@@ -14,15 +14,9 @@ from rasterio.transform import from_origin
 
 from landweave.errors import InputError
 from landweave.legend import LandClass, Legend
-from landweave.reference import (
-    check_overlap,
-    erode,
-    overlaps,
-    points_table,
-    rasterise,
-    read_reference,
-    reference_codes,
-)  # fmt: skip
+from landweave.reference.labels import points_table, rasterise
+from landweave.reference.outlines import connected_pieces, erode, thin_parts
+from landweave.reference.reading import check_overlap, overlaps, read_reference, reference_codes
 
 GRID = GeoBox((6, 8), from_origin(500000, 5000060, 10, 10), "EPSG:32633")
 LEGEND = Legend(
@@ -228,3 +222,39 @@ def test_eroded_labels_have_no_other_label_within_the_radius(labels, pixels):
 def test_erosion_cannot_be_negative():
     with pytest.raises(InputError, match="cannot be negative"):
         erode(np.zeros((2, 2), "uint8"), -1)
+
+
+@given(stn.arrays("uint8", (9, 11), elements=st.integers(0, 2)))
+def test_thin_parts_are_what_no_square_of_three_of_the_class_covers(field):
+    covered = np.zeros(field.shape, bool)
+    for row in range(1, 8):
+        for column in range(1, 10):
+            square = np.s_[row - 1 : row + 2, column - 1 : column + 2]
+            if field[row, column] and (field[square] == field[row, column]).all():
+                covered[square] = True
+    # Two pixels from the border the answer does not depend on what lies beyond.
+    inner = np.s_[2:-2, 2:-2]
+    np.testing.assert_array_equal(thin_parts(field)[inner], ((field > 0) & ~covered)[inner])
+
+
+@given(stn.arrays("uint8", (6, 7), elements=st.integers(0, 2)))
+def test_pixels_of_one_piece_are_of_one_class_and_neighbours_of_one_class_are_of_one_piece(field):
+    pieces = connected_pieces(field)
+    np.testing.assert_array_equal(pieces > 0, field > 0)
+    for piece in np.unique(pieces[pieces > 0]):
+        assert len(np.unique(field[pieces == piece])) == 1
+    for a, b, p, q in ((field[1:], field[:-1], pieces[1:], pieces[:-1]), (field.T[1:], field.T[:-1], pieces.T[1:], pieces.T[:-1])):  # fmt: skip
+        same = (a == b) & (a > 0)
+        np.testing.assert_array_equal(p[same], q[same])
+
+
+def test_each_pixel_knows_the_polygon_that_labels_it_in_every_grid(tmp_path):
+    # Two fields side by side, and an ignored one over the corner of the second.
+    path = save(tmp_path / "r.gpkg", [box(0, 0, 4, 6), box(4, 0, 8, 6), box(6, 4, 8, 6)], [1100, 1130, 1600])
+    whole = labels(path)
+    assert len(np.unique(whole.pieces[:, :4])) == 1
+    assert whole.pieces[0, 0] != whole.pieces[0, 5] > 0
+    np.testing.assert_array_equal(whole.pieces > 0, whole.values > 0)
+    assert not whole.pieces[4:, 6:].any()
+    half = labels(path, grid=GRID[2:, 3:])
+    np.testing.assert_array_equal(half.pieces, whole.pieces[2:, 3:])

@@ -114,7 +114,7 @@ def _stage_lines(state: Run, stage: Stage) -> Iterator[str]:
 def _reference_notes(plan: Plan, cells: list[Cell]) -> list[str]:
     if plan.reference is None:
         return []
-    from landweave.reference import reference_codes
+    from landweave.reference.reading import reference_codes
 
     _, unknown = plan.legend.translate(reference_codes(plan.reference))
     notes = [f"codes that the legend does not know, taken as none: {', '.join(sorted(unknown))}"] if unknown else []

@@ -41,7 +41,7 @@ def points_outside(plan: Plan, cells: Sequence[Cell]) -> list[str]:
     """How many of the reference's points no patch holds, as a sentence; none where all are held or are no points."""
     if plan.reference is None or plan.reference.kind != "points":
         return []
-    from landweave.reference import points_table
+    from landweave.reference.labels import points_table
 
     inside = [points_table(plan.reference, plan.legend, cell.geobox)["inside"].to_numpy() for cell in cells]
     outside = int((~np.any(inside, axis=0)).sum())

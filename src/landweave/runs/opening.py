@@ -25,7 +25,7 @@ from landweave.training.blocks import QUARTERS, WHOLE
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-    from landweave.reference import Reference
+    from landweave.reference.reading import Reference
 
 
 CLOUD_MASK, CLOUD_PROBABILITY = "cloud_mask", "cloud_probability"
@@ -42,7 +42,7 @@ class Plan:
     source: Source
     legend: Legend
     reference: Any
-    """A :class:`landweave.reference.Reference`, or None."""
+    """A :class:`landweave.reference.reading.Reference`, or None."""
     dates: tuple[datetime.date, ...]
     """Acquisition dates within the period."""
     start: datetime.date
@@ -136,7 +136,7 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
     dates, start, end = _observed(project, source)
     recipe = _recipe(project, source, start, end)
     cells = _cells(project, source)
-    from landweave.reference import check_overlap
+    from landweave.reference.reading import check_overlap
 
     reference, legend = _reference_and_legend(project)
     if reference is not None:
@@ -320,7 +320,7 @@ def _area(project: Project) -> "BaseGeometry | None":
 
 
 def _reference_and_legend(project: Project) -> "tuple[Reference | None, Legend]":
-    from landweave.reference import read_reference, reference_codes
+    from landweave.reference.reading import read_reference, reference_codes
 
     if project.reference:
         settings = project.reference

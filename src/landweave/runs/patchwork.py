@@ -111,7 +111,8 @@ def _ndvi(plan: Plan, bands: np.ndarray, reasons: np.ndarray, rows: slice) -> di
 
 def label(plan: Plan, cell: Cell) -> Record:
     """Reference classes of a patch: band 1 as they are, band 2 eroded for training."""
-    from landweave.reference import erode, rasterise
+    from landweave.reference.labels import rasterise
+    from landweave.reference.outlines import erode
 
     settings = plan.project.reference
     assert settings is not None
