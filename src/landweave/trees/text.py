@@ -110,6 +110,40 @@ def read_forest(text: str) -> Forest:
         raise InputError(f"The model's text is not LightGBM's ({type(error).__name__}: {error}).") from None
 
 
+def split_totals(text: str) -> tuple[np.ndarray, np.ndarray]:
+    """Total gain and number of the splits on each feature, as LightGBM itself counts them.
+
+    Parameters
+    ----------
+    text
+        As for :func:`read_forest`, with any kind of split.
+
+    Returns
+    -------
+    gain, splits
+        float64 and int64 (f,); splits without gain are none. Gains are as the text has them, to six digits.
+
+    Raises
+    ------
+    InputError
+        Where the text is not LightGBM's.
+    """
+    head, *parts = text.split("\nTree=")
+    try:
+        count = int(_lines(head)["max_feature_idx"]) + 1
+        gain, splits = np.zeros(count), np.zeros(count, "int64")
+        for part in parts:
+            lines = _lines(part.split("\n\n", 1)[0])
+            feature = np.array(lines["split_feature"].split(), "int64")
+            own = np.array(lines["split_gain"].split(), "float64")
+            gained = own > 0
+            gain += np.bincount(feature[gained], own[gained], count)
+            splits += np.bincount(feature[gained], minlength=count)
+    except (KeyError, ValueError) as error:
+        raise InputError(f"The model's text is not LightGBM's ({type(error).__name__}: {error}).") from None
+    return gain, splits
+
+
 def _lines(part: str) -> dict[str, str]:
     return {key: value for key, _, value in (line.partition("=") for line in part.split("\n"))}
 
