@@ -55,6 +55,15 @@ class FinishedRun:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return content
 
+    @property
+    def importance(self) -> dict[str, Any]:
+        """The content of ``importance.json``, which may be no more than a ``reason``; InputError without the file."""
+        path = self.folder / "importance.json"
+        if not self.has_accuracy or not path.exists():
+            raise InputError(f"{path}: this run has not looked at its model; `landweave run` does.")
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return content
+
     def patch(self, name: str) -> xr.Dataset:
         """All that is known of a patch.
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from landweave.patch.grid import Cell
-from landweave.runs import estimating, learning, mapping, patchwork, radiometric, reporting, tables
+from landweave.runs import estimating, explaining, learning, mapping, patchwork, radiometric, reporting, tables
 from landweave.runs.ledger import fingerprint
 from landweave.runs.notices import failures, notices
 from landweave.runs.source_settings import CLOUD_SETTINGS
@@ -157,12 +157,14 @@ def validate_inputs(run: Run) -> Inputs:
         "thresholds": fingerprint(model),
         "classes": fingerprint([_labels(run), run.plan.project.sampling.seed]),
         "truth": tables.truth_print(run.plan),
+        "importance": fingerprint(explaining.settings(run.plan)),
     }
 
 
 def make_accuracy(run: Run) -> dict[str, Any]:
-    """Write ``accuracy.json``."""
-    return learning.validate(run.plan, run.taught)
+    """Write ``accuracy.json`` and ``importance.json``."""
+    record = learning.validate(run.plan, run.taught)
+    return {**record, "files": [*record["files"], explaining.write_importance(run.plan, run.taught)]}
 
 
 def predict_inputs(run: Run, cell: Cell) -> Inputs:
@@ -250,7 +252,7 @@ STAGES = (
         once_inputs=samples_inputs, once=make_samples,
     ),
     Stage(name="train", needed=learns, frozen=True, once_inputs=train_inputs, once=make_model),
-    Stage(name="validate", needed=learns, once_inputs=validate_inputs, once=make_accuracy),
+    Stage(name="validate", revision=2, needed=learns, once_inputs=validate_inputs, once=make_accuracy),
     Stage(
         name="predict", revision=2, after=("fetch",), inputs=predict_inputs, task=predict_task, work=patchwork.predict,
         recorded=let_imagery_go,
