@@ -19,6 +19,7 @@ from landweave.runs.ledger import fingerprint_of
 from landweave.runs.observing import observe, reasons_of
 from landweave.runs.opening import CLOUD_MASK, make_plan
 from landweave.runs.project import read_project
+from landweave.runs.record import read_record
 from landweave.runs.state import Options
 from landweave.sources.simulated.country import make_country
 from landweave.sources.simulated.view import view
@@ -77,6 +78,23 @@ def test_another_dilation_reads_masks_again_and_no_band(finished, tmp_path, load
     edit(folder, "dilation = 20", "dilation = 20\nscl_masked = [0, 1, 3, 8, 9]")
     assert run(read_project(folder), options=Options(until="fetch")).made["fetch"] > 1
     assert set(loads) == {("SCL",)}
+
+
+def test_a_date_that_is_clear_within_the_area_is_read_however_little_of_the_patch_lies_there(finished, tmp_path):
+    folder = tmp_path / "border"
+    shutil.copytree(finished, folder)
+    edit(folder, "step_days = 60", "step_days = 60\nmin_valid_fraction = 0.5")
+    before = read_record(folder / "out" / "run.json")["patches"]
+    assert run(read_project(folder), workers=1, options=Options(until="fetch")).status == 0
+    after = read_record(folder / "out" / "run.json")["patches"]
+    _, cells = make_plan(read_project(folder))
+    qualified = 0
+    for cell in cells:
+        inside = cell.inside()
+        for share, read in zip(before[cell.name]["valid_fraction"], after[cell.name]["valid_fraction"], strict=True):
+            assert read == (share if share >= 0.5 else 0.0)
+            qualified += share >= 0.5 and inside is not None and inside.mean() < 0.5
+    assert qualified > 3
 
 
 def test_imagery_that_is_not_kept_goes_and_comes_again_when_it_is_needed(finished, tmp_path):

@@ -137,7 +137,7 @@ def _date(
         return _part(plan, cell, source, folder, day, names, label, before.get(key))
 
     masks = part(classes, "masks", keys.masks) if classes else None
-    if masks is not None and not _promising(plan, read_stage(masks)):
+    if masks is not None and not _promising(plan, cell, read_stage(masks)):
         return Part(masks=masks, bands=None)
     return Part(masks=masks, bands=part(bands, "bands", keys.bands))
 
@@ -156,11 +156,14 @@ def _part(
     return stage(folder, label, {name: patch[name].values[0] for name in names}, cell.geobox)
 
 
-def _promising(plan: Plan, masks: dict[str, np.ndarray]) -> bool:
+def _promising(plan: Plan, cell: Cell, masks: dict[str, np.ndarray]) -> bool:
     """Whether a date may still have enough valid pixels, judged by its masks alone."""
     if not plan.masks_decide:
         return True
-    settings = plan.project.source
+    settings, inside = plan.project.source, cell.inside()
+    if inside is not None and inside.any():
+        # Ground beyond the area does not count, as in the share of valid pixels itself.
+        masks = {name: values[inside] for name, values in masks.items()}
     share = share_not_masked(
         masks, clouds=settings.cloud_rule, mask=settings.mask, scl_masked=settings.scl_masked,
         mask_above=settings.mask_above,
