@@ -172,6 +172,22 @@ def test_metadata_that_contradict_the_pixels_stop_the_run_unless_one_is_trusted(
     assert all(decisions[name]["offset"] == -0.1 for name in by_pixels)
 
 
+def test_two_collections_do_not_become_one_image(country, tmp_path):
+    folder = without_output(country, tmp_path / "mixed")
+    archive = folder / "archive"
+    shutil.copytree(archive / "sentinel-2-l2a", archive / "another")
+    for path in (archive / "another").rglob("*.json"):
+        path.write_text(path.read_text().replace('"sentinel-2-l2a"', '"another"'))
+    catalogue = json.loads((archive / "catalog.json").read_text())
+    child = next(link for link in catalogue["links"] if link["rel"] == "child")
+    catalogue["links"].append({**child, "href": child["href"].replace("sentinel-2-l2a", "another")})
+    (archive / "catalog.json").write_text(json.dumps(catalogue))
+    assert all(s.collection == "sentinel-2-l2a" for s in make_plan(read_project(folder))[0].source.scenes)
+    edit(folder, 'collection = "sentinel-2-l2a"\nmax', "max")
+    with pytest.raises(InputError, match=r"several collections \(another, sentinel-2-l2a\); set source.collection"):
+        make_plan(read_project(folder))
+
+
 # One map from everywhere
 
 

@@ -5,12 +5,14 @@ import json
 
 import numpy as np
 import pytest
-from archives import Faults, catalogue, item, land, served
+import rasterio
+from archives import Faults, catalogue, item, land, served, write_cog
 from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
 from landweave.patch.model import NODATA
 from landweave.sources import asking, remote
+from landweave.sources.pixels import COARSE, read_coarse
 from landweave.sources.radiometry import check
 from landweave.sources.scenes import newest_of_duplicates, passes, read_scene
 from landweave.sources.search import Query, find_items
@@ -343,3 +345,104 @@ def test_a_strip_reads_the_same_pixels_as_the_whole(tmp_path):
     for start in (0, 37, 64):
         part = source.load(turned[start : start + 9, 10:60], [DAY], ["B04"])["B04"].values[0]
         assert (part == whole[start : start + 9, 10:60]).all()
+
+
+# What a server may make us read
+
+
+def one_item(folder, **changed):
+    """An item collection of one scene under ``folder``; ``changed`` goes into the asset of B04."""
+    content = item(folder, "one", day="2021-06-01", numbers=NUMBERS, classes=CLASSES)
+    for asset in content["assets"].values():
+        asset["href"] = f"sentinel-2-l2a/one/{asset['href']}"
+    content["assets"]["red"] |= changed
+    return content
+
+
+def load_from(url, content, folder):
+    (folder / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": [content]}))
+    source = open_stac([read_scene(found) for found in find_items(f"{url}/items.json", ALL)], needed=("B04",))
+    return source.load(GRID, [DAY], ["B04"])["B04"].values[0]
+
+
+@pytest.mark.parametrize("spelling", ["path", "file://", "self", "vrt"])
+def test_an_item_from_a_server_never_makes_us_read_a_file_of_this_machine(tmp_path, monkeypatch, spelling):
+    monkeypatch.setattr(remote, "TRIES", 1)
+    private, folder = tmp_path / "private" / "secret.tif", tmp_path / "web"
+    write_cog(private, np.full((128, 128), 7777, "uint16"))
+    content = one_item(folder)
+    href = {"path": str(private), "file://": f"file://{private}", "self": "./secret.tif", "vrt": "v.tif"}[spelling]
+    content["assets"]["red"]["href"] = href
+    if spelling == "self":
+        content["links"] = [{"rel": "self", "href": str(private.with_name("item.json"))}]
+    (folder / "v.tif").write_text(
+        '<VRTDataset rasterXSize="128" rasterYSize="128"><SRS>EPSG:32633</SRS>'
+        "<GeoTransform>500040,10,0,5100000,0,-10</GeoTransform>"
+        '<VRTRasterBand dataType="UInt16" band="1"><SimpleSource>'
+        f'<SourceFilename relativeToVRT="0">{private}</SourceFilename><SourceBand>1</SourceBand>'
+        "</SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    with rasterio.open(folder / "v.tif") as file:
+        assert (file.read(1) == 7777).all()
+    with served(folder) as url, pytest.raises((InputError, OSError), match=r"http|not recognized") as caught:
+        load_from(url, content, folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_href_from_a_servers_root_starts_at_that_server(tmp_path):
+    content = one_item(tmp_path, href="/sentinel-2-l2a/one/B04.tif")
+    with served(tmp_path) as url:
+        assert (load_from(url, content, tmp_path) == NUMBERS["B04"]).all()
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("properties",), None), (("properties", "eo:cloud_cover"), "none"), (("properties", "sat:relative_orbit"), "x"),
+        (("bbox",), ["a", 1, 2, 3]), (("bbox",), 7), (("assets",), None), (("assets", "red"), None),
+        (("assets", "red", "raster:bands"), None), (("assets", "red", "raster:bands"), [None]),
+        (("assets", "red", "proj:shape"), ["x", 1]), (("assets", "red", "proj:shape"), [-1, 5]),
+        (("properties", "proj:epsg"), "nowhere"), (("links",), None), (("collection",), []),
+    ],
+)  # fmt: skip
+def test_an_item_that_is_not_as_stac_has_it_is_one_line_or_read(tmp_path, place, value):
+    content = one_item(tmp_path)
+    inner = content
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    (tmp_path / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": [content]}))
+    told, scenes = "", []
+    try:
+        scenes = [read_scene(found) for found in find_items(str(tmp_path / "items.json"), ALL)]
+    except InputError as error:
+        told = str(error)
+    assert [scene.id for scene in scenes] == ["one"] or (told and "\n" not in told)
+
+
+def test_a_catalogue_that_links_back_to_itself_is_read_once(tmp_path):
+    item(tmp_path, "one", day="2021-06-01", numbers=NUMBERS)
+    root = catalogue(tmp_path)
+    child = tmp_path / "sentinel-2-l2a" / "collection.json"
+    content = json.loads(child.read_text())
+    content["links"] += [{"rel": "child", "href": "../catalog.json"}, {"rel": "child", "href": "./collection.json"}]
+    child.write_text(json.dumps(content))
+    assert len(find_items(str(root), ALL)) == 1
+
+
+def test_a_grid_that_is_not_that_of_the_file_is_not_believed(tmp_path):
+    content = item(tmp_path, "one", day="2021-06-01", numbers=NUMBERS)
+    path = tmp_path / "sentinel-2-l2a" / "one" / "one.json"
+    # As where an item tells one grid for all its bands, and this band has another.
+    content["assets"]["red"] |= {"proj:shape": [256, 256], "proj:transform": [5, 0, 500_040, 0, -5, 5_100_000]}
+    path.write_text(json.dumps(content))
+    assert (opened(tmp_path).load(GRID, [DAY], ["B04"])["B04"].values[0] == NUMBERS["B04"]).all()
+
+
+def test_an_image_without_overviews_is_not_read_whole_to_judge_it(tmp_path):
+    write_cog(tmp_path / "large.tif", np.ones((10, 10), "uint16"))
+    with rasterio.open(tmp_path / "large.tif") as file:
+        profile = file.profile | {"driver": "GTiff", "width": 4000, "height": 3000}
+    with rasterio.open(tmp_path / "plain.tif", "w", **profile):
+        pass
+    assert max(read_coarse(tmp_path / "plain.tif").shape) < 2 * COARSE

@@ -260,7 +260,8 @@ def share_not_masked(
     Parameters
     ----------
     masks
-        Variable to (y, x), or to some of the pixels: the scene classes; with ``clouds="mask"`` also that mask, whose clouds may be snow.
+        Variable to (y, x), or to some of the pixels: the scene classes; with ``clouds="mask"`` also that mask, whose
+        clouds may be snow.
     clouds, mask, scl_masked, mask_above
         As for :func:`mask_reasons`; ``"scl"`` or ``"mask"``.
     """

@@ -70,6 +70,12 @@ def open_archive(
     source = open_stac(
         scenes, needed=needed, start=project.period.start, end=project.period.end, resampling=settings.method, where=url
     )
+    several = sorted({scene.collection for scene in source.scenes})
+    if len(several) > 1:
+        # L1C and L2A, or one acquisition processed twice, must not become one image.
+        raise InputError(
+            f"{project.file}: the scenes are of several collections ({', '.join(several)}); set source.collection."
+        )
     if settings.store is False and source.remote:
         raise InputError(f"{project.file}: source.store = false, but the archive lies on a server; leave it out.")
     return source

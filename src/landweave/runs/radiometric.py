@@ -8,6 +8,7 @@ from typing import Any
 from landweave.errors import InputError
 from landweave.patch.store import write_whole
 from landweave.runs.opening import Plan
+from landweave.sources.pixels import keep_open
 from landweave.sources.radiometry import Check
 from landweave.sources.scenes import Scene
 from landweave.sources.stac import StacSource, named_place
@@ -36,7 +37,9 @@ def check_scenes(plan: Plan) -> dict[str, Any]:
     assert isinstance(source, StacSource)
     rule = plan.project.source.radiometry
     source.reach()
-    with ThreadPoolExecutor(_READERS if source.remote else 2) as pool:
+    readers = _READERS if source.remote else 2
+    # Every file is read once: none need be kept open.
+    with ThreadPoolExecutor(readers, initializer=keep_open, initargs=(1,)) as pool:
         checks = list(pool.map(lambda scene: _look(source, scene, rule), source.scenes))
     wrong = {s.id: c for s, c in zip(source.scenes, checks, strict=True) if c.verdict == "contradicts"}
     if wrong and rule == "check":

@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 import numpy as np
 import rasterio
 from odc.geo.geobox import GeoBox
+from rasterio.env import ensure_env_with_credentials
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import DatasetReader
 from rasterio.warp import Resampling, reproject
 from rasterio.windows import Window
 
@@ -26,8 +28,14 @@ os.environ.setdefault("GDAL_CACHEMAX", "256")
 
 T = TypeVar("T")
 
+REMOTE_DRIVERS = ("GTiff", "JP2OpenJPEG", "JP2KAK", "JP2ECW", "JP2MrSID")
+"""Formats that are read from servers. Others, such as VRT, may name further files, also on this machine."""
+
 FILES_OPEN = 256
 """Files that a thread keeps open, so that neighbouring strips and patches share decoded tiles."""
+
+COARSE = 1024
+"""Pixels along a side that are enough to judge a scene by."""
 
 _held = threading.local()
 
@@ -84,7 +92,7 @@ def _open(path: Path | str) -> Any:
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             if is_remote(path):
                 with remote_settings(path):
-                    return rasterio.open(vsi_name(str(path)))
+                    return _open_remote(vsi_name(str(path)))
             file = rasterio.open(path)
     except RasterioError:
         if is_remote(path):
@@ -94,6 +102,12 @@ def _open(path: Path | str) -> Any:
         file.close()
         raise InputError(f"{path}: the raster has no coordinate reference system; assign one to it.")
     return file
+
+
+@ensure_env_with_credentials  # type: ignore[untyped-decorator]
+def _open_remote(name: str) -> Any:
+    # As rasterio.open does it, which takes one driver only.
+    return DatasetReader(name, driver=list(REMOTE_DRIVERS))
 
 
 def grid_of(path: Path | str) -> GeoBox:
@@ -154,10 +168,13 @@ def read_codes(path: Path | str, band: int, source: GeoBox, target: GeoBox) -> n
 
 
 def read_coarse(path: Path | str, shape: tuple[int, int] | None = None) -> np.ndarray:
-    """The first band's coarsest overview (or what is nearest to ``shape``), in digital numbers, (y, x)."""
+    """The first band's coarsest overview (or what is nearest to ``shape``), in digital numbers, (y, x).
+
+    Without overviews, or with large ones only, some of the pixels, so that no side is much above :data:`COARSE`.
+    """
 
     def read(file: Any) -> np.ndarray:
-        factor = max(file.overviews(1), default=1)
+        factor = max(*file.overviews(1), max(file.height, file.width) // COARSE, 1)
         wanted = shape or (max(1, file.height // factor), max(1, file.width // factor))
         values: np.ndarray = file.read(1, out_shape=wanted)
         return values

@@ -9,10 +9,12 @@ from urllib.parse import urljoin
 
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from pyproj.exceptions import CRSError
 
 from landweave.errors import InputError
 from landweave.sources.catalogues import BANDS, CLASSES, Catalogue, recognise
 from landweave.sources.radiometry import Decision, decide
+from landweave.sources.remote import is_remote
 
 PASS = timedelta(minutes=25)
 """Scenes of one pass follow each other within minutes; two orbits are at least 50 minutes apart."""
@@ -103,8 +105,19 @@ def read_scene(
     Raises
     ------
     InputError
-        For an item without id, time or footprint.
+        For an item without id, time or footprint, for one that is not as STAC has it, and for an item of a server
+        whose images lie elsewhere than on servers.
     """
+    try:
+        return _read(item, href=href, catalogue=catalogue, bands=bands)
+    except InputError:
+        raise
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError, OverflowError, CRSError) as error:
+        told = str(error).split("\n")[0].rstrip(".")[:200]
+        raise InputError(f"Item {item.get('id')}: not as STAC has it: {told}; leave the item out.") from None
+
+
+def _read(item: Mapping[str, Any], *, href: str, catalogue: Catalogue | None, bands: Mapping[str, str] | None) -> Scene:
     name = item.get("id")
     if not name or "assets" not in item:
         raise InputError(f"{href or 'An item'}: not a STAC item (no id or no assets).")
@@ -120,8 +133,9 @@ def read_scene(
         key = next((key for key in wanted if key in item["assets"]), None)
         if key is not None:
             assets[variable] = _asset(
-                variable, key, item["assets"][key], properties, catalogue=catalogue, baseline=baseline, place=place
-            )
+                variable, key, item["assets"][key], properties, catalogue=catalogue, baseline=baseline, place=place,
+                name=str(name),
+            )  # fmt: skip
     middle = (bbox[0] + bbox[2]) / 2
     return Scene(
         id=str(name), collection=str(item.get("collection") or ""), catalogue=catalogue.name, moment=moment,
@@ -199,7 +213,7 @@ def _one_pass(one: Scene, other: Scene) -> bool:
 
 def _asset(
     variable: str, key: str, asset: Mapping[str, Any], properties: Mapping[str, Any], *, catalogue: Catalogue,
-    baseline: tuple[int, int] | None, place: str,
+    baseline: tuple[int, int] | None, place: str, name: str,
 ) -> Asset:  # fmt: skip
     href = str(asset.get("href", ""))
     converted = not (key.endswith("-jp2") or href.lower().endswith(".jp2"))
@@ -208,17 +222,25 @@ def _asset(
     else:
         decision = decide(catalogue, properties, asset, baseline=baseline, converted=converted)
     return Asset(
-        key=key, href=_absolute(href, place), scale=decision.scale, offset=decision.offset, nodata=decision.nodata,
-        reason=decision.reason, geobox=_geobox(asset, properties), endpoint=catalogue.endpoint, sign=catalogue.sign,
+        key=key, href=_absolute(href, place, name), scale=decision.scale, offset=decision.offset,
+        nodata=decision.nodata, reason=decision.reason, geobox=_geobox(asset, properties),
+        endpoint=catalogue.endpoint, sign=catalogue.sign,
     )  # fmt: skip
 
 
-def _absolute(href: str, place: str) -> str:
-    if re.match(r"[a-z][a-z0-9+]*://", href) or href.startswith("/") or not place:
-        return href
-    if place.startswith("s3://"):
-        return "s3://" + urljoin("http://" + place.removeprefix("s3://"), href).removeprefix("http://")
-    return urljoin(place, href)
+def _absolute(href: str, place: str, name: str) -> str:
+    if not is_remote(place):
+        return href if re.match(r"[a-z][a-z0-9+]*://", href) or href.startswith("/") else urljoin(place, href)
+    if place.startswith("s3://") and "://" not in href:
+        whole = "s3://" + urljoin("http://" + place.removeprefix("s3://"), href).removeprefix("http://")
+    else:
+        whole = urljoin(place, href)
+    if not is_remote(whole):
+        # A server must not choose files of this machine.
+        raise InputError(
+            f"Item {name}: an image lies at {href[:100]!r}; of what a server names only http, https and s3 are read."
+        )
+    return whole
 
 
 def _geobox(asset: Mapping[str, Any], properties: Mapping[str, Any]) -> GeoBox | None:
@@ -230,7 +252,8 @@ def _geobox(asset: Mapping[str, Any], properties: Mapping[str, Any]) -> GeoBox |
     code = told("code") or (f"EPSG:{told('epsg')}" if told("epsg") else None)
     if not (shape and transform and code):
         return None
-    return GeoBox((int(shape[0]), int(shape[1])), Affine(*[float(number) for number in transform[:6]]), str(code))
+    affine = Affine(*[float(number) for number in transform[:6]])
+    return None if affine.is_degenerate else GeoBox((int(shape[0]), int(shape[1])), affine, str(code))
 
 
 def _moment(properties: Mapping[str, Any], name: str) -> datetime:

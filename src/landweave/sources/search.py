@@ -11,6 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 from landweave.errors import InputError
 from landweave.sources.catalogues import at_address
+from landweave.sources.remote import is_remote
 
 PAGE = 100
 """Items asked for at a time."""
@@ -85,22 +86,31 @@ def _nothing(url: str, query: Query, items: int, found: int) -> str:
 
 
 def _of_collection(root: Mapping[str, Any], url: str) -> list[dict[str, Any]]:
-    features = root["features"] if root["type"] == "FeatureCollection" else [root]
-    return [_trimmed(dict(item), _self_of(item) or url) for item in features]
+    features = root.get("features") if root["type"] == "FeatureCollection" else [root]
+    if not isinstance(features, list):
+        raise InputError(f"{url}: an item collection without a list of features.")
+    return [_trimmed(item, _place_of(item, url)) for item in features]
 
 
-def _walk(node: Mapping[str, Any], place: str, collection: str | None, read: "_Reader") -> Iterator[dict[str, Any]]:
+def _walk(root: Mapping[str, Any], url: str, collection: str | None, read: "_Reader") -> Iterator[dict[str, Any]]:
     """Items of a static catalogue and its children; other collections than the one wanted are not entered."""
-    if node.get("type") == "Collection" and collection and node.get("id") != collection:
-        return
-    for link in node.get("links", ()):
-        relation, href = link.get("rel"), _join(place, str(link.get("href", "")))
-        if relation == "item":
-            yield _trimmed(read(href), href)
-        elif relation == "items":
-            yield from _of_collection(read(href), href)
-        elif relation == "child":
-            yield from _walk(read(href), href, collection, read)
+    todo, seen = [(root, url)], {url}
+    while todo:
+        node, place = todo.pop()
+        if node.get("type") == "Collection" and collection and node.get("id") != collection:
+            continue
+        for link in _dicts(node.get("links")):
+            relation, href = link.get("rel"), _join(place, str(link.get("href", "")))
+            # A link back would never end.
+            if relation not in {"item", "items", "child"} or href in seen:
+                continue
+            seen.add(href)
+            if relation == "item":
+                yield _trimmed(read(href), href)
+            elif relation == "items":
+                yield from _of_collection(read(href), href)
+            else:
+                todo.append((read(href), href))
 
 
 def _of_api(url: str, root: Mapping[str, Any], query: Query, read: "_Reader") -> list[dict[str, Any]]:
@@ -130,7 +140,7 @@ def _of_api(url: str, root: Mapping[str, Any], query: Query, read: "_Reader") ->
         raise InputError(f"{url}: the search failed: {reason(error)}.") from None
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{url}: the search failed: the answer is not as STAC has it: {_first_line(error)}.") from None
-    return [_trimmed(item, _self_of(item) or url) for item in items]
+    return [_trimmed(item, _place_of(item, url)) for item in items]
 
 
 def _search(client: Any, query: Query, method: str, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -174,7 +184,7 @@ def _conforms(root: Mapping[str, Any], word: str) -> bool:
 def _wanted(item: Mapping[str, Any], query: Query) -> bool:
     from landweave.sources.scenes import meet, read_scene
 
-    if query.collection and item.get("collection") not in {query.collection, None}:
+    if query.collection and item.get("collection") not in (query.collection, None):
         return False
     scene = read_scene(item, href="item.json")
     if (query.start and scene.day < query.start) or (query.end and scene.day > query.end):
@@ -183,8 +193,10 @@ def _wanted(item: Mapping[str, Any], query: Query) -> bool:
 
 
 def _clear(item: Mapping[str, Any], most: float) -> bool:
-    cover = item.get("properties", {}).get("eo:cloud_cover")
-    return cover is None or float(cover) <= most
+    from landweave.sources.scenes import read_scene
+
+    cover = read_scene(item, href="item.json").cloud_cover
+    return cover is None or cover <= most
 
 
 class _Reader:
@@ -234,12 +246,24 @@ def _join(place: str, href: str) -> str:
     return href if urlsplit(href).scheme or href.startswith("/") else str((Path(place).parent / href).resolve())
 
 
-def _self_of(item: Mapping[str, Any]) -> str:
-    return next((str(link.get("href")) for link in item.get("links", ()) if link.get("rel") == "self"), "")
+def _place_of(item: Any, url: str) -> str:
+    """Where an item says that it lies; what comes from a server does not lie on this machine, whatever it says."""
+    links = item.get("links") if isinstance(item, dict) else None
+    told = next((str(k.get("href")) for k in _dicts(links) if k.get("rel") == "self"), "")
+    if not is_remote(url):
+        return told or url
+    whole = urljoin(url, told)
+    return whole if is_remote(whole) else url
 
 
-def _trimmed(item: dict[str, Any], place: str) -> dict[str, Any]:
+def _dicts(values: Any) -> list[dict[str, Any]]:
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+
+
+def _trimmed(item: Any, place: str) -> dict[str, Any]:
     """The item with no link but the one to where it lies, from which its hrefs start."""
+    if not isinstance(item, dict):
+        raise InputError(f"{place}: not a STAC item.")
     return {**item, "links": [{"rel": "self", "href": place}]}
 
 

@@ -22,6 +22,7 @@ from landweave.sources.remote import is_remote, missing_keys, readable, serve_s3
 from landweave.sources.scenes import Asset, Scene, meet, passes
 
 _HEAD = 65_536
+_TOLERANCE = 0.01  # of a pixel
 _KEYS = {catalogue.name: catalogue.credentials for catalogue in CATALOGUES}
 
 
@@ -223,9 +224,7 @@ class StacSource:
 
     def _band(self, scene: Scene, name: str, geobox: GeoBox, resampling: str) -> np.ndarray:
         asset = scene.assets[name]
-        numbers = read_on(
-            _place(asset), 1, asset.nodata, asset.geobox or grid_of(_place(asset)), geobox, resampling=resampling
-        )
+        numbers = read_on(_place(asset), 1, asset.nodata, _grid(asset), geobox, resampling=resampling)
         # Rounded to 12 digits: a decimal scale is an exact multiple of the unit, and stays one.
         factor, shift = (float(f"{n / REFLECTANCE_SCALE:.12g}") for n in (asset.scale, self._offset(scene, asset)))
         return to_int16(numbers * factor + shift, scale=1.0)
@@ -302,7 +301,21 @@ def _place(asset: Asset) -> Path | str:
 
 
 def _codes(asset: Asset, geobox: GeoBox) -> np.ndarray:
-    return read_codes(_place(asset), 1, asset.geobox or grid_of(_place(asset)), geobox)
+    return read_codes(_place(asset), 1, _grid(asset), geobox)
+
+
+def _grid(asset: Asset) -> GeoBox:
+    """What the item tells, unless the file knows better: an item's own grid need not be that of all its bands."""
+    told, own = asset.geobox, grid_of(_place(asset))
+    if told is None or told.crs is None:
+        return own
+    if own.crs is None:
+        return told
+    steps = ~told.affine * own.affine
+    corners = ((0, 0), (own.shape[1], own.shape[0]))
+    shift = max(abs(a - b) for corner in corners for a, b in zip(corner, steps * corner, strict=True))
+    same = told.shape == own.shape and shift < _TOLERANCE and own.crs.epsg in {None, told.crs.epsg}
+    return told if same else own
 
 
 def _head(path: str) -> bytes:
