@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import random
+import re
 import shutil
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from landweave.errors import InputError
 from landweave.features.clouds import SNOW, mask_reasons
 from landweave.patch.staging import assemble, quicklook, read_notes, read_stage, stage, staged
 from landweave.patch.store import read_patch
+from landweave.runs import reporting
 from landweave.runs.driver import run
 from landweave.runs.ledger import fingerprint_of
 from landweave.runs.opening import make_plan
@@ -46,7 +48,7 @@ class Api:
     """The archive as a STAC API, two items a page."""
 
     def __init__(self, archive):
-        self.url = ""
+        self.url, self.sign = "", None
         self.items = [json.loads(path.read_text()) for path in sorted(archive.glob("*/*/*.json"))]
 
     def __call__(self, method, path, body):
@@ -63,7 +65,10 @@ class Api:
         found = []
         for item in self.items[first : first + 20]:
             own = f"{self.url}/sentinel-2-l2a/{item['id']}/{item['id']}.json"
-            found.append({**item, "links": [{"rel": "self", "href": own}]})
+            assets = item["assets"]
+            if self.sign:
+                assets = {key: {**asset, "href": asset["href"] + self.sign()} for key, asset in assets.items()}
+            found.append({**item, "assets": assets, "links": [{"rel": "self", "href": own}]})
         after = {
             "rel": "next",
             "method": "POST",
@@ -74,10 +79,11 @@ class Api:
         return {"type": "FeatureCollection", "features": found, "links": links}
 
 
-def over_http(country, place, faults=None):
+def over_http(country, place, faults=None, sign=None):
     """A copy of the project that reads the same archive from an API; a context manager of the server."""
     without_output(country, place)
     api = Api(country / "archive")
+    api.sign = sign
     server = served(country / "archive", faults, api)
     api.url = server.__enter__()
     edit(place, 'url = "archive/catalog.json"', f'url = "{api.url}/"')
@@ -186,6 +192,42 @@ def test_two_collections_do_not_become_one_image(country, tmp_path):
     edit(folder, 'collection = "sentinel-2-l2a"\nmax', "max")
     with pytest.raises(InputError, match=r"several collections \(another, sentinel-2-l2a\); set source.collection"):
         make_plan(read_project(folder))
+
+
+def test_no_key_in_an_address_goes_into_a_record_or_a_message(country, tmp_path):
+    place = tmp_path / "keys"
+    server = over_http(country, place)
+    try:
+        text = (place / "landweave.toml").read_text()
+        url = re.search(r'url = "http://(.*?)/"', text)[1]
+        edit(place, f'"http://{url}/"', f'"http://me:SECRET@{url}/?token=SECRET"')
+        result = run(read_project(place), workers=1, options=Options(until="grid"))
+        assert result.status == 0
+        plan, _ = make_plan(read_project(place))
+        assert "SECRET" not in str(reporting._settings(plan))
+    finally:
+        server.__exit__(None, None, None)
+    assert (place / "out" / "scenes.json").is_file()
+    for path in (place / "out").rglob("*.json"):
+        assert "SECRET" not in path.read_text(), path.name
+    (place / "out" / "scenes.json").unlink()
+    with pytest.raises(InputError, match="not reachable") as caught:
+        make_plan(read_project(place))
+    assert "SECRET" not in str(caught.value)
+
+
+def test_signed_addresses_are_not_written_but_asked_for_anew(country, tmp_path):
+    place, asked = tmp_path / "signed", []
+    server = over_http(country, place, sign=lambda: asked.append(1) or f"?X-Amz-Signature=SECRET{len(asked)}")
+    try:
+        assert run(read_project(place), workers=1, options=Options(until="grid")).status == 0
+        first = len(asked)
+        assert first
+        assert not (place / "out" / "scenes.json").exists()
+        make_plan(read_project(place))
+        assert len(asked) > first
+    finally:
+        server.__exit__(None, None, None)
 
 
 # One map from everywhere

@@ -10,7 +10,7 @@ from landweave.patch.grid import checked_bounds
 from landweave.patch.store import write_whole
 from landweave.runs.ledger import fingerprint
 from landweave.runs.project import Project
-from landweave.sources.remote import is_remote
+from landweave.sources.remote import is_remote, is_signed, readable
 from landweave.sources.scenes import read_scene
 from landweave.sources.search import Query, default_collection, find_items
 from landweave.sources.stac import StacSource, open_stac
@@ -37,7 +37,8 @@ def open_archive(
         Variables that every scene must have.
     remember
         Write an API's answer to ``scenes.json`` in the output folder. It is read again, and nothing is searched, as
-        long as the question stays the same; remove the file to search anew.
+        long as the question stays the same; remove the file to search anew. Signed addresses, which expire and are
+        no one else's business, are not written, but asked for anew by every run.
 
     Raises
     ------
@@ -64,11 +65,16 @@ def open_archive(
     items = _remembered(project, asked) if remote else None
     if items is None:
         items = find_items(url, query)
-        if remote and remember:
-            _remember(project, {"question": asked, "url": url, "items": items})
+        if remote and remember and not any(map(is_signed, _hrefs(items))):
+            _remember(project, {"question": asked, "url": readable(url), "items": items})
     scenes = [read_scene(item, bands=settings.bands) for item in items]
     source = open_stac(
-        scenes, needed=needed, start=project.period.start, end=project.period.end, resampling=settings.method, where=url
+        scenes,
+        needed=needed,
+        start=project.period.start,
+        end=project.period.end,
+        resampling=settings.method,
+        where=readable(url),
     )
     several = sorted({scene.collection for scene in source.scenes})
     if len(several) > 1:
@@ -86,6 +92,12 @@ def _bbox(area: "BaseGeometry", buffer: float) -> tuple[float, float, float, flo
     high = buffer / 111_320
     wide = high / max(math.cos(math.radians(max(abs(south), abs(north)))), 0.01)
     return max(west - wide, -180.0), max(south - high, -90.0), min(east + wide, 180.0), min(north + high, 90.0)
+
+
+def _hrefs(items: list[dict[str, Any]]) -> list[str]:
+    return [
+        str(asset.get("href", "")) for item in items for asset in item["assets"].values() if isinstance(asset, dict)
+    ]
 
 
 def _remember(project: Project, answer: dict[str, Any]) -> None:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import landweave
 from landweave.patch.store import write_whole
 from landweave.runs.executor import peak_bytes
+from landweave.sources.remote import readable
 
 if TYPE_CHECKING:
     from landweave.runs.driver import Result
+    from landweave.runs.project import Project
     from landweave.runs.state import Run
 
 PACKAGES = (
@@ -29,7 +31,7 @@ def write_record(run: "Run", result: "Result", *, seconds: float) -> None:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": {name: _version(name) for name in PACKAGES},
-        "settings": run.plan.project.model_dump(mode="json"),
+        "settings": told_settings(run.plan.project),
         "seconds": seconds,
         "workers": run.engine.workers,
         "peak_bytes": peak_bytes(),
@@ -46,6 +48,15 @@ def write_record(run: "Run", result: "Result", *, seconds: float) -> None:
         part.write_text(text, encoding="utf-8")
 
     write_whole(path, write)
+
+
+def told_settings(project: "Project", **options: Any) -> dict[str, Any]:
+    """A project's settings for records and reports, which go to others than those who may know a key in an address."""
+    settings: dict[str, Any] = project.model_dump(mode="json", **options)
+    url = settings.get("source", {}).get("url")
+    if url:
+        settings["source"]["url"] = readable(url)
+    return settings
 
 
 def read_record(path: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from landweave.runs.observations import observed
 from landweave.runs.opening import Plan
 from landweave.runs.picturing import agreements, block, panels, small_map
 from landweave.runs.reading import FinishedRun
-from landweave.runs.record import read_record
+from landweave.runs.record import read_record, told_settings
 
 
 def write_report(
@@ -125,16 +125,12 @@ def _shares(
 
 
 def _settings(plan: Plan) -> dict[str, str]:
-    project = plan.project
-    rows = {
-        "area": project.area, "source": project.source, "features": project.features, "reference": project.reference,
-        "training": project.training, "sampling": project.sampling, "model": project.model,
-    }  # fmt: skip
+    told = told_settings(plan.project, exclude_defaults=True)
+    names = ("area", "source", "features", "reference", "training", "sampling", "model")
     return {
-        name: ", ".join(f"{k} = {_plain(v)}" for k, v in part.model_dump(mode="json", exclude_defaults=True).items())
-        or "defaults"
-        for name, part in rows.items()
-        if part is not None
+        name: ", ".join(f"{k} = {_plain(v)}" for k, v in told.get(name, {}).items()) or "defaults"
+        for name in names
+        if getattr(plan.project, name) is not None
     }
 
 

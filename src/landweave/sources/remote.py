@@ -55,12 +55,22 @@ def is_remote(path: Path | str) -> bool:
 
 
 def readable(path: Path | str) -> str:
-    """An address without its query, which may hold a signature.
+    """A place for messages and records: an address without user, password and query, which may hold a key.
 
-    >>> readable("https://host/B04.tif?sig=secret")
+    >>> readable("https://user:secret@host/B04.tif?sig=secret")
     'https://host/B04.tif'
     """
-    return str(path).split("?")[0]
+    return re.sub(r"//[^/@]*@", "//", str(path).split("?")[0], count=1) if is_remote(path) else str(path)
+
+
+def is_signed(address: str) -> bool:
+    """Whether an address holds a signature or a key, which are good for a while and for nobody else.
+
+    >>> is_signed("https://host/B04.tif?se=2026&sig=secret"), is_signed("https://host/B04.tif?version=2")
+    (True, False)
+    """
+    names = {part.split("=")[0].lower() for part in address.partition("?")[2].split("&")}
+    return any(name.endswith(("sig", "signature", "token", "key", "credential")) for name in names)
 
 
 def remote_settings(path: Path | str = "") -> Any:
@@ -134,6 +144,7 @@ def patiently(path: Path | str, read: Callable[[], T]) -> T:
             if attempt == TRIES:
                 # GDAL names the address as it was signed.
                 text = re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]*", r"\1", str(error).split("\n")[0])
+                text = re.sub(r"(https?://)[^/@\s]*@", r"\1", text)
                 hint = _ASK_FOR_KEYS if str(path).startswith("s3://") and any(w in text for w in _REFUSALS) else ""
                 raise OSError(f"{readable(path)}: not read after {TRIES} tries: {text.rstrip('.')}.{hint}") from None
             _forget_signatures()

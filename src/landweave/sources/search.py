@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 from landweave.errors import InputError
 from landweave.sources.catalogues import at_address
-from landweave.sources.remote import is_remote
+from landweave.sources.remote import is_remote, readable
 
 PAGE = 100
 """Items asked for at a time."""
@@ -67,7 +67,7 @@ def find_items(url: str, query: Query) -> list[dict[str, Any]]:
     elif "links" in root:
         items = list(_walk(root, url, query.collection, read))
     else:
-        raise InputError(f"{url}: neither a STAC API, a catalogue nor an item collection.")
+        raise InputError(f"{readable(url)}: neither a STAC API, a catalogue nor an item collection.")
     found = [item for item in items if _wanted(item, query)]
     clear = [item for item in found if _clear(item, query.max_cloud_cover)]
     if not clear:
@@ -76,7 +76,7 @@ def find_items(url: str, query: Query) -> list[dict[str, Any]]:
 
 
 def _nothing(url: str, query: Query, items: int, found: int) -> str:
-    where = f"{url}: no scene of {query.collection or 'any collection'}"
+    where = f"{readable(url)}: no scene of {query.collection or 'any collection'}"
     when = f"from {query.start or 'the beginning'} to {query.end or 'the end'}"
     if found:
         return f"{where} {when} has at most {query.max_cloud_cover:g} % cloud; all {found} are above max_cloud_cover."
@@ -88,7 +88,7 @@ def _nothing(url: str, query: Query, items: int, found: int) -> str:
 def _of_collection(root: Mapping[str, Any], url: str) -> list[dict[str, Any]]:
     features = root.get("features") if root["type"] == "FeatureCollection" else [root]
     if not isinstance(features, list):
-        raise InputError(f"{url}: an item collection without a list of features.")
+        raise InputError(f"{readable(url)}: an item collection without a list of features.")
     return [_trimmed(item, _place_of(item, url)) for item in features]
 
 
@@ -120,9 +120,9 @@ def _of_api(url: str, root: Mapping[str, Any], query: Query, read: "_Reader") ->
     from landweave.sources.asking import reason, status_of
 
     if query.collection is None:
-        raise InputError(f"{url}: say which collection to search: set source.collection.")
+        raise InputError(f"{readable(url)}: say which collection to search: set source.collection.")
     if query.bbox is None:
-        raise InputError(f"{url}: an archive needs an area: set area.aoi or area.bounds.")
+        raise InputError(f"{readable(url)}: an archive needs an area: set area.aoi or area.bounds.")
     method = _method(root)
     asked = _filters(root, query, method)
     items: list[dict[str, Any]] = []
@@ -137,9 +137,11 @@ def _of_api(url: str, root: Mapping[str, Any], query: Query, read: "_Reader") ->
             # A server that does not know a filter may answer "nothing" instead of "no".
             items = _search(client, query, method, {})
     except APIError as error:
-        raise InputError(f"{url}: the search failed: {reason(error)}.") from None
+        raise InputError(f"{readable(url)}: the search failed: {reason(error)}.") from None
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{url}: the search failed: the answer is not as STAC has it: {_first_line(error)}.") from None
+        raise InputError(
+            f"{readable(url)}: the search failed: the answer is not as STAC has it: {_first_line(error)}."
+        ) from None
     return [_trimmed(item, _place_of(item, url)) for item in items]
 
 
@@ -216,11 +218,13 @@ class _Reader:
             try:
                 content = json.loads(Path(place).read_text(encoding="utf-8"))
             except OSError:
-                raise InputError(f"{place}: no such catalogue or item collection.") from None
+                raise InputError(f"{readable(place)}: no such catalogue or item collection.") from None
             except ValueError:
-                raise InputError(f"{place}: not JSON; give a STAC catalogue, an item collection or an API.") from None
+                raise InputError(
+                    f"{readable(place)}: not JSON; give a STAC catalogue, an item collection or an API."
+                ) from None
         if not isinstance(content, dict):
-            raise InputError(f"{place}: neither a STAC API, a catalogue nor an item collection.")
+            raise InputError(f"{readable(place)}: neither a STAC API, a catalogue nor an item collection.")
         return content
 
     def _from_server(self, url: str) -> Any:
@@ -231,9 +235,11 @@ class _Reader:
         try:
             return json.loads(self.io.request(url))
         except APIError as error:
-            raise InputError(f"{url}: not reachable: {reason(error)}.") from None
+            raise InputError(f"{readable(url)}: not reachable: {reason(error)}.") from None
         except ValueError:
-            raise InputError(f"{url}: the answer is not JSON; give the root of a STAC API or a catalogue.") from None
+            raise InputError(
+                f"{readable(url)}: the answer is not JSON; give the root of a STAC API or a catalogue."
+            ) from None
 
 
 def _first_line(error: Exception) -> str:
@@ -263,7 +269,7 @@ def _dicts(values: Any) -> list[dict[str, Any]]:
 def _trimmed(item: Any, place: str) -> dict[str, Any]:
     """The item with no link but the one to where it lies, from which its hrefs start."""
     if not isinstance(item, dict):
-        raise InputError(f"{place}: not a STAC item.")
+        raise InputError(f"{readable(place)}: not a STAC item.")
     return {**item, "links": [{"rel": "self", "href": place}]}
 
 
