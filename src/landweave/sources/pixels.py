@@ -14,7 +14,7 @@ import numpy as np
 import rasterio
 from odc.geo.geobox import GeoBox
 from rasterio.env import ensure_env_with_credentials
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.warp import Resampling, reproject
 from rasterio.windows import Window
@@ -106,8 +106,14 @@ def _open(path: Path | str) -> Any:
 
 @ensure_env_with_credentials  # type: ignore[untyped-decorator]
 def _open_remote(name: str) -> Any:
-    # As rasterio.open does it, which takes one driver only.
-    return DatasetReader(name, driver=list(REMOTE_DRIVERS))
+    try:
+        # As rasterio.open does it, which takes one driver only.
+        return DatasetReader(name, driver=list(REMOTE_DRIVERS))
+    except RasterioIOError as error:
+        if "not recognized" not in str(error):
+            raise
+        # What GDAL says of an answer without ranges too, where it may not try every format.
+        raise RasterioIOError("it is no GeoTIFF or JPEG 2000, or its server gives no parts (ranges) of it") from None
 
 
 def grid_of(path: Path | str) -> GeoBox:
