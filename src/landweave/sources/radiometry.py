@@ -32,6 +32,9 @@ DARK = 0.09
 CIRRUS, CLEAR = "B10", 0.01
 """Water vapour hides the ground in this band of L1C: without high cloud it is darker than this reflectance."""
 
+EVEN = 0.003
+"""Ground that is hidden is evenly dark in that band: its darkest fiftieth and tenth differ by less than this."""
+
 VEILED, VEILED_SHARE = (8, 9, 10), 0.3
 """Scene classes of cloud and cirrus: their ground is no witness, nor is a scene that has more of them than this,
 since the scene classes miss thin cloud."""
@@ -128,7 +131,8 @@ def check(bands: Mapping[str, np.ndarray], *, offset: float, scene_classes: np.n
     ----------
     bands
         Band to reflectance by the decision in force, floating point (y, x), NaN missing; a coarse overview of the
-        whole scene. B08 is used, if there, to find dense vegetation, and B10, which sees no ground, to find thin cloud.
+        whole scene. B08 is used, if there, to find dense vegetation; B10, which sees no ground and so is dark or under
+        high cloud, tells by itself.
     offset
         The offset in force.
     scene_classes
@@ -140,7 +144,8 @@ def check(bands: Mapping[str, np.ndarray], *, offset: float, scene_classes: np.n
         ``contradicts`` where more than 5 % of a visible or short-wave band lie below -0.02 (the offset was taken off
         pixels without it), or where no pixel is under 0.09 in any such band although there is water, shadow or dense
         vegetation (the offset is still in them). ``agrees`` where such dark ground was seen as it should be;
-        ``undecided`` where there is none, as under snow, cloud or over bare soil.
+        ``undecided`` where there is none, as under snow, cloud or over bare soil. With B10 the darkest part of it is
+        the witness: winter's low sun and haze leave no dark ground in the other bands of L1C.
     """
     here = {name: values for name, values in bands.items() if name in VISIBLE and np.isfinite(values).any()}
     if not here:
@@ -154,17 +159,17 @@ def check(bands: Mapping[str, np.ndarray], *, offset: float, scene_classes: np.n
             )  # fmt: skip
     if scene_classes is not None and np.isin(scene_classes, VEILED).sum() > VEILED_SHARE * (scene_classes > 0).sum():
         return Check(verdict="undecided", reason="mostly under cloud, where even dark ground is bright")
-    dark = _dark_ground(bands, scene_classes)
     if CIRRUS in bands and np.isfinite(bands[CIRRUS]).any():
-        clearest = float(np.nanquantile(bands[CIRRUS], 0.02))
-        if offset == 0 and abs(clearest + OFFSET) < CLEAR:
+        clearest, next_clearest = (float(n) for n in np.nanquantile(bands[CIRRUS], (0.02, 0.1)))
+        if offset == 0 and abs(clearest + OFFSET) < CLEAR and next_clearest - clearest < EVEN:
             return Check(
                 verdict="contradicts", better=OFFSET,
                 reason=f"{CIRRUS}, which sees no ground, is {clearest:.3f} where it is darkest",
             )  # fmt: skip
         if clearest > CLEAR:
             return Check(verdict="undecided", reason=f"thin cloud all over ({CIRRUS} nowhere under {clearest:.3f})")
-        dark &= bands[CIRRUS] < CLEAR
+        return Check(verdict="agrees", reason=f"{CIRRUS}, which sees no ground, sinks to {clearest:.3f}")
+    dark = _dark_ground(bands, scene_classes)
     if dark.sum() < max(3, 0.002 * dark.size):
         return Check(verdict="undecided", reason="no water, shadow or dense vegetation to judge by")
     lowest = {name: float(np.nanmin(np.where(dark, values, np.nan))) for name, values in here.items()
