@@ -209,6 +209,23 @@ def test_a_kernel_that_may_not_be_kept_is_compiled_all_the_same(monkeypatch):
         interpolation._jit.cache_clear()
 
 
-def test_numba_waits_until_the_first_features():
-    code = "import sys, landweave.features.interpolation; sys.exit('numba' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], env=dict(os.environ), check=False).returncode == 0
+def test_numba_waits_until_the_first_features_and_a_second_process_compiles_nothing():
+    recipe = Recipe(bands=("B04",), days=(0,))
+    features(np.zeros((1, 1, 1), "int16"), np.ones((1, 1), bool), [0], recipe)
+    if not getattr(interpolation._jit(cache=True).stats, "cache_path", None):
+        pytest.skip("compiled kernels may not be kept here: neither the package nor the home folder can be written to")
+    code = """
+import sys
+import numpy as np
+from landweave.features import interpolation
+from landweave.features.recipe import Recipe
+assert "numba" not in sys.modules
+for dtype in ("int16", "float32"):
+    interpolation.features(
+        np.zeros((1, 1, 1), "int16"), np.ones((1, 1), bool), [0], Recipe(bands=("B04",), days=(0,)), dtype=dtype
+    )
+stats = interpolation._jit(cache=True).stats
+assert sum(stats.cache_hits.values()) == 1, stats
+assert not stats.cache_misses, stats
+"""
+    subprocess.run([sys.executable, "-c", code], env=dict(os.environ), check=True)
