@@ -10,6 +10,7 @@ from landweave.accuracy.estimate_page import notes_of, sampled_section
 from landweave.accuracy.figures import DIFFERENCE_COLORS, data_uri, difference, paint, shrink
 from landweave.accuracy.observed import observed_section
 from landweave.accuracy.pages import page_template
+from landweave.accuracy.reasons import reasons_section, reliance_warnings
 from landweave.accuracy.sections import SCORES, SPARE_COLOR, class_sections
 from landweave.accuracy.space import PatchAgreement, space_section
 from landweave.accuracy.verdicts import few_samples
@@ -147,6 +148,12 @@ class ReportContent:
     design_based: Mapping[str, Any] | None = None
     """The estimate from a probability sample, as ``landweave estimate accuracy`` gives it: then it is the headline."""
 
+    importance: Mapping[str, Any] | None = None
+    """The content of ``importance.json``."""
+
+    acquisitions: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Date of an acquisition that matters to its picture, uint8 (y, x, 3)."""
+
     observed: Mapping[str, Any] | None = None
     """What the satellite saw, as :func:`landweave.accuracy.observed.observed_section` takes it."""
 
@@ -173,6 +180,7 @@ def render_report(content: ReportContent) -> str:
         spare=SPARE_COLOR,
         warnings=[
             *content.warnings,
+            *reliance_warnings(content.importance),
             *notes_of(content.design_based),
             *([] if accuracy is None else few_samples(accuracy)),
         ],
@@ -187,6 +195,7 @@ def render_report(content: ReportContent) -> str:
         panels=[_panel(panel, by_value) for panel in content.panels],
         anchors={panel.name: f"patch-{number}" for number, panel in enumerate(content.panels, start=1)},
         difference_key=list(zip(DIFFERENCE_COLORS.values(), ("same", "different", "no reference"), strict=True)),
+        reasons=reasons_section(content.importance, content.acquisitions, colors),
         block=None if content.block is None else _block(content.block, by_value),
         observed=None if content.observed is None else observed_section(content.observed),
     )

@@ -173,11 +173,13 @@ def quicklook(path: Path, red: np.ndarray, green: np.ndarray, blue: np.ndarray, 
     return write_whole(path, write)
 
 
-def read_quicklook(path: Path, geobox: GeoBox) -> np.ndarray:
-    """A quicklook at the patch's own resolution, uint8 (y, x, 3), white where there is no data."""
+def read_quicklook(path: Path, geobox: GeoBox | None = None) -> np.ndarray:
+    """A quicklook, uint8 (y, x, 3), white where there is no data: at its patch's resolution, or as it is."""
     with rasterio.open(path) as file:
-        picture = np.where(file.dataset_mask() == 0, 255, file.read()).astype("uint8")
-    whole = np.moveaxis(picture, 0, -1).repeat(2, axis=0).repeat(2, axis=1)
+        picture = np.moveaxis(np.where(file.dataset_mask() == 0, 255, file.read()).astype("uint8"), 0, -1)
+    if geobox is None:
+        return picture
+    whole = picture.repeat(2, axis=0).repeat(2, axis=1)
     return np.asarray(whole[: geobox.shape[0], : geobox.shape[1]])
 
 

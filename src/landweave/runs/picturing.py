@@ -13,6 +13,7 @@ from landweave.accuracy.words import percent
 from landweave.legend import Legend
 from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
+from landweave.patch.staging import read_quicklook
 from landweave.patch.store import read_raster
 from landweave.runs.assignment import Assignment
 from landweave.runs.learning import fold_folders
@@ -79,6 +80,16 @@ def panels(run: FinishedRun, patches: Sequence[PatchAgreement], assignment: Assi
         titled[rest[number].name] = f"At random (seed {seed})"
     by_name = {patch.name: patch for patch in order}
     return [_panel(run, cells[name], assignment, title=title, patch=by_name[name]) for name, title in titled.items()]
+
+
+def acquisition_images(run: FinishedRun, importance: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The pictures that ``importance.json`` names for its hottest cells, by date; those that are gone are left out."""
+    images = {}
+    for cell in importance.get("hot_cells", []):
+        path = run.folder / (cell.get("quicklook") or "")
+        if path.is_file() and cell["heaviest"] not in images:
+            images[cell["heaviest"]] = read_quicklook(path)
+    return images
 
 
 def block(run: FinishedRun) -> Block | None:

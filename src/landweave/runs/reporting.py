@@ -15,7 +15,7 @@ from landweave.runs.assignment import Assignment
 from landweave.runs.estimating import estimate_project
 from landweave.runs.observations import observed
 from landweave.runs.opening import Plan
-from landweave.runs.picturing import agreements, block, panels, small_map
+from landweave.runs.picturing import acquisition_images, agreements, block, panels, small_map
 from landweave.runs.reading import FinishedRun
 from landweave.runs.record import read_record, told_settings
 
@@ -52,6 +52,7 @@ def write_report(
     record = read_record(plan.folder / "run.json")
     shares = _shares(plan.legend, mapped, assignment)
     estimated, unusable = _estimated(plan)
+    importance = read_record(plan.folder / "importance.json") or None
     content = ReportContent(
         title=plan.project.name,
         subtitle=f"Land cover, {plan.start} to {plan.end}: {len(cells)} patches, {len(plan.dates)} acquisition dates.",
@@ -59,6 +60,8 @@ def write_report(
         legend=[(c.value, c.name, c.color) for c in plan.legend.classes],
         warnings=[*warnings, *unusable],
         design_based=estimated,
+        importance=importance,
+        acquisitions=acquisition_images(run, importance or {}),
         map_image=small_map(run),
         map_caption="The map, fitted on all labelled patches." if plan.project.model.refit else "The map.",
         land={name: share for name, _, share in shares if share is not None},
