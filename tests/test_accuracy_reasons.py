@@ -8,6 +8,7 @@ import pytest
 
 from landweave.accuracy.reasons import importance_svg, reasons_section, reliance_warnings
 from landweave.accuracy.report import ReportContent, render_report
+from landweave.runs.reporting import _suspicion
 
 COLORS = {"forest": "#009e73", "water": "#0072b2"}
 IMAGE = np.full((40, 30, 3), 90, "uint8")
@@ -110,3 +111,20 @@ def test_classes_lie_apart_on_a_good_date_and_on_each_other_on_a_poor_one():
     assert len(set(lines(alike))) == 1
     assert [name for _, name in found["key"]] == ["forest", "water"]
     assert reasons_section(importance(histograms=None), {}, COLORS)["histograms"] is None
+
+
+def test_places_where_the_reference_is_likely_wrong_are_listed_and_without_a_list_the_reasons_stand():
+    row = {
+        "rank": 1,
+        "reference_class": "forest",
+        "suggested_class": "water",
+        "area_ha": 1.234,
+        "lon": 15.1,
+        "lat": 46.2,
+    }
+    found = _suspicion({"listed": 7, "hectares": 12.5, "first": [row]})
+    assert "7 places, 12.5 ha" in found.paragraphs[1]
+    assert found.rows == [("1", "forest", "water", "1.23", "15.1000, 46.2000")]
+    nothing = _suspicion({})
+    assert "A reference is not the truth" in nothing.paragraphs[0]
+    assert (len(nothing.paragraphs), nothing.rows, nothing.header) == (1, [], ())

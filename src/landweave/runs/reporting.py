@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from landweave.accuracy.report import ReportContent, Stage, render_report
+from landweave.accuracy.report import ReportContent, Section, Stage, render_report
 from landweave.accuracy.space import to_json
 from landweave.errors import InputError
 from landweave.legend import Legend
@@ -18,6 +18,13 @@ from landweave.runs.opening import Plan
 from landweave.runs.picturing import acquisition_images, agreements, block, panels, small_map
 from landweave.runs.reading import FinishedRun
 from landweave.runs.record import read_record, told_settings
+
+
+NOT_TRUTH = (
+    "A reference is not the truth: land has changed since it was surveyed, its labels are more general than pixels are, "
+    "its classes overlap, and there are plain mistakes. A map that is right in such places counts as wrong."
+)
+"""Why agreement is not accuracy."""
 
 
 def write_report(
@@ -52,7 +59,7 @@ def write_report(
     record = read_record(plan.folder / "run.json")
     shares = _shares(plan.legend, mapped, assignment)
     estimated, unusable = _estimated(plan)
-    importance = read_record(plan.folder / "importance.json") or None
+    importance = (read_record(plan.folder / "importance.json") or None) if accuracy is not None else None
     content = ReportContent(
         title=plan.project.name,
         subtitle=f"Land cover, {plan.start} to {plan.end}: {len(cells)} patches, {len(plan.dates)} acquisition dates.",
@@ -61,6 +68,7 @@ def write_report(
         warnings=[*warnings, *unusable],
         design_based=estimated,
         importance=importance,
+        sections=[] if accuracy is None else [_suspicion(read_record(plan.folder / "label_errors.json"))],
         acquisitions=acquisition_images(run, importance or {}),
         map_image=small_map(run),
         map_caption="The map, fitted on all labelled patches." if plan.project.model.refit else "The map.",
@@ -80,6 +88,29 @@ def write_report(
     for name, text in files.items():
         _write(plan.folder / name, text)
     return {"files": list(files), "info": {"bytes": len(html.encode())}}
+
+
+def _suspicion(listed: Mapping[str, Any]) -> Section:
+    """Why the reference is not the truth, and where it is likely wrong, as far as ``label_errors.json`` says so."""
+    words = [NOT_TRUTH]
+    rows = listed.get("first", [])
+    if rows:
+        words.append(
+            f"{listed['listed']} places, {listed['hectares']:g} ha, look more like another class than like their own "
+            "to models that never saw them. They are listed in label_errors.gpkg; the most doubtful:"
+        )
+    return Section(
+        title="The reference under suspicion",
+        paragraphs=words,
+        header=("No.", "Reference", "Looks like", "Hectares", "Longitude, latitude") if rows else (),
+        rows=[
+            (
+                str(row["rank"]), row["reference_class"], row["suggested_class"], f"{row['area_ha']:.2f}",
+                f"{row['lon']:.4f}, {row['lat']:.4f}",
+            )
+            for row in rows[:10]
+        ],
+    )  # fmt: skip
 
 
 def _estimated(plan: Plan) -> tuple[dict[str, Any] | None, list[str]]:
