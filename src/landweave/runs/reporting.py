@@ -19,10 +19,9 @@ from landweave.runs.picturing import acquisition_images, agreements, block, pane
 from landweave.runs.reading import FinishedRun
 from landweave.runs.record import read_record, told_settings
 
-
 NOT_TRUTH = (
-    "A reference is not the truth: land has changed since it was surveyed, its labels are more general than pixels are, "
-    "its classes overlap, and there are plain mistakes. A map that is right in such places counts as wrong."
+    "A reference is not the truth: land has changed since it was surveyed, its labels are more general than pixels, "
+    "its classes overlap, and there are mistakes. A map that is right in such places counts as wrong."
 )
 """Why agreement is not accuracy."""
 
