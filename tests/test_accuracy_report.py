@@ -232,7 +232,12 @@ def test_figures_beside_the_headline_are_named_for_what_they_are():
 
 
 def test_without_a_reference_the_report_says_so():
-    text = words(render_report(content(accuracy=None, patches=[], shares=[])))
+    classes = np.ones((9, 9), "uint8")
+    panels = [Panel(name="x1y1", image=None, reference=None, prediction=classes)]
+    text = words(render_report(content(accuracy=None, patches=[], shares=[], panels=panels)))
+    assert "Patches in detail Image and prediction patch x1y1 Image not kept Prediction" in text
+    assert "Where the map is wrong" not in text
+    assert "same different" not in text
     assert "There was no reference" in text
     assert "Class by class" not in text
     assert "The map" in text

@@ -193,6 +193,7 @@ def render_report(content: ReportContent) -> str:
         mapped={name: share for name, share, _ in content.shares},
         space=space_section(content.patches, [name for _, name, _ in content.legend]),
         panels=[_panel(panel, by_value) for panel in content.panels],
+        compared=any(panel.reference is not None for panel in content.panels),
         anchors={panel.name: f"patch-{number}" for number, panel in enumerate(content.panels, start=1)},
         difference_key=list(zip(DIFFERENCE_COLORS.values(), ("same", "different", "no reference"), strict=True)),
         reasons=reasons_section(content.importance, content.acquisitions, colors),
