@@ -29,7 +29,8 @@ def task(tmp_path_factory):
     model = Model(estimator=estimator, class_names=plan.legend.names, recipe=plan.recipe.to_json())
     model.save(plan.folder / "model")
     keep = (True,) * len(plan.dates)
-    return plan, patchwork.PredictTask(cell=cells[0], keep=keep, model="model", folds={})
+    fetch = patchwork.FetchTask(cell=cells[0], stamp="", offsets={})
+    return plan, patchwork.PredictTask(cell=cells[0], keep=keep, model="model", folds={}, fetch=fetch)
 
 
 def test_the_process_that_predicts_needs_no_library_of_training_or_vectors(task, tmp_path):
