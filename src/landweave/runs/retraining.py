@@ -80,9 +80,10 @@ def _reduced(
     totals = {value: sum(part.get(value, 0) for part in counted) for value in plan.legend.values}
 
     def fit_one(X: np.ndarray, y: np.ndarray) -> tuple[Estimator, tuple[float, ...] | None]:
+        # One thread: in a fit as small as this, threads wait for each other, many times as long on a busy machine.
         estimator = fit(
-            X, y, type=settings.type, params=_fewer_trees(plan), seed=plan.project.sampling.seed,
-            threads=os.cpu_count() or 1, feature_names=recipe.feature_names,
+            X, y, type=settings.type, params=_fewer_trees(plan), seed=plan.project.sampling.seed, threads=1,
+            feature_names=recipe.feature_names,
         )  # fmt: skip
         trained = {value: int((y == value).sum()) for value in estimator.classes}
         return estimator, fit_prior(totals, trained) if settings.prior == "area" else None
