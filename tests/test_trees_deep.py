@@ -2,9 +2,11 @@
 
 import importlib.util
 import math
+import os
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -184,7 +186,8 @@ for name in ("look_up", "count_below", "sort_alike", "gather", "descend"):
     stats = deep_kernels._compiled(getattr(deep_kernels, name), cache=True).stats
     print(name, sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    beside = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=beside)
     names = ("look_up", "count_below", "sort_alike", "gather", "descend")
     assert done.stdout.split("\n")[:-1] == [f"{name} 1 0" for name in names]
 
