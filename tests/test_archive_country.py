@@ -15,6 +15,7 @@ from archives import DATES, SEED, SIZE, Faults, edit, served, without_output
 
 from landweave.errors import InputError
 from landweave.features.clouds import SNOW, mask_reasons
+from landweave.patch.align import nearest_pixels
 from landweave.patch.staging import assemble, quicklook, read_notes, read_stage, stage, staged
 from landweave.patch.store import read_patch
 from landweave.runs import reporting
@@ -115,7 +116,7 @@ def test_the_catalogue_is_read_by_pystac(country):
     assert {"blue", "scl", "cloud"} <= set(items[0].assets)
 
 
-def steps(source, cells):
+def steps(source, cells, *, of=lambda geobox: np.ones(geobox.shape, bool)):
     """Per date, the mean difference between what is read and the simulated truth, in 1e-4, over all 10 m bands."""
     truth = SimulatedSource(size_km=SIZE, n_dates=DATES, seed=SEED)
     own = [cell.geobox for cell in cells if cell.geobox.crs.epsg == 32633]
@@ -127,7 +128,7 @@ def steps(source, cells):
             for name in read.data_vars:
                 a, b = read[name].values, true[name].values
                 # West of the zones' border only, where tiles of the country's own zone lie.
-                both = (a != -32768) & (b != -32768)
+                both = (a != -32768) & (b != -32768) & of(geobox)
                 found.append((a[both].astype(int) - b[both])[: both.size])
         values = np.concatenate(found)
         if values.size:
@@ -135,11 +136,21 @@ def steps(source, cells):
     return result
 
 
+def water(geobox):
+    land = make_country(size_km=SIZE, seed=SEED)
+    rows, columns, inside = nearest_pixels(land.geobox, geobox)
+    return inside & (land.truth[np.where(inside, rows, 0), np.where(inside, columns, 0)] == 5)
+
+
 def test_a_year_across_the_baseline_change_has_no_step_and_without_the_rule_it_has(country):
     plan, cells = make_plan(read_project(country))
     found = steps(plan.source, cells)
     assert min(found).month < 7 <= max(found).month
     assert max(map(abs, found.values())) < 1
+    # Dark water by itself, where a step would weigh most.
+    wet = steps(plan.source, cells, of=water)
+    assert min(wet).month < 7 <= max(wet).month
+    assert max(map(abs, wet.values())) < 1
     as_told = {s.id: next(iter(s.assets.values())).offset for s in plan.source.scenes}
     assert set(as_told.values()) == {0.0, -0.1}
     switched_off = steps(plan.source.with_offsets(dict.fromkeys(as_told, 0.0)), cells)
