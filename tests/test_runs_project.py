@@ -116,6 +116,10 @@ def test_a_slip_of_the_pen_is_answered_with_the_key_that_was_meant(tmp_path_fact
         ('[source]\ntype = "rasters"\ntable = "images.csv"', "", "1 'source' is missing; add it."),
         ('type = "rasters"\n', "", "'source.type' is missing; add it."),
         ('path = "register.gpkg"', 'paht = "register.gpkg"', "20 unknown key 'reference.paht'; did you mean 'path'?"),
+        (
+            'type = "rasters"\ntable = "images.csv"', 'type = "stac"\nurl = "x"\nclouds = "mask"\nmask = "cloud"',
+            "a probability in per cent: set mask_above",
+        ),
         ('name = "x"', 'name = ""', "1 name: "),
         ('name = "x"', 'name = "x"\nfile = "y"', "2 unknown key 'file'."),
         ("[area]\nbounds", "[[area]]\nbounds", "area: "),

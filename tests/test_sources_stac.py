@@ -6,8 +6,10 @@ import json
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from archives import Faults, catalogue, item, land, served, write_cog
 from odc.geo.geobox import GeoBox
+from rasterio.windows import Window
 
 from landweave.errors import InputError
 from landweave.patch.model import NODATA
@@ -446,3 +448,18 @@ def test_an_image_without_overviews_is_not_read_whole_to_judge_it(tmp_path):
     with rasterio.open(tmp_path / "plain.tif", "w", **profile):
         pass
     assert max(read_coarse(tmp_path / "plain.tif").shape) < 2 * COARSE
+
+
+def test_pixels_that_change_in_a_file_of_the_same_size_change_its_stamp(tmp_path):
+    item(tmp_path, "one", day="2021-06-01", numbers=NUMBERS)
+    path = tmp_path / "sentinel-2-l2a" / "one" / "B04.tif"
+    noise = np.random.default_rng(0).integers(1, 9000, (512, 512), "uint16")
+    profile = {"driver": "GTiff", "height": 512, "width": 512, "count": 1, "dtype": "uint16", "crs": "EPSG:32633"}
+    with rasterio.open(path, "w", **profile, transform=Affine(10, 0, 500_040, 0, -10, 5_100_000)) as file:
+        file.write(noise, 1)
+    before = opened(tmp_path).stamp(GRID)
+    size = path.stat().st_size
+    with rasterio.open(path, "r+") as file:
+        file.write(np.full((100, 512), 7, "uint16"), 1, window=Window(0, 412, 512, 100))
+    assert path.stat().st_size == size
+    assert opened(tmp_path).stamp(GRID) != before

@@ -34,6 +34,10 @@ FILES, REMOTE_FILES = 16, 64
 """Files that a reader keeps open. Opening one again costs little on a disk, and two requests on a server."""
 
 
+PIXELS = "1"
+"""Raised when the way from files to pixels changes, so that nothing staged or stored before is taken for the same."""
+
+
 class DegradedError(Exception):
     """Some dates could not be read; the others are staged, and the next run takes up only these."""
 
@@ -204,7 +208,7 @@ def _quicklooks(plan: Plan, cell: Cell, parts: Sequence[Part]) -> list[Path]:
 
 def _keys(source: Source, cell: Cell, day: date, plan: Plan, stamp: str) -> Keys:
     box = cell.geobox
-    place = [str(day), str(box.crs), list(box.transform), list(box.shape)]
+    place = [PIXELS, str(day), str(box.crs), list(box.transform), list(box.shape)]
 
     def key(ground: GeoBox, names: Sequence[str], *settings: Any) -> str:
         of_day = source.stamp(ground, [day]) if isinstance(source, StacSource) else stamp

@@ -46,14 +46,14 @@ class Source(Settings):
     """Default: scl for archives and the simulated country; for rasters mask where ``mask`` is set, else none."""
     snow: Literal["keep", "mask"] = "keep"
     scl_masked: tuple[int, ...] = (0, 1, 3, 8, 9, 10)
-    dilation: float = Field(0.0, ge=0)
+    dilation: float = Field(0.0, ge=0, le=5000)
     """Metres around clouds that are masked too."""
     keep: bool = True
     store: bool | None = None
     """Keep a copy of each patch's imagery as Zarr under ``patches/``; default: for archives, and with s2cloudless."""
     resampling: Literal["nearest", "bilinear", "cubic"] | None = None
     """For bands, where the grid is not the imagery's own; default: cubic for archives, else bilinear."""
-    mask_above: float = 0.0
+    mask_above: float = Field(0.0, ge=0)
     """With ``clouds = "mask"``: masked where the variable is above this; a provider's probability needs a threshold."""
     cloud_grid: float = Field(60.0, ge=60, le=160)
     """With ``clouds = "s2cloudless"``: metres along a side of the cells on which clouds are looked for."""
@@ -99,6 +99,8 @@ class Source(Settings):
             raise ValueError("an archive needs url: the root of a STAC API, or the path of a catalogue or of items")
         if self.clouds == "mask" and not self.mask:
             raise ValueError('clouds = "mask" needs mask = the name of the mask variable')
+        if self.type == "stac" and self.clouds == "mask" and self.mask in {"cloud", "snow"} and not self.mask_above:
+            raise ValueError(f'mask = "{self.mask}" is a probability in per cent: set mask_above, such as 40')
         return self
 
     @property
