@@ -1,5 +1,11 @@
-"""Projects for `landweave run` to be measured on."""
+"""Projects for `landweave run` to be measured on.
 
+    python benchmarks/projects.py FOLDER PATCH MODEL [--across N] [--cut N] [--outputs NAME ...]
+
+They lie beside the images in FOLDER.
+"""
+
+import argparse
 import csv
 import json
 from collections.abc import Sequence
@@ -78,3 +84,13 @@ path = "{model}"
             encoding="utf-8",
         )
     return projects
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=raster_projects.__doc__.split("\n", maxsplit=1)[0])
+    for name in ("folder", "patch", "model"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--across", type=int, default=1)
+    parser.add_argument("--cut", type=int, default=1)
+    parser.add_argument("--outputs", nargs="+", default=["out"])
+    raster_projects(**vars(parser.parse_args()))
