@@ -32,7 +32,8 @@ def thin_parts(labels: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     labels
-        Class values, uint8 (y, x), 0 none. Beyond the border nothing is known, so ask with a halo of two pixels.
+        Class values or other codes, whole numbers (y, x), 0 none. Beyond the border nothing is known, so ask with a
+        halo of two pixels.
 
     Returns
     -------
@@ -52,17 +53,30 @@ def thin_parts(labels: np.ndarray) -> np.ndarray:
     return np.asarray((labels > 0) & ~maximum_filter(whole & (labels > 0), size=3, mode="nearest"))
 
 
-def connected_pieces(labels: np.ndarray) -> np.ndarray:
-    """Number of the piece of one class that each pixel belongs to, by common sides; int64 (y, x), 0 without class.
+def connected_pieces(codes: np.ndarray) -> np.ndarray:
+    """Number of the piece of one code that each pixel belongs to, by common sides; int64 (y, x), 0 where code is 0.
+
+    Pieces are numbered in the order of their first pixels, row by row.
 
     >>> connected_pieces(np.array([[1, 1, 2], [2, 1, 2]], "uint8")).tolist()
     [[1, 1, 2], [3, 1, 2]]
     """
-    from scipy.ndimage import label
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    pieces, count = np.zeros(labels.shape, "int64"), 0
-    for value in np.unique(labels[labels > 0]):
-        numbers, found = label(labels == value)
-        pieces[numbers > 0] = numbers[numbers > 0] + count
-        count += found
+    place = np.full(codes.shape, -1, "int64")
+    place[codes != 0] = np.arange(np.count_nonzero(codes))
+    pairs = [
+        np.stack([place[a][codes[a] == codes[b]], place[b][codes[a] == codes[b]]])
+        for a, b in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1]))
+    ]
+    one, other = np.concatenate(pairs, axis=1)
+    one, other = one[one >= 0], other[one >= 0]
+    size = int(place.max(initial=-1)) + 1
+    pieces = np.zeros(codes.shape, "int64")
+    if size:
+        graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(size, size))
+        numbers = connected_components(graph, directed=False)[1]
+        _, first, index = np.unique(numbers, return_index=True, return_inverse=True)
+        pieces[codes != 0] = np.argsort(np.argsort(first))[index] + 1
     return pieces

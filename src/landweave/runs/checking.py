@@ -78,7 +78,7 @@ def remake_report(project: Project) -> Path:
                 list(state.stale_cells(stage))
         for stage in STAGES:
             if stage.name in {"validate", "mosaic"} and stage.needed(state) and stage.once_inputs:
-                why = ledger.stale(stage.name, {**stage.once_inputs(state), "revision": str(stage.revision)})
+                why = ledger.stale(stage.key, {**stage.once_inputs(state), "revision": str(stage.revision)})
                 if why:
                     raise InputError(f"{plan.folder}: {stage.name} is not fresh ({why}); `landweave run` makes it so.")
         record = make_report(state)
@@ -104,9 +104,9 @@ def _stage_lines(state: Run, stage: Stage) -> Iterator[str]:
             if len(stale) > 10:
                 yield f"           and {len(stale) - 10} more"
         if stage.once_inputs:
-            why = state.ledger.stale(stage.name, {**stage.once_inputs(state), "revision": str(stage.revision)})
+            why = state.ledger.stale(stage.key, {**stage.once_inputs(state), "revision": str(stage.revision)})
             if not stage.work or why:
-                yield f"{stage.name:<10} {'done' if why is None else f'stale: {why}'}"
+                yield f"{stage.key:<10} {'done' if why is None else f'stale: {why}'}"
     except InputError as error:
         yield f"{stage.name:<10} cannot be told yet: {error}"
 

@@ -278,7 +278,7 @@ def _once(state: Run, stage: Stage, result: Result) -> None:
     if stage.frozen and (state.frozen or (state.options.only and state.done("train"))):
         return
     inputs = {**stage.once_inputs(state), "revision": str(stage.revision)}
-    if state.ledger.stale(stage.name, inputs) is None and not (state.options.retrain and stage.name == "train"):
+    if state.ledger.stale(stage.key, inputs) is None and not (state.options.retrain and stage.name == "train"):
         return
     began = time.perf_counter()
     outcome = attempt(stage.once, stage.name, state)
@@ -290,13 +290,13 @@ def _once(state: Run, stage: Stage, result: Result) -> None:
     total["bytes_read"] += outcome.bytes_read
     total["peak_bytes"] = max(total["peak_bytes"], outcome.peak_bytes)
     if outcome.error is None:
-        state.ledger.done(stage.name, inputs=inputs, files=outcome.value["files"], info=outcome.value["info"])
+        state.ledger.done(stage.key, inputs=inputs, files=outcome.value["files"], info=outcome.value["info"])
         result.made[stage.name] = result.made.get(stage.name, 0) + 1
         return
-    state.ledger.failed(stage.name, inputs=inputs, error=outcome.error, log=outcome.log)
+    state.ledger.failed(stage.key, inputs=inputs, error=outcome.error, log=outcome.log)
     if outcome.kind == InputError.__name__:
         raise InputError(outcome.error)
-    result.failures.append((stage.name, outcome.error))
+    result.failures.append((stage.key, outcome.error))
     result.status = 1
     result.stopped = f"{stage.name} failed: {outcome.error}"
 

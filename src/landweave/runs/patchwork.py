@@ -1,11 +1,11 @@
-"""What is done to one patch, on whatever worker: read, label, draw samples, predict.
+"""What is done to one patch, on whatever worker: read, draw samples, predict.
 
 Each function takes the plan and one task, writes its files whole or not at all, and returns a small record:
 ``files`` relative to the output folder, and ``info`` that JSON can hold.
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,11 @@ from landweave.patch.grid import Cell, strip_geobox
 from landweave.patch.model import NODATA, TIME, X, Y, saturated
 from landweave.patch.stack import Strip, strip_reader
 from landweave.patch.staging import ROWS
-from landweave.patch.store import read_raster, write_raster, write_whole
+from landweave.patch.store import write_raster, write_whole
 from landweave.patch.strips import map_strips
+from landweave.runs.doubts import Doubts
 from landweave.runs.fetching import fetch_stack, is_stack
+from landweave.runs.labelling import read_labels, read_pieces
 from landweave.runs.ledger import Ledger, fingerprint_of
 from landweave.runs.observations import UNKNOWN_SKY, write_observations
 from landweave.runs.observing import cloudiness, observe, reasons_of
@@ -32,7 +34,7 @@ from landweave.runs.opening import Plan
 from landweave.sources.protocol import Source
 from landweave.sources.rasters import read_static
 from landweave.sources.stac import StacSource
-from landweave.training.blocks import count_classes, unit_ids, unit_name
+from landweave.training.blocks import unit_ids, unit_name
 
 STRIP_PIXELS = 65_536
 """Pixels held at a time; a strip is as many rows as hold them, in whole shards of a stored patch."""
@@ -109,35 +111,6 @@ def _ndvi(plan: Plan, bands: np.ndarray, reasons: np.ndarray, rows: slice) -> di
     return ndvi_tally(red, near, reasons[some])
 
 
-def label(plan: Plan, cell: Cell) -> Record:
-    """Reference classes of a patch: band 1 as they are, band 2 eroded for training."""
-    from landweave.reference.labels import rasterise
-    from landweave.reference.outlines import erode
-
-    settings = plan.project.reference
-    assert settings is not None
-    pixels = 0 if plan.reference.kind == "points" else settings.erosion
-    # The halo lets a class reach across the patch's border, so that erosion leaves no trace of it.
-    wide = rasterise(plan.reference, cell.geobox.pad(pixels), plan.legend)
-    inner = (slice(pixels, pixels + cell.geobox.shape[0]), slice(pixels, pixels + cell.geobox.shape[1]))
-    whole, core = wide.values[inner].copy(), erode(wide.values, pixels)[inner].copy()
-    own = cell.own()
-    if own is not None:
-        whole[~own] = core[~own] = 0
-    path = plan.folder / "labels" / f"{cell.name}.tif"
-    write_raster(path, np.stack([whole, core]), cell.geobox, names=("reference", "reference, eroded"))
-    ids = unit_ids(whole.shape, plan.cut)
-    return {
-        "files": [_relative(plan, path)],
-        "info": {
-            "counts": count_classes(whole, ids, patch=cell.name, cut=plan.cut),
-            "core": count_classes(core, ids, patch=cell.name, cut=plan.cut),
-            "unknown": wide.unknown,
-            "repaired": list(wide.repaired),
-        },
-    }
-
-
 @dataclass(frozen=True, kw_only=True)
 class SampleTask:
     """Which pixels to draw from a patch."""
@@ -210,7 +183,8 @@ def _draw(plan: Plan, task: SampleTask) -> Any:
     from landweave.training.sample import draw, draw_uniform
 
     cell, seed = task.cell, plan.project.sampling.seed
-    whole, core = read_raster(plan.folder / "labels" / f"{cell.name}.tif")
+    whole, core, thin = read_labels(plan, cell)
+    pieces = read_pieces(plan, cell)
     ids = unit_ids(whole.shape, plan.cut)
     parts = []
     for number in range(plan.cut * plan.cut):
@@ -226,9 +200,12 @@ def _draw(plan: Plan, task: SampleTask) -> Any:
         if role in {"test", "both"}:
             drawn.append(("test", draw_uniform(np.where(here, whole, 0), rate=task.test_rate, seed=seed, name=unit)))
         for split, (row, col, weight) in drawn:
-            part = {"unit": unit, "row": row, "col": col, "label": whole[row, col], "core": core[row, col] > 0}
+            part = {
+                "unit": unit, "row": row, "col": col, "label": whole[row, col], "core": core[row, col] > 0,
+                "thin": thin[row, col] > 0, "piece": 0 if pieces is None else pieces[row, col],
+            }  # fmt: skip
             parts.append(pd.DataFrame({**part, "split": split, "fold": np.int16(fold), "weight": weight}))
-    columns = ["unit", "row", "col", "label", "core", "split", "fold", "weight"]
+    columns = ["unit", "row", "col", "label", "core", "thin", "piece", "split", "fold", "weight"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
@@ -245,6 +222,8 @@ class PredictTask:
     """Unit to the folder of the model that never saw it; empty where there is no reference."""
     fetch: FetchTask
     """How its imagery was read, should it have to be read again."""
+    confidence: tuple[float, ...] = ()
+    """Mean out-of-fold probability of each class of the legend over what the reference calls so; NaN unknown."""
 
 
 def predict(plan: Plan, task: PredictTask) -> Record:
@@ -254,11 +233,10 @@ def predict(plan: Plan, task: PredictTask) -> Record:
     assert model.recipe is not None
     recipe = Recipe.from_json(model.recipe)
     fold_models = {folder: _load(plan, folder) for folder in sorted(set(task.folds.values()))}
-    whole = read_raster(plan.folder / "labels" / f"{cell.name}.tif")[0] if fold_models else None
+    doubts = Doubts(plan, cell, task.confidence) if fold_models else None
     ids = unit_ids(cell.geobox.shape, plan.cut)
     inside = cell.inside()
     out = np.zeros((2, *cell.geobox.shape), "uint8")
-    oof = np.zeros((2, *cell.geobox.shape), "uint8")
 
     dates = np.flatnonzero(task.keep)
     dated = len(recipe.feature_names) - len(recipe.static)
@@ -275,21 +253,19 @@ def predict(plan: Plan, task: PredictTask) -> Record:
         if inside is not None:
             seen &= inside[rows].ravel()
         out[:, rows] = _classified(model, table, seen).reshape(2, *shape)
-        for number in range(plan.cut * plan.cut if whole is not None else 0):
+        for number in range(plan.cut * plan.cut if doubts is not None else 0):
             folder = task.folds.get(unit_name(cell.name, number, plan.cut))
-            if folder is None or whole is None:
-                continue
-            here = ((ids[rows] == number) & (whole[rows] > 0)).ravel() & seen
-            oof[:, rows] |= _classified(fold_models[folder], table, here).reshape(2, *shape)
+            if folder is not None and doubts is not None:
+                doubts.ask(fold_models[folder], table, rows, (ids[rows] == number).ravel() & seen)
 
     _scan(plan, task.fetch, dates=dates.tolist(), write=classify)
     files = [f"predictions/{cell.name}.tif"]
     write_raster(plan.folder / files[0], out, cell.geobox, names=("class", "confidence"))
-    if fold_models:
-        files.append(f"predictions/{cell.name}_oof.tif")
-        write_raster(plan.folder / files[1], oof, cell.geobox, names=("class, out of fold", "probability"))
+    if doubts is not None:
+        files += doubts.write()
     mapped = _counts(out[0] if inside is None else out[0][inside])
-    info = {"mapped": mapped, "out_of_fold": _counts(oof[0]), "slow_because": model.slow_because}
+    asked = _counts(doubts.shown[0]) if doubts is not None else {}
+    info = {"mapped": mapped, "out_of_fold": asked, "slow_because": model.slow_because}
     return {"files": files, "info": info}
 
 
@@ -354,6 +330,11 @@ def _load(plan: Plan, folder: str) -> Model:
 def _counts(classes: np.ndarray) -> dict[int, int]:
     sizes = np.bincount(classes.ravel(), minlength=1)
     return {value: int(size) for value, size in enumerate(sizes) if size}
+
+
+def pieces_of(files: Iterable[str]) -> list[str]:
+    """Of the files that :func:`predict` wrote those about pieces of the reference."""
+    return [path for path in files if path.endswith("_pieces.parquet")]
 
 
 def let_go(plan: Plan, cell: Cell, ledger: Ledger) -> None:

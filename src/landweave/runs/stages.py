@@ -3,7 +3,18 @@
 from typing import Any
 
 from landweave.patch.grid import Cell
-from landweave.runs import estimating, explaining, learning, mapping, patchwork, radiometric, reporting, tables
+from landweave.runs import (
+    estimating,
+    explaining,
+    labelling,
+    learning,
+    mapping,
+    patchwork,
+    radiometric,
+    reporting,
+    suspicion,
+    tables,
+)
 from landweave.runs.ledger import fingerprint
 from landweave.runs.notices import failures, notices
 from landweave.runs.source_settings import CLOUD_SETTINGS
@@ -186,7 +197,7 @@ def predict_task(run: Run, cell: Cell) -> patchwork.PredictTask:
     trained = run.taught if not run.plan.project.model.path else None
     return patchwork.PredictTask(
         cell=cell, keep=run.keep(cell), model=run.model, folds=learning.fold_folders(trained, own),
-        fetch=fetch_task(run, cell),
+        fetch=fetch_task(run, cell), confidence=run.confidence if trained is not None else (),
     )  # fmt: skip
 
 
@@ -194,6 +205,22 @@ def let_imagery_go(run: Run, cell: Cell) -> None:
     """Where the project does not keep it: a patch's imagery goes when its prediction is recorded."""
     if run.plan.project.source.stores and not run.plan.project.source.keep:
         patchwork.let_go(run.plan, cell, run.ledger)
+
+
+def suspects_inputs(run: Run) -> Inputs:
+    """What the pieces of the reference look like, the reference itself, and the classes; never thresholds."""
+    looks = [[path, entry.files[path]] for _, entry in run.made("predict") for path in patchwork.pieces_of(entry.files)]
+    return {
+        "pieces": fingerprint(looks),
+        "reference": run.reference,
+        "classes": fingerprint([_labels(run), run.plan.project.sampling.seed]),
+    }
+
+
+def make_suspects(run: Run) -> dict[str, Any]:
+    """Write ``label_errors.gpkg`` and ``label_errors.json``."""
+    asked = [cell.name for cell, entry in run.made("predict") if patchwork.pieces_of(entry.files)]
+    return suspicion.list_suspects(run.plan, asked)
 
 
 def mosaic_inputs(run: Run) -> Inputs:
@@ -242,20 +269,28 @@ STAGES = (
         once=make_radiometry,
     ),
     Stage(name="fetch", revision=3, inputs=fetch_inputs, task=fetch_task, work=patchwork.fetch),
-    Stage(name="label", needed=lambda run: run.plan.reference is not None, inputs=label_inputs, work=patchwork.label),
     Stage(
-        name="sample", needed=lambda run: run.plan.reference is not None, after=("fetch", "label"), frozen=True,
+        name="label", needed=lambda run: run.plan.reference is not None, revision=2, inputs=label_inputs,
+        work=labelling.label,
+    ),
+    Stage(
+        name="sample", revision=2, needed=lambda run: run.plan.reference is not None, after=("fetch", "label"),
+        frozen=True,
         inputs=sample_inputs, task=sample_task, work=patchwork.sample, once_inputs=samples_inputs, once=make_samples,
     ),
     Stage(
-        name="sample", needed=lambda run: run.plan.project.training is not None, frozen=True,
+        name="sample", needed=lambda run: run.plan.project.training is not None, frozen=True, revision=2,
         once_inputs=samples_inputs, once=make_samples,
     ),
     Stage(name="train", needed=learns, frozen=True, once_inputs=train_inputs, once=make_model),
     Stage(name="validate", revision=2, needed=learns, once_inputs=validate_inputs, once=make_accuracy),
     Stage(
-        name="predict", revision=2, after=("fetch",), inputs=predict_inputs, task=predict_task, work=patchwork.predict,
+        name="predict", revision=3, after=("fetch",), inputs=predict_inputs, task=predict_task, work=patchwork.predict,
         recorded=let_imagery_go,
+    ),
+    Stage(
+        name="predict", needed=lambda run: run.plan.reference is not None, once_key="label errors",
+        once_inputs=suspects_inputs, once=make_suspects,
     ),
     Stage(name="mosaic", once_inputs=mosaic_inputs, once=make_mosaic),
     Stage(name="report", once_inputs=report_inputs, once=make_report),

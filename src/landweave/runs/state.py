@@ -48,6 +48,13 @@ class Stage:
     """Called, in the main process, for every patch on which the stage is fresh, once that is in the ledger."""
     once_inputs: Callable[["Run"], dict[str, str]] | None = None
     once: Callable[["Run"], dict[str, Any]] | None = None
+    once_key: str = ""
+    """Its key in the ledger; the stage's name where it is empty."""
+
+    @property
+    def key(self) -> str:
+        """Key of what is done once."""
+        return self.once_key or self.name
 
 
 class Run:
@@ -184,6 +191,13 @@ class Run:
         if entry is None or entry.info.get("assignment") is None:
             return None
         return Assignment.from_json(entry.info["assignment"])
+
+    @cached_property
+    def confidence(self) -> tuple[float, ...]:
+        """Mean held-out probability of each class over what the reference calls so; asked for after training."""
+        from landweave.runs.suspicion import confidence_of_classes
+
+        return confidence_of_classes(self.plan)
 
     @cached_property
     def units_of(self) -> Mapping[str, list[str]]:

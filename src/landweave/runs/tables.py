@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RECIPE_KEY = b"landweave.recipe"
 """Where the recipe stands in the metadata of ``samples.parquet``."""
 
-ROW_COLUMNS = ("patch", "x", "y", "label", "split", "fold", "weight", "unit", "core")
+ROW_COLUMNS = ("patch", "x", "y", "label", "split", "fold", "weight", "unit", "core", "thin", "piece")
 """Columns of ``samples.parquet`` beside the features."""
 
 SAMPLES, SERIES, HELD_OUT = "samples.parquet", "samples_series.parquet", "samples_oof.parquet"
@@ -111,7 +111,7 @@ def from_series_table(plan: Plan) -> dict[str, Any]:
     frame = pd.DataFrame(
         {
             "patch": "", "x": place[0], "y": place[1], "label": labels, "split": "train",
-            "fold": fold.astype("int16"), "weight": 1.0, "unit": unit, "core": True,
+            "fold": fold.astype("int16"), "weight": 1.0, "unit": unit, "core": True, "thin": False, "piece": 0,
         }
     )  # fmt: skip
     _write(plan, frame, table_x, recipe)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SAMPLE, DATE = "sample_id", "date"
 
 NOT_FEATURES = (
-    "label", "group", "fold", "split", "block", "x", "y", "longitude", "latitude", "weight", "core"
+    "label", "group", "fold", "split", "block", "x", "y", "longitude", "latitude", "weight", "core", "thin", "piece"
 )  # fmt: skip
 """Columns that are no features, besides the columns named as label and group and any name ending in ``_id``."""
 
