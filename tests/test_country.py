@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pandas as pd
+import planted
 import pytest
 import rasterio
 
@@ -24,7 +25,10 @@ from landweave.runs.reading import open_run, stretch
 from landweave.runs.state import Options
 from landweave.sources.simulated.archive import write_archive
 
-SAME_BYTES = ("map.tif", "map.tif.aux.xml", "confidence.tif", "accuracy.json", "model", "folds", "samples.parquet")
+SAME_BYTES = (
+    "map.tif", "map.tif.aux.xml", "confidence.tif", "accuracy.json", "model", "folds", "samples.parquet",
+    "label_errors.gpkg", "label_errors.json",
+)  # fmt: skip
 
 
 TRAINED = ("model", "folds", "samples.parquet")
@@ -154,10 +158,14 @@ def test_weights_of_the_test_rows_add_up_to_the_labelled_land_of_the_test_patche
 def test_out_of_fold_predictions_cover_every_referenced_pixel_that_was_ever_seen(finished):
     for cell in open_run(finished).cells:
         reference = read_raster(finished / "out" / "labels" / f"{cell.name}.tif")[0]
-        label, probability = read_raster(finished / "out" / "predictions" / f"{cell.name}_oof.tif")
+        label, probability, own = read_raster(finished / "out" / "predictions" / f"{cell.name}_oof.tif")
         seen = read_raster(finished / "out" / "predictions" / f"{cell.name}.tif")[0] > 0
         assert ((label > 0) == ((reference > 0) & seen)).all()
         assert ((probability > 0) == (label > 0)).all()
+        assert ((own > 0) == (label > 0)).all()
+        agrees = (label == reference) & (label > 0)
+        assert (own[agrees] == probability[agrees]).all()
+        assert (own <= np.maximum(probability, 1)).all()
 
 
 def test_truth_and_register_accuracy_differ_by_exactly_the_registers_errors(finished):
@@ -213,6 +221,33 @@ def test_the_block_of_patches_shows_the_imagery_without_a_seam(finished):
     bands = np.stack([whole[band].values[0][window] for band in ("B04", "B03", "B02")])
     np.testing.assert_array_equal(found.image, stretch(bands))
     assert found.prediction.shape == (75, 75)
+
+
+def test_the_list_of_label_errors_names_pieces_of_the_register_with_their_codes(finished):
+    listed, _, register = planted.read(finished)
+    legend = open_run(finished).plan.legend
+    assert listed["rank"].tolist() == list(range(1, len(listed) + 1))
+    assert listed["score"].is_monotonic_decreasing
+    assert (listed["reference_class"] != listed["suggested_class"]).all()
+    assert (listed["looks_suggested"] > listed["looks_reference"]).all()
+    assert listed.crs == register.crs
+    np.testing.assert_allclose(listed["area_ha"], listed.area / 1e4, rtol=2e-3, atol=1e-3)
+    whole = listed[listed["part"] == 0]
+    code_of = {geometry.normalize().wkb: str(code) for geometry, code in zip(register.geometry, register["USE_CODE"], strict=True)}  # fmt: skip
+    assert [code_of[geometry.normalize().wkb] for geometry in whole.geometry] == whole["reference_code"].tolist()
+    names = {code: c.name for c in legend.classes for code in c.accepted_codes}
+    assert [names[code] for code in whole["reference_code"]] == whole["reference_class"].tolist()
+    told = json.loads((finished / "out" / "label_errors.json").read_text())
+    assert told["listed"] == len(listed)
+    assert [row["rank"] for row in told["first"]] == list(range(1, len(told["first"]) + 1))
+    assert sum(pair["count"] for pair in told["pairs"]) == len(listed)
+
+
+def test_the_head_of_the_list_holds_planted_errors_far_more_often_than_chance(finished):
+    found = planted.held_against(*planted.read(finished), share=0.5, hectares=0.5)
+    assert found.errors >= 5
+    assert found.found >= 0.5
+    assert found.right >= 0.6 > 1.5 * found.by_chance
 
 
 def test_a_second_run_makes_nothing(finished):
@@ -278,8 +313,9 @@ def test_a_new_colour_remakes_only_map_and_report(copy):
 def test_a_threshold_remakes_predictions_and_figures_but_no_model(copy, finished):
     project = copy / "landweave.toml"
     project.write_text(project.read_text().replace("[model]", "[model]\nthresholds = { shrubland = 0.5 }"))
-    remade = set(run(read_project(copy), workers=1).made)
-    assert remade == {"validate", "predict", "mosaic", "report"}
+    remade = run(read_project(copy), workers=1).made
+    assert set(remade) == {"validate", "predict", "mosaic", "report"}
+    assert remade["predict"] == 64, "a threshold changes no piece's looks, so the list of label errors stands"
     assert {name: made(copy)[name] for name in TRAINED} == {name: made(finished)[name] for name in TRAINED}
     assert open_run(copy).accuracy["thresholds"]["now"] == {"shrubland": 0.5}
 

@@ -16,6 +16,9 @@ LEAST = 25
 LEAST_PART = 50
 """A part of a piece needs more: it was chosen for being doubtful, so some are so by chance."""
 
+HALF = 50
+"""A piece of so many pixels gets half of its doubt as its score: fewer say less."""
+
 LARGEST_PART = 0.5
 """A part that is more of its piece than this is the piece."""
 
@@ -105,7 +108,7 @@ def judge_pieces(
     seed: int = 42,
     least: int = LEAST,
 ) -> "pd.DataFrame":
-    """Rank pieces by doubt = 1 - q_label / mean q_label of the pieces so labelled.
+    """Rank pieces by n / (n + 50) (1 - q_label / mean q_label of the pieces so labelled), n pixels.
 
     Parameters
     ----------
@@ -126,10 +129,11 @@ def judge_pieces(
     Returns
     -------
     pandas.DataFrame
-        The pieces and parts that look more like another class than like their own, the most doubtful first: the
-        columns of ``pieces``, ``part`` (bool), ``within``, ``doubt``, ``reference`` and ``suggested`` (names),
-        ``looks_suggested`` and ``looks_reference`` (q of both), ``share`` (of its pixels, that are confidently taken
-        for another class), ``confidence`` (mean probability of the suggested class) and ``evidence`` (a sentence).
+        The pieces and parts that look more like another class than like their own, the highest score first: the
+        columns of ``pieces``, ``part`` (bool), ``within``, ``doubt`` (what n / (n + 50) is multiplied by), ``score``,
+        ``reference`` and ``suggested`` (names), ``looks_suggested`` and ``looks_reference`` (q of both), ``share`` (of
+        its pixels, that are confidently taken for another class), ``confidence`` (mean probability of the suggested
+        class) and ``evidence`` (a sentence).
 
     Notes
     -----
@@ -167,7 +171,7 @@ def _ranked(found: "list[pd.DataFrame]") -> "pd.DataFrame":
     listed = set(table.loc[~table["part"], "piece"])
     # A part of a piece that is listed whole says nothing more.
     table = table[~(table["part"] & table["within"].isin(listed))]
-    table = table.sort_values(["doubt", "pixels", "piece"], ascending=[False, False, True], kind="stable")
+    table = table.sort_values(["score", "pixels", "piece"], ascending=[False, False, True], kind="stable")
     return table.reset_index(drop=True)
 
 
@@ -212,8 +216,10 @@ def _judged(table: "pd.DataFrame", q: np.ndarray, usual: np.ndarray, classes: Se
     counts = table[[f"s_{j}" for j in range(len(classes))]].to_numpy()
     means = _means(table, len(classes))
     names = np.array(classes, object)
+    doubt = 1 - own / usual[label]
     judged = table.assign(
-        doubt=1 - own / usual[label],
+        doubt=doubt,
+        score=doubt * size / (size + HALF),
         reference=names[label],
         suggested=names[other],
         looks_suggested=rest[rows, other],

@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 LIST, SUMMARY = "label_errors.gpkg", "label_errors.json"
 
-FOREST = {"n_estimators": 100, "min_samples_leaf": 20}
+FOREST = {"n_estimators": 60, "min_samples_leaf": 20}
 """Of the second opinion: averages over many like pieces, so that no single wrong label is learnt."""
 
 FIRST = 20
 """Entries that the summary tells."""
 
 _COLUMNS = (
-    "rank", "patches", "reference_class", "reference_code", "suggested_class", "area_ha", "doubt", "share",
+    "rank", "patches", "reference_class", "reference_code", "suggested_class", "area_ha", "score", "doubt", "share",
     "confidence", "looks_suggested", "looks_reference", "pixels", "part", "evidence",
 )  # fmt: skip
-_SHARES = ("doubt", "share", "confidence", "looks_suggested", "looks_reference")
+_SHARES = ("score", "doubt", "share", "confidence", "looks_suggested", "looks_reference")
 
 
 def confidence_of_classes(plan: Plan) -> tuple[float, ...]:
@@ -194,7 +194,8 @@ def _summary(listed: "geopandas.GeoDataFrame", *, judged: int) -> dict[str, Any]
         "first": [row | place for row, place in zip(rows, places, strict=True)],
         "how": (
             "pieces of the reference that look more like another class than like their own to models that never saw "
-            "them, ranked by doubt: 1 - (how much a piece looks like its class) / (how much pieces of that class do)"
+            "them, ranked by score: doubt x pixels / (pixels + 50); doubt is 1 - (how much a piece looks like its "
+            "class) / (how much pieces of that class do)"
         ),
     }
 
