@@ -250,6 +250,24 @@ def test_the_head_of_the_list_holds_planted_errors_far_more_often_than_chance(fi
     assert found.right >= 0.6 > 1.5 * found.by_chance
 
 
+def test_erosion_and_thin_things_are_told_apart_from_the_rest(finished):
+    figures = open_run(finished).accuracy
+    erosion, thin = figures["erosion"], figures["thin"]
+    assert erosion["overall"]["overall_accuracy"] == figures["overall_accuracy"]
+    assert erosion["inside"]["overall_accuracy"] == figures["eroded"]["overall_accuracy"]
+    assert erosion["ring"]["overall_accuracy"]["value"] < erosion["inside"]["overall_accuracy"]["value"]
+    labels = [read_raster(path) for path in sorted((finished / "out" / "labels").glob("x????y????.tif"))]
+    for value, name in open_run(finished).plan.legend.names.items():
+        whole, core = (sum(np.count_nonzero(bands[b] == value) for bands in labels) for b in (0, 1))
+        assert erosion["removed"][name]["pixels"] == whole - core
+    rows = pd.read_parquet(finished / "out" / "samples.parquet")
+    tested = rows[rows["split"] == "test"]
+    assert 0 < thin["share"] < 0.5
+    assert thin["share"] == pytest.approx(tested["weight"][tested["thin"]].sum() / tested["weight"].sum())
+    assert sum(part["support"] for part in thin["classes"].values()) == tested["thin"].sum()
+    assert tested["core"][tested["thin"]].mean() < 0.5 * tested["core"].mean(), "what is thin lies mostly in the ring"
+
+
 def test_a_second_run_makes_nothing(finished):
     before = made(finished)
     assert run(read_project(finished), workers=1).made == {}

@@ -216,7 +216,8 @@ def _judged(table: "pd.DataFrame", q: np.ndarray, usual: np.ndarray, classes: Se
     counts = table[[f"s_{j}" for j in range(len(classes))]].to_numpy()
     means = _means(table, len(classes))
     names = np.array(classes, object)
-    doubt = 1 - own / usual[label]
+    # Of a class that no other piece taught nothing is known, so nothing is doubted.
+    doubt = np.where(usual[label] > 0, 1 - own / np.where(usual > 0, usual, 1)[label], 0.0)
     judged = table.assign(
         doubt=doubt,
         score=doubt * size / (size + HALF),

@@ -174,11 +174,13 @@ def _fitting(plan: Plan, folder: Path) -> Model:
     return model
 
 
-def validate(plan: Plan, assignment: Assignment | None) -> dict[str, Any]:
-    """Measure held-out predictions against the reference and write ``accuracy.json``."""
+def validate(
+    plan: Plan, assignment: Assignment | None, *, pixels: Mapping[str, Mapping[int, int]] | None = None
+) -> dict[str, Any]:
+    """Measure held-out predictions against the reference and write ``accuracy.json``; arguments as of ``measure``."""
     from landweave.runs.measuring import measure
 
-    figures = measure(plan, assignment)
+    figures = measure(plan, assignment, pixels=pixels)
     text = json.dumps(figures, indent=1, allow_nan=False) + "\n"
 
     def write(part: Path) -> None:

@@ -1,10 +1,12 @@
 """From held-out probabilities to the figures of ``accuracy.json``."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from landweave.accuracy.edges import erosion_effect, thin_objects
 from landweave.accuracy.metrics import score, shares
 from landweave.accuracy.truth import against_truth
 from landweave.classifier.model import decide
@@ -50,8 +52,18 @@ def read_held_out(plan: Plan, split: str = "test") -> HeldOut:
     return HeldOut(rows=rows[use].reset_index(drop=True), probabilities=p, predicted=predicted, seen=seen)
 
 
-def measure(plan: Plan, assignment: Assignment | None) -> dict[str, Any]:
-    """All figures of ``accuracy.json``: top level against the reference as it is, ``eroded`` inside its core."""
+def measure(
+    plan: Plan, assignment: Assignment | None, *, pixels: Mapping[str, Mapping[int, int]] | None = None
+) -> dict[str, Any]:
+    """All figures of ``accuracy.json``: top level against the reference as it is, ``eroded`` inside its core.
+
+    Parameters
+    ----------
+    plan, assignment
+        The run, and who trained and tested; None for a table.
+    pixels
+        ``whole`` and ``core``: class value to pixels of the reference, as it is and eroded; None for a table.
+    """
     held = read_held_out(plan)
     truth, unit = held.rows["label"].to_numpy(), held.rows["unit"].to_numpy()
     weight, core = held.rows["weight"].to_numpy(), held.rows["core"].to_numpy()
@@ -68,11 +80,20 @@ def measure(plan: Plan, assignment: Assignment | None) -> dict[str, Any]:
             truth[core], held.predicted[core], weights=weight[core], probabilities=held.probabilities[core],
             clusters=None if kind == "none" else unit[core], **options,
         )  # fmt: skip
+    land: dict[str, Any] = {"weights": weight, "clusters": None if kind == "none" else unit, **options}
+    if pixels is not None and plan.project.reference is not None and plan.reference.kind != "points":
+        figures["erosion"] = {
+            "pixels": plan.project.reference.erosion,
+            **erosion_effect(
+                truth, held.predicted, core, whole_pixels=pixels["whole"], core_pixels=pixels["core"], **land
+            ),
+        }
+        figures["thin"] = thin_objects(truth, held.predicted, held.rows["thin"].to_numpy(), **land)
     figures["test_share"] = shares(truth, weight, plan.legend.names)
     figures["training_rows"] = _training_rows(plan)
     if assignment is not None:
-        land = assignment.land("train", "test", "both")
-        figures["reference_pixels"] = {name: land.get(value, 0) for value, name in plan.legend.names.items()}
+        labelled = assignment.land("train", "test", "both")
+        figures["reference_pixels"] = {name: labelled.get(value, 0) for value, name in plan.legend.names.items()}
     if plan.project.reference is not None and plan.project.reference.truth:
         cover = _cover(plan, held.rows)
         figures["against_truth"] = against_truth(

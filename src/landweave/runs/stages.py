@@ -168,13 +168,14 @@ def validate_inputs(run: Run) -> Inputs:
         "thresholds": fingerprint(model),
         "classes": fingerprint([_labels(run), run.plan.project.sampling.seed]),
         "truth": tables.truth_print(run.plan),
+        "reference": fingerprint(run.reference_pixels),
         "importance": fingerprint(explaining.settings(run.plan)),
     }
 
 
 def make_accuracy(run: Run) -> dict[str, Any]:
     """Write ``accuracy.json`` and ``importance.json``."""
-    record = learning.validate(run.plan, run.taught)
+    record = learning.validate(run.plan, run.taught, pixels=run.reference_pixels)
     return {**record, "files": [*record["files"], explaining.write_importance(run.plan, run.taught)]}
 
 
@@ -283,7 +284,7 @@ STAGES = (
         once_inputs=samples_inputs, once=make_samples,
     ),
     Stage(name="train", needed=learns, frozen=True, once_inputs=train_inputs, once=make_model),
-    Stage(name="validate", revision=2, needed=learns, once_inputs=validate_inputs, once=make_accuracy),
+    Stage(name="validate", revision=3, needed=learns, once_inputs=validate_inputs, once=make_accuracy),
     Stage(
         name="predict", revision=3, after=("fetch",), inputs=predict_inputs, task=predict_task, work=patchwork.predict,
         recorded=let_imagery_go,

@@ -12,6 +12,7 @@ from landweave.runs.ledger import DONE, Entry, Ledger, fingerprint, fingerprint_
 from landweave.runs.observing import ground_of_mask
 from landweave.runs.opening import Plan, training_paths
 from landweave.sources.stac import StacSource
+from landweave.training.blocks import total
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,12 +178,23 @@ class Run:
     @cached_property
     def assignment(self) -> Assignment:
         """Roles, folds and quotas, from the labels that are fresh; asked for after the label stage."""
-        counts: dict[str, dict[int, int]] = {}
-        core: dict[str, dict[int, int]] = {}
-        for _, entry in self.made("label"):
-            for name, into in (("counts", counts), ("core", core)):
-                into.update({u: {int(c): n for c, n in part.items()} for u, part in entry.info[name].items()})
+        counts, core = self._labelled("counts"), self._labelled("core")
         return assign(self.plan.project, self.plan.legend, cut=self.plan.cut, counts=counts, core=core)
+
+    def _labelled(self, name: str) -> dict[str, dict[int, int]]:
+        """Unit to class value to labelled pixels: ``counts`` of the reference as it is, ``core`` eroded."""
+        return {
+            unit: {int(value): n for value, n in part.items()}
+            for _, entry in self.made("label")
+            for unit, part in entry.info[name].items()
+        }
+
+    @cached_property
+    def reference_pixels(self) -> dict[str, dict[int, int]] | None:
+        """``whole`` and ``core``: class value to pixels of the reference, as it is and eroded; None without one."""
+        if self.plan.reference is None:
+            return None
+        return {"whole": total(self._labelled("counts")), "core": total(self._labelled("core"))}
 
     @cached_property
     def taught(self) -> Assignment | None:
