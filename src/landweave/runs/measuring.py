@@ -15,6 +15,7 @@ from landweave.patch.store import read_points
 from landweave.runs.assignment import Assignment
 from landweave.runs.judging import Rows, judge
 from landweave.runs.opening import Plan
+from landweave.runs.splitting import read_splits
 from landweave.runs.tables import HELD_OUT, read_rows
 
 
@@ -99,6 +100,8 @@ def measure(
         figures["against_truth"] = against_truth(
             cover, truth, held.predicted, weights=weight, clusters=None if kind == "none" else unit, **options
         )
+    if plan.reference is not None:
+        figures |= read_splits(plan)
     tested = _rows(held, clusters=None if kind == "none" else unit)
     figures |= judge(tested, _training(plan, kind, tested, held), thresholds=plan.thresholds, **options)
     return figures

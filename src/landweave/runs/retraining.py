@@ -42,7 +42,7 @@ def reliances(
     days = np.array(plan.days)
     train = (held.rows["split"] == "train").to_numpy()
     truth = held.rows["label"].to_numpy()
-    fit_one, predict = _reduced(plan, assignment, recipe, set(held.rows["unit"][train]))
+    fit_one, predict = reduced(plan, assignment, recipe, set(held.rows["unit"][train]))
     parts: dict[str, Any] = {
         "truth": truth, "train": train, "fit": fit_one, "predict": predict,
         "features": lambda valid: features(held.stack, valid, days, recipe, static=held.static),
@@ -67,12 +67,12 @@ def reliances(
         tests[name] = {"removed": [str(plan.dates[a]) for a in removed], **found}
     return {
         "rule": RULE, "rows_a_class": ROWS_A_CLASS, "training_rows": int(train.sum()), "test_rows": int((~train).sum()),
-        "settings": _fewer_trees(plan), "agreement": float(land[~train][right].sum() / land[~train].sum()), **tests,
+        "settings": fewer_trees(plan), "agreement": float(land[~train][right].sum() / land[~train].sum()), **tests,
     }  # fmt: skip
 
 
-def _reduced(
-    plan: Plan, assignment: Assignment, recipe: Recipe, units: set[str]
+def reduced(
+    plan: Plan, assignment: Assignment, recipe: Recipe, units: set[str], *, trees: int = TREES
 ) -> tuple[Callable[[np.ndarray, np.ndarray], Any], Callable[[Any, np.ndarray], np.ndarray]]:
     """Fit and predict as the run does, with fewer trees; probabilities are moved to the classes' shares of the land."""
     settings = plan.project.model
@@ -82,7 +82,7 @@ def _reduced(
     def fit_one(X: np.ndarray, y: np.ndarray) -> tuple[Estimator, tuple[float, ...] | None]:
         # One thread: in a fit as small as this, threads wait for each other, many times as long on a busy machine.
         estimator = fit(
-            X, y, type=settings.type, params=_fewer_trees(plan), seed=plan.project.sampling.seed, threads=1,
+            X, y, type=settings.type, params=fewer_trees(plan, trees), seed=plan.project.sampling.seed, threads=1,
             feature_names=recipe.feature_names,
         )  # fmt: skip
         trained = {value: int((y == value).sum()) for value in estimator.classes}
@@ -99,11 +99,12 @@ def _reduced(
     return fit_one, predict
 
 
-def _fewer_trees(plan: Plan) -> dict[str, Any]:
+def fewer_trees(plan: Plan, trees: int = TREES) -> dict[str, Any]:
+    """The classifier's parameters, with at most so many trees or rounds."""
     params, kind = dict(plan.project.model.params), plan.project.model.type
     if kind == "lightgbm":
         given = [params.pop(name) for name in _ROUNDS if name in params]
-        return params | {"num_iterations": min([*(n for n in given if isinstance(n, int)), TREES])}
+        return params | {"num_iterations": min([*(n for n in given if isinstance(n, int)), trees])}
     if kind == "random_forest" or "n_estimators" in params:
-        return params | {"n_estimators": min(params.get("n_estimators", TREES), TREES)}
+        return params | {"n_estimators": min(params.get("n_estimators", trees), trees)}
     return params

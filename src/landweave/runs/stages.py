@@ -12,6 +12,7 @@ from landweave.runs import (
     patchwork,
     radiometric,
     reporting,
+    splitting,
     suspicion,
     tables,
 )
@@ -159,6 +160,22 @@ def make_model(run: Run) -> dict[str, Any]:
     return record
 
 
+def splits_inputs(run: Run) -> Inputs:
+    """Samples, held-out probabilities and the patches; never thresholds."""
+    return {
+        "held-out predictions": run.files_of("train"),
+        "samples": run.files_of("sample"),
+        "classes": fingerprint([_labels(run), run.plan.project.sampling.seed]),
+        "patches": fingerprint([_place(cell) for cell in run.cells]),
+    }
+
+
+def make_splits(run: Run) -> dict[str, Any]:
+    """Write ``splits.json``."""
+    assert run.taught is not None
+    return splitting.write_splits(run.plan, run.cells, run.taught)
+
+
 def validate_inputs(run: Run) -> Inputs:
     """Held-out probabilities, and the rule that turns them into classes."""
     model = run.plan.project.model.model_dump(include={"thresholds", "reject_below"})
@@ -169,6 +186,7 @@ def validate_inputs(run: Run) -> Inputs:
         "classes": fingerprint([_labels(run), run.plan.project.sampling.seed]),
         "truth": tables.truth_print(run.plan),
         "reference": fingerprint(run.reference_pixels),
+        "splits": run.files_of("splits") if run.plan.reference is not None else "",
         "importance": fingerprint(explaining.settings(run.plan)),
     }
 
@@ -242,6 +260,7 @@ def make_mosaic(run: Run) -> dict[str, Any]:
 def report_inputs(run: Run) -> Inputs:
     """All that the report shows."""
     shown = {key: run.files_of(key) for key in ("train", "validate", "mosaic")}
+    shown["label errors"] = run.files_of("label errors") if run.plan.reference is not None else ""
     shown["sample"] = estimating.sample_print(run.plan)
     shown["observations"] = fingerprint([entry.files for _, entry in run.made("fetch")])
     settings = run.plan.project.model_dump(mode="json")
@@ -284,6 +303,10 @@ STAGES = (
         once_inputs=samples_inputs, once=make_samples,
     ),
     Stage(name="train", needed=learns, frozen=True, once_inputs=train_inputs, once=make_model),
+    Stage(
+        name="validate", needed=lambda run: run.plan.reference is not None, once_key="splits",
+        once_inputs=splits_inputs, once=make_splits,
+    ),
     Stage(name="validate", revision=3, needed=learns, once_inputs=validate_inputs, once=make_accuracy),
     Stage(
         name="predict", revision=3, after=("fetch",), inputs=predict_inputs, task=predict_task, work=patchwork.predict,
