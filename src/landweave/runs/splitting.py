@@ -63,8 +63,8 @@ def compared(plan: Plan, cells: Sequence[Cell], assignment: Assignment) -> dict[
         :func:`landweave.accuracy.autocorrelation.error_range`; ``block_side`` in metres; ``settings``: how much smaller
         models, samples and folds are here than the run's. ``distances`` as of
         :func:`landweave.accuracy.distances.distance_figures`, of ``held_out`` (the test rows of the headline), ``map``,
-        and the splits. ``leakage`` as of :func:`landweave.training.leakage.audit`, with ``lost``: side to the classes that
-        occur elsewhere but not there. Where nothing was held out, each is ``{reason}``.
+        and the splits. ``leakage`` as of :func:`landweave.training.leakage.audit`, with ``lost``: side to the classes
+        that occur elsewhere but not there. Where nothing was held out, each is ``{reason}``.
     """
     rows, matrix, recipe = read_samples(plan.folder)
     if assignment.kind in {"given", "none"}:
@@ -185,14 +185,18 @@ def _places(cells: Sequence[Cell], patch: np.ndarray, x: np.ndarray, y: np.ndarr
 
 
 def _local(cells: Sequence[Cell]) -> str:
-    middles = np.array([cell.geobox.geographic_extent.centroid.coords[0] for cell in cells])
-    longitude, latitude = middles.mean(axis=0)
+    middles = []
+    for cell in cells:
+        x, y = cell.geobox.transform * (cell.geobox.shape[1] / 2, cell.geobox.shape[0] / 2)
+        middles.append(np.concatenate(to_crs(np.array([x]), np.array([y]), source=cell.geobox.crs, target="EPSG:4326")))
+    longitude, latitude = np.array(middles).mean(axis=0)
     return f"+proj=aeqd +lat_0={latitude:.6f} +lon_0={longitude:.6f} +datum=WGS84 +units=m"
 
 
 def _mapped(plan: Plan, cells: Sequence[Cell]) -> np.ndarray:
     """Places drawn evenly over what is mapped, in the same metres as :func:`_places`."""
     rng = np.random.default_rng([plan.project.sampling.seed, 7])
+    local = _local(cells)
     each = max(1, MAPPED // len(cells))
     parts = []
     for cell in cells:
@@ -201,5 +205,5 @@ def _mapped(plan: Plan, cells: Sequence[Cell]) -> np.ndarray:
         row, column = rng.integers(0, height, each), rng.integers(0, width, each)
         here = np.ones(each, bool) if own is None else own[row, column]
         x, y = cell.geobox.transform * (column[here] + 0.5, row[here] + 0.5)
-        parts.append(np.column_stack(to_crs(x, y, source=cell.geobox.crs, target=_local(cells))))
+        parts.append(np.column_stack(to_crs(x, y, source=cell.geobox.crs, target=local)))
     return np.concatenate(parts)
