@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup, escape
 
+from landweave.accuracy.axes import LEFT, RIGHT, TOP, WIDTH, below, frame, level, nice
 from landweave.accuracy.figures import data_uri, key_svg, paint, shrink
 from landweave.accuracy.words import percent
 
@@ -22,7 +23,6 @@ UNKNOWN_COLOR = "#7d7d7d"
 """Of pixels that hold nothing."""
 
 _MAP_SIDE = 480
-_WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 720, 52, 14, 12, 46
 _UNKNOWN_PERCENT = 255
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -69,27 +69,27 @@ def histogram_svg(counts: np.ndarray) -> Markup:
         Pixels that were seen 0, 1, ... times, at least one above 0.
     """
     shares = 100 * counts[: int(np.flatnonzero(counts)[-1]) + 1] / counts.sum()
-    height, width = 200, _WIDTH - _LEFT - _RIGHT
-    step = _nice(float(shares.max()) / 3)
+    height, width = 200, WIDTH - LEFT - RIGHT
+    step = nice(float(shares.max()) / 3)
     top = step * math.ceil(float(shares.max()) / step - 1e-9)
     slot = width / len(shares)
-    parts = [_frame(height, "Histogram of the number of valid observations of each pixel")]
+    parts = [frame(height, "Histogram of the number of valid observations of each pixel")]
     levels = np.arange(0, top + step / 2, step)
-    parts.extend(_level(_TOP + height * (1 - value / top), f"{value:g} %") for value in levels)
+    parts.extend(level(TOP + height * (1 - value / top), f"{value:g} %") for value in levels)
     # A gap between bars only where they are wide enough to keep most of their width.
     bar = slot - min(2, slot / 4)
     parts.append('<g class="bars">')
     for n, share in enumerate(shares):
         tall = height * share / top
         parts.append(
-            f'<rect x="{_LEFT + n * slot:.2f}" y="{_TOP + height - tall:.2f}" width="{bar:.2f}" height="{tall:.2f}">'
+            f'<rect x="{LEFT + n * slot:.2f}" y="{TOP + height - tall:.2f}" width="{bar:.2f}" height="{tall:.2f}">'
             f"<title>{n} times: {escape(percent(share / 100))}</title></rect>"
         )
     parts.append("</g>")
-    every = max(1, round(_nice(len(shares) / 12)))
+    every = max(1, round(nice(len(shares) / 12)))
     places = range(0, len(shares), every)
-    parts.extend(_below(_LEFT + n * slot + bar / 2, _TOP + height + 18, str(n)) for n in places)
-    parts.append(_below(_LEFT + width / 2, _TOP + height + 40, "valid observations of a pixel"))
+    parts.extend(below(LEFT + n * slot + bar / 2, TOP + height + 18, str(n)) for n in places)
+    parts.append(below(LEFT + width / 2, TOP + height + 40, "valid observations of a pixel"))
     # All text is numbers or our own.
     return Markup("".join(parts) + "</svg>")  # noqa: S704
 
@@ -108,27 +108,27 @@ def ndvi_svg(year: Mapping[str, Sequence[Any]]) -> Markup:
     """
     days = [date.fromisoformat(str(day)[:10]) for day in year["dates"]]
     everything, valid, low, high = (_numbers(year.get(key, ())) for key in ("all", "valid", "low", "high"))
-    height, width = 240, _WIDTH - _LEFT - _RIGHT
+    height, width = 240, WIDTH - LEFT - RIGHT
     known = [v for v in (*everything, *valid, *low, *high) if v is not None]
     bottom, top = math.floor(min(known) * 5 - 1e-9) / 5, math.ceil(max(known) * 5 + 1e-9) / 5
     first, span = min(days), max(1, (max(days) - min(days)).days)
 
     def x(day: date) -> float:
         # A little air, so that points stand clear of the frame.
-        return _LEFT + 8 + (width - 16) * (day - first).days / span
+        return LEFT + 8 + (width - 16) * (day - first).days / span
 
     def y(value: float) -> float:
-        return _TOP + height * (top - value) / (top - bottom)
+        return TOP + height * (top - value) / (top - bottom)
 
     def points(values: Sequence[float | None]) -> list[tuple[float, float]]:
         return sorted((x(day), y(v)) for day, v in zip(days, values, strict=False) if v is not None)
 
-    parts = [_frame(height, "Mean NDVI of each date, with and without clouds")]
+    parts = [frame(height, "Mean NDVI of each date, with and without clouds")]
     levels = np.round(np.arange(bottom, top + 0.1, 0.2), 1) + 0.0
-    parts.extend(_level(y(value), f"{value:.1f}") for value in levels)
+    parts.extend(level(y(value), f"{value:.1f}") for value in levels)
     for day, label in _months(min(days), max(days)):
-        parts.append(f'<path class="grid" d="M{x(day):.1f} {_TOP + height}v5"/>')
-        parts.append(_below(x(day), _TOP + height + 20, label))
+        parts.append(f'<path class="grid" d="M{x(day):.1f} {TOP + height}v5"/>')
+        parts.append(below(x(day), TOP + height + 20, label))
     band = [*points(low), *reversed(points(high))]
     parts.append(f'<polygon class="band" points="{_joined(band)}" fill="{VALID_COLOR}"/>' if band else "")
     for values, color, dash, name in (
@@ -141,7 +141,7 @@ def ndvi_svg(year: Mapping[str, Sequence[Any]]) -> Markup:
             if value is not None:
                 words = f"<title>{day.isoformat()}, {name}: {value:.2f}</title>"
                 parts.append(f'<circle cx="{x(day):.1f}" cy="{y(value):.1f}" r="3.2" fill="{color}">{words}</circle>')
-    middle = _TOP + height / 2
+    middle = TOP + height / 2
     parts.append(f'<text transform="rotate(-90 12 {middle:g})" x="12" y="{middle:g}" text-anchor="middle">NDVI</text>')
     return Markup("".join(parts) + "</svg>")  # noqa: S704
 
@@ -233,30 +233,6 @@ def _months(first: date, last: date) -> list[tuple[date, str]]:
     chosen = [day for day in starts if (day.month - 1) % every == 0]
     years = [day.year if day.month == 1 or day == chosen[0] else "" for day in chosen]
     return [(day, f"{_MONTHS[day.month - 1]} {year}".strip()) for day, year in zip(chosen, years, strict=True)]
-
-
-def _nice(step: float) -> float:
-    """The next of 1, 2, 5, 10, 20, ... (and their tenths) that is not below.
-
-    >>> _nice(3.1), _nice(0.2), _nice(12)
-    (5.0, 0.2, 20.0)
-    """
-    unit = 10.0 ** math.floor(math.log10(step) + 1e-9)
-    return next(round(unit * n, 9) for n in (1, 2, 5, 10) if unit * n >= step * (1 - 1e-9))
-
-
-def _frame(height: int, what: str) -> str:
-    box = f"0 0 {_WIDTH} {height + _TOP + _BOTTOM}"
-    return f'<svg class="wide" viewBox="{box}" role="img" aria-label="{escape(what)}">'
-
-
-def _level(y: float, label: str) -> str:
-    line = f'<path class="grid" d="M{_LEFT} {y:.1f}h{_WIDTH - _LEFT - _RIGHT}"/>'
-    return f'{line}<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{label}</text>'
-
-
-def _below(x: float, y: float, label: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{escape(label)}</text>'
 
 
 def _joined(points: Iterable[tuple[float, float]]) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from landweave.accuracy.estimate_page import notes_of, sampled_section
 from landweave.accuracy.figures import DIFFERENCE_COLORS, data_uri, difference, paint, shrink
+from landweave.accuracy.neighbours import distance_section, edge_section, leakage_section, split_section
 from landweave.accuracy.observed import observed_section
 from landweave.accuracy.pages import page_template
 from landweave.accuracy.reasons import reasons_section, reliance_warnings
@@ -196,6 +197,10 @@ def render_report(content: ReportContent) -> str:
         compared=any(panel.reference is not None for panel in content.panels),
         anchors={panel.name: f"patch-{number}" for number, panel in enumerate(content.panels, start=1)},
         difference_key=list(zip(DIFFERENCE_COLORS.values(), ("same", "different", "no reference"), strict=True)),
+        edges=None if accuracy is None else edge_section(accuracy),
+        compared_splits=None if accuracy is None else split_section(accuracy),
+        distances=None if accuracy is None else distance_section(accuracy),
+        leaks=None if accuracy is None else leakage_section(accuracy),
         reasons=reasons_section(content.importance, content.acquisitions, colors),
         block=None if content.block is None else _block(content.block, by_value),
         observed=None if content.observed is None else observed_section(content.observed),

@@ -78,7 +78,7 @@ def _beside(accuracy: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, An
         found.append(("Against the eroded reference", meaning, eroded["overall_accuracy"]))
     by_chance = (accuracy.get("splits") or {}).get("random") or {}
     if "overall_accuracy" in by_chance:
-        meaning = "pixels set aside at random: their neighbours were trained on, so it flatters"
+        meaning = "pixels set aside at random, by smaller models: their neighbours were trained on, so it flatters"
         found.append(("Random split", meaning, _as_score(by_chance["overall_accuracy"])))
     truth = accuracy.get("against_truth") or {}
     if "overall_accuracy" in truth:
