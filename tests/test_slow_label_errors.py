@@ -1,0 +1,25 @@
+"""How many planted errors of the register the list finds, and how many of its entries are errors: ten countries."""
+
+import numpy as np
+import planted
+import pytest
+
+from landweave.runs.driver import run
+from landweave.runs.project import read_project
+
+SEEDS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 42)
+
+
+@pytest.mark.slow
+def test_the_list_finds_four_of_five_planted_errors_and_half_of_it_is_right(tmp_path_factory):
+    found = []
+    for seed in SEEDS:
+        folder = planted.country_without_archive(tmp_path_factory.mktemp("errors"), size_km=6, dates=24, seed=seed)
+        run(read_project(folder), workers=1)
+        listed, errors, register = planted.read(folder)
+        pairs = errors[errors.area_ha >= 1].groupby(["register_class", "true_class"]).size()
+        assert len(pairs) >= 4, "errors of a hectare or more in four or more pairs of classes"
+        found.append(planted.held_against(listed, errors, register))
+        print(seed, found[-1])
+    assert np.median([one.found for one in found]) >= 0.8
+    assert np.median([one.right for one in found]) >= 0.5
