@@ -20,6 +20,5 @@ def test_the_list_finds_four_of_five_planted_errors_and_half_of_it_is_right(tmp_
         pairs = errors[errors.area_ha >= 1].groupby(["register_class", "true_class"]).size()
         assert len(pairs) >= 4, "errors of a hectare or more in four or more pairs of classes"
         found.append(planted.held_against(listed, errors, register))
-        print(seed, found[-1])
-    assert np.median([one.found for one in found]) >= 0.8
-    assert np.median([one.right for one in found]) >= 0.5
+    assert np.median([one.found for one in found]) >= 0.8, found
+    assert np.median([one.right for one in found]) >= 0.5, found
