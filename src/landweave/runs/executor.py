@@ -14,6 +14,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from landweave.runs.machine import keep_freed_memory
+
 Task = TypeVar("Task")
 
 THREADS = (
@@ -180,6 +182,7 @@ def open_engine(*, workers: int = 1, scheduler: str | None = None, memory: str |
 
 def attempt(work: Callable[[Task], Any], name: str, task: Task) -> Outcome:
     """Run ``work`` on one task and measure it; an exception becomes part of the outcome."""
+    keep_freed_memory()
     wall, cpu, read = time.perf_counter(), time.process_time(), _bytes_read()
     value, error, kind, log = None, None, None, ""
     try:
