@@ -46,7 +46,8 @@ def stage(folder: Path, label: str, arrays: Mapping[str, np.ndarray], geobox: Ge
                 file.write(values.astype("int16"), number)
                 file.set_band_description(number, name)
 
-    whole = write_whole(folder / f"{label}.new.tif", write)
+    # Its name will tell its checksum, and waiting for the disk after each date stops the other workers too.
+    whole = write_whole(folder / f"{label}.new.tif", write, synced=False)
     return whole.rename(folder / f"{label}.{_checksum(whole)}.tif")
 
 
@@ -150,6 +151,11 @@ def quicklook(path: Path, red: np.ndarray, green: np.ndarray, blue: np.ndarray, 
         int16 (y, x), 1e-4 reflectance, -32768 missing. Reflectance 0 to 0.3 becomes 0 to 255 with gamma 1/1.6.
     geobox
         Their grid.
+
+    Returns
+    -------
+    pathlib.Path
+        ``path``, which may not have reached the disk: many of them are waited for together.
     """
     known = (red != NODATA) & (green != NODATA) & (blue != NODATA)
     shade = [np.clip(band.astype("float32") / 3000, 0, 1) ** (1 / 1.6) * 255 for band in (red, green, blue)]
@@ -170,7 +176,7 @@ def quicklook(path: Path, red: np.ndarray, green: np.ndarray, blue: np.ndarray, 
             file.write_mask(share >= 0.5)
             file.build_overviews([2, 4], rasterio.enums.Resampling.average)
 
-    return write_whole(path, write)
+    return write_whole(path, write, synced=False)
 
 
 def read_quicklook(path: Path, geobox: GeoBox | None = None) -> np.ndarray:

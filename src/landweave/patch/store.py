@@ -17,7 +17,7 @@ from landweave.errors import InputError
 from landweave.patch.model import TIME
 
 
-def write_whole(path: str | Path, write: Callable[[Path], None]) -> Path:
+def write_whole(path: str | Path, write: Callable[[Path], None], *, synced: bool = True) -> Path:
     """Let ``write`` fill a path beside ``path``, then rename: half a file is never seen.
 
     Parameters
@@ -26,6 +26,9 @@ def write_whole(path: str | Path, write: Callable[[Path], None]) -> Path:
         Where the file or folder shall stand; its parents are made.
     write
         Given the temporary path (same suffix, hidden name), writes a file or a folder there.
+    synced
+        Whether a file must have reached the disk before it is renamed. Without, a loss of power may leave it empty:
+        its readers must know its checksum, or it is waited for later, by :func:`sync`.
 
     Returns
     -------
@@ -50,7 +53,8 @@ def write_whole(path: str | Path, write: Callable[[Path], None]) -> Path:
                 raise
             shutil.rmtree(old, ignore_errors=True)
         else:
-            _sync(part)
+            if synced:
+                sync(part)
             part.replace(path)
     except BaseException:
         if part.is_dir():
@@ -89,7 +93,8 @@ def read_patch(path: str | Path) -> xr.Dataset:
     return patch
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file has reached the disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 

@@ -16,7 +16,7 @@ from landweave.errors import InputError
 from landweave.features.clouds import share_not_masked
 from landweave.patch.grid import Cell
 from landweave.patch.staging import assemble, quicklook, read_notes, read_stage, stage, staged
-from landweave.patch.store import read_patch
+from landweave.patch.store import read_patch, sync
 from landweave.runs.ledger import fingerprint
 from landweave.runs.observing import ground_of_mask, observe
 from landweave.runs.opening import Plan
@@ -203,6 +203,9 @@ def _quicklooks(plan: Plan, cell: Cell, parts: Sequence[Part]) -> list[Path]:
             paths.append(quicklook(quicklook_path(plan.folder, cell.name, day), red, green, blue, cell.geobox))
     for stale in set(quicklook_path(plan.folder, cell.name, plan.dates[0]).parent.glob("*.tif")) - set(paths):
         stale.unlink()
+    # All together: the first wait brings the others to the disk too.
+    for path in paths:
+        sync(path)
     return paths
 
 
