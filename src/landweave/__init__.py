@@ -29,6 +29,7 @@ _PUBLIC = {
     "native_cells": "landweave.patch.grid",
     "open_rasters": "landweave.sources.rasters",
     "open_run": "landweave.runs.reading",
+    "pixel_dossier": "landweave.runs.dossier",
     "read_patch": "landweave.patch.store",
     "read_project": "landweave.runs.project",
     "read_reference": "landweave.reference.reading",

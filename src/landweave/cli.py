@@ -179,6 +179,24 @@ def report(project: ProjectFile) -> None:
 
 
 @app.command()
+def view(
+    project: ProjectFile,
+    host: Annotated[
+        str, typer.Option(help="Address to bind to; any but a loopback one shows the project to others.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8765,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Another name by which browsers may ask; may be given again.")
+    ] = None,
+) -> None:
+    """Look at a project's map, images and pixels in a browser; Ctrl-C ends it."""
+    _needs_viewer()
+    from landweave.viewer.server import open_view, serve
+
+    serve(open_view(project), host=host, port=port, names=tuple(allow_host or ()))
+
+
+@app.command()
 def evaluate(
     table: Annotated[Path, typer.Argument(help="Labelled series (long) or features (wide), Parquet or CSV.")],
     samples: Annotated[Path | None, typer.Option(help="Labels of a long table; found by name if absent.")] = None,
@@ -204,6 +222,13 @@ def evaluate(
         figures = evaluate_table(request, output=output, report=report_path, progress=bars.counter("evaluate"))
     for line in evaluation_lines(figures):
         typer.echo(line)
+
+
+def _needs_viewer() -> None:
+    from importlib.util import find_spec
+
+    if any(find_spec(name) is None for name in ("fastapi", "uvicorn", "rio_tiler", "pmtiles")):
+        raise InputError("the view needs the extra `viewer`: pip install 'landweave[viewer]'.")
 
 
 def _planned(memory: str | None = None) -> int:
