@@ -374,3 +374,41 @@ def test_without_the_extra_the_command_says_how_to_get_it(finished, monkeypatch)
 
 def test_what_the_page_is_told_is_json_whatever_the_names(view):
     assert json.loads(json.dumps(view.description)) == view.description
+
+
+@pytest.fixture(scope="module")
+def raster_view(tmp_path_factory):
+    """A project whose imagery is read from files of its own, with two bands and no quicklooks."""
+    from worlds import two_class_world
+
+    from landweave.runs.driver import run
+    from landweave.runs.project import read_project
+
+    project, _ = two_class_world(tmp_path_factory.mktemp("rasters"))
+    assert run(read_project(project), workers=1).status == 0
+    return open_view(project)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_images_in_files_of_the_user_are_shown_from_these(raster_view):
+    run, client = raster_view.run, TestClient(make_app(raster_view), base_url="http://127.0.0.1")
+    assert raster_view.tiles.image_zooms.keys() == {"true-colour", "ndvi"}
+    shown = {layer["id"]: layer["title"] for layer in raster_view.description["layers"]}
+    assert shown["true-colour"] == "image (B04)"
+    day, cell = run.plan.dates[1], run.cells[5]
+    lon, lat = Transformer.from_crs(str(cell.geobox.crs), "EPSG:4326", always_xy=True).transform(*(cell.geobox.affine * (10.5, 7.5)))
+    east, north = Transformer.from_crs("EPSG:4326", "EPSG:3857", always_xy=True).transform(lon, lat)
+    z = raster_view.tiles.zooms[1]
+    side = tiles.WORLD / 2**z
+    across, down = (east + tiles.WORLD / 2) / side, (tiles.WORLD / 2 - north) / side
+    row, column = int(256 * (down % 1)), int(256 * (across % 1))
+    bands = run.patch(cell.name).sel(time=np.datetime64(day))
+    red, near = (float(bands[name].values[7, 10]) for name in ("B04", "B08"))
+    ndvi = decoded(client.get(f"/tiles/ndvi/{day}/{z}/{int(across)}/{int(down)}"))
+    assert ndvi[0, row, column] == pytest.approx(((near - red) / (near + red) + 1) * 127 + 1, abs=3)  # resampled, as the source does
+    grey = decoded(client.get(f"/tiles/true-colour/{day}/{z}/{int(across)}/{int(down)}"))[:3, row, column]
+    assert grey == pytest.approx(np.full(3, 255 * min(red / 3000, 1) ** (1 / 1.6)), abs=12)
+    told = client.get(f"/pixel?lon={lon:.9f}&lat={lat:.9f}").json()
+    assert told["patch"] | {"record": None} == {"name": cell.name, "row": 7, "column": 10, "record": None}
+    assert [o["bands"]["B04"] for o in told["observations"]][1] == pytest.approx(red * 1e-4, abs=1e-9)
+    assert told["reference"]["code"] == str(told["reference"]["value"])

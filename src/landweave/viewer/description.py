@@ -128,7 +128,8 @@ def _dates(run: FinishedRun) -> list[dict[str, Any]]:
 
 def _image_title(name: str, tiles: Tiles) -> str:
     title, bands = COMBINATIONS[name]
-    return title if set(bands) <= set(tiles.bands) or not tiles.bands else f"image ({', '.join(tiles.bands[:3])})"
+    shown = tiles.shown(name)
+    return title if shown == bands or not shown else f"image ({', '.join(shown)})"
 
 
 def _zooms(zooms: tuple[int, int]) -> dict[str, int]:

@@ -163,13 +163,14 @@ class Tiles:
         box = tile_geobox(z, x, y)
         if layer == "true-colour" and self._has_looks and z < self.natural_zoom:
             return self._of_looks(day, z, x, y, box)
-        names = ("B04", "B08") if layer == NDVI else self._shown(layer)
+        names = ("B04", "B08") if layer == NDVI else self.shown(layer)
         read = self._read(day, names, box)
         if read is None or not (read != NODATA).any():
             return self._of_looks(day, z, x, y, box) if layer == "true-colour" and self._has_looks else None
         return _ndvi_tile(read) if layer == NDVI else _picture_tile(self._stretched(read, names))
 
-    def _shown(self, layer: str) -> tuple[str, ...]:
+    def shown(self, layer: str) -> tuple[str, ...]:
+        """The bands that a combination is shown by: the first three, or the first in grey, where its own are not there."""
         wanted = COMBINATIONS[layer][1]
         if set(wanted) <= set(self.bands):
             return wanted
