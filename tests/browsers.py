@@ -47,13 +47,18 @@ def browser():
 
 
 @contextmanager
-def visit(browser, base, *, size, address=""):
-    """A page that must log no error and ask nobody but ``base``; its faults are raised at the end."""
+def visit(browser, base, *, size, address="", errors=()):
+    """A page that must ask nobody but ``base``, and log no errors but those that begin so; checked at the end."""
     context = browser.new_context(viewport={"width": size[0], "height": size[1]}, has_touch=size == NARROW)
     page = context.new_page()
     faults = []
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: faults.append(str(error)))
+
+    def log(text):
+        if not any(known in text for known in errors):
+            faults.append(text)
+
+    page.on("console", lambda message: log(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: log(str(error)))
     page.on("request", lambda request: None if ours(request.url, base) else faults.append(f"asked {request.url}"))
     page.goto(base + address)
     try:

@@ -30,6 +30,12 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
+def finished(finished, tmp_path_factory):
+    """A copy, since a view makes maps in the output folder."""
+    return shutil.copytree(finished, tmp_path_factory.mktemp("viewed") / "country")
+
+
+@pytest.fixture(scope="module")
 def view(finished):
     return open_view(finished)
 
@@ -396,7 +402,9 @@ def test_images_in_files_of_the_user_are_shown_from_these(raster_view):
     shown = {layer["id"]: layer["title"] for layer in raster_view.description["layers"]}
     assert shown["true-colour"] == "image (B04)"
     day, cell = run.plan.dates[1], run.cells[5]
-    lon, lat = Transformer.from_crs(str(cell.geobox.crs), "EPSG:4326", always_xy=True).transform(*(cell.geobox.affine * (10.5, 7.5)))
+    lon, lat = Transformer.from_crs(str(cell.geobox.crs), "EPSG:4326", always_xy=True).transform(
+        *(cell.geobox.affine * (10.5, 7.5))
+    )
     east, north = Transformer.from_crs("EPSG:4326", "EPSG:3857", always_xy=True).transform(lon, lat)
     z = raster_view.tiles.zooms[1]
     side = tiles.WORLD / 2**z
@@ -405,7 +413,9 @@ def test_images_in_files_of_the_user_are_shown_from_these(raster_view):
     bands = run.patch(cell.name).sel(time=np.datetime64(day))
     red, near = (float(bands[name].values[7, 10]) for name in ("B04", "B08"))
     ndvi = decoded(client.get(f"/tiles/ndvi/{day}/{z}/{int(across)}/{int(down)}"))
-    assert ndvi[0, row, column] == pytest.approx(((near - red) / (near + red) + 1) * 127 + 1, abs=3)  # resampled, as the source does
+    assert ndvi[0, row, column] == pytest.approx(
+        ((near - red) / (near + red) + 1) * 127 + 1, abs=3
+    )  # resampled, as the source does
     grey = decoded(client.get(f"/tiles/true-colour/{day}/{z}/{int(across)}/{int(down)}"))[:3, row, column]
     assert grey == pytest.approx(np.full(3, 255 * min(red / 3000, 1) ** (1 / 1.6)), abs=12)
     told = client.get(f"/pixel?lon={lon:.9f}&lat={lat:.9f}").json()

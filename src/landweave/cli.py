@@ -197,6 +197,31 @@ def view(
 
 
 @app.command()
+def publish(
+    project: ProjectFile,
+    folder: Annotated[Path, typer.Argument(help="Where to write the page; one published before is replaced.")],
+    tiles: Annotated[
+        str, typer.Option(help="pmtiles, or folder for web servers that do not send parts of files.")
+    ] = "pmtiles",
+    images: Annotated[int, typer.Option(min=0, help="So many dates, the clearest, in true colour.")] = 4,
+    attribution: Annotated[str | None, typer.Option(help="Whose data and work it is; the page shows it.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Under which terms it may be used; the page shows it.")] = None,
+) -> None:
+    """Write a project's map as a static page for any web server."""
+    _needs_viewer()
+    from landweave.viewer.publishing import Publication
+    from landweave.viewer.publishing import publish as write_page
+
+    request = Publication(tiles=tiles, images=images, attribution=attribution, licence=licence)
+    with _Bars() as bars:
+        page = write_page(project, folder, request, progress=bars.counter("tiles"))
+    for option, text in {"--attribution": attribution, "--licence": licence}.items():
+        if text is None:
+            typer.echo(f"note: no {option} was given, and the page says so.", err=True)
+    typer.echo(f"Page: {page}; put the folder on a web server, or try python -m http.server with --tiles folder.")
+
+
+@app.command()
 def evaluate(
     table: Annotated[Path, typer.Argument(help="Labelled series (long) or features (wide), Parquet or CSV.")],
     samples: Annotated[Path | None, typer.Option(help="Labels of a long table; found by name if absent.")] = None,

@@ -161,7 +161,8 @@ export class Controls {
     if (this.view.report) links.append(make("a", { href: server ? "report" : "report.html", target: "_blank", rel: "noopener" }, "Report"));
     links.append(make("a", { href: "page/licences.txt", target: "_blank", rel: "noopener" }, "Licences of the page's parts"));
     for (const file of this.view.downloads ?? []) links.append(make("a", { href: file.href, download: "" }, `${file.name} (${file.size})`));
-    for (const line of [this.view.attribution, this.view.licence]) if (line) links.after(make("p", { className: "soft" }, line));
+    const lines = [this.view.attribution, this.view.licence, this.view.dossier ? "" : "No pixel dossier here: it needs the project itself, in `landweave view`."];
+    for (const line of lines.filter(Boolean).reverse()) links.after(make("p", { className: "soft" }, line));
   }
 
   #keys() {

@@ -28,12 +28,12 @@ async function start() {
   };
   const dossier = new Dossier(view, { closed: () => pick(null) });
   const pick = (pixel) => {
+    if (pixel && !view.dossier) return;
     state.pixel = pixel;
     maps.mark(pixel);
-    if (pixel && view.dossier) {
+    if (pixel) {
       dossier.open(pixel).then(() => state.pixel === pixel && maps.reveal(pixel));
-    } else if (pixel) say("No pixel dossier here: it needs the project itself, in `landweave view`.");
-    else dossier.close();
+    } else dossier.close();
     remember();
   };
   const maps = new Maps(view, state, sources, {

@@ -78,6 +78,7 @@ def describe(run: FinishedRun, layers: Layers, tiles: Tiles) -> dict[str, Any]:
 def patches(run: FinishedRun) -> dict[str, Any]:
     """The grid as GeoJSON: of each patch name, role, state, and what it failed of."""
     import geopandas as gpd
+    import shapely
 
     from landweave.runs.record import read_record
 
@@ -87,6 +88,8 @@ def patches(run: FinishedRun) -> dict[str, Any]:
     frame = gpd.read_file(path)
     failures = read_record(run.folder / "run.json").get("failures", [])
     errors = {str(f["what"]).rpartition("/")[2]: str(f["error"]) for f in failures}
+    # Their edges are dense, so that they bend as the projection bends them; a tenth of a metre does not show.
+    frame.geometry = shapely.set_precision(shapely.simplify(frame.geometry.to_numpy(), 1e-6), 1e-7)
     frame["error"] = [errors.get(name) for name in frame["name"]]
     content: dict[str, Any] = json.loads(frame.to_json(drop_id=True))
     return content

@@ -79,6 +79,8 @@ class Tiles:
     run: FinishedRun
     files: Mapping[str, Path]
     """Maps of values, uint8, by name."""
+    pictures: str = "JPEG"
+    """How pictures are sent: ``JPEG``, and PNG where some of it is transparent; or ``WEBP``."""
     _cache: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -124,7 +126,7 @@ class Tiles:
         source, least = self.run.plan.project.source, max(self.zooms[0], self.natural_zoom - IMAGE_LEVELS)
         there = set(self.bands)
         zooms = {name: (least, self.zooms[1]) for name, (_, bands) in COMBINATIONS.items() if set(bands) <= there}
-        if self._has_looks:
+        if self.has_looks:
             zooms["true-colour"] = self.zooms
         elif "true-colour" not in zooms and self.bands:
             zooms["true-colour"] = (least, self.zooms[1])  # whatever there is, in its place
@@ -161,16 +163,16 @@ class Tiles:
 
     def _image(self, layer: str, day: datetime.date, z: int, x: int, y: int) -> Tile | None:
         box = tile_geobox(z, x, y)
-        if layer == "true-colour" and self._has_looks and z < self.natural_zoom:
+        if layer == "true-colour" and self.has_looks and z < self.natural_zoom:
             return self._of_looks(day, z, x, y, box)
         names = ("B04", "B08") if layer == NDVI else self.shown(layer)
         read = self._read(day, names, box)
         if read is None or not (read != NODATA).any():
-            return self._of_looks(day, z, x, y, box) if layer == "true-colour" and self._has_looks else None
-        return _ndvi_tile(read) if layer == NDVI else _picture_tile(self._stretched(read, names))
+            return self._of_looks(day, z, x, y, box) if layer == "true-colour" and self.has_looks else None
+        return _ndvi_tile(read) if layer == NDVI else self._encoded(*self._stretched(read, names))
 
     def shown(self, layer: str) -> tuple[str, ...]:
-        """The bands that a combination is shown by: the first three, or the first in grey, where its own are not there."""
+        """The bands that a combination is shown by: its own, else the first three, or the first in grey."""
         wanted = COMBINATIONS[layer][1]
         if set(wanted) <= set(self.bands):
             return wanted
@@ -185,7 +187,8 @@ class Tiles:
         return frozenset(self.run.plan.dates)
 
     @cached_property
-    def _has_looks(self) -> bool:
+    def has_looks(self) -> bool:
+        """Whether true colour of the far view comes from pictures at half the resolution."""
         return any((self.run.folder / "patches").glob("*_quicklooks"))
 
     @cached_property
@@ -216,7 +219,7 @@ class Tiles:
         except (EmptyMosaicError, TileOutsideBounds):
             return None
         known = ~np.asarray(np.ma.getmaskarray(found.array).all(axis=0))
-        return _encoded(np.asarray(found.array.filled(0), "uint8"), known)
+        return self._encoded(np.asarray(found.array.filled(0), "uint8"), known)
 
     def _read(self, day: datetime.date, names: Sequence[str], box: GeoBox) -> np.ndarray | None:
         """Bands int16 (b, y, x) on a tile's grid, -32768 missing."""
@@ -239,6 +242,17 @@ class Tiles:
             )  # fmt: skip
             out = part if out is None else np.where(out == NODATA, part, out)
         return out
+
+    def _encoded(self, picture: np.ndarray, known: np.ndarray) -> Tile | None:
+        """A picture uint8 (3, y, x), transparent where it is not known; None where it is nowhere."""
+        if not known.any():
+            return None
+        mask = np.where(known, 255, 0).astype("uint8")
+        if self.pictures == "WEBP":
+            return Tile(content=render(picture, mask=mask, img_format="WEBP", quality=80), media_type="image/webp")
+        if known.all():
+            return Tile(content=render(picture, img_format="JPEG", quality=85), media_type="image/jpeg")
+        return Tile(content=render(picture, mask=mask, img_format="PNG", zlevel=3), media_type="image/png")
 
     def _stretched(self, bands: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Picture uint8 (3, y, x) and where it is known, bool (y, x)."""
@@ -272,6 +286,27 @@ def tile_geobox(z: int, x: int, y: int) -> GeoBox:
     return GeoBox.from_bbox((left, top - side, left + side, top), WEB, shape=(SIDE, SIDE))
 
 
+def tiles_over(bounds: tuple[float, float, float, float], least: int, greatest: int) -> list[tuple[int, int, int]]:
+    """Zoom, column and row of the tiles that meet a box of degrees, in the order that PMTiles keeps them in."""
+    from pmtiles.tile import zxy_to_tileid
+
+    west, south, east, north = bounds
+    left, bottom = _to_web(west, south)
+    right, top = _to_web(east, north)
+    found = []
+    for z in range(least, greatest + 1):
+        side, last = WORLD / 2**z, 2**z - 1
+        columns = [min(max(math.floor((x + WORLD / 2) / side), 0), last) for x in (left, right)]
+        rows = [min(max(math.floor((WORLD / 2 - y) / side), 0), last) for y in (top, bottom)]
+        found += [(z, x, y) for x in range(columns[0], columns[1] + 1) for y in range(rows[0], rows[1] + 1)]
+    return sorted(found, key=lambda place: int(zxy_to_tileid(*place)))
+
+
+def _to_web(lon: float, lat: float) -> tuple[float, float]:
+    radius = WORLD / 2 / math.pi
+    return math.radians(lon) * radius, math.log(math.tan(math.pi / 4 + math.radians(lat) / 2)) * radius
+
+
 @lru_cache(maxsize=_CACHED_TILES)
 def _of_file(path: Path, _when: int, z: int, x: int, y: int) -> Tile | None:
     try:
@@ -298,20 +333,6 @@ def _ndvi_tile(bands: np.ndarray) -> Tile | None:
     ratio = (near - red) / np.where(known, red + near, 1)
     values = np.where(known, np.clip(np.rint((ratio + 1) * 127) + 1, 1, 255), 0).astype("uint8")
     return _png(values[None]) if known.any() else None
-
-
-def _picture_tile(shown: tuple[np.ndarray, np.ndarray]) -> Tile | None:
-    return _encoded(*shown)
-
-
-def _encoded(picture: np.ndarray, known: np.ndarray) -> Tile | None:
-    """JPEG where all pixels are known, else PNG with transparency; None where none is."""
-    if not known.any():
-        return None
-    if known.all():
-        return Tile(content=render(picture, img_format="JPEG", quality=85), media_type="image/jpeg")
-    mask = np.where(known, 255, 0).astype("uint8")
-    return Tile(content=render(picture, mask=mask, img_format="PNG", zlevel=3), media_type="image/png")
 
 
 def _png(values: np.ndarray) -> Tile:
