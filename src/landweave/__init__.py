@@ -16,6 +16,7 @@ _PUBLIC = {
     "Stratum": "landweave.accuracy.estimates",
     "allocate": "landweave.accuracy.designs",
     "cloud_probability": "landweave.features.s2cloudless",
+    "compare": "landweave.runs.comparing",
     "compare_masks": "landweave.features.observed",
     "conformal_sets": "landweave.accuracy.conformal",
     "conformal_threshold": "landweave.accuracy.conformal",

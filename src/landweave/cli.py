@@ -179,6 +179,18 @@ def report(project: ProjectFile) -> None:
 
 
 @app.command()
+def compare(project: ProjectFile) -> None:
+    """Hold the register against the map, and rank the places where the register is likely wrong."""
+    from landweave.runs.comparing import compare as compare_project
+    from landweave.runs.comparing import comparison_lines
+
+    with _Bars() as bars:
+        found = compare_project(project, progress=bars.counter("compare"))
+    for line in comparison_lines(found):
+        typer.echo(line)
+
+
+@app.command()
 def view(
     project: ProjectFile,
     host: Annotated[

@@ -20,6 +20,7 @@ export class Controls {
     this.#choices();
     this.#dates();
     this.#places(went);
+    this.#doubtful(went);
     this.#links();
     this.#keys();
     at("opacity").addEventListener("input", () => {
@@ -155,10 +156,32 @@ export class Controls {
     at("where").addEventListener("input", () => at("where").setCustomValidity(""));
   }
 
+  /** Places where the reference is likely wrong; image, reference and map are shown side by side. */
+  #doubtful(went) {
+    const places = this.view.doubtful ?? [];
+    at("doubtful").hidden = !places.length;
+    for (const place of places) {
+      const swatches = [place.reference_class, place.suggested_class].map((name) => {
+        const swatch = make("span", { className: "swatch" });
+        const entry = this.view.legend.find((known) => known.name === name);
+        if (entry) swatch.style.background = `rgb(${rgb(entry.color).join(" ")})`;
+        return [swatch, name];
+      });
+      const go = make("button", { type: "button" }, ...swatches[0], " → ", ...swatches[1], `, ${hectares(place.area_ha)}`);
+      go.addEventListener("click", () => {
+        this.state.mode = "panels";
+        this.changed();
+        went([place.lon, place.lat]);
+      });
+      at("doubtful-list").append(make("li", {}, go));
+    }
+  }
+
   #links() {
     const links = at("links");
     const server = this.view.mode === "server";
     if (this.view.report) links.append(make("a", { href: server ? "report" : "report.html", target: "_blank", rel: "noopener" }, "Report"));
+    if (this.view.comparison) links.append(make("a", { href: server ? "compare" : "compare.html", target: "_blank", rel: "noopener" }, "Register against map"));
     links.append(make("a", { href: "page/licences.txt", target: "_blank", rel: "noopener" }, "Licences of the page's parts"));
     for (const file of this.view.downloads ?? []) links.append(make("a", { href: file.href, download: "" }, `${file.name} (${file.size})`));
     const lines = [this.view.attribution, this.view.licence, this.view.dossier ? "" : "No pixel dossier here: it needs the project itself, in `landweave view`."];

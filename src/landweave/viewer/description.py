@@ -11,6 +11,7 @@ from landweave.errors import InputError
 from landweave.runs.estimating import estimate_project
 from landweave.runs.layers import Layers
 from landweave.runs.reading import FinishedRun
+from landweave.runs.record import read_record
 from landweave.viewer.tiles import COMBINATIONS, NDVI, Tiles
 
 VALUES: dict[str, dict[str, Any]] = {
@@ -71,6 +72,8 @@ def describe(run: FinishedRun, layers: Layers, tiles: Tiles) -> dict[str, Any]:
         "dates": _dates(run),
         "places": [place.model_dump(mode="json") for place in run.plan.project.places],
         "report": (run.folder / "report.html").exists(),
+        "comparison": (run.folder / "compare.html").exists(),
+        "doubtful": _doubtful(run),
         "dossier": True,
     }
 
@@ -79,8 +82,6 @@ def patches(run: FinishedRun) -> dict[str, Any]:
     """The grid as GeoJSON: of each patch name, role, state, and what it failed of."""
     import geopandas as gpd
     import shapely
-
-    from landweave.runs.record import read_record
 
     path = run.folder / "grid.gpkg"
     if not path.exists():
@@ -93,6 +94,15 @@ def patches(run: FinishedRun) -> dict[str, Any]:
     frame["error"] = [errors.get(name) for name in frame["name"]]
     content: dict[str, Any] = json.loads(frame.to_json(drop_id=True))
     return content
+
+
+def _doubtful(run: FinishedRun) -> list[dict[str, Any]]:
+    """Places where the reference is likely wrong: as a comparison ranked them, else as the run did."""
+    told = read_record(run.folder / "compare.json").get("places")
+    if told is None:
+        told = read_record(run.folder / "label_errors.json").get("first", [])
+    keys = ("rank", "reference_class", "suggested_class", "area_ha", "lon", "lat")
+    return [{key: row[key] for key in keys} for row in told] if run.plan.reference is not None else []
 
 
 def _legend(run: FinishedRun, layers: Layers) -> list[dict[str, Any]]:

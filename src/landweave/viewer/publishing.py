@@ -25,7 +25,15 @@ POLICY = (
     "base-uri 'none'; form-action 'none'"
 )
 
-DOWNLOADS = ("map.tif", "map.tif.aux.xml", "map.qml", "map.stac.json", "confidence.tif", "accuracy.json")
+DOWNLOADS = (
+    "map.tif",
+    "map.tif.aux.xml",
+    "map.qml",
+    "map.stac.json",
+    "confidence.tif",
+    "accuracy.json",
+    "compare.gpkg",
+)
 
 MARK = "published.txt"
 """Stands in every published folder: only such a one is ever replaced."""
@@ -92,8 +100,9 @@ def publish(
         (part / "data").mkdir()
         told["downloads"] = list(_downloads(run.folder, part / "data"))
         _write_page(part, str(told["name"]))
-        if told["report"]:
-            shutil.copyfile(run.folder / "report.html", part / "report.html")
+        for name, there in {"report.html": told["report"], "compare.html": told["comparison"]}.items():
+            if there:
+                shutil.copyfile(run.folder / name, part / name)
         _write_tiles(tiles, told, part / "tiles", request.tiles, progress)
         _write_json(part / "view.json", told)
         _write_json(part / "patches.json", patches(run))

@@ -166,14 +166,21 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
         headers = {"Cache-Control": "no-store"}
         return found if isinstance(found, Response) else JSONResponse(found, headers=headers)
 
-    @app.get("/report")
-    async def report() -> Response:
-        path = view.run.folder / "report.html"
+    async def document(name: str) -> Response:
+        path = view.run.folder / name
         if not path.exists():
-            return JSONResponse({"detail": "this run has no report"}, 404)
+            return JSONResponse({"detail": f"this run has no {name}"}, 404)
         content = await asyncio.to_thread(path.read_bytes)
         headers = {"Content-Security-Policy": REPORT_POLICY, "Cache-Control": "no-store"}
         return Response(content, media_type="text/html; charset=utf-8", headers=headers)
+
+    @app.get("/report")
+    async def report() -> Response:
+        return await document("report.html")
+
+    @app.get("/compare")
+    async def comparison() -> Response:
+        return await document("compare.html")
 
     @app.exception_handler(Exception)
     async def fault(_: Request, error: Exception) -> Response:
