@@ -42,10 +42,12 @@ def find_cell(cells: Sequence[Cell], lon: float, lat: float) -> tuple[Cell, int,
     lon, lat
         Degrees, EPSG:4326.
     """
-    best = None
+    best, places = None, {}
     for cell in cells:
-        x, y = to_crs(np.array([lon]), np.array([lat]), source="EPSG:4326", target=cell.geobox.crs)
-        rows, columns, inside = pixels_of(cell.geobox, x, y)
+        crs = cell.geobox.crs
+        if crs not in places:
+            places[crs] = to_crs(np.array([lon]), np.array([lat]), source="EPSG:4326", target=crs)
+        rows, columns, inside = pixels_of(cell.geobox, *places[crs])
         if inside[0]:
             found = cell, int(rows[0]), int(columns[0])
             if cell.west <= lon < cell.east:

@@ -12,7 +12,7 @@ import re
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +25,7 @@ from landweave.runs.dossier import pixel_dossier
 from landweave.runs.layers import make_layers
 from landweave.runs.machine import usable_cores
 from landweave.runs.reading import FinishedRun, open_run
+from landweave.runs.record import read_record
 from landweave.viewer.description import describe, page_files, patches
 from landweave.viewer.tiles import Tile, Tiles, parse_day
 
@@ -85,7 +86,14 @@ def open_view(project: str | Path) -> View:
     InputError
         When the project has no map yet.
     """
-    run = open_run(project)
+    return view_of(open_run(project))
+
+
+def view_of(run: FinishedRun) -> View:
+    """The same for a run that is open already."""
+    told = read_record(run.folder / "run.json").get("patches", {})
+    # Read once: a country's record is large, and every patch is asked for its share.
+    run = replace(run, fractions={name: seen.get("valid_fraction", []) for name, seen in told.items()})
     layers = make_layers(run)
     tiles = Tiles(run=run, files=layers.files)
     return View(run=run, tiles=tiles, description=describe(run, layers, tiles), patches=patches(run))
