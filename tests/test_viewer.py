@@ -422,3 +422,22 @@ def test_images_in_files_of_the_user_are_shown_from_these(raster_view):
     assert told["patch"] | {"record": None} == {"name": cell.name, "row": 7, "column": 10, "record": None}
     assert [o["bands"]["B04"] for o in told["observations"]][1] == pytest.approx(red * 1e-4, abs=1e-9)
     assert told["reference"]["code"] == str(told["reference"]["value"])
+
+
+def test_where_a_sample_was_labelled_the_estimate_stands_beside_the_count(view, monkeypatch):
+    from landweave.viewer import description
+
+    estimated = {"value": 4.5, "low": 4.0, "high": 5.0, "se": 0.2}
+    monkeypatch.setattr(description, "estimate_project", lambda plan: {"classes": {"forest": {"area_ha": estimated}}})
+    layers = make_layers(view.run)
+    told = description.describe(view.run, layers, view.tiles)
+    by_name = {entry["name"]: entry for entry in told["legend"]}
+    assert by_name["forest"]["estimate"] == estimated
+    assert by_name["water"]["estimate"] is None
+    assert told["estimate_title"] == "estimated area (sample)"
+
+    def unlabelled(plan):
+        raise InputError("the sample is not labelled yet.")
+
+    monkeypatch.setattr(description, "estimate_project", unlabelled)
+    assert all(entry["estimate"] is None for entry in description.describe(view.run, layers, view.tiles)["legend"])

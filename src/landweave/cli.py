@@ -205,6 +205,7 @@ def view(
     _needs_viewer()
     from landweave.viewer.server import open_view, serve
 
+    typer.echo("Opening the run; at its first view the maps of reference and disagreement are made.", err=True)
     serve(open_view(project), host=host, port=port, names=tuple(allow_host or ()))
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 
 from landweave.accuracy.estimates import MAPPED_TITLE
 from landweave.errors import InputError
 from landweave.maps.areas import count_classes, open_map
-from landweave.maps.mosaic import mosaic
+from landweave.maps.mosaic import CACHE_MB, mosaic
 from landweave.patch.grid import Cell
 from landweave.patch.store import read_raster, write_raster, write_whole
 from landweave.runs.ledger import fingerprint
@@ -20,6 +21,8 @@ from landweave.runs.machine import usable_cores
 from landweave.runs.reading import FinishedRun
 
 FOLDER = "view"
+
+_ROWS = 64
 
 AGREE, DIFFER, EDGE = 1, 2, 3
 """Values of the map of disagreement: as the reference; otherwise within the eroded reference; otherwise in its buffer,
@@ -166,7 +169,9 @@ def _make(run: FinishedRun, layer: _Layer, sources: Mapping[str, dict[str, Path 
 
 
 def _areas(path: Path) -> dict[str, dict[str, float]]:
-    counted = count_classes(open_map(path))
+    # Few rows at a time, and little kept: a server that has once taken memory keeps it.
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
+        counted = count_classes(open_map(path), strip=_ROWS)
     return {
         str(value): {"pixels": counted.pixels[value], "area_ha": round(area / 1e4, 2)}
         for value, area in counted.areas.items()
