@@ -226,7 +226,7 @@ def test_maps_are_made_once_and_again_when_what_they_show_has_changed(finished, 
     monkeypatch.setattr(layers_module, "_make", lambda *given: made.append(given[-1].stem))
     assert make_layers(run) == before
     assert made == []
-    labels = next((run.folder / "labels").glob("*.tif"))
+    labels = run.folder / "labels" / f"{run.cells[0].name}.tif"
     labels.write_bytes(labels.read_bytes() + b"\0")
     assert make_layers(run).version != before.version
     assert set(made) == {"reference", "disagreement"}
