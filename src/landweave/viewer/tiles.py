@@ -6,6 +6,7 @@ comes from it.
 
 import datetime
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -16,6 +17,7 @@ import numpy as np
 import shapely
 from odc.geo.geobox import GeoBox
 from odc.geo.geom import Geometry
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.warp import Resampling, reproject
 from rio_tiler.errors import EmptyMosaicError, TileOutsideBounds
 from rio_tiler.io import Reader
@@ -141,6 +143,10 @@ class Tiles:
         return plan.recipe.source_bands if plan.project.source.stores else tuple(
             name for name in plan.source.variables if name not in plan.source.categorical
         )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        # Pictures have no place on Earth, and rio-tiler's own way to keep that quiet does not hold in threads.
+        warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
     def values(self, layer: str, z: int, x: int, y: int) -> Tile | None:
         """A tile of one of ``files``: PNG in grey, whose values are the map's; 0 nothing."""
