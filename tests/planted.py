@@ -81,3 +81,25 @@ def read(folder):
     """The list, the planted errors and the register of a country."""
     names = ("out/label_errors.gpkg", "register_errors.gpkg", "register.gpkg")
     return [gpd.read_file(folder / name) for name in names]
+
+
+def first_on(places, truths):
+    """Rank of the first place that shares half of the area of either with one of some known places; None for none."""
+    meeting = _meeting(_shared(places, truths.reset_index(drop=True)), places, truths.reset_index(drop=True))
+    return int(places["rank"].iloc[meeting.min()]) if len(meeting) else None
+
+
+def shares_inside(folder, places):
+    """Of each place, the share of its register's pixels that erosion leaves, counted on the patches' own rasters."""
+    import rasterio
+    from rasterio.features import geometry_mask
+
+    whole, core = np.zeros(len(places)), np.zeros(len(places))
+    for path in sorted((folder / "out" / "labels").glob("x????y????.tif")):
+        with rasterio.open(path) as file:
+            labels, crs, transform = file.read(), file.crs, file.transform
+        for i, shape in enumerate(places.geometry.to_crs(crs)):
+            here = geometry_mask([shape], labels.shape[1:], transform, invert=True)
+            whole[i] += np.count_nonzero(labels[0][here])
+            core[i] += np.count_nonzero(labels[1][here])
+    return core / np.maximum(whole, 1)

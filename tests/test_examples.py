@@ -13,7 +13,9 @@ from landweave.runs.project import read_project
 from landweave.runs.reading import open_run
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-PROJECTS = sorted(path.name for path in EXAMPLES.glob("*.toml") if "[source]" in path.read_text())
+ALL = sorted(path.name for path in EXAMPLES.glob("*.toml") if "[source]" in path.read_text())
+PROJECTS = [name for name in ALL if 'type = "stac"' not in (EXAMPLES / name).read_text()]
+"""Those that need no network."""
 
 
 def prepared(name, shared_data, folder, *, quick):
@@ -33,6 +35,14 @@ def prepared(name, shared_data, folder, *, quick):
 
 def test_examples_are_there():
     assert len(PROJECTS) >= 5
+
+
+def test_the_example_with_a_network_is_sound_and_names_the_two_airports():
+    project = read_project(EXAMPLES / "slovenia-2017.toml")
+    assert set(ALL) - set(PROJECTS) == {"slovenia-2017.toml"}
+    assert [place.name for place in project.places] == ["Levec", "Ljubljana airport"]
+    west, south, east, north = project.area.bounds
+    assert all(west < place.lon < east and south < place.lat < north for place in project.places)
 
 
 @pytest.fixture(scope="module", params=PROJECTS)

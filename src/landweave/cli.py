@@ -179,6 +179,62 @@ def report(project: ProjectFile) -> None:
 
 
 @app.command()
+def compare(project: ProjectFile) -> None:
+    """Hold the register against the map, and rank the places where the register is likely wrong."""
+    from landweave.runs.comparing import compare as compare_project
+    from landweave.runs.comparing import comparison_lines
+
+    with _Bars() as bars:
+        found = compare_project(project, progress=bars.counter("compare"))
+    for line in comparison_lines(found):
+        typer.echo(line)
+
+
+@app.command()
+def view(
+    project: ProjectFile,
+    host: Annotated[
+        str, typer.Option(help="Address to bind to; any but a loopback one shows the project to others.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8765,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Another name by which browsers may ask; may be given again.")
+    ] = None,
+) -> None:
+    """Look at a project's map, images and pixels in a browser; Ctrl-C ends it."""
+    _needs_viewer()
+    from landweave.viewer.server import open_view, serve
+
+    typer.echo("Opening the run; at its first view the maps of reference and disagreement are made.", err=True)
+    serve(open_view(project), host=host, port=port, names=tuple(allow_host or ()))
+
+
+@app.command()
+def publish(
+    project: ProjectFile,
+    folder: Annotated[Path, typer.Argument(help="Where to write the page; one published before is replaced.")],
+    tiles: Annotated[
+        str, typer.Option(help="pmtiles, or folder for web servers that do not send parts of files.")
+    ] = "pmtiles",
+    images: Annotated[int, typer.Option(min=0, help="So many dates, the clearest, in true colour.")] = 4,
+    attribution: Annotated[str | None, typer.Option(help="Whose data and work it is; the page shows it.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Under which terms it may be used; the page shows it.")] = None,
+) -> None:
+    """Write a project's map as a static page for any web server."""
+    _needs_viewer()
+    from landweave.viewer.publishing import Publication
+    from landweave.viewer.publishing import publish as write_page
+
+    request = Publication(tiles=tiles, images=images, attribution=attribution, licence=licence)
+    with _Bars() as bars:
+        page = write_page(project, folder, request, progress=bars.counter("tiles"))
+    for option, text in {"--attribution": attribution, "--licence": licence}.items():
+        if text is None:
+            typer.echo(f"note: no {option} was given, and the page says so.", err=True)
+    typer.echo(f"Page: {page}; put the folder on a web server, or try python -m http.server with --tiles folder.")
+
+
+@app.command()
 def evaluate(
     table: Annotated[Path, typer.Argument(help="Labelled series (long) or features (wide), Parquet or CSV.")],
     samples: Annotated[Path | None, typer.Option(help="Labels of a long table; found by name if absent.")] = None,
@@ -204,6 +260,13 @@ def evaluate(
         figures = evaluate_table(request, output=output, report=report_path, progress=bars.counter("evaluate"))
     for line in evaluation_lines(figures):
         typer.echo(line)
+
+
+def _needs_viewer() -> None:
+    from importlib.util import find_spec
+
+    if any(find_spec(name) is None for name in ("fastapi", "uvicorn", "rio_tiler", "pmtiles")):
+        raise InputError("the view needs the extra `viewer`: pip install 'landweave[viewer]'.")
 
 
 def _planned(memory: str | None = None) -> int:

@@ -182,3 +182,44 @@ def _labels_from_raster(reference: Reference, geobox: GeoBox, legend: Legend) ->
     values[inside] = labels
     unknown = {code: n for code, n in zip(map(code_text, distinct), counts.tolist(), strict=True) if code in unknown}
     return Labels(values=values, features=int(counts.sum()), unknown=unknown)
+
+
+def code_at(reference: Reference, geobox: GeoBox) -> str | None:
+    """The register code that decides the label of the one pixel of a grid, as text; None where there is none.
+
+    Parameters
+    ----------
+    reference
+        Only what touches the pixel is read.
+    geobox
+        Shape (1, 1).
+    """
+    if reference.kind == "raster":
+        import rasterio
+        from rasterio.windows import Window
+
+        with rasterio.open(reference.path) as file:
+            rows, columns, inside = nearest_pixels(GeoBox(file.shape, file.transform, file.crs), geobox)
+            if not inside.all():
+                return None
+            found = file.read(1, window=Window(int(columns[0, 0]), int(rows[0, 0]), 1, 1), masked=True).compressed()
+        codes: list[Any] = list(found)
+    elif reference.kind == "points":
+        x, y, every = _points(reference, geobox)
+        codes = [code for code, here in zip(every, pixels_of(geobox, x, y)[2], strict=True) if here]
+    else:
+        codes = _codes_of_polygons(reference, geobox)
+    return code_text(codes[-1]) or None if codes else None
+
+
+def _codes_of_polygons(reference: Reference, geobox: GeoBox) -> list[Any]:
+    import shapely
+
+    bounds = outline_bounds(geobox, reference.crs)
+    if not np.isfinite(bounds[0]):
+        return []
+    _, shapes, codes = read_features(reference, bounds=bounds)
+    x, y = geobox.affine * (0.5, 0.5)
+    x, y = to_crs(np.array([x]), np.array([y]), source=geobox.crs, target=reference.crs)
+    sound = shapely.make_valid(shapes, method="structure", keep_collapsed=False)
+    return list(codes[shapely.covers(sound, shapely.Point(x[0], y[0]))])

@@ -1,8 +1,11 @@
 """Where patches become one thing: the grid as a file, the mosaics."""
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from landweave.maps.companions import qgis_style, stac_item
 from landweave.maps.mosaic import mosaic
 from landweave.patch.grid import Cell
 from landweave.patch.store import write_whole
@@ -47,15 +50,33 @@ def write_grid(
 
 
 def write_mosaics(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
-    """Write ``map.tif`` with its names beside it, and ``confidence.tif``."""
+    """Write ``map.tif`` with its names, style and STAC item beside it, and ``confidence.tif``."""
     parts = {name: plan.folder / "predictions" / f"{name}.tif" for name in patches}
     options: dict[str, Any] = {
         "crs": plan.project.map.crs, "resolution": plan.project.map.resolution, "threads": usable_cores()
     }  # fmt: skip
     mosaic(parts, plan.folder / "map.tif", band=1, legend=plan.legend, overviews="mode", **options)
     mosaic(parts, plan.folder / "confidence.tif", band=2, legend=None, overviews="average", **options)
-    files = [name for name in ("map.tif", "map.tif.aux.xml", "confidence.tif") if (plan.folder / name).exists()]
+    _write_companions(plan)
+    names = ("map.tif", "map.tif.aux.xml", "map.qml", "map.stac.json", "confidence.tif")
+    files = [name for name in names if (plan.folder / name).exists()]
     return {"files": files, "info": {"patches": len(parts)}}
+
+
+def _write_companions(plan: Plan) -> None:
+    """What QGIS and catalogues read beside the map."""
+    style = qgis_style(plan.legend)
+    write_whole(plan.folder / "map.qml", lambda part: _write(part, style))
+    item = stac_item(
+        plan.project.name, {name: plan.folder / f"{name}.tif" for name in ("map", "confidence")}, legend=plan.legend,
+        start=plan.start, end=plan.end,
+    )  # fmt: skip
+    text = json.dumps(item, indent=1, ensure_ascii=False) + "\n"
+    write_whole(plan.folder / "map.stac.json", lambda part: _write(part, text.encode()))
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 def _role(roles: set[str]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from odc.geo.geobox import GeoBox
 
 from landweave.classifier.model import Model
 from landweave.features.clouds import NO_DATA, VALID
@@ -317,7 +318,11 @@ def _scan(
 
 
 def _static(plan: Plan, cell: Cell, rows: slice) -> np.ndarray:
-    geobox = strip_geobox(cell.geobox, rows)
+    return static_layers(plan, strip_geobox(cell.geobox, rows))
+
+
+def static_layers(plan: Plan, geobox: GeoBox) -> np.ndarray:
+    """The recipe's layers without time on a grid, float32 (layers, y, x), NaN missing."""
     layers = [read_static(plan.project.path(path), geobox) for path in plan.project.features.static]
     return np.stack(layers) if layers else np.zeros((0, *geobox.shape), "float32")
 

@@ -316,7 +316,7 @@ STAGES = (
         name="predict", needed=lambda run: run.plan.reference is not None, once_key="label errors",
         once_inputs=suspects_inputs, once=make_suspects,
     ),
-    Stage(name="mosaic", once_inputs=mosaic_inputs, once=make_mosaic),
+    Stage(name="mosaic", revision=2, once_inputs=mosaic_inputs, once=make_mosaic),
     Stage(name="report", once_inputs=report_inputs, once=make_report),
 )  # fmt: skip
 """In order. Samples come from patches or from a table, so ``sample`` has two rows, of which one is needed."""

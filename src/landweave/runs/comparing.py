@@ -1,0 +1,263 @@
+"""``landweave compare``: the register against the map, and the places where the register is likely wrong."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from landweave.accuracy.comparison_page import Place, render_comparison
+from landweave.errors import InputError
+from landweave.maps.areas import PixelAreas
+from landweave.maps.compare import Doubt, area_matrix, comparison, order_places
+from landweave.patch.grid import Cell
+from landweave.patch.store import read_raster, write_whole
+from landweave.runs.districts import read_districts
+from landweave.runs.dossier import find_cell
+from landweave.runs.reading import FinishedRun, open_run, stretch
+
+if TYPE_CHECKING:
+    import geopandas
+
+PAGE, FIGURES, PLACES = "compare.html", "compare.json", "compare.gpkg"
+
+SHOWN = 20
+"""Places with pictures."""
+
+_MARGIN, _LEAST_SIDE, _PICTURE = 12, 40, 240
+"""Pixels of land around a place, least side of its picture in pixels of land, and in pixels of the page."""
+
+_TO_FILL_IN = ("finding", "inspector", "inspected_on")
+"""Columns for an inspector, empty."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What a comparison found."""
+
+    figures: dict[str, Any]
+    files: tuple[Path, ...]
+
+
+def compare(project: str | Path | FinishedRun, *, progress: Callable[[int, int], None] | None = None) -> Comparison:
+    """Hold the register against the map; write ``compare.html``, ``compare.json`` and ``compare.gpkg``.
+
+    Parameters
+    ----------
+    project
+        A project file, its folder, or a finished run.
+    progress
+        Called with patches done and in all.
+
+    Returns
+    -------
+    Comparison
+        ``figures`` as :func:`landweave.maps.compare.comparison` gives them, with ``title``, ``compared_with``,
+        ``places`` (the first, ranked) and ``edges`` (how many the buffer explains).
+
+    Raises
+    ------
+    InputError
+        When the project has no reference, or no predictions or list of label errors yet.
+    """
+    run = project if isinstance(project, FinishedRun) else open_run(project)
+    plan = run.plan
+    if plan.reference is None:
+        raise InputError(f"{plan.project.file}: no [reference] to compare the map with.")
+    figures = _figures(run, progress)
+    ranked, edges = _places(run)
+    first = ranked.head(SHOWN)
+    inside = first.geometry.representative_point().to_crs("EPSG:4326")
+    figures["places"] = [
+        {**row, "lon": round(point.x, 6), "lat": round(point.y, 6)}
+        for row, point in zip(json.loads(first.drop(columns="geometry").to_json(orient="records")), inside, strict=True)
+    ]
+    figures |= {"listed": len(ranked), "edges": len(edges)}
+    files = tuple(plan.folder / name for name in (PAGE, FIGURES, PLACES))
+    _write_places(files[2], ranked, edges)
+    text = json.dumps(figures, indent=1, allow_nan=False) + "\n"
+    write_whole(files[1], lambda part: _write(part, text))
+    shapes = first.geometry.to_crs("EPSG:4326")
+    shown = [_pictured(run, row, shape) for row, shape in zip(figures["places"], shapes, strict=True)]
+    colors = {c.name: c.color for c in plan.legend.classes}
+    page = render_comparison(figures, colors=colors, palette=plan.legend.colors, places=shown)
+    write_whole(files[0], lambda part: _write(part, page))
+    return Comparison(figures=figures, files=files)
+
+
+def comparison_lines(found: Comparison) -> list[str]:
+    """The comparison in a few lines, for a terminal."""
+    figures, whole = found.figures, found.figures["all"]
+    share = 100 * (whole["differs"] or 0)
+    told = f"they differ on {whole['differs_ha']:.1f} ha ({share:.1f} %), {whole['edge_ha']:.1f} ha of it at edges"
+    lines = [
+        f"{figures['title']}: {whole['compared_ha']:.1f} ha, compared with {figures['compared_with']}",
+        f"  {told}",
+        f"  {figures['listed']} places to look at, and {figures['edges']} that the register's buffer explains",
+    ]
+    lines += [
+        f"  {row['rank']:>3}  {row['reference_class']} -> {row['suggested_class']}, {row['area_ha']:.2f} ha "
+        f"at {row['lon']:.5f}, {row['lat']:.5f}"
+        for row in figures["places"][:5]
+    ]
+    return [*lines, *(str(path) for path in found.files)]
+
+
+def _figures(run: FinishedRun, progress: Callable[[int, int], None] | None) -> dict[str, Any]:
+    plan, held_out = run.plan, 0
+    settings = plan.project.districts
+    total: np.ndarray | None = None
+    names: tuple[str, ...] = ()
+    for number, cell in enumerate(run.cells, start=1):
+        labels, mapped, is_held_out = _pair(run, cell)
+        if labels is None or mapped is None:
+            continue
+        held_out += is_held_out
+        geobox = cell.geobox
+        zones, names = None, ()
+        if settings is not None:
+            districts = read_districts(plan.project.path(settings.path), settings.column, crs=str(geobox.crs))
+            zones, names = _numbers(districts.shapes, cell), districts.names
+        areas = PixelAreas(str(geobox.crs), geobox.transform, geobox.shape)
+        whole = areas.window(slice(0, geobox.shape[0]), slice(0, geobox.shape[1]))
+        part = area_matrix(
+            labels[0], labels[1], mapped, whole, values=plan.legend.values, zones=zones, count=len(names)
+        )
+        total = part if total is None else total + part
+        if progress is not None:
+            progress(number, len(run.cells))
+    if total is None:
+        raise InputError(f"{plan.folder}: nothing predicted yet; `landweave run` makes it.")
+    return {
+        "title": f"Register against map: {plan.project.name}",
+        "compared_with": "predictions by models that never saw the patch" if held_out else "the map",
+        **comparison(total, list(plan.legend.names.values()), names),
+    }
+
+
+def _pair(run: FinishedRun, cell: Cell) -> tuple[np.ndarray | None, np.ndarray | None, bool]:
+    """Reference (whole, eroded), the prediction that it is held against, and whether that never saw the patch."""
+    labels = run.folder / "labels" / f"{cell.name}.tif"
+    held_out = run.folder / "predictions" / f"{cell.name}_oof.tif"
+    mapped = run.folder / "predictions" / f"{cell.name}.tif"
+    if not labels.exists() or not mapped.exists():
+        return None, None, False
+    use = held_out.exists() and not run.plan.project.model.path
+    return read_raster(labels), read_raster(held_out if use else mapped)[0], use
+
+
+def _numbers(shapes: Sequence[Any], cell: Cell) -> np.ndarray:
+    from rasterio.features import rasterize
+
+    numbered = [(shape, number) for number, shape in enumerate(shapes, start=1) if not shape.is_empty]
+    if not numbered:
+        return np.zeros(cell.geobox.shape, "int32")
+    shape: tuple[int, int] = cell.geobox.shape
+    return np.asarray(rasterize(numbered, out_shape=shape, transform=cell.geobox.transform, dtype="int32"))
+
+
+def _places(run: FinishedRun) -> "tuple[geopandas.GeoDataFrame, geopandas.GeoDataFrame]":
+    """The list of label errors as places to look at, and those that the buffer explains, each ranked."""
+    import geopandas as gpd
+
+    plan = run.plan
+    path = plan.folder / "label_errors.gpkg"
+    if not path.exists():
+        raise InputError(f"{path}: the list of label errors is not made yet; `landweave run` makes it.")
+    frame = gpd.read_file(path)
+    # Metres: the reference may lie in degrees.
+    crs = max(sorted({str(c.geobox.crs) for c in run.cells}), key=[str(c.geobox.crs) for c in run.cells].count)
+    metres = plan.pixel_metres * (plan.project.reference.erosion if plan.project.reference else 0)
+    shapes = frame.geometry.to_crs(crs)
+    points = (shapes.area == 0).to_numpy()
+    shrunk = shapes.buffer(-metres).area.to_numpy() / np.maximum(shapes.area.to_numpy(), 1e-9)
+    # A point has no outline to be wrong about.
+    inside = np.where(points, np.maximum(frame["area_ha"], plan.pixel_metres**2 / 1e4), frame["area_ha"] * shrunk)
+    doubts = {
+        i: Doubt(score=row.score, confidence=row.looks_suggested, inside_ha=float(inside[i]))
+        for i, row in enumerate(frame.itertuples(index=False))
+    }
+    frame = frame.assign(inside_ha=np.round(inside, 3)).rename(columns={"rank": "rank_of_doubt"})
+    parts = []
+    for keys in order_places(doubts):
+        part = frame.iloc[keys].reset_index(drop=True)
+        part.insert(0, "rank", np.arange(1, len(part) + 1))
+        parts.append(part.assign(**dict.fromkeys(_TO_FILL_IN, "")))
+    return parts[0], parts[1]
+
+
+def _write_places(path: Path, ranked: "geopandas.GeoDataFrame", edges: "geopandas.GeoDataFrame") -> None:
+    import pyogrio
+
+    # GeoPackage notes when it was written; a fixed date keeps the bytes equal from run to run.
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2000-01-01T00:00:00.000Z"})
+
+    def write(part: Path) -> None:
+        ranked.to_file(part, layer="places", driver="GPKG")
+        edges.to_file(part, layer="edges", driver="GPKG")
+
+    write_whole(path, write)
+
+
+def _pictured(run: FinishedRun, row: dict[str, Any], shape: Any) -> Place:
+    """Image, register and map around a place, with its outline."""
+    from rasterio.features import rasterize
+
+    found = find_cell(run.cells, row["lon"], row["lat"])
+    if found is None:
+        return Place(row=row, day="", pictures={})
+    cell, at_row, at_column = found
+    outline = _in_cell(shape, cell)
+    left, top, right, bottom = outline.bounds
+    rows = _window(top, bottom, at_row, cell.geobox.shape[0])
+    columns = _window(left, right, at_column, cell.geobox.shape[1])
+    day = run.clearest_date(cell.name)
+    bands = run.colours(cell.name, day)
+    labels, mapped, _ = _pair(run, cell)
+    scale = max(1, _PICTURE // max(rows.stop - rows.start, columns.stop - columns.start))
+    import shapely
+
+    line = shapely.affinity.affine_transform(
+        outline.boundary, (scale, 0, 0, scale, -scale * columns.start, -scale * rows.start)
+    )
+    drawn = np.zeros((scale * (rows.stop - rows.start), scale * (columns.stop - columns.start)), "uint8")
+    if not line.is_empty:
+        drawn = rasterize([line], out_shape=drawn.shape, all_touched=True)
+    pictures: dict[str, np.ndarray] = {}
+    if bands is not None:
+        # Brightened by the whole patch, so that a dark place looks dark.
+        pictures["image"] = stretch(bands)[rows, columns]
+    if labels is not None and mapped is not None:
+        pictures |= {"register": labels[0][rows, columns], "map": read_raster(_map_of(run, cell))[0][rows, columns]}
+    large = {name: picture.repeat(scale, axis=0).repeat(scale, axis=1) for name, picture in pictures.items()}
+    return Place(row=row, day=str(day), pictures=large, outline=drawn > 0)
+
+
+def _map_of(run: FinishedRun, cell: Cell) -> Path:
+    return run.folder / "predictions" / f"{cell.name}.tif"
+
+
+def _in_cell(shape: Any, cell: Cell) -> Any:
+    """A shape in degrees as columns and rows of a patch."""
+    import shapely
+    from odc.geo.geom import Geometry
+
+    moved = Geometry(shape, "EPSG:4326").to_crs(cell.geobox.crs).geom
+    a, b, c, d, e, f = tuple(~cell.geobox.affine)[:6]
+    return shapely.affinity.affine_transform(moved, (a, b, d, e, c, f))
+
+
+def _window(least: float, greatest: float, at: int, length: int) -> slice:
+    """Rows or columns of a picture: the place and some land around, within the patch."""
+    first, last = int(least) - _MARGIN, int(greatest) + _MARGIN
+    if last - first < _LEAST_SIDE:
+        middle = (first + last) // 2
+        first, last = middle - _LEAST_SIDE // 2, middle + _LEAST_SIDE // 2
+    first, last = max(first, 0), min(last, length)
+    return slice(first, last) if last > first else slice(max(at - 1, 0), min(at + 1, length))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

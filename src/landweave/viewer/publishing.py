@@ -1,0 +1,247 @@
+"""A run as a folder for any web server: the page of the view, tiles, report and downloads; nothing computes there."""
+
+import html
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rio_tiler.utils import render
+
+from landweave.errors import InputError
+from landweave.patch.store import write_whole
+from landweave.runs.layers import make_layers
+from landweave.runs.machine import usable_cores
+from landweave.runs.reading import open_run
+from landweave.viewer.description import describe, page_files, patches
+from landweave.viewer.tiles import SIDE, Tile, Tiles, parse_day, tiles_over
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'"
+)
+
+DOWNLOADS = (
+    "map.tif",
+    "map.tif.aux.xml",
+    "map.qml",
+    "map.stac.json",
+    "confidence.tif",
+    "accuracy.json",
+    "compare.gpkg",
+)
+
+MARK = "published.txt"
+"""Stands in every published folder: only such a one is ever replaced."""
+
+_AHEAD = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """What is asked of :func:`publish`."""
+
+    tiles: str = "pmtiles"
+    """``pmtiles``: a file a layer, for servers that send parts of files; ``folder``: a file a tile, for the others."""
+    images: int = 4
+    """So many dates, the clearest, are shown in true colour."""
+    attribution: str | None = None
+    """Whose data and work it is."""
+    licence: str | None = None
+    """Under which terms it may be used."""
+
+
+def publish(
+    project: str | Path,
+    folder: str | Path,
+    request: Publication | None = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write a run as a static page, whole or not at all.
+
+    Parameters
+    ----------
+    project
+        Project file, or its folder.
+    folder
+        Where; a folder that was published before is replaced, any other that holds something is refused.
+    request
+        What goes along.
+    progress
+        Called with tiles done and in all.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder's ``index.html``.
+
+    Raises
+    ------
+    InputError
+        When there is no map yet, or the folder is somebody's.
+    """
+    request, folder = request or Publication(), Path(folder)
+    if request.tiles not in {"pmtiles", "folder"}:
+        raise InputError(f"--tiles {request.tiles}: choose pmtiles or folder.")
+    if folder.exists() and not (folder / MARK).exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: holds something that was not published by landweave; give a new or empty folder.")
+    run = open_run(project)
+    layers = make_layers(run)
+    tiles = Tiles(run=run, files=layers.files, pictures="WEBP")
+    told = _static(describe(run, layers, tiles), request)
+
+    def write(part: Path) -> None:
+        (part / "tiles").mkdir(parents=True)
+        (part / "data").mkdir()
+        told["downloads"] = list(_downloads(run.folder, part / "data"))
+        _write_page(part, str(told["name"]))
+        for name, there in {"report.html": told["report"], "compare.html": told["comparison"]}.items():
+            if there:
+                shutil.copyfile(run.folder / name, part / name)
+        _write_tiles(tiles, told, part / "tiles", request.tiles, progress)
+        _write_json(part / "view.json", told)
+        _write_json(part / "patches.json", patches(run))
+        (part / MARK).write_text(
+            "Published by landweave; it may be replaced by `landweave publish`.\n", encoding="utf-8"
+        )
+
+    write_whole(folder, write)
+    return folder / "index.html"
+
+
+def _static(described: Mapping[str, Any], request: Publication) -> dict[str, Any]:
+    """The description of a published page: what stands in the folder, and nothing that asks a server."""
+    clearest = sorted(described["dates"], key=lambda day: (-day["valid"], day["date"]))[: request.images]
+    dates = sorted(clearest, key=lambda day: str(day["date"]))
+    shown = []
+    for layer in described["layers"]:
+        if layer.get("dated") and (layer["id"] != "true-colour" or not dates):
+            continue
+        # Nearer than this the page enlarges a tile.
+        greatest = described["natural_zoom"]
+        suffix = "webp" if layer["kind"] == "picture" else "png"
+        least = min(layer["min_zoom"], greatest)
+        archive = request.tiles == "pmtiles"
+        shown.append({**layer, "min_zoom": least, "max_zoom": greatest, "archive": archive, "suffix": suffix})
+    return {
+        **described, "mode": "static", "layers": shown, "dates": dates, "dossier": False,
+        "attribution": request.attribution or "Whose data this is was not stated.",
+        "licence": request.licence or "Under which licence it may be used was not stated.",
+    }  # fmt: skip
+
+
+def _write_tiles(
+    tiles: Tiles, told: Mapping[str, Any], folder: Path, form: str, progress: Callable[[int, int], None] | None
+) -> None:
+    jobs = []
+    for layer in told["layers"]:
+        for day in told["dates"] if layer.get("dated") else [None]:
+            places = list(tiles_over(tiles.bounds, layer["min_zoom"], layer["max_zoom"]))
+            jobs.append((layer, day["date"] if day else None, places))
+    done, total = 0, sum(len(places) for _, _, places in jobs)
+    for layer, day, places in jobs:
+        made = _made(tiles, layer["id"], day, places)
+        key = layer["id"] if day is None else f"{layer['id']}/{day}"
+        if form == "folder":
+            _write_files(folder / key, layer["suffix"], made)
+        else:
+            _write_archive(folder / f"{key.replace('/', '-')}.pmtiles", layer, tiles.bounds, made)
+        done += len(places)
+        if progress is not None:
+            progress(done, total)
+
+
+def _made(
+    tiles: Tiles, layer: str, day: str | None, places: Sequence[tuple[int, int, int]]
+) -> Iterator[tuple[tuple[int, int, int], Tile | None]]:
+    """Tiles in the order of their places, made by as many threads as there are cores, a few ahead."""
+
+    def one(place: tuple[int, int, int]) -> Tile | None:
+        return tiles.values(layer, *place) if day is None else tiles.image(layer, parse_day(day), *place)
+
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        for first in range(0, len(places), _AHEAD):
+            some = places[first : first + _AHEAD]
+            yield from zip(some, pool.map(one, some), strict=True)
+
+
+def _write_archive(
+    path: Path,
+    layer: Mapping[str, Any],
+    bounds: tuple[float, float, float, float],
+    made: Iterator[tuple[tuple[int, int, int], Tile | None]],
+) -> None:
+    from pmtiles.tile import Compression, TileType, zxy_to_tileid
+    from pmtiles.writer import Writer
+
+    west, south, east, north = (round(degrees * 1e7) for degrees in bounds)
+    header = {
+        "tile_type": TileType.WEBP if layer["suffix"] == "webp" else TileType.PNG,
+        "tile_compression": Compression.NONE, "min_lon_e7": west, "min_lat_e7": south, "max_lon_e7": east,
+        "max_lat_e7": north, "center_zoom": layer["min_zoom"], "center_lon_e7": (west + east) // 2,
+        "center_lat_e7": (south + north) // 2,
+    }  # fmt: skip
+    with path.open("wb") as file:
+        writer, empty = Writer(file), True
+        for place, tile in made:
+            if tile is not None:
+                writer.write_tile(zxy_to_tileid(*place), tile.content)
+                empty = False
+        if empty:
+            # An archive must hold a tile; a blank one shows as much as none.
+            writer.write_tile(zxy_to_tileid(layer["min_zoom"], 0, 0), _blank(layer["suffix"]))
+        writer.finalize(header, {"name": layer["title"]})
+
+
+def _write_files(folder: Path, suffix: str, made: Iterator[tuple[tuple[int, int, int], Tile | None]]) -> None:
+    blank = _blank(suffix)
+    for (z, x, y), tile in made:
+        path = folder / str(z) / str(x) / f"{y}.{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A tile that is not there would be an error in every visitor's browser.
+        path.write_bytes(blank if tile is None else tile.content)
+
+
+def _blank(suffix: str) -> bytes:
+    nothing = np.zeros((SIDE, SIDE), "uint8")
+    if suffix == "png":
+        return bytes(render(nothing[None], img_format="PNG"))
+    return bytes(render(np.zeros((3, SIDE, SIDE), "uint8"), mask=nothing, img_format="WEBP"))
+
+
+def _downloads(source: Path, target: Path) -> Iterator[dict[str, str]]:
+    for name in DOWNLOADS:
+        path = source / name
+        if path.exists():
+            shutil.copyfile(path, target / name)
+            yield {"name": name, "href": f"data/{name}", "size": _size(path.stat().st_size)}
+
+
+def _write_page(folder: Path, name: str) -> None:
+    (folder / "page").mkdir()
+    for file, path in page_files().items():
+        if file != "index.html":
+            shutil.copyfile(path, folder / "page" / file)
+    text = page_files()["index.html"].read_text(encoding="utf-8")
+    charset = '<meta charset="utf-8">'
+    policy = f'{charset}\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+    text = text.replace(charset, policy).replace("<title>landweave</title>", f"<title>{html.escape(name)}</title>")
+    (folder / "index.html").write_text(text, encoding="utf-8")
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content) + "\n", encoding="utf-8")
+
+
+def _size(count: int) -> str:
+    value, unit = float(count), "bytes"
+    for larger in ("kB", "MB", "GB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.3g} {unit}"

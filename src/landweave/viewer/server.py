@@ -1,0 +1,297 @@
+"""The server of ``landweave view``: the built page, tiles, dossiers, and nothing else.
+
+It binds to 127.0.0.1 unless asked, answers only to the host names that it was given, so that no other site can reach it
+through a renamed host, and shows what tables made at its start hold: requests choose among their rows.
+"""
+
+import asyncio
+import hashlib
+import ipaddress
+import json
+import re
+import threading
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from landweave.errors import InputError
+from landweave.runs.dossier import pixel_dossier
+from landweave.runs.layers import make_layers
+from landweave.runs.machine import usable_cores
+from landweave.runs.reading import FinishedRun, open_run
+from landweave.runs.record import read_record
+from landweave.viewer.description import describe, page_files, patches
+from landweave.viewer.tiles import Tile, Tiles, parse_day
+
+LOCAL = ("127.0.0.1", "localhost", "[::1]")
+
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; sandbox allow-popups allow-downloads"
+)
+"""The report carries its own styles and pictures, and no script: none would run."""
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+WAITING = 256
+"""Requests that may wait for a core; further ones are told to come again."""
+
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+}
+_FOREVER = "private, max-age=31536000, immutable"
+_LONGEST_QUERY = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A run as it is shown; made by :func:`open_view`."""
+
+    run: FinishedRun
+    tiles: Tiles
+    description: Mapping[str, Any]
+    patches: Mapping[str, Any]
+    _lock: Any = field(default_factory=threading.Lock, repr=False)
+
+    def dossier(self, lon: float, lat: float) -> dict[str, Any]:
+        """As :func:`landweave.runs.dossier.pixel_dossier`, one at a time: compiled kernels share their room."""
+        with self._lock:
+            return pixel_dossier(self.run, lon, lat)
+
+
+def open_view(project: str | Path) -> View:
+    """Open a project's outputs, and make the maps that are missing for a view of it.
+
+    Raises
+    ------
+    InputError
+        When the project has no map yet.
+    """
+    return view_of(open_run(project))
+
+
+def view_of(run: FinishedRun) -> View:
+    """The same for a run that is open already."""
+    told = read_record(run.folder / "run.json").get("patches", {})
+    # Read once: a country's record is large, and every patch is asked for its share.
+    run = replace(run, fractions={name: seen.get("valid_fraction", []) for name, seen in told.items()})
+    layers = make_layers(run)
+    tiles = Tiles(run=run, files=layers.files)
+    return View(run=run, tiles=tiles, description=describe(run, layers, tiles), patches=patches(run))
+
+
+def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
+    """The application (ASGI) for a view.
+
+    Parameters
+    ----------
+    view
+        From :func:`open_view`.
+    hosts
+        Host names, without port, to which it answers.
+    """
+    app = FastAPI(title="landweave view", docs_url=None, redoc_url=None, openapi_url=None)
+    page = {name: path.read_bytes() for name, path in page_files().items()}
+    described = json.dumps(view.description).encode()
+    grid = json.dumps(view.patches).encode()
+    cores = asyncio.Semaphore(usable_cores())
+    waiting = 0
+
+    async def worked(work: Callable[[], Any]) -> Any:
+        """Work in a thread, as many at a time as there are cores; a crowd is sent away."""
+        nonlocal waiting
+        if waiting >= WAITING:
+            return JSONResponse({"detail": "busy; come again"}, 503, {"Retry-After": "1"})
+        waiting += 1
+        try:
+            async with cores:
+                return await asyncio.to_thread(work)
+        finally:
+            waiting -= 1
+
+    async def tile(make: Callable[[], Tile | None]) -> Response:
+        try:
+            made = await worked(make)
+        except KeyError:
+            return JSONResponse({"detail": "no such tile"}, 404)
+        if isinstance(made, Response):
+            return made
+        if made is None:
+            return Response(status_code=204, headers={"Cache-Control": _FOREVER})
+        return Response(made.content, media_type=made.media_type, headers={"Cache-Control": _FOREVER})
+
+    @app.get("/")
+    async def index() -> Response:
+        return _page("index.html", page)
+
+    @app.get("/page/{name}")
+    async def asset(name: str) -> Response:
+        return _page(name, page)
+
+    @app.get("/view.json")
+    async def description() -> Response:
+        return Response(described, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+    @app.get("/patches.json")
+    async def patch_grid() -> Response:
+        return Response(grid, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+    @app.get("/tiles/{layer}/{z}/{x}/{y}")
+    async def value_tile(layer: str, z: int, x: int, y: int) -> Response:
+        return await tile(lambda: view.tiles.values(layer, z, x, y))
+
+    @app.get("/tiles/{layer}/{date}/{z}/{x}/{y}")
+    async def dated_tile(layer: str, date: str, z: int, x: int, y: int) -> Response:
+        return await tile(lambda: view.tiles.image(layer, parse_day(date), z, x, y))
+
+    @app.get("/pixel")
+    async def pixel(
+        lon: Annotated[float, Query(ge=-180, le=180)], lat: Annotated[float, Query(ge=-90, le=90)]
+    ) -> Response:
+        try:
+            found = await worked(lambda: view.dossier(lon, lat))
+        except InputError as error:
+            return JSONResponse({"detail": str(error)}, 404)
+        headers = {"Cache-Control": "no-store"}
+        return found if isinstance(found, Response) else JSONResponse(found, headers=headers)
+
+    async def document(name: str) -> Response:
+        path = view.run.folder / name
+        if not path.exists():
+            return JSONResponse({"detail": f"this run has no {name}"}, 404)
+        content = await asyncio.to_thread(path.read_bytes)
+        headers = {"Content-Security-Policy": REPORT_POLICY, "Cache-Control": "no-store"}
+        return Response(content, media_type="text/html; charset=utf-8", headers=headers)
+
+    @app.get("/report")
+    async def report() -> Response:
+        return await document("report.html")
+
+    @app.get("/compare")
+    async def comparison() -> Response:
+        return await document("compare.html")
+
+    @app.exception_handler(Exception)
+    async def fault(_: Request, error: Exception) -> Response:
+        # Neither a path nor a trace goes out; the terminal shows them.
+        del error
+        return JSONResponse({"detail": "this could not be made; the terminal says why"}, 500)
+
+    # Around everything, so that answers to faults carry the headers too.
+    return _Guard(app, hosts=tuple(host.lower() for host in hosts))
+
+
+def serve(view: View, *, host: str = "127.0.0.1", port: int = 8765, names: Sequence[str] = ()) -> None:
+    """Serve a view until interrupted.
+
+    Parameters
+    ----------
+    view
+        From :func:`open_view`.
+    host
+        Address to bind to. Any other than a loopback address shows the project to others.
+    port
+        Port; 0 takes any free one.
+    names
+        Host names, beside ``host`` and those of this machine's loopback, by which browsers may ask.
+
+    Raises
+    ------
+    InputError
+        When the address cannot be bound.
+    """
+    import socket
+
+    import uvicorn
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    door = socket.socket(family, socket.SOCK_STREAM)
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        door.bind((host, port))
+    except OSError as error:
+        door.close()
+        raise InputError(f"{host}:{port} cannot be used ({error.strerror}); give another with --port.") from None
+    shown = f"[{host}]" if ":" in host else host
+    # The wildcard address is no name that a browser asks by.
+    own = () if _is_wildcard(host) else (shown,)
+    app = make_app(view, hosts=(*LOCAL, *own, *names))
+    print(f"http://{shown}:{door.getsockname()[1]}/  (Ctrl-C ends it)", flush=True)  # noqa: T201 - a command prints
+    settings = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30)
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(settings).run(sockets=[door])
+
+
+def _is_wildcard(host: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_unspecified
+    return False
+
+
+def _page(name: str, page: Mapping[str, bytes]) -> Response:
+    content = page.get(name)
+    if content is None:
+        return JSONResponse({"detail": "no such page"}, 404)
+    kind = _TYPES.get(Path(name).suffix, "text/plain; charset=utf-8")
+    tag = hashlib.sha256(content).hexdigest()[:16]
+    return Response(content, media_type=kind, headers={"Cache-Control": "no-cache", "ETag": f'"{tag}"'})
+
+
+class _Guard:
+    """At the door: host names, methods, queries; and the headers of every answer, also of refusals."""
+
+    def __init__(self, app: ASGIApp, *, hosts: tuple[str, ...]) -> None:
+        self.app, self.hosts = app, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+
+        async def guarded(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                there = {key for key, _ in message["headers"]}
+                extra = {**HEADERS, "Content-Security-Policy": PAGE_POLICY}
+                message["headers"] = [
+                    *message["headers"],
+                    *((k.lower().encode(), v.encode()) for k, v in extra.items() if k.lower().encode() not in there),
+                ]
+            await send(message)
+
+        refusal = self._refusal(scope)
+        act: Callable[[Scope, Receive, Send], Awaitable[None]] = refusal or self.app
+        await act(scope, receive, guarded)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        if scope["type"] != "http":
+            return JSONResponse({"detail": "only HTTP is spoken here"}, 400)
+        hosts = [value for key, value in scope["headers"] if key == b"host"]
+        name = re.sub(r":\d*$", "", hosts[0].decode("latin-1")).lower() if len(hosts) == 1 else ""
+        if name not in self.hosts:
+            return JSONResponse({"detail": "this host name is not known here; see --allow-host"}, 421)
+        if scope["method"] not in {"GET", "HEAD"}:
+            return JSONResponse({"detail": "nothing can be changed here"}, 405, {"Allow": "GET, HEAD"})
+        query: bytes = scope["query_string"]
+        allowed = rb"(lon=[-+.\deE]+&lat=[-+.\deE]+)?" if scope["path"] == "/pixel" else rb"(v=[0-9a-f]{1,16})?"
+        if len(query) > _LONGEST_QUERY or not re.fullmatch(allowed, query):
+            return JSONResponse({"detail": "this query means nothing here"}, 400)
+        return None

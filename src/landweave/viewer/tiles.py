@@ -1,0 +1,358 @@
+"""Map tiles of a run: web Mercator squares of 256 pixels, of the run's own maps and images and of nothing else.
+
+What a browser sends chooses rows of tables that were made before it asked; no name of a file, no address and no size
+comes from it.
+"""
+
+import datetime
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from odc.geo.geobox import GeoBox
+from odc.geo.geom import Geometry
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.warp import Resampling, reproject
+from rio_tiler.errors import EmptyMosaicError, TileOutsideBounds
+from rio_tiler.io import Reader
+from rio_tiler.mosaic import mosaic_reader
+from rio_tiler.utils import render
+
+from landweave.patch.align import outline_bounds
+from landweave.patch.grid import Cell
+from landweave.patch.model import NODATA
+from landweave.patch.store import read_date
+from landweave.runs.fetching import quicklook_path
+from landweave.runs.reading import TRUE_COLOUR, FinishedRun
+from landweave.viewer.overview import overview
+
+SIDE = 256
+"""Pixels of a tile's side; no other size is made."""
+
+WEB = "EPSG:3857"
+WORLD = 2 * math.pi * 6378137
+"""Side of the whole world in web Mercator, its metres."""
+
+DEEPER = 2
+"""Zoom levels beyond the one whose pixels are as small as the map's."""
+
+IMAGE_LEVELS = 2
+"""Zoom levels, beside the natural one, on which images are read from their files: 1:1 to 1:4."""
+
+COMBINATIONS = {
+    "true-colour": ("true colour", TRUE_COLOUR),
+    "infrared": ("infrared (B08, B04, B03)", ("B08", "B04", "B03")),
+    "short-wave": ("short wave (B11, B08, B04)", ("B11", "B08", "B04")),
+}
+"""Band combinations that images are shown in: title and bands."""
+
+NDVI = "ndvi"
+"""Layer of values: (NDVI + 1) / 2 as 1 to 255."""
+
+_BRIGHTEST = {"B08": 5000, "B8A": 5000, "B11": 4500, "B12": 4000}
+"""Reflectance, 1e-4, shown at full brightness; the same on all dates, so that dates can be compared."""
+_VISIBLE = 3000
+_GAMMA = 1 / 1.6
+
+_CACHED_PATCHES, _CACHED_TILES = 48, 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """A tile as it is sent."""
+
+    content: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tiles:
+    """What a run can be asked for, tile by tile.
+
+    Methods give None where there is nothing to show, and raise KeyError for what does not exist.
+    """
+
+    run: FinishedRun
+    files: Mapping[str, Path]
+    """Maps of values, uint8, by name."""
+    pictures: str = "JPEG"
+    """How pictures are sent: ``JPEG``, and PNG where some of it is transparent; or ``WEBP``."""
+    _cache: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def area(self) -> tuple[float, float, float, float]:
+        """West, south, east, north of what belongs to the area of interest, degrees."""
+        shapes = [
+            Geometry(cell.geobox.extent.geom if cell.area is None else cell.area, cell.geobox.crs)
+            for cell in self.run.cells
+        ]
+        boxes = np.array([shape.to_crs("EPSG:4326").boundingbox for shape in shapes if not shape.is_empty])
+        if not len(boxes):
+            return self.bounds
+        west, south = boxes[:, :2].min(axis=0).tolist()
+        east, north = boxes[:, 2:].max(axis=0).tolist()
+        return west, south, east, north
+
+    @cached_property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """West, south, east, north of all patches, degrees."""
+        boxes = np.array([outline_bounds(cell.geobox, "EPSG:4326") for cell in self.run.cells])
+        west, south = boxes[:, :2].min(axis=0).tolist()
+        east, north = boxes[:, 2:].max(axis=0).tolist()
+        return max(west, -180.0), max(south, -85.0), min(east, 180.0), min(north, 85.0)
+
+    @cached_property
+    def natural_zoom(self) -> int:
+        """The first zoom on which a tile's pixel is no larger than the map's."""
+        _, south, _, north = self.bounds
+        metres = self.run.plan.pixel_metres / math.cos(math.radians((south + north) / 2))
+        return min(max(math.ceil(math.log2(WORLD / SIDE / metres)), 0), 20)
+
+    @property
+    def zooms(self) -> tuple[int, int]:
+        """Least and greatest zoom: from the one where all patches fit into about one tile."""
+        west, south, east, north = self.bounds
+        span = max(east - west, (north - south) / math.cos(math.radians((south + north) / 2)), 1e-6)
+        least = math.floor(math.log2(360 / span)) - 1
+        return min(max(least, 0), self.natural_zoom), self.natural_zoom + DEEPER
+
+    @cached_property
+    def image_zooms(self) -> dict[str, tuple[int, int]]:
+        """Dated layer to its least and greatest zoom; those for which there are no bands are left out."""
+        source, least = self.run.plan.project.source, max(self.zooms[0], self.natural_zoom - IMAGE_LEVELS)
+        there = set(self.bands)
+        zooms = {name: (least, self.zooms[1]) for name, (_, bands) in COMBINATIONS.items() if set(bands) <= there}
+        if self.has_looks:
+            zooms["true-colour"] = self.zooms
+        elif "true-colour" not in zooms and self.bands:
+            zooms["true-colour"] = (least, self.zooms[1])  # whatever there is, in its place
+        if {"B04", "B08"} <= there:
+            zooms[NDVI] = (least, self.zooms[1])
+        return zooms if source.keep or not source.stores else {"true-colour": self.zooms}
+
+    @cached_property
+    def bands(self) -> tuple[str, ...]:
+        """Bands that can be shown."""
+        plan = self.run.plan
+        return plan.recipe.source_bands if plan.project.source.stores else tuple(
+            name for name in plan.source.variables if name not in plan.source.categorical
+        )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        # Pictures have no place on Earth, and rio-tiler's own way to keep that quiet does not hold in threads.
+        warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
+    def values(self, layer: str, z: int, x: int, y: int) -> Tile | None:
+        """A tile of one of ``files``: PNG in grey, whose values are the map's; 0 nothing."""
+        path = self.files[layer]
+        self._check(self.zooms, z, x, y)
+        return _of_file(path, path.stat().st_mtime_ns, z, x, y)
+
+    def image(self, layer: str, day: datetime.date, z: int, x: int, y: int) -> Tile | None:
+        """A tile of a dated layer: a picture, or values in grey for ``ndvi``."""
+        zooms = self.image_zooms[layer]
+        if day not in self._days:
+            raise KeyError(day)
+        self._check(zooms, z, x, y)
+        key = (layer, day, z, x, y)
+        kept = self._cache.get("tiles")
+        if kept is None:
+            kept = self._cache["tiles"] = lru_cache(maxsize=_CACHED_TILES)(self._image)
+        found: Tile | None = kept(*key)
+        return found
+
+    def _image(self, layer: str, day: datetime.date, z: int, x: int, y: int) -> Tile | None:
+        box = tile_geobox(z, x, y)
+        if layer == "true-colour" and self.has_looks and z < self.natural_zoom:
+            return self._of_looks(day, z, x, y, box)
+        names = ("B04", "B08") if layer == NDVI else self.shown(layer)
+        read = self._read(day, names, box)
+        if read is None or not (read != NODATA).any():
+            return self._of_looks(day, z, x, y, box) if layer == "true-colour" and self.has_looks else None
+        return _ndvi_tile(read) if layer == NDVI else self._encoded(*self._stretched(read, names))
+
+    def shown(self, layer: str) -> tuple[str, ...]:
+        """The bands that a combination is shown by: its own, else the first three, or the first in grey."""
+        wanted = COMBINATIONS[layer][1]
+        if set(wanted) <= set(self.bands):
+            return wanted
+        return self.bands[:3] if len(self.bands) >= 3 else self.bands[:1]
+
+    def _check(self, zooms: tuple[int, int], z: int, x: int, y: int) -> None:
+        if not (zooms[0] <= z <= zooms[1] and 0 <= x < 2**z and 0 <= y < 2**z):
+            raise KeyError((z, x, y))
+
+    @cached_property
+    def _days(self) -> frozenset[datetime.date]:
+        return frozenset(self.run.plan.dates)
+
+    @cached_property
+    def has_looks(self) -> bool:
+        """Whether true colour of the far view comes from pictures at half the resolution."""
+        return any((self.run.folder / "patches").glob("*_quicklooks"))
+
+    @cached_property
+    def _tree(self) -> Any:
+        boxes = [shapely.box(*outline_bounds(cell.geobox, WEB)) for cell in self.run.cells]
+        return shapely.STRtree(boxes)
+
+    def _cells(self, box: GeoBox) -> list[Cell]:
+        bounds = box.boundingbox
+        found = self._tree.query(shapely.box(bounds.left, bounds.bottom, bounds.right, bounds.top))
+        return [self.run.cells[i] for i in sorted(found.tolist())]
+
+    def _of_looks(self, day: datetime.date, z: int, x: int, y: int, box: GeoBox) -> Tile | None:
+        """True colour of quicklooks, or of the small picture of the whole area where a tile holds many of them."""
+        cells = self._cells(box)
+        if not cells:
+            return None
+        small = overview(self.run, day)
+        if small is not None and abs(box.resolution.x) * math.cos(math.radians(self.bounds[1])) >= small.metres:
+            paths = [small.path]
+        else:
+            paths = [quicklook_path(self.run.folder, cell.name, day) for cell in cells]
+        there = [str(path) for path in paths if path.exists()]
+        if not there:
+            return None
+        try:
+            found, _ = mosaic_reader(there, _read_tile, x, y, z, threads=0)
+        except (EmptyMosaicError, TileOutsideBounds):
+            return None
+        known = ~np.asarray(np.ma.getmaskarray(found.array).all(axis=0))
+        return self._encoded(np.asarray(found.array.filled(0), "uint8"), known)
+
+    def _read(self, day: datetime.date, names: Sequence[str], box: GeoBox) -> np.ndarray | None:
+        """Bands int16 (b, y, x) on a tile's grid, -32768 missing."""
+        plan = self.run.plan
+        if not plan.project.source.stores:
+            patch = plan.source.load(box, [day], names)
+            return np.stack([patch[name].values[0] for name in names])
+        number, out = plan.dates.index(day), None
+        for cell in self._cells(box):
+            path = self.run.folder / "patches" / f"{cell.name}.zarr"
+            if not path.exists():
+                continue
+            stored = _of_patch(path, tuple(names), number)
+            if stored is None:
+                continue
+            part = np.full((len(names), SIDE, SIDE), NODATA, "int16")
+            reproject(
+                stored, part, src_transform=cell.geobox.transform, src_crs=str(cell.geobox.crs), src_nodata=NODATA,
+                dst_transform=box.transform, dst_crs=WEB, dst_nodata=NODATA, resampling=Resampling.nearest,
+            )  # fmt: skip
+            out = part if out is None else np.where(out == NODATA, part, out)
+        return out
+
+    def _encoded(self, picture: np.ndarray, known: np.ndarray) -> Tile | None:
+        """A picture uint8 (3, y, x), transparent where it is not known; None where it is nowhere."""
+        if not known.any():
+            return None
+        mask = np.where(known, 255, 0).astype("uint8")
+        if self.pictures == "WEBP":
+            return Tile(content=render(picture, mask=mask, img_format="WEBP", quality=80), media_type="image/webp")
+        if known.all():
+            return Tile(content=render(picture, img_format="JPEG", quality=85), media_type="image/jpeg")
+        return Tile(content=render(picture, mask=mask, img_format="PNG", zlevel=3), media_type="image/png")
+
+    def _stretched(self, bands: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Picture uint8 (3, y, x) and where it is known, bool (y, x)."""
+        known = (bands != NODATA).all(axis=0)
+        if set(names) <= {name for _, combination in COMBINATIONS.values() for name in combination}:
+            low = np.zeros(len(names), "float32")
+            high = np.array([_BRIGHTEST.get(name, _VISIBLE) for name in names], "float32")
+        else:
+            low, high = self._range(tuple(names))
+        share = (bands.astype("float32") - low[:, None, None]) / np.maximum(high - low, 1)[:, None, None]
+        picture = np.rint(np.clip(share, 0, 1) ** _GAMMA * 255).astype("uint8")
+        return np.broadcast_to(picture, (3, *picture.shape[1:])) if len(picture) == 1 else picture, known
+
+    def _range(self, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """2-98 % of unfamiliar bands, on the clearest date of the middle patch: one range for all dates."""
+        key = " ".join(names)
+        if key not in self._cache:
+            cell = self.run.cells[len(self.run.cells) // 2]
+            loaded = self.run.plan.source.load(cell.geobox, [self.run.clearest_date(cell.name)], names)
+            values = [loaded[name].values for name in names]
+            known = [v[v != NODATA] if (v != NODATA).any() else np.array([0, 1]) for v in values]
+            self._cache[key] = tuple(np.array([np.percentile(v, q) for v in known], "float32") for q in (2, 98))
+        found: tuple[np.ndarray, np.ndarray] = self._cache[key]
+        return found
+
+
+def tile_geobox(z: int, x: int, y: int) -> GeoBox:
+    """The pixel grid of a tile, EPSG:3857, shape (256, 256)."""
+    side = WORLD / 2**z
+    left, top = x * side - WORLD / 2, WORLD / 2 - y * side
+    return GeoBox.from_bbox((left, top - side, left + side, top), WEB, shape=(SIDE, SIDE))
+
+
+def tiles_over(bounds: tuple[float, float, float, float], least: int, greatest: int) -> list[tuple[int, int, int]]:
+    """Zoom, column and row of the tiles that meet a box of degrees, in the order that PMTiles keeps them in."""
+    from pmtiles.tile import zxy_to_tileid
+
+    west, south, east, north = bounds
+    left, bottom = _to_web(west, south)
+    right, top = _to_web(east, north)
+    found = []
+    for z in range(least, greatest + 1):
+        side, last = WORLD / 2**z, 2**z - 1
+        columns = [min(max(math.floor((x + WORLD / 2) / side), 0), last) for x in (left, right)]
+        rows = [min(max(math.floor((WORLD / 2 - y) / side), 0), last) for y in (top, bottom)]
+        found += [(z, x, y) for x in range(columns[0], columns[1] + 1) for y in range(rows[0], rows[1] + 1)]
+    return sorted(found, key=lambda place: int(zxy_to_tileid(*place)))
+
+
+def _to_web(lon: float, lat: float) -> tuple[float, float]:
+    radius = WORLD / 2 / math.pi
+    return math.radians(lon) * radius, math.log(math.tan(math.pi / 4 + math.radians(lat) / 2)) * radius
+
+
+@lru_cache(maxsize=_CACHED_TILES)
+def _of_file(path: Path, _when: int, z: int, x: int, y: int) -> Tile | None:
+    try:
+        found = _read_tile(str(path), x, y, z)
+    except TileOutsideBounds:
+        return None
+    values = np.asarray(found.array.filled(0), "uint8")
+    return _png(values) if values.any() else None
+
+
+def _read_tile(path: str, x: int, y: int, z: int) -> Any:
+    with Reader(path) as reader:
+        return reader.tile(x, y, z, tilesize=SIDE)
+
+
+@lru_cache(maxsize=_CACHED_PATCHES)
+def _of_patch(path: Path, names: tuple[str, ...], number: int) -> np.ndarray | None:
+    return read_date(path, names, number)
+
+
+def _ndvi_tile(bands: np.ndarray) -> Tile | None:
+    red, near = bands.astype("int32")
+    known = (bands != NODATA).all(axis=0) & (red + near > 0)
+    ratio = (near - red) / np.where(known, red + near, 1)
+    values = np.where(known, np.clip(np.rint((ratio + 1) * 127) + 1, 1, 255), 0).astype("uint8")
+    return _png(values[None]) if known.any() else None
+
+
+def _png(values: np.ndarray) -> Tile:
+    return Tile(content=render(values, img_format="PNG", zlevel=3), media_type="image/png")
+
+
+def parse_day(text: str) -> datetime.date:
+    """A date as the page writes it; KeyError for anything else.
+
+    >>> parse_day("2017-06-01")
+    datetime.date(2017, 6, 1)
+    """
+    try:
+        # A second pass of a day is known by its time.
+        return datetime.datetime.fromisoformat(text) if "T" in text else datetime.date.fromisoformat(text)
+    except ValueError:
+        raise KeyError(text) from None

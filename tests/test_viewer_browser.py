@@ -1,0 +1,153 @@
+"""A browser walks over the view: it loads, swipes, clicks, changes dates, follows links, and asks nobody else."""
+
+import json
+import shutil
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the view needs the extra `viewer`")
+from browsers import NARROW, WIDE, browser, count, keep, served, visit, wait_until
+
+from landweave.runs.reading import open_run
+from landweave.viewer.server import make_app, open_view
+
+MARKUP = "<img src=x onerror=\"document.title='owned'\"><b>forest</b>"
+
+
+@pytest.fixture(scope="module")
+def chrome():
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def view(finished, tmp_path_factory):
+    """A view of a country one of whose classes and places have markup for names."""
+    folder = tmp_path_factory.mktemp("view") / "country"
+    shutil.copytree(finished, folder)
+    legend = folder / "legend.toml"
+    assert '"forest"' in legend.read_text()
+    legend.write_text(legend.read_text().replace('"forest"', f"'''{MARKUP}'''"))
+    project = folder / "landweave.toml"
+    west, south, east, north = open_run(folder).cells[0].geobox.geographic_extent.boundingbox
+    place = f"name = '''{MARKUP}'''\nlon = {(west + east) / 2}\nlat = {(south + north) / 2}\n"
+    project.write_text(f"{project.read_text()}\n[[places]]\n{place}")
+    return open_view(folder)
+
+
+@pytest.fixture(scope="module")
+def address(view):
+    with served(make_app(view)) as base:
+        yield base
+
+
+def walk(chrome, address, view, tmp_path, size, name):
+    legend = view.description["legend"]
+    largest = max(legend, key=lambda entry: entry["pixels"])
+    with visit(chrome, address, size=size) as page:
+        # It loads: the map shows the colours of its classes.
+        wait_until(page, lambda: count(page, largest["color"]) > 1000)
+        narrow = size == NARROW
+        keep(page, f"{name}-map", tmp_path)
+        if narrow:
+            page.get_by_role("button", name="Layers").click()
+        # Text from data is text.
+        assert MARKUP in page.locator("#legends").inner_text()
+        assert page.locator("aside img, aside b").count() == 0
+        assert page.title() == f"{view.description['name']} - landweave"
+        assert "mapped area (pixel count, not an estimate)" in page.locator("#legends").inner_text()
+        # A class switched off leaves the map, and comes back.
+        box = page.locator(f"[data-toggle=off-{largest['value']}]")
+        box.uncheck()
+        wait_until(page, lambda: count(page, largest["color"]) == 0)
+        box.check()
+        wait_until(page, lambda: count(page, largest["color"]) > 1000)
+        # Another date, by its button.
+        shown = page.locator("#date-shown").inner_text()
+        page.get_by_label("Date after").click()
+        page.get_by_label("Date before").click()
+        assert page.locator("#date-shown").inner_text() == shown
+        page.locator("#date").fill("1")
+        assert page.locator("#date-shown").inner_text().startswith(view.description["dates"][1]["date"])
+        # The swipe: map on the left, image on the right.
+        page.locator("#modes label", has_text="Swipe").click()
+        page.locator("#other").select_option("true-colour")
+        keep(page, f"{name}-swipe-panel", tmp_path)
+        if narrow:
+            page.get_by_role("button", name="Layers").click()
+        page.wait_for_load_state("networkidle")
+        whole = count(page, largest["color"])
+        handle = page.locator("#swipe").bounding_box()
+        x, y = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x / 4, y, steps=4)
+        page.mouse.up()
+        assert int(page.locator("#swipe").get_attribute("aria-valuenow")) < 30
+        wait_until(page, lambda: count(page, largest["color"]) < whole)
+        keep(page, f"{name}-swipe", tmp_path)
+        # A click opens the dossier; its file is what the server said.
+        middle = page.locator("#pane-0 .map").bounding_box()
+        page.mouse.click(middle["x"] + 0.6 * middle["width"], middle["y"] + 0.5 * middle["height"])
+        page.get_by_text("Every observation").wait_for()
+        with page.expect_download() as download:
+            page.get_by_role("link", name="JSON").click()
+        told = json.loads(download.value.path().read_text())
+        assert len(told["observations"]) == len(view.run.plan.dates)
+        keep(page, f"{name}-dossier", tmp_path)
+        page.wait_for_timeout(300)
+        link = page.url
+    # The link opens the same place, layers, date, swipe and pixel.
+    with visit(chrome, address, size=size, address=link.removeprefix(address)) as page:
+        page.get_by_text("Every observation").wait_for()
+        assert page.locator("#stage").get_attribute("data-mode") == "swipe"
+        page.wait_for_timeout(300)
+        assert page.url == link
+        page.keyboard.press("Escape")
+        assert page.locator("#dossier").is_hidden()
+        page.keyboard.press("3")
+        assert page.locator(".pane:visible").count() == 3
+        page.wait_for_load_state("networkidle")
+        keep(page, f"{name}-panels", tmp_path)
+
+
+def test_a_walk_on_a_wide_screen(chrome, address, view, tmp_path):
+    walk(chrome, address, view, tmp_path, WIDE, "wide")
+
+
+@pytest.mark.slow
+def test_a_walk_on_a_phone(chrome, address, view, tmp_path):
+    walk(chrome, address, view, tmp_path, NARROW, "narrow")
+
+
+@pytest.mark.slow
+def test_all_goes_by_keys(chrome, address, view, tmp_path):
+    with visit(chrome, address, size=WIDE) as page:
+        page.wait_for_load_state("networkidle")
+        for key, mode in {"2": "swipe", "3": "panels", "1": "one"}.items():
+            page.keyboard.press(key)
+            assert page.locator("#stage").get_attribute("data-mode") == mode
+        before = page.locator("#date-shown").inner_text()
+        page.keyboard.press(",")
+        assert page.locator("#date-shown").inner_text() != before
+        page.keyboard.press("[")
+        assert page.locator("#opacity-shown").inner_text() == "90 %"
+        page.keyboard.press("g")
+        assert page.locator("#grid").is_checked()
+        page.keyboard.press("/")
+        place = view.description["places"][0]
+        page.keyboard.type(f"{place['lon']}, {place['lat']}")
+        page.keyboard.press("Enter")
+        page.locator("#pane-0 .map").focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name=f"Pixel {place['lon']:.5f}, {place['lat']:.5f}").wait_for()
+        keep(page, "keys", tmp_path)
+
+
+@pytest.mark.slow
+def test_a_link_that_was_tampered_with_opens_the_plain_view(chrome, address, view):
+    bad = "#view=<script>&layer=../../x&with=%00&date=2017-99-99&z=1e99&lon=abc&lat=900&off=999,a,-1&pixel=x,y&at=7"
+    with visit(chrome, address, size=WIDE, address=bad) as page:
+        page.wait_for_load_state("networkidle")
+        assert page.locator("#stage").get_attribute("data-mode") == "one"
+        assert page.locator("#layer").input_value() == "prediction"

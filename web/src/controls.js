@@ -1,0 +1,254 @@
+// The panel: what is shown, of which date, with which legend.
+
+import { rgb, shade } from "./palette.js";
+import { ROLES } from "./maps.js";
+import { hectares, make, percent } from "./words.js";
+
+const MODES = [["one", "One map", "1"], ["swipe", "Swipe", "2"], ["panels", "Three maps", "3"]];
+const at = (id) => document.getElementById(id);
+
+export class Controls {
+  constructor(view, state, { changed, toggled, went }) {
+    this.view = view;
+    this.state = state;
+    this.changed = changed;
+    this.toggled = toggled;
+    at("name").textContent = view.name;
+    at("about").textContent = `${view.period[0]} to ${view.period[1]}, pixels of ${view.pixel_metres} m`;
+    document.title = `${view.name} - landweave`;
+    this.#modes();
+    this.#choices();
+    this.#dates();
+    this.#places(went);
+    this.#doubtful(went);
+    this.#links();
+    this.#keys();
+    at("opacity").addEventListener("input", () => {
+      state.opacity = Number(at("opacity").value) / 100;
+      changed();
+    });
+    at("grid").addEventListener("change", () => {
+      state.grid = at("grid").checked;
+      changed();
+    });
+    at("open").addEventListener("click", () => this.fold());
+    if (matchMedia("(max-width: 720px)").matches) this.fold(true);
+  }
+
+  /** Fold the panel, or unfold it. */
+  fold(closed = at("open").getAttribute("aria-expanded") === "true") {
+    at("open").setAttribute("aria-expanded", String(!closed));
+    at("controls").hidden = closed;
+  }
+
+  /** Show what the state says. */
+  update(shown) {
+    const { state } = this;
+    for (const input of document.querySelectorAll("input[name=mode]")) input.checked = input.value === state.mode;
+    at("layer").value = state.layer;
+    at("other").value = state.other;
+    if (at("image")) at("image").value = state.image;
+    at("layer").closest("label").hidden = state.mode === "panels";
+    at("other").closest("label").hidden = state.mode !== "swipe";
+    at("layer-word").textContent = state.mode === "swipe" ? "Left" : "Layer";
+    at("grid").checked = state.grid;
+    at("opacity").value = String(Math.round(100 * state.opacity));
+    at("opacity-shown").textContent = `${Math.round(100 * state.opacity)} %`;
+    const number = this.#number();
+    at("dates").hidden = number < 0 || !state.image;
+    if (number >= 0) {
+      const day = this.view.dates[number];
+      at("date").value = String(number);
+      at("date-shown").textContent = `${day.date}, ${percent(1 - day.valid)} cloudy or missing`;
+      at("date").setAttribute("aria-valuetext", at("date-shown").textContent);
+    }
+    this.#sky(number);
+    this.#legends(shown);
+  }
+
+  /** The date before or after. */
+  step(by) {
+    const number = this.#number() + by;
+    if (number < 0 || number >= this.view.dates.length) return;
+    this.state.date = this.view.dates[number].date;
+    this.changed();
+  }
+
+  #number() {
+    return this.view.dates.findIndex((day) => day.date === this.state.date);
+  }
+
+  #modes() {
+    for (const [mode, word, key] of MODES) {
+      const input = make("input", { type: "radio", name: "mode", value: mode, title: `key ${key}` });
+      input.addEventListener("change", () => {
+        this.state.mode = mode;
+        this.changed();
+      });
+      at("modes").append(make("label", {}, input, make("span", {}, word)));
+    }
+  }
+
+  #choices() {
+    const select = (id, word, layers, key) => {
+      const box = make("select", { id }, ...layers.map((layer) => make("option", { value: layer.id }, layer.title)));
+      box.addEventListener("change", () => {
+        this.state[key] = box.value;
+        this.changed();
+      });
+      at("choices").append(make("label", { className: "row" }, make("span", { id: `${id}-word`, className: "word" }, word), box));
+    };
+    select("layer", "Layer", this.view.layers, "layer");
+    select("other", "Right", this.view.layers, "other");
+    const dated = this.view.layers.filter((layer) => layer.dated);
+    if (dated.length) select("image", "Image", dated, "image");
+  }
+
+  #dates() {
+    const slider = at("date");
+    slider.max = String(Math.max(this.view.dates.length - 1, 0));
+    slider.addEventListener("input", () => {
+      this.state.date = this.view.dates[Number(slider.value)].date;
+      this.changed();
+    });
+    at("before").addEventListener("click", () => this.step(-1));
+    at("after").addEventListener("click", () => this.step(1));
+    new ResizeObserver(() => this.#sky(this.#number())).observe(at("sky"));
+  }
+
+  /** A bar a date, as high as its share of clear land. */
+  #sky(chosen) {
+    const canvas = at("sky");
+    const ratio = devicePixelRatio || 1;
+    const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+    if (!width) return;
+    canvas.width = width * ratio;
+    canvas.height = height * ratio;
+    const context = canvas.getContext("2d");
+    context.scale(ratio, ratio);
+    const style = getComputedStyle(document.documentElement);
+    const n = this.view.dates.length;
+    const span = n > 1 ? (width - 16) / (n - 1) : 0; // the slider's thumb stays within it
+    this.view.dates.forEach((day, i) => {
+      context.fillStyle = style.getPropertyValue(i === chosen ? "--accent" : "--faint-ink");
+      const high = Math.max(1, day.valid * height);
+      context.fillRect(8 + i * span - Math.max(span * 0.35, 1), height - high, Math.max(span * 0.7, 2), high);
+    });
+  }
+
+  #places(went) {
+    for (const place of this.view.places) {
+      at("places").append(make("option", { value: place.name }));
+      const go = make("button", { type: "button", className: "place" }, place.name);
+      go.addEventListener("click", () => went([place.lon, place.lat]));
+      at("place-list").append(go);
+    }
+    at("goto").addEventListener("submit", (event) => {
+      event.preventDefault();
+      const text = at("where").value.trim();
+      const place = this.view.places.find((known) => known.name.toLowerCase() === text.toLowerCase());
+      const numbers = (text.match(/[-+]?\d+(?:\.\d+)?/g) ?? []).map(Number);
+      const sound = numbers.length === 2 && Math.abs(numbers[0]) <= 180 && Math.abs(numbers[1]) <= 85;
+      at("where").setCustomValidity(place || sound ? "" : "Longitude and latitude in degrees, such as 15.22, 46.24, or one of the places.");
+      if (!at("where").reportValidity()) return;
+      went(place ? [place.lon, place.lat] : numbers);
+    });
+    at("where").addEventListener("input", () => at("where").setCustomValidity(""));
+  }
+
+  /** Places where the reference is likely wrong; image, reference and map are shown side by side. */
+  #doubtful(went) {
+    const places = this.view.doubtful ?? [];
+    at("doubtful").hidden = !places.length;
+    for (const place of places) {
+      const swatches = [place.reference_class, place.suggested_class].map((name) => {
+        const swatch = make("span", { className: "swatch" });
+        const entry = this.view.legend.find((known) => known.name === name);
+        if (entry) swatch.style.background = `rgb(${rgb(entry.color).join(" ")})`;
+        return [swatch, name];
+      });
+      const go = make("button", { type: "button" }, ...swatches[0], " → ", ...swatches[1], `, ${hectares(place.area_ha)}`);
+      go.addEventListener("click", () => {
+        this.state.mode = "panels";
+        this.changed();
+        went([place.lon, place.lat]);
+      });
+      at("doubtful-list").append(make("li", {}, go));
+    }
+  }
+
+  #links() {
+    const links = at("links");
+    const server = this.view.mode === "server";
+    if (this.view.report) links.append(make("a", { href: server ? "report" : "report.html", target: "_blank", rel: "noopener" }, "Report"));
+    if (this.view.comparison) links.append(make("a", { href: server ? "compare" : "compare.html", target: "_blank", rel: "noopener" }, "Register against map"));
+    links.append(make("a", { href: "page/licences.txt", target: "_blank", rel: "noopener" }, "Licences of the page's parts"));
+    for (const file of this.view.downloads ?? []) links.append(make("a", { href: file.href, download: "" }, `${file.name} (${file.size})`));
+    const lines = [this.view.attribution, this.view.licence, this.view.dossier ? "" : "No pixel dossier here: it needs the project itself, in `landweave view`."];
+    for (const line of lines.filter(Boolean).reverse()) links.after(make("p", { className: "soft" }, line));
+  }
+
+  #keys() {
+    const keys = { "1 2 3": "one map, swipe, three maps", ", .": "date before, after", "[ ]": "less, more opacity", g: "patches", "+ −": "zoom, with the map in focus", "arrows": "move the map or the swipe, in focus", Enter: this.view.dossier ? "dossier of the middle, with the map in focus" : "", "/": "go to", l: "this panel", Esc: "close" };
+    for (const [key, does] of Object.entries(keys)) if (does) at("keys").append(make("dt", {}, key), make("dd", {}, does));
+  }
+
+  #legends(shown) {
+    // A box that was clicked keeps the focus.
+    const focused = document.activeElement?.dataset?.toggle;
+    const parts = [];
+    const layers = shown.map((id) => this.view.layers.find((layer) => layer.id === id));
+    if (layers.some((layer) => layer.kind === "classes")) parts.push(...this.#classes());
+    for (const layer of layers) {
+      if (layer.kind === "codes") parts.push(make("h2", {}, layer.title), ...layer.codes.map((entry) => this.#entry(entry, "offcodes", [])));
+      if (layer.kind === "ramp") parts.push(make("h2", {}, layer.title), this.#ramp(layer));
+    }
+    if (this.state.grid) parts.push(make("h2", {}, "Patches"), this.#roles());
+    at("legends").replaceChildren(...parts);
+    if (focused) document.querySelector(`[data-toggle="${focused}"]`)?.focus();
+  }
+
+  #classes() {
+    const estimated = this.view.legend.some((entry) => entry.estimate?.value !== undefined);
+    const head = make("p", { className: "soft" }, `${this.view.area_title}${estimated ? `; ${this.view.estimate_title}, 95 %` : ""}`);
+    return [make("h2", {}, "Classes"), head, ...this.view.legend.map((entry) => {
+      const cells = [make("span", { className: "area" }, hectares(entry.area_ha))];
+      const e = entry.estimate;
+      if (e?.value !== undefined && e?.value !== null) {
+        const interval = e.low === null || e.low === undefined ? "" : ` (${hectares(e.low)} to ${hectares(e.high)})`;
+        cells.push(make("span", { className: "estimate" }, `${hectares(e.value)}${interval}`));
+      }
+      return this.#entry(entry, "off", cells);
+    })];
+  }
+
+  #entry(entry, key, cells) {
+    const box = make("input", { type: "checkbox", checked: !this.state[key].has(entry.value) });
+    box.dataset.toggle = `${key}-${entry.value}`;
+    box.addEventListener("change", () => {
+      if (box.checked) this.state[key].delete(entry.value);
+      else this.state[key].add(entry.value);
+      this.toggled();
+    });
+    const swatch = make("span", { className: "swatch" });
+    swatch.style.background = `rgb(${rgb(entry.color).join(" ")})`;
+    return make("label", { className: "entry" }, box, swatch, make("span", { className: "grow" }, entry.name), ...cells);
+  }
+
+  #ramp(layer) {
+    const bar = make("span", { className: "ramp" });
+    const stops = [0, 0.25, 0.5, 0.75, 1].map((share) => `rgb(${shade(layer.ramp, share).join(" ")})`);
+    bar.style.background = `linear-gradient(90deg, ${stops.join(", ")})`;
+    const unit = layer.unit ? ` ${layer.unit}` : "";
+    return make("p", { className: "row" }, `${layer.least}`, bar, `${layer.greatest}${unit}`);
+  }
+
+  #roles() {
+    const words = { train: "trained on", test: "held out to measure", mixed: "partly either", none: "without reference", failed: "failed" };
+    return make("ul", { className: "roles" }, ...Object.entries(words).map(([role, word]) => {
+      const swatch = make("span", { className: "outline" });
+      swatch.style.borderColor = ROLES[role];
+      return make("li", {}, swatch, word);
+    }));
+  }
+}

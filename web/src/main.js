@@ -1,0 +1,127 @@
+import "ol/ol.css";
+import "uplot/dist/uPlot.min.css";
+import "./app.css";
+
+import { Controls } from "./controls.js";
+import { Dossier } from "./dossier.js";
+import { Maps } from "./maps.js";
+import { read, write } from "./state.js";
+import { Sources } from "./tiles.js";
+
+const at = (id) => document.getElementById(id);
+
+function say(text) {
+  at("status").textContent = text;
+  at("status").hidden = !text;
+}
+
+async function start() {
+  const answer = await fetch("view.json");
+  if (!answer.ok) throw new Error(`view.json: ${answer.status}`);
+  const view = await answer.json();
+  const state = read(location.hash, view);
+  const sources = new Sources(view, state, say);
+  let timer = 0;
+  const remember = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => history.replaceState(null, "", write(state)), 150);
+  };
+  const dossier = new Dossier(view, { closed: () => pick(null) });
+  const pick = (pixel) => {
+    if (pixel && !view.dossier) return;
+    state.pixel = pixel;
+    maps.mark(pixel);
+    if (pixel) {
+      dossier.open(pixel).then(() => state.pixel === pixel && maps.reveal(pixel));
+    } else dossier.close();
+    remember();
+  };
+  const maps = new Maps(view, state, sources, {
+    moved: (place) => {
+      Object.assign(state, place);
+      hint();
+      remember();
+    },
+    clicked: pick,
+    swiped: remember,
+  });
+  const hint = () => {
+    const zoom = maps.view.getZoom() ?? 0;
+    const shown = maps.ids().map((id) => view.layers.find((layer) => layer.id === id));
+    const far = shown.filter((layer) => zoom < layer.min_zoom - 0.5).map((layer) => layer.title);
+    at("hint").textContent = far.length ? `Zoom in to see ${far.join(" and ")}.` : "";
+    at("hint").hidden = !far.length;
+  };
+  const update = () => {
+    maps.update();
+    controls.update(maps.ids());
+    hint();
+    remember();
+  };
+  const controls = new Controls(view, state, {
+    changed: update,
+    toggled: () => {
+      sources.repaint();
+      update();
+    },
+    went: (center) => maps.go(center, Math.max(maps.view.getZoom(), view.natural_zoom)),
+  });
+  const place = () => {
+    if (state.center) maps.go(state.center, state.zoom);
+    else maps.fit();
+  };
+  maps.update();
+  place();
+  update();
+  if (state.pixel) pick(state.pixel);
+  keys(state, view, { update, controls, maps, pick });
+  addEventListener("hashchange", () => {
+    Object.assign(state, read(location.hash, view));
+    sources.repaint();
+    place();
+    update();
+    pick(state.pixel);
+  });
+  const grid = await fetch("patches.json");
+  if (grid.ok) maps.showGrid(await grid.json());
+}
+
+function keys(state, view, { update, controls, maps, pick }) {
+  addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const inField = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && !/^(checkbox|radio|range)$/.test(event.target.type);
+    if (event.key === "Escape") {
+      if (inField) event.target.blur();
+      else if (state.pixel) pick(null);
+      else if (matchMedia("(max-width: 720px)").matches) controls.fold(true);
+      return;
+    }
+    if (inField) return;
+    const mode = { 1: "one", 2: "swipe", 3: "panels" }[event.key];
+    const opacity = { "[": -0.1, "]": 0.1 }[event.key];
+    if (mode) state.mode = mode;
+    else if (opacity) state.opacity = Math.min(Math.max(Math.round(10 * (state.opacity + opacity)) / 10, 0), 1);
+    else if (event.key === "g") state.grid = !state.grid;
+    else if (event.key === "," || event.key === ".") {
+      controls.step(event.key === "." ? 1 : -1);
+      return;
+    } else if (event.key === "l") {
+      controls.fold();
+      return;
+    } else if (event.key === "/") {
+      event.preventDefault();
+      controls.fold(false);
+      at("where").focus();
+      return;
+    } else if (event.key === "Enter" && event.target.classList?.contains("map")) {
+      pick(maps.place().center);
+      return;
+    } else return;
+    update();
+  });
+}
+
+start().catch((error) => {
+  console.error(error);
+  say("The view could not be opened. A published page needs a web server: a browser does not load its parts from a folder.");
+});

@@ -1,0 +1,245 @@
+// The maps: one, one with a swipe, or three side by side; all look at the same place.
+
+import OlMap from "ol/Map.js";
+import View from "ol/View.js";
+import { defaults as controls } from "ol/control/defaults.js";
+import ScaleLine from "ol/control/ScaleLine.js";
+import { defaults as interactions } from "ol/interaction/defaults.js";
+import GeoJSON from "ol/format/GeoJSON.js";
+import Feature from "ol/Feature.js";
+import Point from "ol/geom/Point.js";
+import TileLayer from "ol/layer/Tile.js";
+import VectorLayer from "ol/layer/Vector.js";
+import { fromLonLat, toLonLat, transformExtent } from "ol/proj.js";
+import { getRenderPixel } from "ol/render.js";
+import VectorSource from "ol/source/Vector.js";
+import { Circle, Fill, RegularShape, Stroke, Style, Text } from "ol/style.js";
+
+export const ROLES = { train: "#ffffff", test: "#ff9a1f", mixed: "#ffd79a", none: "#9aa0a6", failed: "#e00034" };
+
+const DEEPEST = 4;
+
+export class Maps {
+  constructor(view, state, sources, { moved, clicked, swiped }) {
+    this.description = view;
+    this.state = state;
+    this.sources = sources;
+    this.extent = transformExtent(view.bounds, "EPSG:4326", "EPSG:3857");
+    this.area = transformExtent(view.area, "EPSG:4326", "EPSG:3857");
+    const [left, bottom, right, top] = this.extent;
+    const [wide, high] = [right - left, top - bottom];
+    const least = Math.min(...view.layers.map((layer) => layer.min_zoom));
+    this.view = new View({
+      extent: [left - wide / 2, bottom - high / 2, right + wide / 2, top + high / 2],
+      constrainOnlyCenter: true,
+      minZoom: Math.max(least - 1, 0),
+      maxZoom: view.natural_zoom + DEEPEST,
+      enableRotation: false,
+    });
+    this.grid = new VectorSource();
+    this.marks = new VectorSource();
+    this.pixel = new VectorSource();
+    for (const place of view.places) {
+      const mark = new Feature(new Point(fromLonLat([place.lon, place.lat])));
+      mark.set("name", place.name);
+      this.marks.addFeature(mark);
+    }
+    this.panes = [0, 1, 2].map((number) => this.#pane(number, clicked));
+    this.handle = document.getElementById("swipe");
+    this.#swipe(swiped);
+    this.view.on("change", () => moved(this.place()));
+  }
+
+  /** Zoom, longitude and latitude of the middle. */
+  place() {
+    const [lon, lat] = toLonLat(this.view.getCenter() ?? [0, 0]);
+    return { zoom: this.view.getZoom(), center: [lon, lat] };
+  }
+
+  go(center, zoom) {
+    this.view.setCenter(fromLonLat(center));
+    if (zoom !== undefined && zoom !== null) this.view.setZoom(zoom);
+  }
+
+  fit() {
+    this.view.fit(this.area, { size: this.panes[0].map.getSize(), padding: [16, 16, 16, 16] });
+  }
+
+  showGrid(features) {
+    this.grid.addFeatures(new GeoJSON().readFeatures(features, { featureProjection: "EPSG:3857" }));
+  }
+
+  mark(pixel) {
+    this.pixel.clear();
+    if (pixel) this.pixel.addFeature(new Feature(new Point(fromLonLat(pixel))));
+  }
+
+  /** Bring a pixel into sight, where the dossier has taken its place. */
+  reveal(pixel) {
+    const { map } = this.panes[0];
+    map.updateSize();
+    const [x, y] = fromLonLat(pixel);
+    const [left, bottom, right, top] = this.view.calculateExtent(map.getSize());
+    const spare = (top - bottom) / 10;
+    if (x < left || x > right || y < bottom + spare || y > top) this.view.setCenter([x, y]);
+  }
+
+  /** Show what the state says. */
+  update() {
+    const { state } = this;
+    const shown = this.#shown();
+    document.getElementById("stage").dataset.mode = state.mode;
+    this.panes.forEach((pane, number) => {
+      const what = shown[number];
+      pane.section.hidden = !what;
+      if (!what) return;
+      pane.title.textContent = state.mode === "panels" ? this.#title(what.top) : "";
+      // Left out where nothing of it would show: it would cost tiles.
+      const under = state.opacity < 1 || state.off.size > 0 || state.offcodes.size > 0;
+      this.#set(pane.base, under && what.top !== state.image ? state.image : null);
+      this.#set(pane.top, what.top);
+      this.#set(pane.other, what.other ?? null);
+      for (const layer of [pane.top, pane.other]) layer.setOpacity(state.opacity);
+      pane.gridLayer.setVisible(state.grid);
+    });
+    this.handle.hidden = state.mode !== "swipe";
+    this.#placeHandle();
+    for (const pane of this.panes) if (!pane.section.hidden) pane.map.updateSize();
+    this.render();
+  }
+
+  render() {
+    for (const pane of this.panes) if (!pane.section.hidden) pane.map.render();
+  }
+
+  /** Layers that are shown, in words for legends and hints. */
+  ids() {
+    return [...new Set(this.#shown().flatMap((what) => [what.top, what.other]).filter(Boolean))];
+  }
+
+  #shown() {
+    const { state } = this;
+    if (state.mode === "swipe") return [{ top: state.layer, other: state.other }];
+    if (state.mode === "one") return [{ top: state.layer }];
+    const has = (id) => this.description.layers.some((layer) => layer.id === id);
+    const three = [state.image, has("reference") ? "reference" : "confidence", "prediction"];
+    return three.filter(Boolean).map((top) => ({ top }));
+  }
+
+  #title(id) {
+    const layer = this.#layer(id);
+    return layer.dated ? `${layer.title}, ${this.state.date}` : layer.title;
+  }
+
+  #layer(id) {
+    return this.description.layers.find((layer) => layer.id === id);
+  }
+
+  #set(tileLayer, id) {
+    const source = id === null ? null : this.sources.get(this.#layer(id), this.state.date);
+    if (tileLayer.getSource() !== source) tileLayer.setSource(source);
+    tileLayer.setVisible(source !== null);
+  }
+
+  #pane(number, clicked) {
+    const section = document.getElementById(`pane-${number}`);
+    const tiles = () => new TileLayer({ extent: this.extent, preload: 0 });
+    const pane = { section, title: section.querySelector(".pane-title"), base: tiles(), top: tiles(), other: tiles() };
+    pane.gridLayer = new VectorLayer({ source: this.grid, style: gridStyle, visible: false });
+    pane.map = new OlMap({
+      target: section.querySelector(".map"),
+      view: this.view,
+      layers: [
+        pane.base, pane.top, pane.other, pane.gridLayer,
+        new VectorLayer({ source: this.marks, style: placeStyle, declutter: true }),
+        new VectorLayer({ source: this.pixel, style: pixelStyle }),
+      ],
+      controls: controls({ attribution: false, rotate: false, zoom: number === 0 }).extend(number === 0 ? [new ScaleLine()] : []),
+      interactions: interactions({ altShiftDragRotate: false, pinchRotate: false }),
+    });
+    pane.map.on("click", (event) => clicked(toLonLat(event.coordinate)));
+    if (number === 0) {
+      this.#clip(pane, pane.top, true);
+      this.#clip(pane, pane.other, false);
+    }
+    return pane;
+  }
+
+  #clip(pane, layer, left) {
+    layer.on("prerender", (event) => {
+      const context = event.context;
+      context.save();
+      if (this.state.mode !== "swipe") return;
+      const [width, height] = pane.map.getSize();
+      const border = width * this.state.at;
+      const [from, to] = left ? [0, border] : [border, width];
+      const corners = [[from, 0], [to, 0], [to, height], [from, height]].map((corner) => getRenderPixel(event, corner));
+      context.beginPath();
+      corners.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
+      context.closePath();
+      context.clip();
+    });
+    layer.on("postrender", (event) => event.context.restore());
+  }
+
+  #swipe(swiped) {
+    const to = (share) => {
+      this.state.at = Math.min(Math.max(share, 0), 1);
+      this.#placeHandle();
+      this.panes[0].map.render();
+      swiped();
+    };
+    const stage = document.getElementById("stage");
+    const follow = (event) => {
+      const box = stage.getBoundingClientRect();
+      to((event.clientX - box.left) / box.width);
+    };
+    this.handle.addEventListener("pointerdown", (event) => {
+      this.handle.setPointerCapture(event.pointerId);
+      this.handle.addEventListener("pointermove", follow);
+    });
+    for (const end of ["pointerup", "pointercancel"]) {
+      this.handle.addEventListener(end, () => this.handle.removeEventListener("pointermove", follow));
+    }
+    this.handle.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -0.02, ArrowRight: 0.02, Home: -1, End: 1 }[event.key];
+      if (step === undefined) return;
+      event.preventDefault();
+      event.stopPropagation();
+      to(this.state.at + step);
+    });
+  }
+
+  #placeHandle() {
+    this.handle.style.left = `${100 * this.state.at}%`;
+    this.handle.setAttribute("aria-valuenow", String(Math.round(100 * this.state.at)));
+  }
+}
+
+function gridStyle(feature) {
+  const failed = String(feature.get("state") ?? "").startsWith("failed");
+  const role = failed ? "failed" : feature.get("role");
+  return [
+    new Style({ stroke: new Stroke({ color: "rgba(0,0,0,.55)", width: 4 }) }),
+    new Style({
+      stroke: new Stroke({ color: ROLES[role] ?? ROLES.none, width: role === "train" ? 1.2 : 2.4 }),
+      fill: failed ? new Fill({ color: "rgba(224,0,52,.35)" }) : undefined,
+      zIndex: role === "train" ? 0 : 1,
+    }),
+  ];
+}
+
+function placeStyle(feature) {
+  return new Style({
+    image: new Circle({ radius: 5, fill: new Fill({ color: "#ffffff" }), stroke: new Stroke({ color: "#14171a", width: 2 }) }),
+    text: new Text({
+      text: feature.get("name"), font: "600 13px system-ui, sans-serif", offsetY: -15,
+      fill: new Fill({ color: "#14171a" }), stroke: new Stroke({ color: "#ffffff", width: 4 }),
+    }),
+  });
+}
+
+const pixelStyle = [
+  new Style({ image: new RegularShape({ points: 4, radius: 12, angle: Math.PI / 4, stroke: new Stroke({ color: "#000000", width: 4 }) }) }),
+  new Style({ image: new RegularShape({ points: 4, radius: 12, angle: Math.PI / 4, stroke: new Stroke({ color: "#ffffff", width: 2 }) }) }),
+];

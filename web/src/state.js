@@ -1,0 +1,68 @@
+// The whole state of the page, kept in the address after #, so that a link opens the same place and layers.
+
+const MODES = ["one", "swipe", "panels"];
+
+/** Text of the address to a state; what is unknown or malformed falls back to the defaults. */
+export function read(hash, view) {
+  const given = new URLSearchParams(hash.replace(/^#/, ""));
+  const state = defaults(view);
+  const number = (key, least, greatest) => {
+    const value = given.has(key) ? Number(given.get(key)) : NaN;
+    return Number.isFinite(value) && value >= least && value <= greatest ? value : null;
+  };
+  const known = new Set(view.layers.map((layer) => layer.id));
+  const dated = new Set(view.layers.filter((layer) => layer.dated).map((layer) => layer.id));
+  if (MODES.includes(given.get("view"))) state.mode = given.get("view");
+  if (known.has(given.get("layer"))) state.layer = given.get("layer");
+  if (known.has(given.get("with"))) state.other = given.get("with");
+  if (dated.has(given.get("image"))) state.image = given.get("image");
+  if (view.dates.some((day) => day.date === given.get("date"))) state.date = given.get("date");
+  state.zoom = number("z", 0, 24) ?? state.zoom;
+  const [lon, lat] = [number("lon", -180, 180), number("lat", -85, 85)];
+  if (lon !== null && lat !== null) state.center = [lon, lat];
+  state.at = number("at", 0, 1) ?? state.at;
+  state.opacity = number("opacity", 0, 1) ?? state.opacity;
+  state.grid = given.get("grid") === "1";
+  for (const key of ["off", "offcodes"]) {
+    const values = (given.get(key) ?? "").split(",").filter((text) => /^\d{1,3}$/.test(text)).map(Number);
+    state[key] = new Set(values.filter((value) => value <= 255));
+  }
+  const pixel = (given.get("pixel") ?? "").split(",").map(Number);
+  if (pixel.length === 2 && pixel.every(Number.isFinite) && Math.abs(pixel[0]) <= 180 && Math.abs(pixel[1]) <= 90) state.pixel = pixel;
+  return state;
+}
+
+/** A state as text for the address. */
+export function write(state) {
+  const told = new URLSearchParams();
+  told.set("view", state.mode);
+  told.set("layer", state.layer);
+  if (state.mode === "swipe") {
+    told.set("with", state.other);
+    told.set("at", state.at.toFixed(3));
+  }
+  if (state.image) told.set("image", state.image);
+  if (state.date) told.set("date", state.date);
+  if (state.zoom !== null) told.set("z", state.zoom.toFixed(2));
+  if (state.center) {
+    told.set("lon", state.center[0].toFixed(6));
+    told.set("lat", state.center[1].toFixed(6));
+  }
+  if (state.opacity !== 1) told.set("opacity", state.opacity.toFixed(2));
+  if (state.grid) told.set("grid", "1");
+  for (const key of ["off", "offcodes"]) if (state[key].size) told.set(key, [...state[key]].sort((a, b) => a - b).join(","));
+  if (state.pixel) told.set("pixel", state.pixel.map((value) => value.toFixed(6)).join(","));
+  return `#${told.toString().replaceAll("%2C", ",")}`;
+}
+
+function defaults(view) {
+  const ids = view.layers.map((layer) => layer.id);
+  const dated = view.layers.filter((layer) => layer.dated).map((layer) => layer.id);
+  const image = dated[0] ?? null;
+  const clearest = view.dates.reduce((best, day) => (best && best.valid >= day.valid ? best : day), null);
+  return {
+    mode: "one", layer: ids[0], other: ids.includes("reference") ? "reference" : (image ?? ids.at(-1)), image,
+    date: clearest ? clearest.date : null, zoom: null, center: null, at: 0.5, opacity: 1, grid: false,
+    off: new Set(), offcodes: new Set(), pixel: null,
+  };
+}
