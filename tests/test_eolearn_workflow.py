@@ -1,6 +1,9 @@
 """Tasks in a line, and many of them."""
 
+import ast
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -120,6 +123,25 @@ def test_the_executor_tells_which_went_well_and_writes_logs_and_a_page(tmp_path)
 def test_a_patch_travels_between_processes():
     patch = patch_of(3.0)
     assert pickle.loads(pickle.dumps(patch)) == patch
+
+
+def test_the_two_sides_of_the_page_differ_in_imports_and_the_prediction_alone():
+    page = (Path(__file__).parents[1] / "docs" / "from-eo-learn.md").read_text()
+    table = page[page.index("<table>") : page.index("</table>")]
+    left, right = (re.search(rf"```python {word}\n(.*?)```", table, flags=re.DOTALL)[1] for word in ("eolearn", "run"))
+    task = ast.unparse(next(node for node in ast.parse(left).body if getattr(node, "name", "") == "PredictPatchTask"))
+    imports = (ast.Import, ast.ImportFrom)
+
+    def rest(text):
+        return [ast.unparse(node) for node in ast.parse(text).body if not isinstance(node, imports)]
+
+    assert [part for part in rest(left) if part != task] == rest(right)
+    names = [
+        {alias.name for node in ast.parse(text).body if isinstance(node, imports) for alias in node.names}
+        for text in (left, right)
+    ]
+    assert names[1] - names[0] == {"PredictPatchTask"}
+    assert names[0] <= names[1]
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """The land cover notebook's workflow, run by eo-learn 1.5.7 and by us, with the same names and arguments."""
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -81,3 +83,26 @@ def test_what_either_saves_the_other_loads(python, tmp_path):
     assert theirs.timestamps == first.timestamps
     assert theirs.get_features() == first.get_features()
     assert theirs == first
+
+
+def test_the_left_side_of_the_page_runs_with_eolearn(python, tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "from-eo-learn.md").read_text()
+    made, ours_code = re.findall(r"```python run\n(.*?)```", page, flags=re.DOTALL)[:2]
+    theirs_code = re.search(r"```python eolearn\n(.*?)```", page, flags=re.DOTALL)[1]
+    shares = []
+    for interpreter_, code in ((python, theirs_code), (sys.executable, ours_code)):
+        folder = tmp_path / Path(interpreter_).parent.parent.name
+        folder.mkdir()
+        subprocess.run([sys.executable, "-c", made], cwd=folder, check=True)
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH" or interpreter_ != python}
+        done = subprocess.run(
+            [interpreter_, "-W", "ignore", "-c", code],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        shares.append(float(done.stdout.split()[-1]))
+    assert shares[0] == shares[1] > 0.95
