@@ -160,7 +160,9 @@ def of_eolearn():
         eolearn.mask, eolearn.ml_tools,
     ):  # fmt: skip
         found.update({name: getattr(module, name) for name in dir(module) if name[0].isupper()})
-    found["linearly_connect_tasks"] = eolearn.core.linearly_connect_tasks
+    from eolearn.core.eoworkflow_tasks import InputTask
+
+    found |= {"linearly_connect_tasks": eolearn.core.linearly_connect_tasks, "InputTask": InputTask}
     return SimpleNamespace(**found)
 
 

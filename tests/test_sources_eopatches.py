@@ -81,6 +81,16 @@ def test_numbers_become_reflectance_by_scale_offset_and_nodata(tmp_path):
     assert values(offset=-0.1) == [-1000, -900, 234, 32767]
 
 
+def test_the_least_int16_is_missing_unless_another_number_is(tmp_path):
+    numbers = np.array([NODATA, 100, -5, 32767], "int16").reshape(1, 2, 2, 1)
+    write_patch(
+        tmp_path / "a", {"data/BANDS": numbers}, moments=MOMENTS[:1], box=(BOX[0], BOX[1], BOX[0] + 20, BOX[1] + 20)
+    )
+    for nodata, expected in ((None, [NODATA, 100, -5, 32767]), (-5, [-32767, 100, NODATA, 32767])):
+        source = opened(tmp_path, band_names=["B04"], nodata=nodata)
+        assert source.load(source.geobox, DAYS[:1], ["B04"]).B04.values.ravel().tolist() == expected
+
+
 def test_data_masks_and_nan_are_missing(tmp_path):
     cube = CUBE.copy()
     cube[0, 0, 0, 0] = np.nan
