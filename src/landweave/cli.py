@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 
 import typer
 
+from landweave.cli_dataset import publish_dataset, verify
 from landweave.cli_estimate import app as estimate_app
 from landweave.errors import InputError
 
@@ -176,6 +177,23 @@ def report(project: ProjectFile) -> None:
     from landweave.runs.project import read_project
 
     typer.echo(f"Report: {remake_report(read_project(project))}")
+
+
+@app.command()
+def publish(
+    project: ProjectFile,
+    folder: Annotated[Path, typer.Argument(help="Where to write it.")],
+    dataset: Annotated[bool, typer.Option("--dataset", help="The open data set: imagery, masks, labels, map.")] = False,
+    eopatches: Annotated[bool, typer.Option("--eopatches", help="Its patches as EOPatch folders.")] = False,
+    licence: Annotated[str | None, typer.Option(help="On what terms the data set may be used.")] = None,
+) -> None:
+    """Write what a run made, to be shared."""
+    if not dataset:
+        raise InputError("landweave publish: this version writes the data set alone; add --dataset.")
+    publish_dataset(project, folder, eopatches=eopatches, licence=licence)
+
+
+app.command()(verify)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from landweave.runs.project import Project
 from landweave.sources.eopatches import EOPatchSource
 from landweave.sources.protocol import Source
 from landweave.sources.stac import StacSource
+from landweave.sources.stored import StoredSource
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -21,7 +22,7 @@ def cells_of(project: Project, source: Source) -> list[Cell]:
     """The patches of a project, by name; InputError where area, grid and imagery do not fit together."""
     settings = project.area
     area = area_of(project)
-    grids = source.grids if isinstance(source, EOPatchSource) else {}
+    grids = source.grids if isinstance(source, EOPatchSource | StoredSource) else {}
     crs = settings.crs or ("native" if source.geobox is not None or grids else "utm")
     if crs == "native" and grids:
         cells = given_cells(grids, area=area, buffer=settings.buffer)
@@ -35,7 +36,7 @@ def cells_of(project: Project, source: Source) -> list[Cell]:
     else:
         buffer = settings.buffer
         if area is None and source.geobox is None:
-            if not isinstance(source, StacSource | EOPatchSource):
+            if not isinstance(source, StacSource | EOPatchSource | StoredSource):
                 raise InputError(f"{project.file}: [area] needs aoi or bounds; the source has no extent of its own.")
             area, buffer = shapely.box(*source.bbox), 0.0
         elif area is None:

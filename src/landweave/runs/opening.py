@@ -19,6 +19,7 @@ from landweave.runs.project import Project
 from landweave.sources.eopatches import EOPatchSource, open_eopatches
 from landweave.sources.pixels import opened
 from landweave.sources.protocol import Source
+from landweave.sources.stored import is_collection, open_collection
 from landweave.training.blocks import QUARTERS, WHOLE
 
 if TYPE_CHECKING:
@@ -156,6 +157,10 @@ def open_source(project: Project, *, remember: bool = False) -> Source:
         from landweave.sources.simulated.source import SimulatedSource
 
         return SimulatedSource(size_km=settings.size_km, n_dates=settings.dates, seed=settings.seed)
+    if settings.type == "stac" and is_collection(project.path(str(settings.url))):
+        return open_collection(
+            project.path(str(settings.url)), needed=_needed(project), resampling=settings.method
+        )  # fmt: skip
     if settings.type == "stac":
         from landweave.runs.archive import open_archive
 

@@ -1,0 +1,253 @@
+"""A finished run as an open data set: written, checked, and read back to the same map."""
+
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import pystac
+import pytest
+import rasterio
+import xarray as xr
+from typer.testing import CliRunner
+from worlds import two_class_world
+
+from landweave.cli import app
+from landweave.eolearn.names import EOPatch
+from landweave.errors import InputError
+from landweave.maps.dataset import verify
+from landweave.runs.driver import run
+from landweave.runs.project import read_project
+from landweave.runs.reading import open_run
+from landweave.runs.sharing import publish_dataset
+from landweave.sources.protocol import Source
+from landweave.sources.stored import StoredSource, is_collection, open_collection
+
+_: type[Source] = StoredSource
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A run of four patches, and its data set in both forms."""
+    folder = tmp_path_factory.mktemp("shared")
+    project, _ = two_class_world(folder, size=40, source='clouds = "none"')
+    assert run(read_project(project), workers=1).status == 0
+    publish_dataset(project, folder / "zarr", licence="CC-BY-4.0")
+    publish_dataset(project, folder / "eopatches", eopatches=True)
+    return folder
+
+
+def copy_of(folder, tmp_path):
+    return shutil.copytree(folder, tmp_path / "copy")
+
+
+def same_maps(one, other):
+    for name in ("map.tif", "confidence.tif"):
+        with rasterio.open(one / name) as a, rasterio.open(other / name) as b:
+            assert (a.transform, a.crs, a.nodata) == (b.transform, b.crs, b.nodata)
+            assert a.read().any()
+            np.testing.assert_array_equal(a.read(), b.read())
+
+
+@pytest.mark.parametrize("form", ["zarr", "eopatches"])
+def test_a_data_set_read_back_gives_the_identical_map(world, form, tmp_path):
+    moved = copy_of(world / form, tmp_path)
+    project = read_project(moved)
+    assert project.source.type == {"zarr": "stac", "eopatches": "eopatches"}[form]
+    result = run(project, workers=1)
+    assert result.status == 0, result.failures
+    same_maps(world / "out", moved / "out")
+    figures = [json.loads((folder / "out" / "accuracy.json").read_text()) for folder in (world, moved)]
+    assert figures[0]["confusion"] == figures[1]["confusion"]
+    assert figures[0]["overall_accuracy"] == figures[1]["overall_accuracy"]
+
+
+def test_every_patch_holds_what_the_run_knows_of_it(world):
+    finished = open_run(world)
+    assert len(finished.cells) == 4
+    for cell in finished.cells:
+        known = finished.patch(cell.name)
+        assert set(known.data_vars) == {"B04", "B08", "reference", "prediction", "confidence", "prediction_oof"}
+        with xr.open_zarr(
+            world / "zarr" / "patches" / f"{cell.name}.zarr", consolidated=False, mask_and_scale=False
+        ) as shared:
+            for name, values in known.data_vars.items():
+                np.testing.assert_array_equal(shared[name].values, values.values)
+                assert shared[name].dtype == values.dtype
+        patch = EOPatch.load(world / "eopatches" / "patches" / cell.name)
+        np.testing.assert_array_equal(patch.data["BANDS"], np.stack([known.B04.values, known.B08.values], axis=-1))
+        np.testing.assert_array_equal(patch.mask_timeless["LULC"][..., 0], known.reference.values)
+        np.testing.assert_array_equal(patch.mask_timeless["PREDICTION"][..., 0], known.prediction.values)
+        assert [moment.date() for moment in patch.timestamps] == list(finished.plan.dates)
+
+
+def test_the_catalogue_is_stac_and_can_be_moved(world, tmp_path):
+    moved = copy_of(world / "zarr", tmp_path)
+    collection = pystac.Collection.from_file(str(moved / "collection.json"))
+    items = list(collection.get_items())
+    assert sorted(item.id for item in items) == sorted(cell.name for cell in open_run(world).cells)
+    assert collection.license == "CC-BY-4.0"
+    for item in items:
+        assert item.get_collection().id == collection.id
+        assert (moved / "items" / item.assets["data"].href).resolve().is_dir()
+        west, south, east, north = item.bbox
+        bounds = collection.extent.spatial.bboxes[0]
+        assert bounds[0] <= west < east <= bounds[2]
+        assert bounds[1] <= south < north <= bounds[3]
+        assert item.properties["cube:dimensions"]["time"]["values"] == ["2020-03-01", "2020-06-01", "2020-09-01"]
+    assert str(world) not in "".join(path.read_text() for path in moved.rglob("*.json"))
+
+
+def test_card_and_readme_tell_what_where_when_on_what_terms_and_what_is_wrong(world):
+    card = json.loads((world / "zarr" / "data-card.json").read_text())
+    assert card["licence"] == "CC-BY-4.0"
+    assert card["where"]["patches"] == 4
+    assert card["when"] == {"start": "2020-03-01", "end": "2020-09-01", "dates": 3}
+    assert card["classes"] == {"2": "meadow", "7": "pond"}
+    assert "No clouds were masked." in card["known_faults"]
+    accuracy = json.loads((world / "out" / "accuracy.json").read_text())
+    assert card["accuracy"]["overall_accuracy"] == accuracy["overall_accuracy"]
+    readme = (world / "zarr" / "README.md").read_text()
+    for part in ("meadow", "CC-BY-4.0", "2020-03-01", "sha256sum -c", "No clouds were masked."):
+        assert part in readme
+    untold = json.loads((world / "eopatches" / "data-card.json").read_text())
+    assert untold["licence"].startswith("not stated")
+
+
+def test_the_same_run_gives_the_same_bytes_and_other_forms_leave_nothing(world, tmp_path):
+    moved = copy_of(world / "eopatches", tmp_path)
+    publish_dataset(world, moved, licence="CC-BY-4.0")
+    again = {path.relative_to(moved): path.read_bytes() for path in moved.rglob("*") if path.is_file()}
+    first = {
+        path.relative_to(world / "zarr"): path.read_bytes() for path in (world / "zarr").rglob("*") if path.is_file()
+    }
+    assert {str(path) for path in again} == {str(path) for path in first}
+    # The collection is called as its folder.
+    differing = {str(path) for path in again if again[path] != first[path]}
+    assert all(name == "checksums.sha256" or name.startswith(("items/", "collection")) for name in differing)
+
+
+def test_a_check_finds_what_is_damaged_missing_or_strange(world, tmp_path):
+    moved = copy_of(world / "zarr", tmp_path)
+    found = verify(moved)
+    assert found.sound
+    assert found.read == found.files > 20
+    assert not (moved / ".verified").exists()
+    chunk = next(path for path in sorted((moved / "patches").rglob("c/*/*/*")) if path.is_file())
+    content = bytearray(chunk.read_bytes())
+    content[-1] ^= 1
+    chunk.write_bytes(content)
+    (moved / "legend.toml").unlink()
+    (moved / "notes.txt").write_text("mine")
+    found = verify(moved)
+    assert found.damaged == (chunk.relative_to(moved).as_posix(),)
+    assert (found.missing, found.strange) == (("legend.toml",), ("notes.txt",))
+    assert not found.sound
+    told = CliRunner().invoke(app, ["verify", str(moved)])
+    assert told.exit_code == 1
+    assert "missing    legend.toml" in told.output
+    assert "2 of " in told.output
+
+
+def test_the_list_is_what_sha256sum_checks(world):
+    if shutil.which("sha256sum") is None:
+        pytest.skip("there is no sha256sum")
+    done = subprocess.run(["sha256sum", "-c", "--quiet", "checksums.sha256"], cwd=world / "zarr", check=False)
+    assert done.returncode == 0
+
+
+def test_an_interrupted_check_goes_on_where_it_was(world, tmp_path, monkeypatch):
+    import landweave.maps.dataset as module
+
+    moved, sound = copy_of(world / "zarr", tmp_path), verify(world / "zarr")
+    whole, calls = module._sha256, []
+
+    def stops(path):
+        calls.append(path)
+        if len(calls) == 15:
+            raise KeyboardInterrupt
+        return whole(path)
+
+    monkeypatch.setattr(module, "_sha256", stops)
+    with pytest.raises(KeyboardInterrupt):
+        verify(moved, save_every=4)
+    monkeypatch.setattr(module, "_sha256", whole)
+    # What was changed since is read again.
+    later = calls[3]
+    later.write_bytes(later.read_bytes() + b" ")
+    rest = verify(moved)
+    assert rest.read == sound.files - 14 + 1
+    assert rest.damaged == (later.relative_to(moved).as_posix(),)
+    assert verify(moved, again=True).read == sound.files
+
+
+def test_what_cannot_be_shared_or_checked_is_one_line(world, tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.doc").write_text("mine")
+    with pytest.raises(InputError, match="something that is no data set"):
+        publish_dataset(world, tmp_path / "full")
+    project, _ = two_class_world(tmp_path / "new", size=40)
+    with pytest.raises(InputError, match="there is no map yet"):
+        publish_dataset(project, tmp_path / "x")
+    with pytest.raises(InputError, match="no list of checksums"):
+        verify(tmp_path)
+    for line in ("../secret", "/etc/passwd", ""):
+        (tmp_path / "checksums.sha256").write_text(f"{'0' * 64}  {line}\n")
+        with pytest.raises(InputError, match="line 1: no checksum and name"):
+            verify(tmp_path)
+    told = CliRunner().invoke(app, ["publish", str(project), str(tmp_path / "x")])
+    assert "add --dataset" in str(told.exception)
+
+
+def test_a_collection_tells_what_it_lacks(world, tmp_path):
+    moved = copy_of(world / "zarr", tmp_path)
+    assert is_collection(moved / "collection.json")
+    assert not is_collection(moved / "data-card.json")
+    source = open_collection(moved / "collection.json")
+    assert source.variables == ("B04", "B08")
+    assert list(source.grids) == sorted(source.grids)
+    with pytest.raises(InputError, match="has no 'B02'; there are B04, B08"):
+        open_collection(moved / "collection.json", needed=["B02"])
+    with pytest.raises(InputError, match="no patch holds 'B02'"):
+        source.load(source.geobox, source.dates(), ["B02"])
+    name = source.patches[0].name
+    shutil.rmtree(moved / "patches" / f"{name}.zarr" / "B04")
+    with pytest.raises(InputError, match="B04 is not there as its item says; `landweave verify`"):
+        source.load(source.geobox, source.dates(), ["B04"])
+    (moved / "items" / f"{name}.json").write_text("{}")
+    with pytest.raises(InputError, match="no item of a data set of landweave"):
+        open_collection(moved / "collection.json")
+    with pytest.raises(InputError, match=r'read them as source\.type = "eopatches"'):
+        open_collection(world / "eopatches" / "collection.json")
+
+
+def test_a_window_across_patches_is_what_the_files_hold(world):
+    source = open_collection(world / "zarr" / "collection.json")
+    finished = open_run(world)
+    grid = finished.plan.source.geobox[7:33, 5:38]
+    dates = source.dates()[::-1]
+    ours = source.load(grid, dates, ["B08", "B04"])
+    theirs = finished.plan.source.load(grid, dates, ["B08", "B04"])
+    for name in ("B04", "B08"):
+        np.testing.assert_array_equal(ours[name].values, theirs[name].values)
+        assert (ours[name].values > 0).any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("eopatches", [False, True])
+def test_a_simulated_country_read_back_gives_the_identical_map(finished, tmp_path, eopatches):
+    shared = publish_dataset(finished, tmp_path / "shared", eopatches=eopatches)
+    assert verify(shared).sound
+    text = (shared / "landweave.toml").read_text()
+    # With the register itself; the published labels end at the patches, which erosion sees.
+    given = read_project(finished)
+    lines = [
+        f'path = "{given.path(given.reference.path)}"', f'column = "{given.reference.column}"',
+        f'legend = "{given.path(given.reference.legend)}"', f"erosion = {given.reference.erosion}",
+    ]  # fmt: skip
+    start = text.index("[reference]")
+    end = text.index("\n[", start) if "\n[" in text[start:] else len(text)
+    (shared / "landweave.toml").write_text(f"{text[:start]}[reference]\n" + "\n".join(lines) + "\n" + text[end:])
+    result = run(read_project(shared), workers=1)
+    assert result.status == 0, result.failures
+    same_maps(given.folder, shared / "out")
