@@ -1,6 +1,7 @@
 """A finished run as an open data set: written, checked, and read back to the same map."""
 
 import json
+import re
 import shutil
 import subprocess
 
@@ -68,6 +69,8 @@ def test_every_patch_holds_what_the_run_knows_of_it(world):
     for cell in finished.cells:
         known = finished.patch(cell.name)
         assert set(known.data_vars) == {"B04", "B08", "reference", "prediction", "confidence", "prediction_oof"}
+        # Every observation has data, and no cloud was looked for.
+        known["left_out"] = xr.zeros_like(known.B04, dtype="uint8")
         with xr.open_zarr(
             world / "zarr" / "patches" / f"{cell.name}.zarr", consolidated=False, mask_and_scale=False
         ) as shared:
@@ -204,9 +207,10 @@ def test_a_collection_tells_what_it_lacks(world, tmp_path):
     assert is_collection(moved / "collection.json")
     assert not is_collection(moved / "data-card.json")
     source = open_collection(moved / "collection.json")
-    assert source.variables == ("B04", "B08")
+    assert source.variables == ("B04", "B08", "left_out")
+    assert source.categorical == ("left_out",)
     assert list(source.grids) == sorted(source.grids)
-    with pytest.raises(InputError, match="has no 'B02'; there are B04, B08"):
+    with pytest.raises(InputError, match="has no 'B02'; there are B04, B08, left_out"):
         open_collection(moved / "collection.json", needed=["B02"])
     with pytest.raises(InputError, match="no patch holds 'B02'"):
         source.load(source.geobox, source.dates(), ["B02"])
@@ -234,20 +238,31 @@ def test_a_window_across_patches_is_what_the_files_hold(world):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("eopatches", [False, True])
-def test_a_simulated_country_read_back_gives_the_identical_map(finished, tmp_path, eopatches):
-    shared = publish_dataset(finished, tmp_path / "shared", eopatches=eopatches)
-    assert verify(shared).sound
-    text = (shared / "landweave.toml").read_text()
-    # With the register itself; the published labels end at the patches, which erosion sees.
-    given = read_project(finished)
-    lines = [
-        f'path = "{given.path(given.reference.path)}"', f'column = "{given.reference.column}"',
-        f'legend = "{given.path(given.reference.legend)}"', f"erosion = {given.reference.erosion}",
-    ]  # fmt: skip
-    start = text.index("[reference]")
-    end = text.index("\n[", start) if "\n[" in text[start:] else len(text)
-    (shared / "landweave.toml").write_text(f"{text[:start]}[reference]\n" + "\n".join(lines) + "\n" + text[end:])
-    result = run(read_project(shared), workers=1)
-    assert result.status == 0, result.failures
-    same_maps(given.folder, shared / "out")
+@pytest.mark.parametrize(
+    "settings", ["", 'dilation = 30\nsnow = "mask"\n'], ids=["as it comes", "clouds widened, no snow"]
+)
+def test_a_simulated_country_read_back_gives_the_identical_map(tmp_path, settings):
+    from archives import DATES, SEED, SIZE, small_country
+
+    country = small_country(tmp_path / "country", size_km=SIZE, dates=DATES, seed=SEED)
+    file = country / "landweave.toml"
+    if settings:
+        text = re.sub(r"^(dilation|snow) = .*\n", "", file.read_text(), flags=re.MULTILINE)
+        file.write_text(text.replace('type = "stac"\n', f'type = "stac"\n{settings}', 1))
+    given = read_project(country)
+    assert run(given, workers=1).status == 0
+    for eopatches in (False, True):
+        shared = publish_dataset(given, tmp_path / f"shared-{eopatches}", eopatches=eopatches)
+        assert verify(shared).sound
+        text = (shared / "landweave.toml").read_text()
+        # With the register itself; the published labels end at the patches, which erosion sees.
+        reference = {
+            "path": str(given.path(given.reference.path)), "column": given.reference.column,
+            "legend": str(given.path(given.reference.legend)), "erosion": given.reference.erosion,
+        }  # fmt: skip
+        table = "".join(f"{key} = {json.dumps(value)}\n" for key, value in reference.items())
+        text = re.sub(r"\[reference\]\n(.+\n)+", f"[reference]\n{table}", text)
+        (shared / "landweave.toml").write_text(text)
+        result = run(read_project(shared), workers=1)
+        assert result.status == 0, result.failures
+        same_maps(given.folder, shared / "out")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from landweave.runs.reading import FinishedRun
 
 CARD = "data-card.json"
+LEFT_OUT = "left_out"
+"""The variable that says why an observation does not count: see :func:`landweave.features.clouds.mask_reasons`."""
 
 
 def data_card(run: "FinishedRun", licence: str, *, eopatches: bool) -> dict[str, Any]:
@@ -26,7 +28,7 @@ def data_card(run: "FinishedRun", licence: str, *, eopatches: bool) -> dict[str,
     has_reference = plan.reference is not None
     layers = {
         "imagery": {"variables": list(plan.recipe.source_bands), "unit": "1e-4 reflectance, int16, -32768 missing"},
-        "masks": {name: _about(name) for name in (*plan.mask_variables, *plan.made_variables)},
+        "masks": {name: _about(name) for name in (*plan.mask_variables, *plan.made_variables, LEFT_OUT)},
         "reference": "class values by the project's reference, 0 none" if has_reference else "none",
         "prediction": "class values of the map, 0 none; confidence in per cent",
     }
@@ -119,23 +121,18 @@ def legend_text(legend: Legend) -> str:
 
 
 def _clouds_of(plan: Plan) -> dict[str, Any]:
-    # What was made of clouds lies there as a mask; what was only read is judged again in the same way.
-    given = plan.project.source.model_dump(mode="python", exclude_unset=True)
-    also = ("snow", "scl_masked", "snow_ndsi", "snow_nir")
-    kept: dict[str, Any] = {key: given[key] for key in also if key in given}
-    rule = plan.project.source.cloud_rule
-    if CLOUD_MASK in plan.made_variables:
-        return {"clouds": "mask", "mask": CLOUD_MASK, **kept}
-    if rule == "mask":
-        above = {"mask_above": given["mask_above"]} if "mask_above" in given else {}
-        return {"clouds": "mask", "mask": plan.project.source.mask, **above, **kept}
-    return {"clouds": rule, **kept}
+    # What counts was decided, with ground around each patch in view; it lies there as a mask.
+    rule, snow = plan.project.source.cloud_rule, plan.project.source.snow
+    if rule == "none" and snow == "keep":
+        return {"clouds": "none"}
+    return {"clouds": "decided", "mask": LEFT_OUT}
 
 
 def _about(name: str) -> str:
     known = {
         "SCL": "scene classes of Sentinel-2 L2A", CLOUD_MASK: "0 where clear",
         CLOUD_PROBABILITY: "per cent, 255 unknown",
+        LEFT_OUT: "why an observation does not count: 1 no data, 2 cloud, shadow and the like, 3 snow; else 0",
     }  # fmt: skip
     return known.get(name, "as the source has it")
 

@@ -206,7 +206,7 @@ def _observed(project: Project, source: Source) -> tuple[list[datetime.date], da
 
 def _mask_variables(project: Project) -> tuple[str, ...]:
     settings = project.source
-    if settings.cloud_rule == "mask" and settings.mask:
+    if settings.cloud_rule in {"mask", "decided"} and settings.mask:
         return (settings.mask,)
     return ("SCL",) if settings.cloud_rule == "scl" or settings.snow == "mask" else ()
 
@@ -229,7 +229,7 @@ def _recipe(project: Project, source: Source, start: datetime.date, end: datetim
     except InputError as error:
         raise InputError(f"{project.file}: {error}") from None
     rule = project.source.cloud_rule
-    wanted = {"mask": project.source.mask, "scl": "SCL"}.get(rule)
+    wanted = {"mask": project.source.mask, "decided": project.source.mask, "scl": "SCL"}.get(rule)
     if wanted and wanted not in source.variables:
         raise InputError(
             f'{project.file}: clouds = "{rule}" needs the variable {wanted}, which the imagery does not have; '

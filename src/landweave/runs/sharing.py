@@ -21,10 +21,11 @@ from landweave.maps.dataset import (
     write_json,
 )
 from landweave.patch.eopatch_writing import write_dataset
-from landweave.patch.model import TIME
+from landweave.patch.model import TIME, X, Y
 from landweave.patch.store import write_patch, write_whole
-from landweave.runs.cards import CARD, data_card, legend_text, project_text, readme_text
+from landweave.runs.cards import CARD, LEFT_OUT, data_card, legend_text, project_text, readme_text
 from landweave.runs.cutting import area_of
+from landweave.runs.observing import reasons_of
 from landweave.runs.opening import Plan
 from landweave.runs.project import Project
 from landweave.runs.reading import FinishedRun, open_run
@@ -123,6 +124,7 @@ def _share(run: FinishedRun, cell: "Cell", folder: Path, *, eopatches: bool) -> 
     patch = run.patch(cell.name)
     # Only what every run gives again: pixels, no notes of how they were stored.
     patch = patch.drop_attrs(deep=False)
+    patch[LEFT_OUT] = ((TIME, Y, X), reasons_of(run.plan, patch))
     href = f"patches/{cell.name}" if eopatches else f"patches/{cell.name}.zarr"
     if eopatches:
         write_dataset(folder / href, patch, _features(run.plan, patch))
@@ -142,6 +144,7 @@ def _features(plan: Plan, patch: xr.Dataset) -> dict[tuple[str, str], list[str]]
     dated = [name for name in plan.variables if name not in bands]
     features = {("data", "BANDS"): bands}
     features |= {("mask" if name in plan.categorical else "data", name): [name] for name in dated}
+    features["mask", LEFT_OUT] = [LEFT_OUT]
     layers = {"reference": "LULC", "prediction": "PREDICTION", "confidence": "CONFIDENCE", "prediction_oof": "HELD_OUT"}
     return features | {("mask_timeless", layers[name]): [name] for name in layers if name in patch}
 

@@ -42,7 +42,7 @@ class Source(Settings):
     """Where the pixels come from."""
 
     type: Literal["stac", "rasters", "eopatches", "simulated"]
-    clouds: Literal["scl", "s2cloudless", "mask", "none"] | None = None
+    clouds: Literal["scl", "s2cloudless", "mask", "decided", "none"] | None = None
     """Default: scl for archives and the simulated country; else mask where ``mask`` is set, else none."""
     snow: Literal["keep", "mask"] = "keep"
     scl_masked: tuple[int, ...] = (0, 1, 3, 8, 9, 10)
@@ -106,8 +106,10 @@ class Source(Settings):
             raise ValueError("scale = 0 would make every pixel the same; reflectance = number * scale + offset")
         if self.type == "stac" and not self.url:
             raise ValueError("an archive needs url: the root of a STAC API, or the path of a catalogue or of items")
-        if self.clouds == "mask" and not self.mask:
-            raise ValueError('clouds = "mask" needs mask = the name of the mask variable')
+        if self.clouds in {"mask", "decided"} and not self.mask:
+            raise ValueError(f'clouds = "{self.clouds}" needs mask = the name of the mask variable')
+        if self.clouds == "decided" and self.dilation:
+            raise ValueError('clouds = "decided" takes the mask as it is; leave dilation out, or use clouds = "mask"')
         if self.type == "stac" and self.clouds == "mask" and self.mask in {"cloud", "snow"} and not self.mask_above:
             raise ValueError(f'mask = "{self.mask}" is a probability in per cent: set mask_above, such as 40')
         return self
