@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
+from types import SimpleNamespace
 
 import numpy as np
 import pystac
@@ -17,8 +19,9 @@ from landweave.cli import app
 from landweave.eolearn.names import EOPatch
 from landweave.errors import InputError
 from landweave.maps.dataset import verify
+from landweave.runs.cards import project_text
 from landweave.runs.driver import run
-from landweave.runs.project import read_project
+from landweave.runs.project import make_project, read_project
 from landweave.runs.reading import open_run
 from landweave.runs.sharing import publish_dataset
 from landweave.sources.protocol import Source
@@ -223,6 +226,38 @@ def test_a_collection_tells_what_it_lacks(world, tmp_path):
         open_collection(moved / "collection.json")
     with pytest.raises(InputError, match=r'read them as source\.type = "eopatches"'):
         open_collection(world / "eopatches" / "collection.json")
+
+
+def test_the_project_beside_a_data_set_says_the_same_again(tmp_path):
+    content = {
+        "name": 'Žabnica "north" \U0001f33e',
+        "period": {"start": "2019-01-01", "end": "2019-12-31"},
+        "source": {"type": "stac", "url": "https://example.org", "clouds": "scl", "dilation": 30.0},
+        "features": {
+            "bands": ["B04", "B08"], "indices": ["ndvi"], "step_days": 20, "min_valid_fraction": 0.8,
+            "custom": {"evi-2": "2.5*(B08-B04)/(B08+2.4*B04+1)"}, "static": ["far/dem.tif"],
+        },
+        "reference": {"path": "r.gpkg", "column": "code", "erosion": 2},
+        "sampling": {"fraction": 0.5, "seed": 7},
+        "model": {
+            "params": {"n_estimators": 5, "class_weight": {"2": 3.0}}, "thresholds": {"bare soil": 0.3}, "refit": False,
+        },
+        "map": {"crs": "EPSG:3794"},
+    }  # fmt: skip
+    given = make_project(content, file=tmp_path / "landweave.toml")
+    recipe = SimpleNamespace(source_bands=("B04", "B08"))
+    plan = SimpleNamespace(
+        project=given, recipe=recipe, start=given.period.start, end=given.period.end, reference=object()
+    )
+    for eopatches in (False, True):
+        text = project_text(plan, eopatches=eopatches, buffer=500.0)
+        again = make_project(tomllib.loads(text), file=tmp_path / "x" / "landweave.toml", text=text)
+        for table in ("name", "period", "sampling", "model", "map"):
+            assert getattr(again, table) == getattr(given, table), table
+        assert again.features == given.features.model_copy(update={"static": ("static/dem.tif",)})
+        assert again.reference.erosion == 2
+        assert (again.source.clouds, again.source.mask) == ("decided", "left_out")
+        assert (again.area.aoi, again.area.buffer) == ("area.geojson", 500)
 
 
 def test_a_window_across_patches_is_what_the_files_hold(world):

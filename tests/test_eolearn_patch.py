@@ -1,6 +1,8 @@
 """EOPatch: features by kind and name, over arrays, a Dataset or a folder."""
 
 import datetime
+import os
+import pickle
 
 import geopandas as gpd
 import numpy as np
@@ -58,6 +60,19 @@ def test_a_lazy_patch_reads_what_is_touched_and_nothing_else(tmp_path):
     assert EOPatch.load(tmp_path / "p", features=[(DATA, "BANDS")]).get_features() == [(DATA, "BANDS")]
     with pytest.raises(InputError, match=r"no feature data/NONE; there are data/BANDS, data/BROKEN"):
         EOPatch.load(tmp_path / "p", features=(DATA, "NONE"))
+
+
+def test_a_folder_with_a_malicious_pickle_is_refused_and_nothing_runs(tmp_path):
+    class Runs:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'ran'}",)
+
+    write_patch(tmp_path / "p", {"data/BANDS": CUBE}, moments=None)
+    (tmp_path / "p" / "timestamp.pkl").write_bytes(pickle.dumps(Runs()))
+    for lazy in (False, True):
+        with pytest.raises(InputError, match=r"timestamp\.pkl"):
+            EOPatch.load(tmp_path / "p", lazy_loading=lazy)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_dates_are_chosen_while_loading(tmp_path):

@@ -1,6 +1,7 @@
 """The tasks of the land cover notebook, on patches whose answers are known."""
 
 import datetime
+import json
 
 import geopandas as gpd
 import numpy as np
@@ -270,6 +271,21 @@ def test_polygons_become_a_raster():
     assert overlapped.tolist() == [255, 255, 7, 7, 0, 0]
     later = VectorToRasterTask(double, (TIMELESS, "M"), values_column="code", raster_shape=(4, 6))(patch)
     assert later.mask_timeless["M"][2, :, 0].tolist() == [5, 5, 7, 7, 0, 0]
+
+
+def test_the_real_register_becomes_the_raster_that_eolearn_made_of_it(shared_data):
+    real = shared_data / "eolearn_slovenia_patch"
+    with rasterio.open(real / "lulc_reference.tif") as file:
+        theirs = file.read(1)
+    corners = np.array(json.loads((real / "bbox.geojson").read_text())["coordinates"][0])
+    patch = EOPatch(bbox=BBox((*corners.min(axis=0), *corners.max(axis=0)), "EPSG:32633"))
+    task = VectorToRasterTask(
+        gpd.read_file(real / "lulc_reference.gpkg"), (TIMELESS, "LULC"), values_column="LULC_ID",
+        raster_shape=theirs.shape,
+    )  # fmt: skip
+    ours = task(patch).mask_timeless["LULC"][..., 0]
+    np.testing.assert_array_equal(ours, theirs)
+    assert set(np.unique(ours).tolist()) == {0, 1, 2, 3, 4, 8}
 
 
 def test_dated_polygons_become_a_dated_raster_and_may_be_drawn_upon():

@@ -6,13 +6,12 @@ Where eo-learn 1.5.7 differs from what its users expect, the functions do as it 
 import datetime
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from landweave.errors import InputError
-
-_CHUNK = 1 << 16
 
 
 def normalized_difference(a: np.ndarray, b: np.ndarray, *, constant: float = 0.0, undefined: float) -> np.ndarray:
@@ -87,24 +86,23 @@ def interpolate(values: np.ndarray, times: np.ndarray, targets: np.ndarray) -> n
     >>> interpolate(np.array([[1.0], [np.nan], [3.0]]), np.array([0, 10, 20]), np.array([5, 21])).ravel().tolist()
     [1.5, nan]
     """
-    shape = values.shape[1:]
     flat = values.reshape(len(values), -1)
+    rising = np.argsort(targets, kind="stable")
     unique, group = np.unique(times, return_inverse=True)
-    out = np.full((len(targets), flat.shape[1]), np.nan)
-    for start in range(0, flat.shape[1], _CHUNK):
-        part = slice(start, start + _CHUNK)
-        known = _means(flat[:, part], group, len(unique))
-        _between(known, unique, targets, out[:, part])
-    return out.reshape(len(targets), *shape)
+    if len(unique) < len(times) or np.any(times[1:] < times[:-1]):
+        flat = _means(flat, group, len(unique))
+    out = np.empty((len(targets), flat.shape[1]))
+    try:
+        _between(cache=True)(flat, unique, targets[rising], rising, out)
+    except OSError:
+        # The folder of compiled kernels may be full or lost.
+        _between(cache=False)(flat, unique, targets[rising], rising, out)
+    return out.reshape(len(targets), *values.shape[1:])
 
 
 def _means(values: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
     # Mean of what is known at each time, float64.
-    if count == len(group):
-        sorted_values = np.empty(values.shape)
-        sorted_values[group] = values
-        return sorted_values
-    total, number = np.zeros((count, values.shape[1])), np.zeros((count, values.shape[1]))
+    total, number = np.zeros((count, values.shape[1])), np.zeros((count, values.shape[1]), "int32")
     for row, place in zip(values, group, strict=True):
         there = ~np.isnan(row)
         total[place] += np.where(there, row, 0)
@@ -113,23 +111,39 @@ def _means(values: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
         return np.asarray(total / number)
 
 
-def _between(values: np.ndarray, times: np.ndarray, targets: np.ndarray, out: np.ndarray) -> None:
-    known = ~np.isnan(values)
-    steps = np.arange(len(times), dtype="int32")[:, None]
-    before = np.maximum.accumulate(np.where(known, steps, np.int32(-1)), axis=0)
-    after = np.minimum.accumulate(np.where(known, steps, np.int32(len(times)))[::-1], axis=0)[::-1]
-    series = np.arange(values.shape[1])
-    for number, target in enumerate(targets):
-        left, right = np.searchsorted(times, target, "right") - 1, np.searchsorted(times, target, "left")
-        if left < 0 or right == len(times):
-            continue
-        first, last = before[left], after[right]
-        inside = np.flatnonzero((first >= 0) & (last < len(times)))
-        first, last = first[inside], last[inside]
-        low, high = values[first, series[inside]], values[last, series[inside]]
-        gap = times[last] - times[first]
-        weight = np.where(gap == 0, 0.0, (target - times[first]) / np.maximum(gap, 1))
-        out[number, inside] = low + (high - low) * weight
+@lru_cache(maxsize=2)
+def _between(*, cache: bool) -> Callable[..., None]:
+    import numba
+
+    try:
+        return numba.njit(_walk, cache=cache, nogil=True, error_model="numpy")  # type: ignore[no-any-return]
+    except RuntimeError:
+        # A package in a read-only place, and no home folder to write to either.
+        return numba.njit(_walk, nogil=True, error_model="numpy")  # type: ignore[no-any-return]
+
+
+def _walk(values: np.ndarray, times: np.ndarray, targets: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+    """Each series from its first value to its last; ``rows`` says where in ``out`` each of the rising targets goes."""
+    for series in range(values.shape[1]):
+        target, before = 0, -1
+        for step in range(len(times)):
+            here = np.float64(values[step, series])
+            if np.isnan(here):
+                continue
+            while target < len(targets) and targets[target] <= times[step]:
+                if targets[target] == times[step]:
+                    out[rows[target], series] = here
+                elif before < 0:
+                    out[rows[target], series] = np.nan
+                else:
+                    low = np.float64(values[before, series])
+                    weight = (targets[target] - times[before]) / (times[step] - times[before])
+                    out[rows[target], series] = low + (here - low) * weight
+                target += 1
+            before = step
+        while target < len(targets):
+            out[rows[target], series] = np.nan
+            target += 1
 
 
 def masked(values: np.ndarray, mask: np.ndarray, value: Any, replacement: float) -> np.ndarray:

@@ -119,7 +119,9 @@ class LinearInterpolationTask(EOTask):
 
     def execute(self, eopatch: EOPatch) -> EOPatch:
         kind, name, new = self.feature
-        values = np.array(eopatch[kind, name], "float64")
+        values = eopatch[kind, name]
+        # Whole numbers know no NaN.
+        values = values.copy() if values.dtype.kind == "f" else values.astype("float64")
         moments = eopatch.get_timestamps()
         if len(moments) < 2:
             raise InputError(f"{kind}/{name} has {len(moments)} dates; interpolation needs two.")

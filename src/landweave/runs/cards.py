@@ -105,7 +105,7 @@ def project_text(plan: Plan, *, eopatches: bool, buffer: float | None) -> str:
         "source": source, "features": features, "reference": reference, "sampling": settings.get("sampling", {}),
         "model": model, "map": settings.get("map", {}),
     }  # fmt: skip
-    head = f'name = {json.dumps(plan.project.name)}\noutput = "out"\n'
+    head = f'name = {_value(plan.project.name)}\noutput = "out"\n'
     return head + "".join(_table(name, values) for name, values in tables.items() if values)
 
 
