@@ -30,7 +30,7 @@ class FromText:
     def predict_proba(self, rows):
         import lightgbm
 
-        return lightgbm.Booster(model_file=self.path).predict(rows, num_threads=2)
+        return lightgbm.Booster(model_file=self.path).predict(rows, num_threads=1)
 
     def predict(self, rows):
         return self.classes_[np.argmax(self.predict_proba(rows), axis=1)]
@@ -189,7 +189,7 @@ def main(folder, work):
     truth = patch.mask_timeless["LULC_ERODED"].ravel()
     model = lightgbm.LGBMClassifier(
         objective="multiclass", num_class=len(np.unique(truth)), metric="multi_logloss", random_state=42, verbose=-1,
-        n_jobs=2,
+        n_jobs=1,
     )  # fmt: skip
     model.fit(rows, truth)
     model.booster_.save_model(str(work / "model.txt"))

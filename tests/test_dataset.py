@@ -273,6 +273,19 @@ def test_a_window_across_patches_is_what_the_files_hold(world):
 
 
 @pytest.mark.slow
+def test_without_a_reference_the_model_comes_with_the_data(world, tmp_path):
+    text = (world / "landweave.toml").read_text()
+    text = re.sub(r"\[reference\]\n(.+\n)+?\[", "[", text).replace("[model]\n", '[model]\npath = "out/model"\n')
+    (world / "applied.toml").write_text(text.replace('output = "out"', 'output = "applied"'))
+    applied = read_project(world / "applied.toml")
+    assert run(applied, workers=1).status == 0
+    shared = publish_dataset(applied, tmp_path / "shared")
+    assert "[reference]" not in (shared / "landweave.toml").read_text()
+    assert run(read_project(shared), workers=1).status == 0
+    same_maps(world / "applied", shared / "out")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings", ["", 'dilation = 30\nsnow = "mask"\n'], ids=["as it comes", "clouds widened, no snow"]
 )

@@ -92,7 +92,9 @@ def publish_dataset(
         shutil.copyfile(run.plan.project.path(path), folder / "static" / Path(path).name)
     buffer = _write_area(run, folder)
     if run.plan.reference is None:
-        shutil.copytree(run.folder / "model", folder / "model", dirs_exist_ok=True)
+        given = run.plan.project.model.path
+        model = run.plan.project.path(given) if given else run.folder / "model"
+        shutil.copytree(model, folder / "model", dirs_exist_ok=True)
     _write(folder / "landweave.toml", project_text(run.plan, eopatches=eopatches, buffer=buffer))
     _write(folder / "README.md", readme_text(card, eopatches=eopatches))
     write_checksums(folder)
