@@ -96,6 +96,7 @@ def test_the_catalogue_is_stac_and_can_be_moved(world, tmp_path):
     for item in items:
         assert item.get_collection().id == collection.id
         assert (moved / "items" / item.assets["data"].href).resolve().is_dir()
+        assert item.properties["proj:code"] == "EPSG:32633"
         west, south, east, north = item.bbox
         bounds = collection.extent.spatial.bboxes[0]
         assert bounds[0] <= west < east <= bounds[2]
@@ -151,7 +152,8 @@ def test_a_check_finds_what_is_damaged_missing_or_strange(world, tmp_path):
     assert not found.sound
     told = CliRunner().invoke(app, ["verify", str(moved)])
     assert told.exit_code == 1
-    assert "missing    legend.toml" in told.output
+    assert "missing  legend.toml" in told.output
+    assert "1 more files are not of the data set, such as notes.txt" in told.output
     assert "2 of " in told.output
 
 
@@ -203,6 +205,26 @@ def test_what_cannot_be_shared_or_checked_is_one_line(world, tmp_path):
             verify(tmp_path)
     told = CliRunner().invoke(app, ["publish", str(project), str(tmp_path / "x")])
     assert "add --dataset" in str(told.exception)
+
+
+def test_a_grid_without_a_number_is_told_in_words(tmp_path):
+    from odc.geo.geobox import GeoBox
+
+    from landweave.maps.dataset import ZARR, Shared, write_collection
+    from landweave.patch.model import make_patch
+    from landweave.patch.store import write_patch
+
+    grid = GeoBox.from_bbox((0, 0, 60, 40), "+proj=laea +lat_0=10 +lon_0=20 +units=m", resolution=10)
+    values = np.arange(24, dtype="int16").reshape(1, 4, 6)
+    write_patch(make_patch({"B04": values}, grid, ["2020-05-01"]), tmp_path / "patches" / "a.zarr")
+    shared = Shared(
+        name="a", href="patches/a.zarr", media_type=ZARR, geobox=grid, times=("2020-05-01",), variables={"B04": "int16"},
+        dated=("B04",), content="",
+    )  # fmt: skip
+    write_collection(tmp_path, [shared], title="t", description="d", licence="", notes={})
+    source = open_collection(tmp_path / "collection.json")
+    assert source.geobox == grid
+    np.testing.assert_array_equal(source.load(grid, source.dates(), ["B04"]).B04.values, values)
 
 
 def test_a_collection_tells_what_it_lacks(world, tmp_path):

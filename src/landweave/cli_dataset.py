@@ -24,9 +24,11 @@ def verify(
     from landweave.maps.dataset import verify as check
 
     found = check(folder, again=again)
-    for what, names in (("damaged", found.damaged), ("missing", found.missing), ("not listed", found.strange)):
+    for what, names in (("damaged", found.damaged), ("missing", found.missing)):
         for name in names:
-            typer.echo(f"{what:<11}{name}")
+            typer.echo(f"{what:<9}{name}")
+    if found.strange:
+        typer.echo(f"{len(found.strange)} more files are not of the data set, such as {found.strange[0]}.")
     before = (
         f", {found.files - found.read - len(found.missing)} of them by an earlier check"
         if found.read < found.files - len(found.missing)

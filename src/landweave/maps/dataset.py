@@ -13,6 +13,7 @@ from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
 from landweave.patch.align import outline_bounds
+from landweave.patch.grid import crs_name
 from landweave.patch.store import DATA_SET, write_whole
 
 COLLECTION = "collection.json"
@@ -194,14 +195,15 @@ def _item(patch: Shared, box: list[float]) -> Any:
     moments = sorted(map(_moment, patch.times))
     height, width = patch.geobox.shape
     west, south, east, north = box
-    properties = {
+    crs = crs_name(patch.geobox)
+    properties: dict[str, Any] = {
         "start_datetime": _iso(moments[0]), "end_datetime": _iso(moments[-1]),
-        "proj:code": str(patch.geobox.crs), "proj:shape": [int(height), int(width)],
+        "proj:code": crs if crs.startswith("EPSG:") else None, "proj:shape": [int(height), int(width)],
         "proj:transform": [float(number) for number in patch.geobox.affine[:6]],
         "cube:dimensions": {
             "time": {"type": "temporal", "extent": [_iso(moments[0]), _iso(moments[-1])], "values": list(patch.times)},
-            "y": {"type": "spatial", "axis": "y", "reference_system": str(patch.geobox.crs)},
-            "x": {"type": "spatial", "axis": "x", "reference_system": str(patch.geobox.crs)},
+            "y": {"type": "spatial", "axis": "y", "reference_system": crs},
+            "x": {"type": "spatial", "axis": "x", "reference_system": crs},
         },
         "cube:variables": {
             name: {
@@ -212,6 +214,8 @@ def _item(patch: Shared, box: list[float]) -> Any:
         },
         "landweave:checksum": patch.content,
     }  # fmt: skip
+    if properties["proj:code"] is None:
+        properties["proj:wkt2"] = crs
     outline = [[west, south], [east, south], [east, north], [west, north], [west, south]]
     item = pystac.Item(
         id=patch.name, geometry={"type": "Polygon", "coordinates": [outline]}, bbox=box, datetime=None,

@@ -61,6 +61,12 @@ class Cell:
         return int(self.geobox.shape[0])
 
 
+def crs_name(geobox: GeoBox) -> str:
+    """A grid's CRS as ``EPSG:32633`` where it has such a number, else as WKT."""
+    number = geobox.crs.epsg
+    return str(geobox.crs) if number is None else f"EPSG:{number}"
+
+
 def strip_geobox(geobox: GeoBox, rows: slice) -> GeoBox:
     """The geobox of some rows of a geobox."""
     return geobox[rows, :]

@@ -10,6 +10,7 @@ import numpy as np
 from landweave.legend import Legend
 from landweave.maps.dataset import CHECKSUMS, COLLECTION
 from landweave.patch.align import outline_bounds
+from landweave.patch.grid import crs_name
 from landweave.runs.opening import CLOUD_MASK, CLOUD_PROBABILITY, Plan
 from landweave.runs.record import read_record
 
@@ -44,7 +45,7 @@ def data_card(run: "FinishedRun", licence: str, *, eopatches: bool) -> dict[str,
         ),
         "where": {
             "bbox": [float(west.min()), float(south.min()), float(east.max()), float(north.max())],
-            "crs": sorted({str(cell.geobox.crs) for cell in run.cells}), "pixel_metres": plan.pixel_metres,
+            "crs": sorted({crs_name(cell.geobox) for cell in run.cells}), "pixel_metres": plan.pixel_metres,
             "patches": len(run.cells),
         },
         "when": {"start": str(plan.start), "end": str(plan.end), "dates": len(plan.dates)},

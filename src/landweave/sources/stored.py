@@ -148,7 +148,9 @@ def _patch(item: Path) -> StoredPatch:
         variables = {
             name: str(one["data_type"]) for name, one in told["cube:variables"].items() if "time" in one["dimensions"]
         }
-        geobox = GeoBox(tuple(told["proj:shape"]), Affine(*told["proj:transform"]), told["proj:code"])
+        geobox = GeoBox(
+            tuple(told["proj:shape"]), Affine(*told["proj:transform"]), told["proj:code"] or told["proj:wkt2"]
+        )
         days = tuple(_when(text) for text in times)
         name, href, kind = str(content["id"]), str(asset["href"]), str(asset["type"])
     except (OSError, ValueError, KeyError, TypeError):
