@@ -20,7 +20,8 @@ ALLOWED = {
     "runs": GROUND | WORKING | {"__init__"},
     "viewer": BELOW,
     "eolearn": BELOW,
-    "cli": BELOW | {"viewer", "__init__", "cli_estimate"},
+    "cli": BELOW | {"viewer", "__init__", "cli_dataset", "cli_estimate"},
+    "cli_dataset": BELOW,
     "cli_estimate": BELOW,  # a group of commands, so that `cli` stays short
     "__main__": {"cli"},
     "__init__": BELOW | {"_version"},  # the public list, loaded lazily

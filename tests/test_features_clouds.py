@@ -57,6 +57,17 @@ def test_clouds_grow_and_missing_data_and_snow_do_not():
     assert reasons.tolist() == [[[1, 0, 2, 2, 2, 0, 3]]]
 
 
+def test_what_was_decided_stands_and_only_missing_data_is_added():
+    decided = row(VALID, NO_DATA, CLOUD, SNOW, VALID, 9, dtype="uint8")
+    bands = {"B03": row(5000, 1, 1, 5000, 1, 1), "B11": row(*[1] * 6), "B08": row(5000, 1, 1, 5000, 1, 1)}
+    patch = patch_of(B04=row(5, 5, 5, 5, NODATA, 5), left_out=decided, **bands)
+    for snow in ("keep", "mask"):
+        reasons = mask_reasons(patch, bands=["B04"], clouds="decided", mask="left_out", snow=snow)
+        # The snow that the bands show was judged before; a code of nobody's is taken for a cloud.
+        assert reasons.tolist() == [[[VALID, NO_DATA, CLOUD, SNOW, NO_DATA, CLOUD]]]
+    assert snow_bands("decided", ["B03", "B08", "B11", "SCL"], snow="mask") == ()
+
+
 def test_a_mask_variable_is_not_zero_where_not_valid():
     patch = patch_of(B04=row(1, 1, NODATA), CLM=row(0, 255, 1, dtype="uint8"))
     assert mask_reasons(patch, bands=["B04"], clouds="mask", mask="CLM").tolist() == [[[0, 2, 1]]]
@@ -77,6 +88,7 @@ def test_a_dilated_mask_holds_exactly_what_lies_within_the_radius(mask, radius):
         ({"clouds": "magic"}, "magic"),
         ({"snow": "melt"}, "melt"),
         ({"clouds": "mask"}, "mask = "),
+        ({"clouds": "decided"}, "decided|None"),
         ({"clouds": "mask", "mask": "CLM"}, "CLM"),
         ({"clouds": "scl"}, "SCL"),
         ({"clouds": "s2cloudless"}, "CLM"),

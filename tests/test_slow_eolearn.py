@@ -1,16 +1,12 @@
 """Folders go from eo-learn 1.5 to landweave and back; eo-learn runs in an environment of its own."""
 
 import json
-import os
-import subprocess
-import sys
-import warnings
-from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+from eolearn_environment import interpreter, run_script
 
 from landweave.patch.eopatch_features import read_feature
 from landweave.patch.eopatch_folder import open_eopatch, read_meta_info, to_dataset
@@ -18,49 +14,19 @@ from landweave.patch.eopatch_writing import write_eopatch
 
 pytestmark = pytest.mark.slow
 
-PINS = Path(__file__).parents[1] / "benchmarks" / "eolearn-requirements.txt"
-
 
 @pytest.fixture(scope="module")
 def eolearn(tmp_path_factory):
     """Runs ``eolearn_round_trip.py`` with eo-learn, and gives what it saw: description and arrays."""
-    python = _interpreter(tmp_path_factory)
-    script = Path(__file__).with_name("eolearn_round_trip.py")
-    # Our own sources must not be on its path.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    python = interpreter(tmp_path_factory)
 
     def run(verb, folder):
         out = tmp_path_factory.mktemp("eolearn")
-        done = subprocess.run(
-            [python, script, verb, folder, out], capture_output=True, text=True, env=environment, check=False
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
+        run_script(python, "eolearn_round_trip.py", verb, folder, out)
         with np.load(out / "arrays.npz") as arrays:
             return json.loads((out / "patch.json").read_text()), dict(arrays)
 
     return run
-
-
-def _interpreter(tmp_path_factory):
-    named = os.environ.get("LANDWEAVE_EOLEARN_PYTHON")
-    if named:
-        return named
-    if not PINS.exists():
-        _skip(f"LANDWEAVE_EOLEARN_PYTHON names no interpreter with eo-learn 1.5, and there is no {PINS}")
-    folder = tmp_path_factory.mktemp("env")
-    for command in (
-        [sys.executable, "-m", "venv", folder],
-        [folder / "bin" / "python", "-m", "pip", "install", "-q", "-r", PINS],
-    ):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            _skip(f"no environment with eo-learn could be built: {done.stderr.strip().splitlines()[-1]}")
-    return folder / "bin" / "python"
-
-
-def _skip(reason):
-    warnings.warn(reason, stacklevel=1)
-    pytest.skip(reason)
 
 
 def same(folder, seen, arrays):

@@ -28,9 +28,11 @@ _PUBLIC = {
     "make_features": "landweave.features.interpolation:features",
     "make_patch": "landweave.patch.model",
     "native_cells": "landweave.patch.grid",
+    "open_eopatches": "landweave.sources.eopatches",
     "open_rasters": "landweave.sources.rasters",
     "open_run": "landweave.runs.reading",
     "pixel_dossier": "landweave.runs.dossier",
+    "publish_dataset": "landweave.runs.sharing",
     "read_patch": "landweave.patch.store",
     "read_project": "landweave.runs.project",
     "read_reference": "landweave.reference.reading",
@@ -40,6 +42,7 @@ _PUBLIC = {
     "score": "landweave.accuracy.metrics",
     "utm_cells": "landweave.patch.grid",
     "valid_mask": "landweave.features.clouds",
+    "verify_dataset": "landweave.maps.dataset:verify",
     "write_patch": "landweave.patch.store",
 }
 

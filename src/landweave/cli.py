@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 
 import typer
 
+from landweave.cli_dataset import publish_dataset, verify
 from landweave.cli_estimate import app as estimate_app
 from landweave.errors import InputError
 
@@ -212,7 +213,11 @@ def view(
 @app.command()
 def publish(
     project: ProjectFile,
-    folder: Annotated[Path, typer.Argument(help="Where to write the page; one published before is replaced.")],
+    folder: Annotated[Path, typer.Argument(help="Where to write it; a page published before is replaced.")],
+    dataset: Annotated[
+        bool, typer.Option("--dataset", help="Not a page but the open data set: imagery, masks, labels, map.")
+    ] = False,
+    eopatches: Annotated[bool, typer.Option("--eopatches", help="The data set's patches as EOPatch folders.")] = False,
     tiles: Annotated[
         str, typer.Option(help="pmtiles, or folder for web servers that do not send parts of files.")
     ] = "pmtiles",
@@ -220,7 +225,12 @@ def publish(
     attribution: Annotated[str | None, typer.Option(help="Whose data and work it is; the page shows it.")] = None,
     licence: Annotated[str | None, typer.Option(help="Under which terms it may be used; the page shows it.")] = None,
 ) -> None:
-    """Write a project's map as a static page for any web server."""
+    """Write a project's map as a static page for any web server, or all that made it as an open data set."""
+    if dataset:
+        publish_dataset(project, folder, eopatches=eopatches, licence=licence)
+        return
+    if eopatches:
+        raise InputError("landweave publish: --eopatches says how a data set is written; add --dataset.")
     _needs_viewer()
     from landweave.viewer.publishing import Publication
     from landweave.viewer.publishing import publish as write_page
@@ -232,6 +242,9 @@ def publish(
         if text is None:
             typer.echo(f"note: no {option} was given, and the page says so.", err=True)
     typer.echo(f"Page: {page}; put the folder on a web server, or try python -m http.server with --tiles folder.")
+
+
+app.command()(verify)
 
 
 @app.command()

@@ -63,9 +63,10 @@ def mask_reasons(
         All of these must have data.
     clouds
         ``"none"``; ``"scl"``: by Sentinel-2's scene classes in ``scl_variable``; ``"mask"``: the variable ``mask``
-        is above ``mask_above``; ``"s2cloudless"``: the variable ``CLM`` is not 0.
+        is above ``mask_above``; ``"s2cloudless"``: the variable ``CLM`` is not 0; ``"decided"``: the variable ``mask``
+        holds the reasons themselves, and nothing but missing data is looked at beside it.
     mask
-        Name of the mask variable (time, y, x) for ``clouds="mask"``.
+        Name of the mask variable (time, y, x) for ``clouds="mask"`` and ``"decided"``.
     scl_variable, scl_masked
         Name of the scene classes (time, y, x), and those taken as not valid. Class 0 says "no data": it is
         masked as such and not dilated.
@@ -112,6 +113,10 @@ def mask_reasons(
         empty |= _missing(patch[band].values)
     if clouds == "scl" and SCL_NO_DATA in scl_masked:
         empty |= patch[scl_variable].values == SCL_NO_DATA
+    if clouds == "decided":
+        check_patch(patch, str(mask))
+        given = patch[str(mask)].values
+        return np.where(empty, NO_DATA, np.where(given > SNOW, CLOUD, given)).astype("uint8")
     reasons = np.where(cloudy != 0, CLOUD, VALID).astype("uint8")
     masked_on_purpose = clouds == "scl" and SCL_SNOW in scl_masked
     if not masked_on_purpose and not (clouds == "none" and snow == "keep"):
@@ -154,17 +159,19 @@ def cloud_codes(
     InputError
         For an unknown rule, or a variable that the patch lacks.
     """
-    if clouds not in {"none", "scl", "mask", "s2cloudless"}:
-        raise InputError(f'clouds = "{clouds}" is unknown here; use "scl", "s2cloudless", "mask" or "none".')
-    if clouds == "mask" and not mask:
-        raise InputError('clouds = "mask" needs the name of the mask variable: set mask = "...".')
+    if clouds not in {"none", "scl", "mask", "s2cloudless", "decided"}:
+        raise InputError(f'clouds = "{clouds}" is unknown here; use "scl", "s2cloudless", "mask", "decided" or "none".')
+    if clouds in {"mask", "decided"} and not mask:
+        raise InputError(f'clouds = "{clouds}" needs the name of the mask variable: set mask = "...".')
     if clouds == "none":
         return np.zeros([patch.sizes[axis] for axis in (TIME, Y, X)], "uint8")
-    name = {"scl": scl_variable, "mask": str(mask), "s2cloudless": CLM}[clouds]
+    name = {"scl": scl_variable, "s2cloudless": CLM}.get(clouds, str(mask))
     check_patch(patch, name)
     given = patch[name].values
     if clouds == "scl":
         codes = np.isin(given, [code for code in scl_masked if code != SCL_NO_DATA]).astype("uint8")
+    elif clouds == "decided":
+        codes = ((given == CLOUD) | (given > SNOW)).astype("uint8")
     elif clouds == "mask":
         codes = ((given > mask_above) if mask_above else (given != 0)).astype("uint8")
     else:
@@ -232,12 +239,13 @@ def snow_bands(
     -------
     tuple of str
         The scene classes where there are any; else B03, B08, B11 and, where the source has it, B10, which
-        s2cloudless's own mask tells of already. Empty where these do not suffice, or where nothing is masked.
+        s2cloudless's own mask tells of already. Empty where these do not suffice, where nothing is masked, and where
+        all is decided.
 
     >>> snow_bands("mask", ["B03", "B04", "B08", "B11", "CLP"]), snow_bands("mask", ["B04", "B08", "CLP", "SCL"])
     (('B03', 'B08', 'B11'), ('SCL',))
     """
-    if clouds == "none" and snow == "keep":
+    if clouds == "decided" or (clouds == "none" and snow == "keep"):
         return ()
     if scl_variable in available:
         return (scl_variable,)

@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -45,6 +44,9 @@ class EOPatchFolder:
 
     features: Mapping[tuple[str, str], Feature]
     """(kind, name) to feature, sorted."""
+
+    files: tuple[Path, ...] = ()
+    """Those of box and dates."""
 
     old_meta_info: Path | None = None
     """The one file of all meta information, in folders of eo-learn before 1.4."""
@@ -95,8 +97,28 @@ def open_eopatch(path: str | Path) -> EOPatchFolder:
     bounds, crs = _read_box(box) if box is not None else (None, None)
     return EOPatchFolder(
         path=path, bbox=bounds, crs=crs, timestamps=_read_dates(dates) if dates is not None else (),
-        features=MappingProxyType(dict(sorted(features.items()))), old_meta_info=old_meta,
+        features=dict(sorted(features.items())), old_meta_info=old_meta,
+        files=tuple(file for file in (box, dates) if file is not None),
     )  # fmt: skip
+
+
+def list_eopatches(path: str | Path) -> list[EOPatchFolder]:
+    """The EOPatch that a folder is, or all those that lie in it, by name.
+
+    Raises
+    ------
+    InputError
+        Where there is none, and as :func:`open_eopatch`.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise InputError(f"{path}: no such folder of EOPatches.")
+    if is_eopatch(path):
+        return [open_eopatch(path)]
+    found = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".") and is_eopatch(entry)]
+    if not found:
+        raise InputError(f"{path}: no EOPatch lies here: no folder in it has a bbox or arrays such as data/BANDS.npy.")
+    return [open_eopatch(entry) for entry in found]
 
 
 def is_eopatch(path: str | Path) -> bool:

@@ -1,7 +1,7 @@
 """From an area of interest to cells: a name and a geobox each, across UTM zones or on the imagery's own grid."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -59,6 +59,12 @@ class Cell:
     def rows(self) -> int:
         """Height in pixels."""
         return int(self.geobox.shape[0])
+
+
+def crs_name(geobox: GeoBox) -> str:
+    """A grid's CRS as ``EPSG:32633`` where it has such a number, else as WKT."""
+    number = geobox.crs.epsg
+    return str(geobox.crs) if number is None else f"EPSG:{number}"
 
 
 def strip_geobox(geobox: GeoBox, rows: slice) -> GeoBox:
@@ -219,6 +225,57 @@ def native_cells(
     if not cells:
         raise InputError("The area of interest and the imagery do not overlap; check the area and its CRS.")
     return sorted(cells, key=lambda cell: cell.name)
+
+
+def given_cells(grids: Mapping[str, GeoBox], *, area: BaseGeometry | None = None, buffer: float = 0.0) -> list[Cell]:
+    """Cells of imagery that comes in patches: each is one, whatever its size.
+
+    Parameters
+    ----------
+    grids
+        Name to pixel grid, in any CRS each.
+    area
+        In longitude and latitude; only patches that touch it are kept.
+    buffer
+        Metres added around the area.
+
+    Returns
+    -------
+    list of Cell
+        Sorted by name. A patch in UTM that overlaps one of another zone answers for its own zone's 6 degrees alone,
+        so that the same ground does not count twice.
+
+    Raises
+    ------
+    InputError
+        When the area and the patches do not overlap.
+    """
+    cells = []
+    for name, geobox in sorted(grids.items()):
+        within = None
+        if area is not None:
+            # At the equator's length of a degree; elsewhere the buffer is a little wide.
+            outline = _outline(area, geobox.crs, buffer / 111_320 if geobox.crs.geographic else buffer)
+            if not outline.intersects(geobox.extent.geom):
+                continue
+            within = _part(outline, geobox)
+        cells.append(Cell(name=name, geobox=geobox, area=within))
+    if not cells:
+        raise InputError("The area of interest and the imagery do not overlap; check the area and its CRS.")
+    if len({cell.geobox.crs for cell in cells}) == 1:
+        return cells
+    extents = [cell.geobox.extent.to_crs("EPSG:4326").geom for cell in cells]
+    pairs = shapely.STRtree(extents).query(extents, predicate="intersects").T
+    shared = {int(one) for one, other in pairs if cells[one].geobox.crs != cells[other].geobox.crs}
+    return [_of_its_zone(cell) if number in shared else cell for number, cell in enumerate(cells)]
+
+
+def _of_its_zone(cell: Cell) -> Cell:
+    code = cell.geobox.crs.epsg or 0
+    zone = code % 100
+    if code // 100 not in {326, 327} or not 1 <= zone <= 60:
+        return cell
+    return replace(cell, west=zone * 6 - 186, east=zone * 6 - 180)
 
 
 def subset(cells: Sequence[Cell], *, center: tuple[float, float], size: str) -> list[Cell]:

@@ -16,6 +16,9 @@ from rasterio.warp import transform
 from landweave.errors import InputError
 from landweave.patch.model import TIME
 
+DATA_SET = "landweave data set 1"
+"""What the STAC collection of a data set of patches says of itself, under ``landweave:format``."""
+
 
 def write_whole(path: str | Path, write: Callable[[Path], None], *, synced: bool = True) -> Path:
     """Let ``write`` fill a path beside ``path``, then rename: half a file is never seen.

@@ -1,4 +1,4 @@
-"""Official polygons, points or a raster -> class labels on a pixel grid."""
+"""Official polygons, points, a raster or masks of EOPatches -> class labels on a pixel grid."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,6 +9,7 @@ from odc.geo.geobox import GeoBox
 from landweave.errors import InputError
 from landweave.legend import Legend, code_text
 from landweave.patch.align import nearest_pixels, outline_bounds, pixels_of, to_crs
+from landweave.patch.eopatch_labels import codes_on
 from landweave.reference.reading import Reference, csv_points, read_features
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Labels:
     """Class values, uint8 (y, x); 0 where there is none."""
 
     features: int
-    """Features (for a raster: pixels with a code) that touch the grid's bounds."""
+    """Features (for a raster or a mask: pixels with a code) that touch the grid's bounds."""
 
     unknown: dict[str, int]
     """Codes that the legend does not know, and how many of those features have them."""
@@ -51,10 +52,12 @@ def rasterise(reference: Reference, geobox: GeoBox, legend: Legend) -> Labels:
     Returns
     -------
     Labels
-        A polygon labels the pixels whose centre it covers, a point the pixel that holds it, a raster by its nearest
-        pixel. Where features overlap, the later one in the file is on top. Invalid polygons are repaired
+        A polygon labels the pixels whose centre it covers, a point the pixel that holds it, a raster or a mask
+        by its nearest pixel. Where features overlap, the later one in the file is on top. Invalid polygons are repaired
         (``shapely.make_valid``, by structure).
     """
+    if reference.kind == "eopatches":
+        return _labels_of_codes(np.ma.masked_equal(codes_on(reference.parts, geobox), 0), legend)
     if reference.kind == "raster":
         return _labels_from_raster(reference, geobox, legend)
     if reference.kind == "points":
@@ -174,14 +177,18 @@ def _labels_from_raster(reference: Reference, geobox: GeoBox, legend: Legend) ->
             codes = file.read(1, window=Window(left, top, width, height), masked=True)
         except RasterioError:
             raise InputError(f"{reference.path}: the reference is damaged or cut short; replace it.") from None
-    picked = codes[rows[inside] - top, columns[inside] - left]
-    distinct, index, counts = np.unique(picked.compressed(), return_inverse=True, return_counts=True)
+    found = _labels_of_codes(codes[rows[inside] - top, columns[inside] - left], legend)
+    values[inside] = found.values
+    return Labels(values=values, features=found.features, unknown=found.unknown)
+
+
+def _labels_of_codes(codes: "np.ma.MaskedArray[Any, Any]", legend: Legend) -> Labels:
+    distinct, index, counts = np.unique(codes.compressed(), return_inverse=True, return_counts=True)
     classes, unknown = legend.translate(distinct)
-    labels = np.zeros(picked.shape, "uint8")
-    labels[~np.ma.getmaskarray(picked)] = classes[index]
-    values[inside] = labels
+    labels = np.zeros(codes.shape, "uint8")
+    labels[~np.ma.getmaskarray(codes)] = classes[index]
     unknown = {code: n for code, n in zip(map(code_text, distinct), counts.tolist(), strict=True) if code in unknown}
-    return Labels(values=values, features=int(counts.sum()), unknown=unknown)
+    return Labels(values=labels, features=int(counts.sum()), unknown=unknown)
 
 
 def code_at(reference: Reference, geobox: GeoBox) -> str | None:
@@ -204,6 +211,8 @@ def code_at(reference: Reference, geobox: GeoBox) -> str | None:
                 return None
             found = file.read(1, window=Window(int(columns[0, 0]), int(rows[0, 0]), 1, 1), masked=True).compressed()
         codes: list[Any] = list(found)
+    elif reference.kind == "eopatches":
+        codes = [code for code in codes_on(reference.parts, geobox).ravel().tolist() if code]
     elif reference.kind == "points":
         x, y, every = _points(reference, geobox)
         codes = [code for code, here in zip(every, pixels_of(geobox, x, y)[2], strict=True) if here]

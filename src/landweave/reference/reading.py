@@ -1,4 +1,4 @@
-"""Where official polygons, points or a raster lie, and their features."""
+"""Where official polygons, points, a raster or masks of EOPatches lie, and their features."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from odc.geo.geobox import GeoBox
 from landweave.errors import InputError
 from landweave.legend import code_text
 from landweave.patch.align import outline_bounds
+from landweave.patch.eopatch_labels import LabelPart, codes_in, find_labels
 
 DEFAULT_COLUMN = "label"
 """The column of codes where none is named."""
@@ -26,7 +27,7 @@ class Reference:
     """The file."""
 
     kind: str
-    """``polygons``, ``points`` or ``raster``."""
+    """``polygons``, ``points``, ``raster`` or ``eopatches``."""
 
     crs: str
     """Its coordinate reference system, as an authority's code or WKT."""
@@ -38,7 +39,10 @@ class Reference:
     """The column of codes; None for a raster, whose values are the codes."""
 
     layer: str | None = None
-    """The layer, where a vector file has layers."""
+    """The layer, where a vector file has layers; of EOPatches the feature."""
+
+    parts: tuple[LabelPart, ...] = ()
+    """Of EOPatches: the labels of each."""
 
 
 def read_reference(path: str | Path, *, column: str | None = None, layer: str | None = None) -> Reference:
@@ -47,12 +51,12 @@ def read_reference(path: str | Path, *, column: str | None = None, layer: str | 
     Parameters
     ----------
     path
-        Polygons or points in any vector file; a CSV with longitude and latitude (EPSG:4326); or a raster, whose
-        first band's values are the codes.
+        Polygons or points in any vector file; a CSV with longitude and latitude (EPSG:4326); a raster, whose
+        first band's values are the codes; or a folder of EOPatches with a mask of codes, where 0 is none.
     column
-        The column of codes; ``label`` where it is None. Not used for a raster.
+        The column of codes; ``label`` where it is None. Not used for a raster or EOPatches.
     layer
-        Needed where the file has several layers.
+        Needed where the file has several layers; of EOPatches ``mask_timeless/NAME``.
 
     Raises
     ------
@@ -69,6 +73,9 @@ def read_reference(path: str | Path, *, column: str | None = None, layer: str | 
         bounds = float(x.min()), float(y.min()), float(x.max()), float(y.max())
         return Reference(path=path, kind="points", crs="EPSG:4326", bounds=bounds, column=column)
     layers = _vector_layers(path)
+    if path.is_dir() and not layers:
+        parts, bounds = find_labels(path, layer)
+        return Reference(path=path, kind="eopatches", crs="EPSG:4326", bounds=bounds, layer=parts[0].layer, parts=parts)
     if layers:
         return _look_at_vector(path, layers, column=column or DEFAULT_COLUMN, layer=layer)
     return _look_at_raster(path)
@@ -94,6 +101,8 @@ def check_overlap(reference: Reference, geoboxes: Iterable[GeoBox]) -> None:
 
 def reference_codes(reference: Reference) -> list[str]:
     """All distinct codes as text, sorted, missing ones and a raster's nodata left out."""
+    if reference.kind == "eopatches":
+        return sorted(map(code_text, codes_in(reference.parts)))
     if reference.kind == "raster":
         import rasterio
 

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import shapely
 from odc.geo.crs import CRS
-from odc.geo.geom import Geometry
 
 from landweave.errors import InputError
 from landweave.features import s2cloudless
@@ -15,16 +13,16 @@ from landweave.features.clouds import snow_bands
 from landweave.features.indices import is_import_path, load_function
 from landweave.features.recipe import Recipe, target_days
 from landweave.legend import Legend
-from landweave.patch.grid import Cell, native_cells, projected_cells, read_area, subset, utm_cells
+from landweave.patch.grid import Cell
+from landweave.runs.cutting import area_of, cells_of, pixel_metres
 from landweave.runs.project import Project
+from landweave.sources.eopatches import EOPatchSource, open_eopatches
 from landweave.sources.pixels import opened
 from landweave.sources.protocol import Source
-from landweave.sources.stac import StacSource
+from landweave.sources.stored import is_collection, open_collection
 from landweave.training.blocks import QUARTERS, WHOLE
 
 if TYPE_CHECKING:
-    from shapely.geometry.base import BaseGeometry
-
     from landweave.reference.reading import Reference
 
 
@@ -135,7 +133,7 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
     source = open_source(project, remember=remember)
     dates, start, end = _observed(project, source)
     recipe = _recipe(project, source, start, end)
-    cells = _cells(project, source)
+    cells = cells_of(project, source)
     from landweave.reference.reading import check_overlap
 
     reference, legend = _reference_and_legend(project)
@@ -145,7 +143,7 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
     plan = Plan(
         project=project, folder=project.folder, source=source, legend=legend, reference=reference,
         dates=tuple(dates), start=start, end=end, recipe=recipe,
-        cut=QUARTERS if points or len(cells) < 2 else WHOLE, pixel_metres=_pixel_metres(cells[0]),
+        cut=QUARTERS if points or len(cells) < 2 else WHOLE, pixel_metres=pixel_metres(cells[0]),
     )  # fmt: skip
     _check_thresholds(project, legend)
     _check_map_crs(project)
@@ -159,14 +157,16 @@ def open_source(project: Project, *, remember: bool = False) -> Source:
         from landweave.sources.simulated.source import SimulatedSource
 
         return SimulatedSource(size_km=settings.size_km, n_dates=settings.dates, seed=settings.seed)
+    if settings.type == "stac" and is_collection(project.path(str(settings.url))):
+        return open_collection(
+            project.path(str(settings.url)), needed=_needed(project), resampling=settings.method
+        )  # fmt: skip
     if settings.type == "stac":
         from landweave.runs.archive import open_archive
 
-        return open_archive(project, _area(project), needed=_needed(project), remember=remember)
-    if settings.type != "rasters":
-        raise InputError(
-            f"{project.file}: source.type = {settings.type!r} is not in this version; use stac, rasters or simulated."
-        )
+        return open_archive(project, area_of(project), needed=_needed(project), remember=remember)
+    if settings.type == "eopatches":
+        return _open_eopatches(project)
     from landweave.sources.rasters import open_rasters
 
     return open_rasters(
@@ -174,6 +174,23 @@ def open_source(project: Project, *, remember: bool = False) -> Source:
         offset=settings.offset, nodata=settings.nodata, bands=_spectral(project), mask=settings.mask,
         resampling=settings.method,
     )  # fmt: skip
+
+
+def _open_eopatches(project: Project) -> EOPatchSource:
+    settings = project.source
+    source = open_eopatches(
+        path=project.path(str(settings.path)), bands_feature=settings.bands_feature, band_names=settings.band_names,
+        scale=settings.scale, offset=settings.offset, nodata=settings.nodata, data_mask=settings.data_mask,
+        needed=_needed(project), resampling=settings.method,
+    )  # fmt: skip
+    masks = [name for name in ("SCL", "CLM") if name in source.categorical]
+    if settings.clouds is None and settings.mask is None and masks:
+        use = 'clouds = "scl"' if masks[0] == "SCL" else 'clouds = "mask" and mask = "CLM"'
+        raise InputError(
+            f"{project.file}: the patches hold {masks[0]}, but [source] does not say whether to use it: write {use}, "
+            'or clouds = "none".'
+        )
+    return source
 
 
 def _observed(project: Project, source: Source) -> tuple[list[datetime.date], datetime.date, datetime.date]:
@@ -189,7 +206,7 @@ def _observed(project: Project, source: Source) -> tuple[list[datetime.date], da
 
 def _mask_variables(project: Project) -> tuple[str, ...]:
     settings = project.source
-    if settings.cloud_rule == "mask" and settings.mask:
+    if settings.cloud_rule in {"mask", "decided"} and settings.mask:
         return (settings.mask,)
     return ("SCL",) if settings.cloud_rule == "scl" or settings.snow == "mask" else ()
 
@@ -212,7 +229,7 @@ def _recipe(project: Project, source: Source, start: datetime.date, end: datetim
     except InputError as error:
         raise InputError(f"{project.file}: {error}") from None
     rule = project.source.cloud_rule
-    wanted = {"mask": project.source.mask, "scl": "SCL"}.get(rule)
+    wanted = {"mask": project.source.mask, "decided": project.source.mask, "scl": "SCL"}.get(rule)
     if wanted and wanted not in source.variables:
         raise InputError(
             f'{project.file}: clouds = "{rule}" needs the variable {wanted}, which the imagery does not have; '
@@ -255,68 +272,6 @@ def _unscaled_recipe(project: Project, days: tuple[int, ...]) -> Recipe:
         )
     except InputError as error:
         raise InputError(f"{project.file}: {error}") from None
-
-
-def _cells(project: Project, source: Source) -> list[Cell]:
-    settings = project.area
-    area = _area(project)
-    crs = settings.crs or ("native" if source.geobox is not None else "utm")
-    if crs == "native":
-        if source.geobox is None:
-            raise InputError(f'{project.file}: area.crs = "native", but the source has no grid of its own.')
-        cells = native_cells(
-            source.geobox, patch_size=settings.patch_size, area=area,
-            buffer=settings.buffer / _metres_per_unit(source.geobox) if area is not None else 0.0,
-        )  # fmt: skip
-    else:
-        buffer = settings.buffer
-        if area is None and source.geobox is None:
-            if not isinstance(source, StacSource):
-                raise InputError(f"{project.file}: [area] needs aoi or bounds; the source has no extent of its own.")
-            area, buffer = shapely.box(*source.bbox), 0.0
-        elif area is None:
-            assert source.geobox is not None
-            # Half a pixel less, so that rounding makes no patch beyond the imagery's edge.
-            inner = source.geobox.extent.buffer(-0.5 * abs(source.geobox.resolution.x))
-            area, buffer = inner.to_crs("EPSG:4326").geom, 0.0
-        options: dict[str, Any] = {
-            "resolution": settings.resolution, "patch_size": settings.patch_size, "buffer": buffer
-        }  # fmt: skip
-        try:
-            cells = utm_cells(area, **options) if crs == "utm" else projected_cells(area, crs=crs, **options)
-        except InputError as error:
-            raise InputError(f"{project.file}: {error}") from None
-        except Exception as error:  # noqa: BLE001 - pyproj has many ways to say that a CRS is unknown
-            raise InputError(f"{project.file}: area.crs = {crs!r} is not usable: {error}".split("\n")[0]) from None
-    if settings.subset:
-        cells = subset(cells, center=settings.subset.center, size=settings.subset.size)
-    return cells
-
-
-def _area(project: Project) -> "BaseGeometry | None":
-    settings = project.area
-    if settings.aoi:
-        return read_area(project.path(settings.aoi))
-    if settings.bounds:
-        west, south, east, north = settings.bounds
-        if east <= west or north <= south:
-            across = settings.bounds_crs == "EPSG:4326" and -180 <= east < west <= 180 and south < north
-            raise InputError(
-                f"{project.file}: area.bounds {list(settings.bounds)} must be west, south, east, north"
-                + ("; across the antimeridian, run one project on either side." if across else ".")
-            )
-        if settings.bounds_crs == "EPSG:4326" and not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
-            raise InputError(
-                f"{project.file}: area.bounds {list(settings.bounds)} are no degrees; name their area.bounds_crs."
-            )
-        try:
-            CRS(settings.bounds_crs)
-        except Exception:  # noqa: BLE001 - pyproj has many ways to say that a CRS is unknown
-            raise InputError(f"{project.file}: area.bounds_crs = {settings.bounds_crs!r} is not known.") from None
-        box = Geometry(shapely.box(west, south, east, north).segmentize((east - west) / 20), settings.bounds_crs)
-        shape: BaseGeometry = box.to_crs("EPSG:4326").geom
-        return shape
-    return None
 
 
 def _reference_and_legend(project: Project) -> "tuple[Reference | None, Legend]":
@@ -370,11 +325,3 @@ def _check_map_crs(project: Project) -> None:
         raise InputError(f"{project.file}: map.crs = {settings.crs!r} is not known; write it as EPSG:3035.") from None
     if crs.geographic and settings.resolution is not None and settings.resolution > 1:
         raise InputError(f"{project.file}: map.resolution = {settings.resolution:g} is in degrees, as map.crs is.")
-
-
-def _metres_per_unit(geobox: Any) -> float:
-    return 111_320.0 if geobox.crs is not None and geobox.crs.geographic else 1.0
-
-
-def _pixel_metres(cell: Cell) -> float:
-    return float(abs(cell.geobox.resolution.x)) * _metres_per_unit(cell.geobox)

@@ -17,6 +17,11 @@ FILE = "radiometry.json"
 _READERS = 8
 
 
+def has_scenes(plan: Plan) -> bool:
+    """Whether the imagery is an archive's scenes, whose metadata can be held against their pixels."""
+    return isinstance(plan.source, StacSource)
+
+
 def facts(plan: Plan) -> list[Any]:
     """What the metadata say of every scene."""
     assert isinstance(plan.source, StacSource)

@@ -32,7 +32,7 @@ CLOUD_SETTINGS = {
 SOURCE_KEYS = {
     "stac": {"url", "collection", "max_cloud_cover", "radiometry", "bands", "mask"},
     "rasters": {"table", "pattern", "scale", "offset", "nodata", "mask"},
-    "eopatches": {"path"},
+    "eopatches": {"path", "bands_feature", "band_names", "scale", "offset", "nodata", "mask", "data_mask"},
     "simulated": {"size_km", "dates", "seed"},
 }
 """Further keys of each type."""
@@ -42,8 +42,8 @@ class Source(Settings):
     """Where the pixels come from."""
 
     type: Literal["stac", "rasters", "eopatches", "simulated"]
-    clouds: Literal["scl", "s2cloudless", "mask", "none"] | None = None
-    """Default: scl for archives and the simulated country; for rasters mask where ``mask`` is set, else none."""
+    clouds: Literal["scl", "s2cloudless", "mask", "decided", "none"] | None = None
+    """Default: scl for archives and the simulated country; else mask where ``mask`` is set, else none."""
     snow: Literal["keep", "mask"] = "keep"
     scl_masked: tuple[int, ...] = (0, 1, 3, 8, 9, 10)
     dilation: float = Field(0.0, ge=0, le=5000)
@@ -80,6 +80,13 @@ class Source(Settings):
     mask: str | None = None
     # eopatches
     path: str | None = None
+    """A folder of EOPatches, or one of them."""
+    bands_feature: str | None = None
+    """The data feature of the bands; default: the only one, or the one with as many bands as there are names."""
+    band_names: tuple[str, ...] | None = None
+    """A name for each of its bands; default: Sentinel-2's where there are 13 or 12."""
+    data_mask: str | None = None
+    """The mask that is 0 where bands are missing; default: IS_DATA or dataMask where there; "none"."""
     # simulated
     size_km: float = Field(8.0, gt=0.5, le=100)
     dates: int = Field(24, ge=2, le=200)
@@ -93,12 +100,16 @@ class Source(Settings):
             raise ValueError(f"{strange[0]} is not a key of type = {self.type!r}; beside those of every type: {known}")
         if self.type == "rasters" and (self.table is None) == (self.pattern is None):
             raise ValueError("rasters need either table or pattern, and not both")
+        if self.type == "eopatches" and not self.path:
+            raise ValueError("eopatches need path: a folder of EOPatches")
         if self.scale == 0:
             raise ValueError("scale = 0 would make every pixel the same; reflectance = number * scale + offset")
         if self.type == "stac" and not self.url:
             raise ValueError("an archive needs url: the root of a STAC API, or the path of a catalogue or of items")
-        if self.clouds == "mask" and not self.mask:
-            raise ValueError('clouds = "mask" needs mask = the name of the mask variable')
+        if self.clouds in {"mask", "decided"} and not self.mask:
+            raise ValueError(f'clouds = "{self.clouds}" needs mask = the name of the mask variable')
+        if self.clouds == "decided" and self.dilation:
+            raise ValueError('clouds = "decided" takes the mask as it is; leave dilation out, or use clouds = "mask"')
         if self.type == "stac" and self.clouds == "mask" and self.mask in {"cloud", "snow"} and not self.mask_above:
             raise ValueError(f'mask = "{self.mask}" is a probability in per cent: set mask_above, such as 40')
         return self
@@ -108,7 +119,7 @@ class Source(Settings):
         """The cloud mask in force."""
         if self.clouds is not None:
             return self.clouds
-        if self.type == "rasters":
+        if self.type in {"rasters", "eopatches"}:
             return "mask" if self.mask else "none"
         return "scl"
 

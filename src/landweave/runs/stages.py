@@ -285,7 +285,7 @@ def learns(run: Run) -> bool:
 STAGES = (
     Stage(name="grid", once_inputs=grid_inputs, once=make_grid),
     Stage(
-        name="fetch", needed=lambda run: run.plan.project.source.type == "stac", once_inputs=radiometry_inputs,
+        name="fetch", needed=lambda run: radiometric.has_scenes(run.plan), once_inputs=radiometry_inputs,
         once=make_radiometry,
     ),
     Stage(name="fetch", revision=3, inputs=fetch_inputs, task=fetch_task, work=patchwork.fetch),

@@ -137,7 +137,7 @@ class Run:
     @cached_property
     def offsets(self) -> dict[str, float]:
         """Scene to the offset that its pixels speak for, where these are trusted."""
-        entry = self.done("fetch") if self.plan.project.source.type == "stac" else None
+        entry = self.done("fetch") if isinstance(self.plan.source, StacSource) else None
         return dict(entry.info["offsets"]) if entry else {}
 
     @property
@@ -149,8 +149,10 @@ class Run:
 
     @cached_property
     def reference(self) -> str:
-        """Fingerprint of the reference's file, or of the table's."""
+        """Fingerprint of the reference's file, of its masks in EOPatches, or of the table's files."""
         project = self.plan.project
+        if project.reference and self.plan.reference.parts:
+            return fingerprint([fingerprint_of(part.path) for part in self.plan.reference.parts])
         if project.reference:
             return print_with_companions(project.path(project.reference.path))
         paths = training_paths(project)

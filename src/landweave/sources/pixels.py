@@ -151,11 +151,11 @@ def read_on(
     offset = pixel_offset(source, target)
     if offset is not None:
         return read_window(path, band, nodata, offset, tuple(target.shape))
-    start, shape = _window(source, target)
+    start, shape = touching(source, target)
     values = read_window(path, band, nodata, start, shape)
     if np.isnan(values).all():
         return np.full(target.shape, np.nan)
-    return _warp(values, source, start, target, resampling)
+    return warped(values, source, start, target, resampling)
 
 
 def read_codes(path: Path | str, band: int, source: GeoBox, target: GeoBox) -> np.ndarray:
@@ -231,8 +231,8 @@ def _read(path: Path | str, read: Callable[[Any], T], band: int = 1) -> T:
         raise InputError(f"{path}: band {band} cannot be read; the file is damaged or cut short, replace it.") from None
 
 
-def _window(source: GeoBox, target: GeoBox) -> tuple[tuple[int, int], tuple[int, int]]:
-    # First row and column, and shape, of the source pixels that can touch the target, clipped to the source.
+def touching(source: GeoBox, target: GeoBox) -> tuple[tuple[int, int], tuple[int, int]]:
+    """First row and column, and shape, of the source pixels that can touch the target, clipped to the source."""
     left, bottom, right, top = outline_bounds(target, source.crs)
     if not math.isfinite(left):
         return (0, 0), (1, 1)
@@ -256,7 +256,8 @@ def _ratio(source: GeoBox, target: GeoBox) -> tuple[float, float]:
     return (lengths[0], lengths[1]) if all(map(math.isfinite, lengths)) else (1.0, 1.0)
 
 
-def _warp(values: np.ndarray, source: GeoBox, start: tuple[int, int], target: GeoBox, method: str) -> np.ndarray:
+def warped(values: np.ndarray, source: GeoBox, start: tuple[int, int], target: GeoBox, method: str) -> np.ndarray:
+    """Floating-point pixels from row and column ``start`` of a grid, NaN missing, on another grid; float64 (y, x)."""
     x_ratio, y_ratio = (min(1.0, float(f"{ratio:.3g}")) for ratio in _ratio(source, target))
     result = np.full(target.shape, np.nan)
     # Exact transformation of every pixel and a fixed kernel size: GDAL otherwise chooses both by the window, and

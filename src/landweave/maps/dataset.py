@@ -1,0 +1,282 @@
+"""Patches as an open data set: a STAC collection over their files, checksums of every file, and the check of them."""
+
+import datetime
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from landweave.errors import InputError
+from landweave.patch.align import outline_bounds
+from landweave.patch.grid import crs_name
+from landweave.patch.store import DATA_SET, write_whole
+
+COLLECTION = "collection.json"
+CHECKSUMS = "checksums.sha256"
+ZARR, EOPATCH = "application/vnd.zarr; version=3", "application/x-eopatch"
+"""Media types of a patch's asset; there is none that is registered for EOPatches."""
+
+_PROGRESS = ".verified"
+_LICENCE = "other"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """One patch of a data set."""
+
+    name: str
+    """Also its item's id."""
+
+    href: str
+    """Its files, from the data set's folder."""
+
+    media_type: str
+    """:data:`ZARR` or :data:`EOPATCH`."""
+
+    geobox: GeoBox
+    times: tuple[str, ...]
+    """Dates or moments of the time axis, ISO text, in its order."""
+
+    variables: Mapping[str, str]
+    """Name to dtype, bands first."""
+
+    dated: tuple[str, ...]
+    """Those of the variables that have a time axis."""
+
+    content: str
+    """Checksum of its files; see :func:`checksum_of`."""
+
+
+def write_collection(
+    folder: Path, patches: Sequence[Shared], *, title: str, description: str, licence: str, notes: Mapping[str, Any]
+) -> Path:
+    """Write ``collection.json`` and an item a patch in ``items/``, links relative, so that the folder can be moved.
+
+    Parameters
+    ----------
+    folder
+        The data set's.
+    patches
+        At least one.
+    title, description
+        For people.
+    licence
+        An SPDX identifier; other words stand in the data card alone.
+    notes
+        Further fields of the collection.
+    """
+    import pystac
+
+    boxes = np.array([outline_bounds(patch.geobox, "EPSG:4326") for patch in patches])
+    moments = sorted(_moment(text) for patch in patches for text in patch.times)
+    whole = [*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist()]
+    collection = pystac.Collection(
+        id=folder.name or "data-set", title=title, description=description,
+        license=licence if licence and " " not in licence else _LICENCE,
+        extent=pystac.Extent(
+            pystac.SpatialExtent([whole]), pystac.TemporalExtent([[moments[0], moments[-1]]])
+        ),
+        extra_fields={"landweave:format": DATA_SET, **notes},
+    )  # fmt: skip
+    root = {"rel": "root", "href": f"./{COLLECTION}", "type": "application/json"}
+    links = [root]
+    for patch, box in zip(patches, boxes.tolist(), strict=True):
+        item = _item(patch, box)
+        item.collection_id = collection.id
+        above = [{**root, "rel": rel, "href": f"../{COLLECTION}"} for rel in ("root", "parent", "collection")]
+        write_json(folder / "items" / f"{patch.name}.json", {**item.to_dict(), "links": above})
+        links.append({"rel": "item", "href": f"./items/{patch.name}.json", "type": "application/geo+json"})
+    return write_json(folder / COLLECTION, {**collection.to_dict(), "links": links})
+
+
+def write_checksums(folder: Path) -> Path:
+    """Write ``checksums.sha256``: a line for every other file, as ``sha256sum`` writes and checks it."""
+    lines = [f"{_sha256(folder / name)}  {name}\n" for name in _files(folder)]
+    return write_whole(folder / CHECKSUMS, lambda part: _text(part, "".join(lines)))
+
+
+def checksum_of(path: Path) -> str:
+    """SHA-256 of a file, or of the names and checksums of a folder's files."""
+    if path.is_file():
+        return _sha256(path)
+    lines = [f"{_sha256(path / name)}  {name}\n" for name in _files(path)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a check found of a data set."""
+
+    files: int
+    """Files that the data set says it has."""
+
+    read: int
+    """Of these, read now; the others had been found sound before and have not been touched since."""
+
+    damaged: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    strange: tuple[str, ...] = ()
+    """Files that the data set does not know; they do no harm."""
+
+    @property
+    def sound(self) -> bool:
+        """Whether every file is there and as it was published."""
+        return not self.damaged and not self.missing
+
+
+def verify(folder: Path, *, again: bool = False, save_every: int = 100) -> Verdict:
+    """Hold every file of a data set against its checksum.
+
+    Parameters
+    ----------
+    folder
+        The data set.
+    again
+        Read files that an earlier check, which was interrupted, found sound.
+    save_every
+        So many files are read until it is noted how far the check has come.
+
+    Returns
+    -------
+    Verdict
+        A check that is interrupted goes on where it was; what it knows stands in ``.verified`` in the folder, if that
+        can be written to, and goes when the check is done.
+
+    Raises
+    ------
+    InputError
+        Where the folder is no data set, or its list of checksums cannot be read.
+    """
+    listed = dict(_listed(folder))
+    progress = folder / _PROGRESS
+    known = {} if again else _read_progress(progress)
+    damaged, missing, read = [], [], 0
+    try:
+        for name, checksum in listed.items():
+            try:
+                state = (folder / name).stat()
+                sign = f"{state.st_size} {state.st_mtime_ns} {checksum}"
+                if known.get(name) == sign:
+                    continue
+                read += 1
+                if _sha256(folder / name) != checksum:
+                    damaged.append(name)
+                    continue
+            except FileNotFoundError:
+                missing.append(name)
+                continue
+            known[name] = sign
+            if read % save_every == 0:
+                _write_progress(progress, known)
+    except BaseException:
+        _write_progress(progress, known)
+        raise
+    progress.unlink(missing_ok=True)
+    strange = tuple(name for name in _files(folder) if name not in listed)
+    return Verdict(
+        files=len(listed), read=read, damaged=tuple(damaged), missing=tuple(missing), strange=strange
+    )  # fmt: skip
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> Path:
+    """Write a JSON file, whole or not at all; equal content gives equal bytes."""
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return write_whole(path, lambda part: _text(part, text))
+
+
+def _item(patch: Shared, box: list[float]) -> Any:
+    import pystac
+
+    moments = sorted(map(_moment, patch.times))
+    height, width = patch.geobox.shape
+    west, south, east, north = box
+    crs = crs_name(patch.geobox)
+    properties: dict[str, Any] = {
+        "start_datetime": _iso(moments[0]), "end_datetime": _iso(moments[-1]),
+        "proj:code": crs if crs.startswith("EPSG:") else None, "proj:shape": [int(height), int(width)],
+        "proj:transform": [float(number) for number in patch.geobox.affine[:6]],
+        "cube:dimensions": {
+            "time": {"type": "temporal", "extent": [_iso(moments[0]), _iso(moments[-1])], "values": list(patch.times)},
+            "y": {"type": "spatial", "axis": "y", "reference_system": crs},
+            "x": {"type": "spatial", "axis": "x", "reference_system": crs},
+        },
+        "cube:variables": {
+            name: {
+                "dimensions": ["time", "y", "x"] if name in patch.dated else ["y", "x"],
+                "type": "data" if dtype == "int16" else "auxiliary", "data_type": dtype,
+            }
+            for name, dtype in patch.variables.items()
+        },
+        "landweave:checksum": patch.content,
+    }  # fmt: skip
+    if properties["proj:code"] is None:
+        properties["proj:wkt2"] = crs
+    outline = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    item = pystac.Item(
+        id=patch.name, geometry={"type": "Polygon", "coordinates": [outline]}, bbox=box, datetime=None,
+        properties=properties,
+        stac_extensions=[
+            "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
+            "https://stac-extensions.github.io/datacube/v2.2.0/schema.json",
+        ],
+    )  # fmt: skip
+    item.add_asset("data", pystac.Asset(href=f"../{patch.href}", media_type=patch.media_type, roles=["data"]))
+    return item
+
+
+def _listed(folder: Path) -> Iterator[tuple[str, str]]:
+    path = folder / CHECKSUMS
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise InputError(f"{path}: no list of checksums that can be read; is {folder} a published data set?") from None
+    for number, line in enumerate(lines, start=1):
+        checksum, gap, name = line[:64], line[64:66], line[66:]
+        inside = name and not Path(name).is_absolute() and ".." not in Path(name).parts
+        if gap != "  " or not inside or not set(checksum) <= set("0123456789abcdef"):
+            raise InputError(f"{path}, line {number}: no checksum and name of a file; get the list again.")
+        yield name, checksum
+
+
+def _files(folder: Path) -> list[str]:
+    names = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(name.as_posix() for name in names if name.as_posix() not in {CHECKSUMS, _PROGRESS})
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_progress(path: Path) -> dict[str, str]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(name): str(sign) for name, sign in content.items()} if isinstance(content, dict) else {}
+
+
+def _write_progress(path: Path, known: Mapping[str, str]) -> None:
+    try:
+        write_json(path, known)
+    except OSError:
+        # A data set on a disk that is read only is checked in one go.
+        return
+
+
+def _moment(text: str) -> datetime.datetime:
+    moment = datetime.datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+
+
+def _iso(moment: datetime.datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

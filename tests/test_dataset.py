@@ -1,0 +1,338 @@
+"""A finished run as an open data set: written, checked, and read back to the same map."""
+
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from types import SimpleNamespace
+
+import numpy as np
+import pystac
+import pytest
+import rasterio
+import xarray as xr
+from typer.testing import CliRunner
+from worlds import two_class_world
+
+from landweave.cli import app
+from landweave.eolearn.names import EOPatch
+from landweave.errors import InputError
+from landweave.maps.dataset import verify
+from landweave.runs.cards import project_text
+from landweave.runs.driver import run
+from landweave.runs.project import make_project, read_project
+from landweave.runs.reading import open_run
+from landweave.runs.sharing import publish_dataset
+from landweave.sources.protocol import Source
+from landweave.sources.stored import StoredSource, is_collection, open_collection
+
+_: type[Source] = StoredSource
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A run of four patches, and its data set in both forms."""
+    folder = tmp_path_factory.mktemp("shared")
+    project, _ = two_class_world(folder, size=40, source='clouds = "none"')
+    assert run(read_project(project), workers=1).status == 0
+    publish_dataset(project, folder / "zarr", licence="CC-BY-4.0")
+    publish_dataset(project, folder / "eopatches", eopatches=True)
+    return folder
+
+
+def copy_of(folder, tmp_path):
+    return shutil.copytree(folder, tmp_path / "copy")
+
+
+def same_maps(one, other):
+    for name in ("map.tif", "confidence.tif"):
+        with rasterio.open(one / name) as a, rasterio.open(other / name) as b:
+            assert (a.transform, a.crs, a.nodata) == (b.transform, b.crs, b.nodata)
+            assert a.read().any()
+            np.testing.assert_array_equal(a.read(), b.read())
+
+
+@pytest.mark.parametrize("form", ["zarr", "eopatches"])
+def test_a_data_set_read_back_gives_the_identical_map(world, form, tmp_path):
+    moved = copy_of(world / form, tmp_path)
+    project = read_project(moved)
+    assert project.source.type == {"zarr": "stac", "eopatches": "eopatches"}[form]
+    result = run(project, workers=1)
+    assert result.status == 0, result.failures
+    same_maps(world / "out", moved / "out")
+    figures = [json.loads((folder / "out" / "accuracy.json").read_text()) for folder in (world, moved)]
+    assert figures[0]["confusion"] == figures[1]["confusion"]
+    assert figures[0]["overall_accuracy"] == figures[1]["overall_accuracy"]
+
+
+def test_every_patch_holds_what_the_run_knows_of_it(world):
+    finished = open_run(world)
+    assert len(finished.cells) == 4
+    for cell in finished.cells:
+        known = finished.patch(cell.name)
+        assert set(known.data_vars) == {"B04", "B08", "reference", "prediction", "confidence", "prediction_oof"}
+        # Every observation has data, and no cloud was looked for.
+        known["left_out"] = xr.zeros_like(known.B04, dtype="uint8")
+        with xr.open_zarr(
+            world / "zarr" / "patches" / f"{cell.name}.zarr", consolidated=False, mask_and_scale=False
+        ) as shared:
+            for name, values in known.data_vars.items():
+                np.testing.assert_array_equal(shared[name].values, values.values)
+                assert shared[name].dtype == values.dtype
+        patch = EOPatch.load(world / "eopatches" / "patches" / cell.name)
+        np.testing.assert_array_equal(patch.data["BANDS"], np.stack([known.B04.values, known.B08.values], axis=-1))
+        np.testing.assert_array_equal(patch.mask_timeless["LULC"][..., 0], known.reference.values)
+        np.testing.assert_array_equal(patch.mask_timeless["PREDICTION"][..., 0], known.prediction.values)
+        assert [moment.date() for moment in patch.timestamps] == list(finished.plan.dates)
+
+
+def test_the_catalogue_is_stac_and_can_be_moved(world, tmp_path):
+    moved = copy_of(world / "zarr", tmp_path)
+    collection = pystac.Collection.from_file(str(moved / "collection.json"))
+    items = list(collection.get_items())
+    assert sorted(item.id for item in items) == sorted(cell.name for cell in open_run(world).cells)
+    assert collection.license == "CC-BY-4.0"
+    for item in items:
+        assert item.get_collection().id == collection.id
+        assert (moved / "items" / item.assets["data"].href).resolve().is_dir()
+        assert item.properties["proj:code"] == "EPSG:32633"
+        west, south, east, north = item.bbox
+        bounds = collection.extent.spatial.bboxes[0]
+        assert bounds[0] <= west < east <= bounds[2]
+        assert bounds[1] <= south < north <= bounds[3]
+        assert item.properties["cube:dimensions"]["time"]["values"] == ["2020-03-01", "2020-06-01", "2020-09-01"]
+    assert str(world) not in "".join(path.read_text() for path in moved.rglob("*.json"))
+
+
+def test_card_and_readme_tell_what_where_when_on_what_terms_and_what_is_wrong(world):
+    card = json.loads((world / "zarr" / "data-card.json").read_text())
+    assert card["licence"] == "CC-BY-4.0"
+    assert card["where"]["patches"] == 4
+    assert card["when"] == {"start": "2020-03-01", "end": "2020-09-01", "dates": 3}
+    assert card["classes"] == {"2": "meadow", "7": "pond"}
+    assert "No clouds were masked." in card["known_faults"]
+    accuracy = json.loads((world / "out" / "accuracy.json").read_text())
+    assert card["accuracy"]["overall_accuracy"] == accuracy["overall_accuracy"]
+    readme = (world / "zarr" / "README.md").read_text()
+    for part in ("meadow", "CC-BY-4.0", "2020-03-01", "sha256sum -c", "No clouds were masked."):
+        assert part in readme
+    untold = json.loads((world / "eopatches" / "data-card.json").read_text())
+    assert untold["licence"].startswith("not stated")
+
+
+def test_the_same_run_gives_the_same_bytes_and_other_forms_leave_nothing(world, tmp_path):
+    moved = copy_of(world / "eopatches", tmp_path)
+    publish_dataset(world, moved, licence="CC-BY-4.0")
+    again = {path.relative_to(moved): path.read_bytes() for path in moved.rglob("*") if path.is_file()}
+    first = {
+        path.relative_to(world / "zarr"): path.read_bytes() for path in (world / "zarr").rglob("*") if path.is_file()
+    }
+    assert {str(path) for path in again} == {str(path) for path in first}
+    # The collection is called as its folder.
+    differing = {str(path) for path in again if again[path] != first[path]}
+    assert all(name == "checksums.sha256" or name.startswith(("items/", "collection")) for name in differing)
+
+
+def test_a_check_finds_what_is_damaged_missing_or_strange(world, tmp_path):
+    moved = copy_of(world / "zarr", tmp_path)
+    found = verify(moved)
+    assert found.sound
+    assert found.read == found.files > 20
+    assert not (moved / ".verified").exists()
+    chunk = next(path for path in sorted((moved / "patches").rglob("c/*/*/*")) if path.is_file())
+    content = bytearray(chunk.read_bytes())
+    content[-1] ^= 1
+    chunk.write_bytes(content)
+    (moved / "legend.toml").unlink()
+    (moved / "notes.txt").write_text("mine")
+    found = verify(moved)
+    assert found.damaged == (chunk.relative_to(moved).as_posix(),)
+    assert (found.missing, found.strange) == (("legend.toml",), ("notes.txt",))
+    assert not found.sound
+    told = CliRunner().invoke(app, ["verify", str(moved)])
+    assert told.exit_code == 1
+    assert "missing  legend.toml" in told.output
+    assert "1 more files are not of the data set, such as notes.txt" in told.output
+    assert "2 of " in told.output
+
+
+def test_the_list_is_what_sha256sum_checks(world):
+    if shutil.which("sha256sum") is None:
+        pytest.skip("there is no sha256sum")
+    done = subprocess.run(["sha256sum", "-c", "--quiet", "checksums.sha256"], cwd=world / "zarr", check=False)
+    assert done.returncode == 0
+
+
+def test_an_interrupted_check_goes_on_where_it_was(world, tmp_path, monkeypatch):
+    import landweave.maps.dataset as module
+
+    moved, sound = copy_of(world / "zarr", tmp_path), verify(world / "zarr")
+    whole, calls = module._sha256, []
+
+    def stops(path):
+        calls.append(path)
+        if len(calls) == 15:
+            raise KeyboardInterrupt
+        return whole(path)
+
+    monkeypatch.setattr(module, "_sha256", stops)
+    with pytest.raises(KeyboardInterrupt):
+        verify(moved, save_every=4)
+    monkeypatch.setattr(module, "_sha256", whole)
+    # What was changed since is read again.
+    later = calls[3]
+    later.write_bytes(later.read_bytes() + b" ")
+    rest = verify(moved)
+    assert rest.read == sound.files - 14 + 1
+    assert rest.damaged == (later.relative_to(moved).as_posix(),)
+    assert verify(moved, again=True).read == sound.files
+
+
+def test_what_cannot_be_shared_or_checked_is_one_line(world, tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.doc").write_text("mine")
+    with pytest.raises(InputError, match="something that is no data set"):
+        publish_dataset(world, tmp_path / "full")
+    project, _ = two_class_world(tmp_path / "new", size=40)
+    with pytest.raises(InputError, match="there is no map yet"):
+        publish_dataset(project, tmp_path / "x")
+    with pytest.raises(InputError, match="no list of checksums"):
+        verify(tmp_path)
+    for line in ("../secret", "/etc/passwd", ""):
+        (tmp_path / "checksums.sha256").write_text(f"{'0' * 64}  {line}\n")
+        with pytest.raises(InputError, match="line 1: no checksum and name"):
+            verify(tmp_path)
+    told = CliRunner().invoke(app, ["publish", str(project), str(tmp_path / "x"), "--eopatches"])
+    assert "add --dataset" in str(told.exception)
+
+
+def test_a_grid_without_a_number_is_told_in_words(tmp_path):
+    from odc.geo.geobox import GeoBox
+
+    from landweave.maps.dataset import ZARR, Shared, write_collection
+    from landweave.patch.model import make_patch
+    from landweave.patch.store import write_patch
+
+    grid = GeoBox.from_bbox((0, 0, 60, 40), "+proj=laea +lat_0=10 +lon_0=20 +units=m", resolution=10)
+    values = np.arange(24, dtype="int16").reshape(1, 4, 6)
+    write_patch(make_patch({"B04": values}, grid, ["2020-05-01"]), tmp_path / "patches" / "a.zarr")
+    shared = Shared(
+        name="a", href="patches/a.zarr", media_type=ZARR, geobox=grid, times=("2020-05-01",), variables={"B04": "int16"},
+        dated=("B04",), content="",
+    )  # fmt: skip
+    write_collection(tmp_path, [shared], title="t", description="d", licence="", notes={})
+    source = open_collection(tmp_path / "collection.json")
+    assert source.geobox == grid
+    np.testing.assert_array_equal(source.load(grid, source.dates(), ["B04"]).B04.values, values)
+
+
+def test_a_collection_tells_what_it_lacks(world, tmp_path):
+    moved = copy_of(world / "zarr", tmp_path)
+    assert is_collection(moved / "collection.json")
+    assert not is_collection(moved / "data-card.json")
+    source = open_collection(moved / "collection.json")
+    assert source.variables == ("B04", "B08", "left_out")
+    assert source.categorical == ("left_out",)
+    assert list(source.grids) == sorted(source.grids)
+    with pytest.raises(InputError, match="has no 'B02'; there are B04, B08, left_out"):
+        open_collection(moved / "collection.json", needed=["B02"])
+    with pytest.raises(InputError, match="no patch holds 'B02'"):
+        source.load(source.geobox, source.dates(), ["B02"])
+    name = source.patches[0].name
+    shutil.rmtree(moved / "patches" / f"{name}.zarr" / "B04")
+    with pytest.raises(InputError, match="B04 is not there as its item says; `landweave verify`"):
+        source.load(source.geobox, source.dates(), ["B04"])
+    (moved / "items" / f"{name}.json").write_text("{}")
+    with pytest.raises(InputError, match="no item of a data set of landweave"):
+        open_collection(moved / "collection.json")
+    with pytest.raises(InputError, match=r'read them as source\.type = "eopatches"'):
+        open_collection(world / "eopatches" / "collection.json")
+
+
+def test_the_project_beside_a_data_set_says_the_same_again(tmp_path):
+    content = {
+        "name": 'Žabnica "north" \U0001f33e',
+        "period": {"start": "2019-01-01", "end": "2019-12-31"},
+        "source": {"type": "stac", "url": "https://example.org", "clouds": "scl", "dilation": 30.0},
+        "features": {
+            "bands": ["B04", "B08"], "indices": ["ndvi"], "step_days": 20, "min_valid_fraction": 0.8,
+            "custom": {"evi-2": "2.5*(B08-B04)/(B08+2.4*B04+1)"}, "static": ["far/dem.tif"],
+        },
+        "reference": {"path": "r.gpkg", "column": "code", "erosion": 2},
+        "sampling": {"fraction": 0.5, "seed": 7},
+        "model": {
+            "params": {"n_estimators": 5, "class_weight": {"2": 3.0}}, "thresholds": {"bare soil": 0.3}, "refit": False,
+        },
+        "map": {"crs": "EPSG:3794"},
+    }  # fmt: skip
+    given = make_project(content, file=tmp_path / "landweave.toml")
+    recipe = SimpleNamespace(source_bands=("B04", "B08"))
+    plan = SimpleNamespace(
+        project=given, recipe=recipe, start=given.period.start, end=given.period.end, reference=object()
+    )
+    for eopatches in (False, True):
+        text = project_text(plan, eopatches=eopatches, buffer=500.0)
+        again = make_project(tomllib.loads(text), file=tmp_path / "x" / "landweave.toml", text=text)
+        for table in ("name", "period", "sampling", "model", "map"):
+            assert getattr(again, table) == getattr(given, table), table
+        assert again.features == given.features.model_copy(update={"static": ("static/dem.tif",)})
+        assert again.reference.erosion == 2
+        assert (again.source.clouds, again.source.mask) == ("decided", "left_out")
+        assert (again.area.aoi, again.area.buffer) == ("area.geojson", 500)
+
+
+def test_a_window_across_patches_is_what_the_files_hold(world):
+    source = open_collection(world / "zarr" / "collection.json")
+    finished = open_run(world)
+    grid = finished.plan.source.geobox[7:33, 5:38]
+    dates = source.dates()[::-1]
+    ours = source.load(grid, dates, ["B08", "B04"])
+    theirs = finished.plan.source.load(grid, dates, ["B08", "B04"])
+    for name in ("B04", "B08"):
+        np.testing.assert_array_equal(ours[name].values, theirs[name].values)
+        assert (ours[name].values > 0).any()
+
+
+@pytest.mark.slow
+def test_without_a_reference_the_model_comes_with_the_data(world, tmp_path):
+    text = (world / "landweave.toml").read_text()
+    text = re.sub(r"\[reference\]\n(.+\n)+?\[", "[", text).replace("[model]\n", '[model]\npath = "out/model"\n')
+    (world / "applied.toml").write_text(text.replace('output = "out"', 'output = "applied"'))
+    applied = read_project(world / "applied.toml")
+    assert run(applied, workers=1).status == 0
+    shared = publish_dataset(applied, tmp_path / "shared")
+    assert "[reference]" not in (shared / "landweave.toml").read_text()
+    assert run(read_project(shared), workers=1).status == 0
+    same_maps(world / "applied", shared / "out")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings", ["", 'dilation = 30\nsnow = "mask"\n'], ids=["as it comes", "clouds widened, no snow"]
+)
+def test_a_simulated_country_read_back_gives_the_identical_map(tmp_path, settings):
+    from archives import DATES, SEED, SIZE, small_country
+
+    country = small_country(tmp_path / "country", size_km=SIZE, dates=DATES, seed=SEED)
+    file = country / "landweave.toml"
+    if settings:
+        text = re.sub(r"^(dilation|snow) = .*\n", "", file.read_text(), flags=re.MULTILINE)
+        file.write_text(text.replace('type = "stac"\n', f'type = "stac"\n{settings}', 1))
+    given = read_project(country)
+    assert run(given, workers=1).status == 0
+    for eopatches in (False, True):
+        shared = publish_dataset(given, tmp_path / f"shared-{eopatches}", eopatches=eopatches)
+        assert verify(shared).sound
+        text = (shared / "landweave.toml").read_text()
+        # With the register itself; the published labels end at the patches, which erosion sees.
+        reference = {
+            "path": str(given.path(given.reference.path)), "column": given.reference.column,
+            "legend": str(given.path(given.reference.legend)), "erosion": given.reference.erosion,
+        }  # fmt: skip
+        table = "".join(f"{key} = {json.dumps(value)}\n" for key, value in reference.items())
+        text = re.sub(r"\[reference\]\n(.+\n)+", f"[reference]\n{table}", text)
+        (shared / "landweave.toml").write_text(text)
+        result = run(read_project(shared), workers=1)
+        assert result.status == 0, result.failures
+        same_maps(given.folder, shared / "out")
