@@ -8,16 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import numpy as np
 import pandas as pd
 import planted
+import psutil
 import pytest
 import rasterio
 
 from landweave.patch.store import read_raster
 from landweave.runs.checking import status_lines
-from landweave.runs.driver import run
+from landweave.runs.driver import Quiet, run
 from landweave.runs.ledger import fingerprint_of
 from landweave.runs.picturing import block
 from landweave.runs.project import read_project
@@ -274,9 +276,24 @@ def test_a_second_run_makes_nothing(finished):
     assert made(finished) == before
 
 
-def test_two_workers_give_the_same_bytes(finished, tmp_path):
-    other = fresh(finished, tmp_path)
-    assert run(read_project(other), workers=2).status == 0
+class KillsAWorker(Quiet):
+    """Ends one worker, as the system does when memory runs out, while patches are labelled and while they are mapped."""
+
+    def __init__(self):
+        self.ended = Counter()
+
+    def advance(self, stage, failed):
+        assert not failed
+        if stage in {"label", "predict"} and not self.ended[stage]:
+            workers = [p for p in psutil.Process().children() if any("spawn_main" in part for part in p.cmdline())]
+            workers[0].kill()
+            self.ended[stage] += 1
+
+
+def test_two_workers_of_which_one_is_killed_twice_give_the_same_bytes(finished, tmp_path):
+    other, killer = fresh(finished, tmp_path), KillsAWorker()
+    assert run(read_project(other), workers=2, progress=killer).status == 0
+    assert killer.ended == {"label": 1, "predict": 1}
     assert made(other) == made(finished)
 
 

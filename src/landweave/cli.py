@@ -26,6 +26,10 @@ Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes (default: a core each, as memory allows); 1 works in this process.")
 ]
 
+CheckFiles = Annotated[
+    bool, typer.Option("--check-files", help="Read every file again, not only those that look touched.")
+]
+
 
 def main() -> None:
     """Run the command line; wrong use or input ends with status 2 and one line."""
@@ -144,13 +148,16 @@ def run(
     workers: Workers = None,
     memory: Annotated[str | None, typer.Option(help="Ceiling per worker, such as 2GB.")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler.")] = None,
+    check_files: CheckFiles = False,
 ) -> None:
     """Make what is not yet made or no longer fresh."""
     from landweave.runs.driver import run as run_project
     from landweave.runs.project import read_project
     from landweave.runs.state import Options
 
-    options = Options(only=tuple(only or ()), until=until, retrain=retrain, allow_missing=allow_missing)
+    options = Options(
+        only=tuple(only or ()), until=until, retrain=retrain, allow_missing=allow_missing, check_files=check_files
+    )
     with _Bars() as bars:
         result = run_project(
             read_project(project), options=options, workers=workers or _planned(memory), memory=memory,
@@ -160,12 +167,12 @@ def run(
 
 
 @app.command()
-def status(project: ProjectFile) -> None:
+def status(project: ProjectFile, check_files: CheckFiles = False) -> None:
     """Tell what is done, failed, and stale and why."""
     from landweave.runs.checking import status_lines
     from landweave.runs.project import read_project
 
-    for line in status_lines(read_project(project)):
+    for line in status_lines(read_project(project), check_files=check_files):
         typer.echo(line)
 
 

@@ -115,7 +115,7 @@ def run(
     _check_memory(memory)
     result = Result(folder=plan.folder)
     with (
-        Ledger(plan.folder) as ledger,
+        Ledger(plan.folder, check_files=options.check_files) as ledger,
         open_engine(workers=min(workers, len(cells)), scheduler=scheduler, memory=memory) as engine,
     ):
         _sweep(plan.folder)

@@ -49,6 +49,10 @@ class Outcome:
     """Bytes that the process read meanwhile, from disk or its cache (Linux; 0 elsewhere)."""
 
 
+class SchedulerLostError(ConnectionError):
+    """The scheduler is gone, and with it what was under way; what was recorded stands."""
+
+
 class Engine:
     """Where work runs; made by :func:`open_engine`. The cluster starts when it is first needed."""
 
@@ -96,7 +100,7 @@ class Engine:
     def _run_on_cluster(
         self, work: Callable[[Task], Any], tasks: Iterable[tuple[str, Task]], retries: int
     ) -> Iterator[Outcome]:
-        from distributed import KilledWorker, as_completed
+        from distributed import as_completed
 
         client = self._connect()
         waiting = iter(tasks)
@@ -113,24 +117,40 @@ class Engine:
         submit(WINDOW * max(self.workers, len(client.scheduler_info()["workers"])))
         for future in flight:
             name, task = pairs.pop(future.key)
-            error = future.exception()
-            if error is None:
-                yield future.result()
-            elif isinstance(error, KilledWorker):
+            outcome = self._outcome(future, name)
+            if outcome is None:
                 suspects.append((name, task))
             else:
-                yield _unanswered(name, error)
+                yield outcome
             submit(1)
         # A worker's death casts suspicion on every task that waited there. Alone, a task can only be its own victim.
         for name, task in suspects:
             for _ in range(retries):
                 future = client.submit(attempt, work, name, task, pure=False)
-                error = future.exception()
-                if not isinstance(error, KilledWorker):
+                outcome = self._outcome(future, name)
+                if outcome is not None:
                     break
-            else:
-                error = ChildProcessError("its worker died each time; it may need more memory than there is")
-            yield future.result() if error is None else _unanswered(name, error)
+            yield outcome or _unanswered(
+                name, ChildProcessError("its worker died each time; it may need more memory than there is")
+            )
+
+    def _outcome(self, future: Any, name: str) -> Outcome | None:
+        """What became of a task; None where its worker died."""
+        from distributed import CancelledError, KilledWorker
+
+        error = future.exception()
+        if isinstance(error, KilledWorker):
+            return None
+        if error is not None:
+            return _unanswered(name, error)
+        try:
+            outcome: Outcome = future.result()
+        except (CancelledError, OSError):
+            where = self._scheduler or "this machine"
+            raise SchedulerLostError(
+                f"the dask scheduler at {where} no longer answers; start it again and run again, what was made stands."
+            ) from None
+        return outcome
 
     def _connect(self) -> Any:
         if self._client is None:
@@ -169,7 +189,8 @@ def open_engine(*, workers: int = 1, scheduler: str | None = None, memory: str |
     workers
         Processes on this machine; 1 works in this process.
     scheduler
-        Address of a dask scheduler, such as ``tcp://10.0.0.5:8786``; ``workers`` is then what the cluster has.
+        Address of a dask scheduler, such as ``tcp://10.0.0.5:8786``; ``workers`` is then what the cluster has. When it
+        dies, :meth:`Engine.run` raises :class:`SchedulerLostError`.
     memory
         Ceiling per worker, such as ``2GB``; none by default.
     """
