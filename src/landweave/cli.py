@@ -137,6 +137,22 @@ def check(project: ProjectFile) -> None:
 
 
 @app.command()
+def forecast(
+    project: ProjectFile,
+    workers: Workers = None,
+    memory: Annotated[str | None, typer.Option(help="Ceiling per worker, such as 2GB.")] = None,
+) -> None:
+    """Tell what a run will take: dates, bytes, disk, memory, hours; reads a little to see how fast this machine is."""
+    from landweave.runs.forecasting import forecast as forecast_project
+    from landweave.runs.forecasting import forecast_lines
+    from landweave.runs.project import read_project
+
+    opened = read_project(project)
+    for line in forecast_lines(forecast_project(opened, workers=workers or _planned(memory)), opened.folder):
+        typer.echo(line)
+
+
+@app.command()
 def run(
     project: ProjectFile,
     only: Annotated[list[str] | None, typer.Option(help="Name of a patch to work on; may be given again.")] = None,
@@ -262,6 +278,10 @@ class _Bars:
     def __exit__(self, *_: object) -> None:
         if self._bars is not None:
             self._bars.stop()
+
+    def tell(self, line: str) -> None:
+        """Something to know before the work begins."""
+        typer.echo(line, err=True)
 
     def start(self, stage: str, total: int, todo: int) -> None:
         """A stage begins."""

@@ -21,6 +21,10 @@ from landweave.runs.state import Options, Run, Stage
 class Progress(Protocol):
     """What the faces show while a run goes on."""
 
+    def tell(self, line: str) -> None:
+        """Something to know before the work begins."""
+        ...
+
     def start(self, stage: str, total: int, todo: int) -> None:
         """A stage begins: so many things in all, so many to be made."""
         ...
@@ -36,6 +40,9 @@ class Progress(Protocol):
 
 class Quiet:
     """Shows nothing."""
+
+    def tell(self, line: str) -> None:
+        """Nothing."""
 
     def start(self, stage: str, total: int, todo: int) -> None:
         """Nothing."""
@@ -121,6 +128,7 @@ def run(
         _sweep(plan.folder)
         _reach(engine)
         state = Run(plan, cells, ledger, engine, options)
+        _tell(state, engine, progress)
         if state.done("train") is None:
             try_settings(plan)
         try:
@@ -138,6 +146,19 @@ def run(
             write_states(state)
             write_record(state, result, seconds=time.perf_counter() - began)
     return result
+
+
+def _tell(state: Run, engine: Engine, progress: Progress) -> None:
+    """Where the work can be watched, and, before the first run, what it will take in short."""
+    from landweave.runs.forecasting import expected_line, quick_forecast, shortages
+
+    if engine.dashboard:
+        progress.tell(f"dashboard: {engine.dashboard}")
+    if state.done("mosaic") is None:
+        told = quick_forecast(state.plan, state.cells, workers=engine.workers)
+        progress.tell(f"forecast:  {expected_line(told)}")
+        for line in shortages(told, state.plan.folder):
+            progress.tell(f"warning:   {line}")
 
 
 def _reach(engine: Engine) -> None:

@@ -68,6 +68,16 @@ class Engine:
         """Whether work runs in this process."""
         return self.workers == 1 and self._scheduler is None
 
+    @property
+    def scheduler(self) -> str | None:
+        """Address of the scheduler that was named, if one was."""
+        return self._scheduler
+
+    @property
+    def dashboard(self) -> str:
+        """Address of the page of the scheduler that was named; empty where there is none, or not yet."""
+        return str(self._client.dashboard_link) if self._client is not None and self._scheduler else ""
+
     def reach(self) -> None:
         """Connect to the scheduler, where one was named; OSError or ValueError when it does not answer."""
         if self._scheduler is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import landweave
 from landweave.patch.store import write_whole
 from landweave.runs.executor import peak_bytes
+from landweave.runs.forecasting import FORECAST, outcome
 from landweave.sources.remote import readable
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def write_record(run: "Run", result: "Result", *, seconds: float) -> None:
         "settings": told_settings(run.plan.project),
         "seconds": seconds,
         "workers": run.engine.workers,
+        "scheduler": run.engine.scheduler,
+        "forecast": _compared(run, stages),
         "peak_bytes": peak_bytes(),
         "made": result.made,
         "stages": stages,
@@ -48,6 +51,14 @@ def write_record(run: "Run", result: "Result", *, seconds: float) -> None:
         part.write_text(text, encoding="utf-8")
 
     write_whole(path, write)
+
+
+def _compared(run: "Run", stages: dict[str, Any]) -> dict[str, Any] | None:
+    """What was forecast beside what it came to, once everything is made; None without a forecast."""
+    told = read_record(run.plan.folder / FORECAST)
+    if not told or run.done("report") is None:
+        return None
+    return outcome(run.plan.folder, told, stages)
 
 
 def told_settings(project: "Project", **options: Any) -> dict[str, Any]:

@@ -305,7 +305,7 @@ STAGES = (
         name="fetch", needed=lambda run: run.plan.project.source.type == "stac", once_inputs=radiometry_inputs,
         once=make_radiometry,
     ),
-    Stage(name="fetch", revision=3, inputs=fetch_inputs, task=fetch_task, work=patchwork.fetch),
+    Stage(name="fetch", revision=4, inputs=fetch_inputs, task=fetch_task, work=patchwork.fetch),
     Stage(
         name="label", needed=lambda run: run.plan.reference is not None, revision=2, inputs=label_inputs,
         work=labelling.label,
