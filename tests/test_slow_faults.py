@@ -34,9 +34,8 @@ import os, time
 from landweave.runs import patchwork
 
 victim, stage, how = os.environ["SABOTAGE"].split(":")
-true = getattr(patchwork, stage)
 
-def sabotaged(plan, task):
+def sabotaged(plan, task, true=getattr(patchwork, stage)):
     if task.cell.name != victim:
         return true(plan, task)
     if how == "raise":
@@ -46,7 +45,8 @@ def sabotaged(plan, task):
         hoard.append(bytearray(b"x") * 30_000_000)
         time.sleep(0.01)
 
-setattr(patchwork, stage, sabotaged)
+if getattr(patchwork, stage).__name__ != "sabotaged":  # workers load it more than once
+    setattr(patchwork, stage, sabotaged)
 """
 
 

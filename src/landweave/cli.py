@@ -266,10 +266,18 @@ class _Bars:
     def __enter__(self) -> Self:
         if sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                TextColumn,
+                TimeElapsedColumn,
+                TimeRemainingColumn,
+            )
 
             self._bars = Progress(
                 TextColumn("{task.description:<9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[rate]}"),
                 TextColumn("{task.fields[note]}"), console=Console(stderr=True),
             )  # fmt: skip
             self._bars.start()
@@ -286,12 +294,15 @@ class _Bars:
     def start(self, stage: str, total: int, todo: int) -> None:
         """A stage begins."""
         if self._bars is not None:
-            self._rows[stage] = self._bars.add_task(stage, total=total, completed=total - todo, note="")
+            self._rows[stage] = self._bars.add_task(stage, total=total, completed=total - todo, note="", rate="")
 
     def advance(self, stage: str, failed: bool) -> None:
         """One thing is made, or has failed."""
         if self._bars is not None:
-            self._bars.advance(self._rows[stage])
+            row = self._rows[stage]
+            self._bars.advance(row)
+            speed = self._bars.tasks[row].speed
+            self._bars.update(row, rate=f"{60 * speed:.3g} a minute" if speed else "")
             if failed:
                 self._bars.update(self._rows[stage], note="with failures")
 

@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from landweave.runs.ledger import Ledger
 from landweave.runs.machine import LEAST_MEMORY
 from landweave.runs.opening import make_plan
 from landweave.runs.project import Project
+from landweave.runs.record import keep_log, log_path, write_record
 from landweave.runs.state import Options, Run, Stage
 
 
@@ -112,8 +114,7 @@ def run(
     from landweave.runs.learning import try_settings
     from landweave.runs.notices import notices
     from landweave.runs.reading import FinishedRun
-    from landweave.runs.record import write_record
-    from landweave.runs.stages import STAGES, write_states
+    from landweave.runs.stages import STAGES
 
     options, progress = options or Options(), progress or Quiet()
     began = time.perf_counter()
@@ -126,6 +127,7 @@ def run(
         open_engine(workers=min(workers, len(cells)), scheduler=scheduler, memory=memory) as engine,
     ):
         _sweep(plan.folder)
+        engine.started = lambda dashboard: progress.tell(f"dashboard: {dashboard}")
         _reach(engine)
         state = Run(plan, cells, ledger, engine, options)
         _tell(state, engine, progress)
@@ -142,18 +144,26 @@ def run(
             result.notices = notices(state)
             done = FinishedRun(plan=plan, cells=tuple(cells))
             result.agreement = done.accuracy["overall_accuracy"] if done.has_accuracy else None
-        finally:
-            write_states(state)
-            write_record(state, result, seconds=time.perf_counter() - began)
+        except BaseException:
+            # What ended the run is what is told, not that the record could not be written either.
+            with suppress(Exception):
+                _write_end(state, result, began)
+            raise
+        _write_end(state, result, began)
     return result
 
 
+def _write_end(state: Run, result: Result, began: float) -> None:
+    from landweave.runs.stages import write_states
+
+    write_states(state)
+    write_record(state, result, seconds=time.perf_counter() - began)
+
+
 def _tell(state: Run, engine: Engine, progress: Progress) -> None:
-    """Where the work can be watched, and, before the first run, what it will take in short."""
+    """Before the first map: what it will take in short, and what there is too little of."""
     from landweave.runs.forecasting import expected_line, quick_forecast, shortages
 
-    if engine.dashboard:
-        progress.tell(f"dashboard: {engine.dashboard}")
     if state.done("mosaic") is None:
         told = quick_forecast(state.plan, state.cells, workers=engine.workers)
         progress.tell(f"forecast:  {expected_line(told)}")
@@ -251,10 +261,12 @@ def _note(state: Run, stage: Stage, outcome: Outcome, inputs: dict[str, str], re
         except OSError as error:
             outcome = Outcome(name=outcome.name, error=str(error), kind=type(error).__name__, log=repr(error))
         else:
+            log_path(state.plan.folder, key).unlink(missing_ok=True)
             state.fresh.add(key)
             result.made[stage.name] = result.made.get(stage.name, 0) + 1
             return
     state.ledger.failed(key, inputs=inputs, error=outcome.error or "", log=outcome.log)
+    keep_log(state.plan.folder, key, outcome.log)
     result.failures.append((key, outcome.error or ""))
     result.status = 1
 
@@ -278,7 +290,9 @@ def _stops(state: Run, stage: Stage, result: Result) -> bool:
     if stage.name == "predict":
         if state.options.only:
             result.stopped = f"the map is left as it was: not predicted with these settings are {some}"
-        return bool(state.options.only)
+        elif len(behind) == len(state.cells):
+            result.stopped = "no patch could be predicted, so there is no map; see why, and run again"
+        return result.stopped is not None
     if state.frozen or state.options.allow_missing:
         return False
     if state.options.only and state.done("train") is not None:
@@ -312,9 +326,11 @@ def _once(state: Run, stage: Stage, result: Result) -> None:
     total["peak_bytes"] = max(total["peak_bytes"], outcome.peak_bytes)
     if outcome.error is None:
         state.ledger.done(stage.key, inputs=inputs, files=outcome.value["files"], info=outcome.value["info"])
+        log_path(state.plan.folder, stage.key).unlink(missing_ok=True)
         result.made[stage.name] = result.made.get(stage.name, 0) + 1
         return
     state.ledger.failed(stage.key, inputs=inputs, error=outcome.error, log=outcome.log)
+    keep_log(state.plan.folder, stage.key, outcome.log)
     if outcome.kind == InputError.__name__:
         raise InputError(outcome.error)
     result.failures.append((stage.key, outcome.error))

@@ -62,6 +62,8 @@ class Engine:
         self._memory = memory
         self._client: Any = None
         self._cluster: Any = None
+        self.started: Callable[[str], None] = lambda _: None
+        """Called with the address of the scheduler's page once the scheduler is there."""
 
     @property
     def here(self) -> bool:
@@ -72,11 +74,6 @@ class Engine:
     def scheduler(self) -> str | None:
         """Address of the scheduler that was named, if one was."""
         return self._scheduler
-
-    @property
-    def dashboard(self) -> str:
-        """Address of the page of the scheduler that was named; empty where there is none, or not yet."""
-        return str(self._client.dashboard_link) if self._client is not None and self._scheduler else ""
 
     def reach(self) -> None:
         """Connect to the scheduler, where one was named; OSError or ValueError when it does not answer."""
@@ -180,6 +177,7 @@ class Engine:
                     env=dict.fromkeys(THREADS, "1"),
                 )
             self._client = Client(self._cluster or self._scheduler, timeout="30s")
+            self.started(str(self._client.dashboard_link))
         return self._client
 
     def close(self) -> None:
