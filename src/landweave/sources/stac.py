@@ -193,13 +193,12 @@ class StacSource:
 
     def met(self, geobox: GeoBox) -> dict[date, list[Scene]]:
         """Date to the scenes whose footprint meets a piece of ground."""
-        return {day: self._touching(scenes, geobox) for day, scenes in self.passes.items()}
+        box = outline_bounds(geobox, "EPSG:4326")
+        known = bool(np.isfinite(box[0]))
+        return {day: [s for s in scenes if known and meet(s.bbox, box)] for day, scenes in self.passes.items()}
 
     def bytes_a_pixel(self, variables: Sequence[str], *, resolution: float) -> float | None:
-        """Bytes that the files of a scene take for one target pixel, all variables together; None on a server.
-
-        Of the scenes that are read most, as far as can be told: some, evenly over the year.
-        """
+        """Bytes that a scene's files take for one pixel, all variables together, of some scenes; None on a server."""
         some = self.scenes[:: max(1, len(self.scenes) // 8)]
         total, area = 0.0, 0.0
         for scene in some:
