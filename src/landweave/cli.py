@@ -289,7 +289,7 @@ class _Bars:
 
     def tell(self, line: str) -> None:
         """Something to know before the work begins."""
-        typer.echo(line, err=True)
+        typer.echo(line)
 
     def start(self, stage: str, total: int, todo: int) -> None:
         """A stage begins."""

@@ -29,7 +29,7 @@ from landweave.patch.store import write_whole
 BLOCK = 512
 """Side of a tile of the map, pixels."""
 
-CACHE_MB = 128
+CACHE_MB = 64
 """GDAL's block cache while a map is written."""
 
 # A part lies on the grid of another when its corner is this near to a pixel's corner, in pixels.
