@@ -32,6 +32,9 @@ BLOCK = 512
 CACHE_MB = 64
 """GDAL's block cache while a map is written."""
 
+CHUNK = 2_000_000
+"""Pixels of which overviews are made at a time; GDAL takes five times as many, and as much memory."""
+
 # A part lies on the grid of another when its corner is this near to a pixel's corner, in pixels.
 _ALIGNED = 1e-3
 
@@ -103,7 +106,7 @@ def mosaic(
         "num_threads": threads,
     }
     with (
-        rasterio.Env(GDAL_CACHEMAX=CACHE_MB, GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
+        rasterio.Env(GDAL_CACHEMAX=CACHE_MB, GDAL_OVR_CHUNK_MAX_SIZE=CHUNK, GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
         tempfile.TemporaryDirectory(prefix=f".{output.stem}.", dir=output.parent) as folder,
     ):
         tiles = [_read_header(name, Path(path), band) for name, path in sorted(parts.items())]
