@@ -21,8 +21,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SLOVENIA_PIXELS, SLOVENIA_DATES = 203e6, 68
-BY_DATE = {"fetch", "sample"}
-"""Stages whose work grows with dates as well as with pixels; ``predict`` does in part, and is scaled as if it did."""
+BY_DATE, BY_PIXEL = {"fetch", "sample", "predict"}, {"label", "mosaic"}
+"""Stages whose work grows with pixels and dates (``predict`` with dates only in part), and with pixels alone. Others
+work on samples, whose number does not grow with the land, or on patches' records."""
 TITLE = "## A region across two zones"
 
 
@@ -112,9 +113,9 @@ def told(given, folder, seconds, memory, disk):
     zones = {rasterio.open(path).crs.to_epsg() for path in (folder / "out" / "predictions").glob("*.tif")}
     pixels = 1e4 * given.size_km**2
     stages = record["stages"]
+    wider, longer = SLOVENIA_PIXELS / pixels, SLOVENIA_DATES / given.dates
     times = {
-        name: SLOVENIA_PIXELS / pixels * (SLOVENIA_DATES / given.dates if name in BY_DATE | {"predict"} else 1)
-        for name in stages
+        name: wider * longer if name in BY_DATE else wider if name in BY_PIXEL else max(1.0, longer) for name in stages
     }
     country = sum(stage["seconds"] * times[name] for name, stage in stages.items())
     lines = [
