@@ -15,7 +15,7 @@ demo: $(VENV)/.for-demo ## simulate a small country and map it into landweave-de
 	$(BIN)/landweave demo landweave-demo
 
 test: $(VENV)/.for-test ## run the tests, with a summary of what they reach
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report=term:skip-covered
 
 slow: $(VENV)/.for-test ## run the tests that take longer than the daily ones may
 	$(BIN)/python -m pytest -m slow

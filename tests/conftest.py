@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("landweave", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("landweave")
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Tests run side by side: a thread that waits by spinning takes the core of one that works.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture(scope="session")

@@ -8,16 +8,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import numpy as np
 import pandas as pd
 import planted
+import psutil
 import pytest
 import rasterio
 
 from landweave.patch.store import read_raster
+from landweave.runs import ledger
 from landweave.runs.checking import status_lines
-from landweave.runs.driver import run
+from landweave.runs.driver import Quiet, run
 from landweave.runs.ledger import fingerprint_of
 from landweave.runs.picturing import block
 from landweave.runs.project import read_project
@@ -177,6 +180,20 @@ def test_truth_and_register_accuracy_differ_by_exactly_the_registers_errors(fini
     assert difference == pytest.approx(explained, abs=1e-12)
 
 
+def test_seams_are_those_of_the_whole_map_and_the_report_tells_of_them(finished):
+    told = json.loads((finished / "out" / "seams.json").read_text())
+    whole = read_raster(finished / "out" / "map.tif")[0]
+    differ = pairs = 0
+    for line in (whole, whole.T):
+        for at in range(25, 200, 25):
+            known = (line[:, at - 1] > 0) & (line[:, at] > 0)
+            differ, pairs = differ + (known & (line[:, at - 1] != line[:, at])).sum(), pairs + known.sum()
+    assert (told["across"]["differ"], told["across"]["pairs"]) == (differ, pairs)
+    assert told["borders"] == 2 * 8 * 7
+    assert told["excess"]["low"] < 0 < told["excess"]["high"], "the simulated country has no seams"
+    assert 'id="seams"' in (finished / "out" / "report.html").read_text()
+
+
 def test_the_report_is_one_file_without_outside_links(finished):
     html = (finished / "out" / "report.html").read_text()
     assert html.lower().startswith("<!doctype html>")
@@ -268,15 +285,34 @@ def test_erosion_and_thin_things_are_told_apart_from_the_rest(finished):
     assert tested["core"][tested["thin"]].mean() < 0.5 * tested["core"].mean(), "what is thin lies mostly in the ring"
 
 
-def test_a_second_run_makes_nothing(finished):
-    before = made(finished)
+def test_a_second_run_makes_nothing_and_reads_no_file_that_nobody_touched(finished, monkeypatch):
+    before, read = made(finished), []
+    monkeypatch.setattr(ledger, "fingerprint_of", lambda path: read.append(path) or fingerprint_of(path))
     assert run(read_project(finished), workers=1).made == {}
+    assert not read
+    assert run(read_project(finished), workers=1, options=Options(check_files=True)).made == {}
+    assert {finished / "out" / "map.tif", finished / "register.gpkg", finished / "out" / "model"} <= set(read)
     assert made(finished) == before
 
 
-def test_two_workers_give_the_same_bytes(finished, tmp_path):
-    other = fresh(finished, tmp_path)
-    assert run(read_project(other), workers=2).status == 0
+class KillsAWorker(Quiet):
+    """Ends one worker, as the system does when memory runs out, while patches are labelled and while they are mapped."""
+
+    def __init__(self):
+        self.ended = Counter()
+
+    def advance(self, stage, failed):
+        assert not failed
+        if stage in {"label", "predict"} and not self.ended[stage]:
+            workers = [p for p in psutil.Process().children() if any("spawn_main" in part for part in p.cmdline())]
+            workers[0].kill()
+            self.ended[stage] += 1
+
+
+def test_two_workers_of_which_one_is_killed_twice_give_the_same_bytes(finished, tmp_path):
+    other, killer = fresh(finished, tmp_path), KillsAWorker()
+    assert run(read_project(other), workers=2, progress=killer).status == 0
+    assert killer.ended == {"label": 1, "predict": 1}
     assert made(other) == made(finished)
 
 
@@ -292,7 +328,7 @@ def test_stored_imagery_gives_the_same_map(finished, tmp_path):
 @pytest.mark.parametrize("moment", [0.35, 0.75])
 def test_a_killed_run_goes_on_to_the_same_bytes(finished, tmp_path, moment):
     other = fresh(finished, tmp_path)
-    ledger = other / "out" / "ledger.sqlite"
+    written = other / "out" / "ledger.sqlite"
     command = [sys.executable, "-m", "landweave", "run", str(other), "--workers", "1"]
     stages = len(json.loads((finished / "out" / "run.json").read_text())["stages"])
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -300,7 +336,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(finished, tmp_path, moment):
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         record = other / "out" / "run.json"
-        if ledger.exists() and record.exists() and len(json.loads(record.read_text())["stages"]) >= moment * stages:
+        if written.exists() and record.exists() and len(json.loads(record.read_text())["stages"]) >= moment * stages:
             break
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)

@@ -1,5 +1,6 @@
 """Whatever decides an output is noticed when it changes: the next run ends where a fresh run would have."""
 
+import json
 import shutil
 
 import numpy as np
@@ -8,6 +9,7 @@ import rasterio
 from worlds import two_class_world, write_tif
 
 from landweave.errors import InputError
+from landweave.runs import patchwork
 from landweave.runs.driver import run
 from landweave.runs.ledger import LedgerError, fingerprint_of
 from landweave.runs.project import read_project
@@ -87,6 +89,28 @@ def test_a_change_is_noticed_and_leads_where_a_fresh_run_leads(finished, tmp_pat
 def copy(finished, tmp_path):
     shutil.copytree(finished, tmp_path / "copy")
     return tmp_path / "copy"
+
+
+def test_where_no_patch_can_be_predicted_the_run_says_so_keeps_the_logs_and_the_next_one_mends_it(copy, monkeypatch):
+    before = outputs(copy)
+    shutil.rmtree(copy / "out" / "predictions")
+
+    def gone(plan, folder):
+        raise OSError("the model is out of reach")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(patchwork, "_load", gone)
+        result = run(read_project(copy), workers=1)
+    assert result.status == 1
+    assert "no patch could be predicted" in result.stopped
+    record = json.loads((copy / "out" / "run.json").read_text())
+    assert len(record["failures"]) == 9
+    for row in record["failures"]:
+        assert row["error"] == "the model is out of reach"
+        assert "Traceback" in (copy / "out" / row["log"]).read_text()
+    assert run(read_project(copy), workers=1).status == 0
+    assert outputs(copy) == before
+    assert not list((copy / "out" / "logs").iterdir())
 
 
 def test_only_one_patch_never_mixes_old_and_new_settings_in_a_map(copy):

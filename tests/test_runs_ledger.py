@@ -1,13 +1,18 @@
 """The ledger: what was made, and is it still so?"""
 
+import json
+import os
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landweave.runs.ledger import DONE, FAILED, Ledger, fingerprint, fingerprint_of
+from landweave.runs import ledger as ledgers
+from landweave.runs.ledger import DONE, FAILED, BusyError, Ledger, LedgerError, fingerprint, fingerprint_of
 
 INPUTS = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["1", "2"]))
 
@@ -116,3 +121,145 @@ def test_one_byte_less_is_another_file(tmp_path_factory, content, cut):
     whole = fingerprint_of(path)
     path.write_bytes(content[:cut])
     assert (fingerprint_of(path) == whole) == (cut >= len(content))
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Paths that are read for their fingerprints."""
+    paths = []
+
+    def read(path):
+        paths.append(path.name)
+        return fingerprint_of(path)
+
+    monkeypatch.setattr(ledgers, "fingerprint_of", read)
+    return paths
+
+
+def with_two_outputs(folder):
+    (folder / "stack").mkdir()
+    (folder / "stack" / "a").write_text("abc")
+    (folder / "map").write_text("def")
+    with Ledger(folder) as ledger:
+        ledger.done("fetch", inputs={}, files=["stack", "map"], info={})
+
+
+def test_what_nobody_touched_is_not_read_again(tmp_path, counted):
+    with_two_outputs(tmp_path)
+    assert counted == ["stack", "a", "map"]
+    with Ledger(tmp_path) as ledger:
+        assert ledger.stale("fetch", {}) is None
+    with Ledger(tmp_path, exclusive=False) as ledger:
+        assert ledger.stale("fetch", {}) is None
+    assert counted == ["stack", "a", "map"]
+    with Ledger(tmp_path, check_files=True) as ledger:
+        assert ledger.stale("fetch", {}) is None
+    assert counted == ["stack", "a", "map"] * 2
+
+
+@pytest.mark.parametrize("victim", ["map", "stack/a"])
+@pytest.mark.parametrize("how", ["in place", "replaced"])
+def test_a_file_of_the_same_size_and_time_is_not_believed(tmp_path, victim, how):
+    with_two_outputs(tmp_path)
+    told = (tmp_path / victim).stat()
+    if how == "replaced":
+        (tmp_path / "other").write_text("xyz")
+        (tmp_path / "other").replace(tmp_path / victim)
+    else:
+        (tmp_path / victim).write_text("xyz")
+    os.utime(tmp_path / victim, ns=(told.st_atime_ns, told.st_mtime_ns))
+    with Ledger(tmp_path) as ledger:
+        assert ledger.stale("fetch", {}) == f"{victim.split('/')[0]} is not what was written"
+
+
+def test_a_file_that_only_moved_is_read_once_more(tmp_path, counted):
+    with_two_outputs(tmp_path)
+    (tmp_path / "map").rename(tmp_path / "away")
+    (tmp_path / "away").rename(tmp_path / "map")
+    for _ in range(3):
+        with Ledger(tmp_path) as ledger:
+            assert ledger.stale("fetch", {}) is None
+    assert counted == ["stack", "a", "map", "map"]
+
+
+def test_where_the_disk_lies_about_files_all_of_them_can_be_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(ledgers, "_stamp", lambda path: "always the same")
+    with_two_outputs(tmp_path)
+    (tmp_path / "map").write_text("xyz")
+    with Ledger(tmp_path) as ledger:
+        assert ledger.stale("fetch", {}) is None
+    for exclusive in (True, False):
+        with Ledger(tmp_path, exclusive=exclusive, check_files=True) as ledger:
+            assert ledger.stale("fetch", {}) == "map is not what was written"
+
+
+def test_within_a_second_of_a_coarse_clock_nothing_is_remembered(tmp_path, counted):
+    with_two_outputs(tmp_path)
+    now = int(time.time())
+    os.utime(tmp_path / "map", (now, now))
+    for _ in range(2):
+        with Ledger(tmp_path) as ledger:
+            assert ledger.stale("fetch", {}) is None
+    assert counted == ["stack", "a", "map", "map", "map"]
+
+
+def record(folder, **holder):
+    (folder / "ledger.lock").write_bytes(json.dumps({"pid": 1, "token": "t", "beat": 0, **holder}).encode().ljust(512))
+
+
+def test_the_lock_of_a_machine_that_shows_no_life_is_taken_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(ledgers, "BEAT", 0.02)
+    record(tmp_path, host="elsewhere", boot="another")
+    with Ledger(tmp_path) as ledger:
+        ledger.done("a", inputs={}, files=[], info={})
+    with Ledger(tmp_path) as ledger:
+        assert ledger.stale("a", {}) is None
+
+
+def test_the_lock_of_a_machine_that_lives_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(ledgers, "BEAT", 0.05)
+    over = threading.Event()
+
+    def live():
+        beat = 0
+        while not over.wait(0.05):
+            beat += 1
+            record(tmp_path, host="elsewhere", boot="another", beat=beat)
+
+    record(tmp_path, host="elsewhere", boot="another")
+    thread = threading.Thread(target=live)
+    thread.start()
+    try:
+        with pytest.raises(BusyError, match=r"another run works .* \(process 1 on elsewhere\)"):
+            Ledger(tmp_path)
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("change", [{"boot": "before"}, {}], ids=["started anew", "same kernel"])
+def test_a_dead_process_of_this_machine_holds_nothing_and_is_not_waited_for(tmp_path, change):
+    with Ledger(tmp_path):
+        mine = json.loads((tmp_path / "ledger.lock").read_bytes())
+    record(tmp_path, host=mine["host"], **{"boot": mine["boot"], **change})
+    began = time.monotonic()
+    with Ledger(tmp_path):
+        assert time.monotonic() - began < ledgers.BEAT / 2
+
+
+def test_a_run_that_was_taken_for_dead_writes_nothing_more(tmp_path):
+    with Ledger(tmp_path) as ledger:
+        ledger.done("a", inputs={}, files=[], info={})
+        record(tmp_path, host="elsewhere", boot="another")
+        with pytest.raises(LedgerError, match="took this output folder over"):
+            ledger.done("b", inputs={}, files=[], info={})
+    with Ledger(tmp_path, exclusive=False) as ledger:
+        assert [entry.key for entry in ledger.entries()] == ["a"]
+    assert json.loads((tmp_path / "ledger.lock").read_bytes())["host"] == "elsewhere"
+
+
+def test_who_is_refused_is_told_by_whom(tmp_path):
+    with Ledger(tmp_path), pytest.raises(BusyError, match=rf"process {os.getpid()} on "):
+        Ledger(tmp_path)
+    assert (tmp_path / "ledger.lock").stat().st_size == 512
+    assert json.loads((tmp_path / "ledger.lock").read_bytes()) == {}

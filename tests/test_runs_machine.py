@@ -1,8 +1,6 @@
 """How many workers a machine bears."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
@@ -60,29 +58,3 @@ def test_this_machine_bears_at_least_one_worker():
     assert 1 <= usable_cores() <= (os.cpu_count() or 1)
     assert usable_memory() > LEAST_MEMORY
     assert 1 <= planned_workers() <= usable_cores()
-
-
-def test_a_process_keeps_the_memory_that_it_frees_whatever_it_was_told():
-    """Twenty arrays freed and made again cost hardly a page, although the environment says to give all back."""
-    code = """
-import resource
-import numpy as np
-from landweave.runs.machine import keep_freed_memory
-
-def faults():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(20):
-        np.ones(2_000_000)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-given_back = faults()
-if keep_freed_memory():
-    faults()
-    print(given_back, faults())
-"""
-    told = {**os.environ, "MALLOC_TRIM_THRESHOLD_": "65536"}
-    done = subprocess.run([sys.executable, "-c", code], env=told, capture_output=True, text=True, check=True)
-    if not done.stdout:
-        pytest.skip("another C library than GNU's")
-    given_back, kept = map(int, done.stdout.split())
-    assert kept < 0.2 * given_back

@@ -17,6 +17,7 @@ from landweave.patch.grid import strip_geobox
 from landweave.patch.model import NODATA
 from landweave.patch.strips import strip_rows
 from landweave.sources.listing import list_pattern
+from landweave.sources.pixels import read_on, to_reflectance
 from landweave.sources.protocol import Source
 from landweave.sources.rasters import RasterSource, open_rasters, read_static
 
@@ -191,6 +192,38 @@ def test_a_window_on_the_own_grid_is_exact_and_missing_outside(tmp_path_factory,
     patch = source.load(grid, source.dates(), ["R", "SCL"])
     assert (patch.R.values[0] == expected).all()
     assert (patch.SCL.values[0] == np.where(expected == NODATA, 0, expected + 1)).all()
+
+
+@pytest.mark.parametrize("resampling", ["bilinear", "cubic", "average"])
+def test_any_window_of_another_zones_pixels_is_a_part_of_the_whole(tmp_path, resampling):
+    own = GeoBox((500, 700), from_origin(731_000, 5_101_000, 10, 10), "EPSG:32633")
+    path = write(tmp_path / "a.tif", np.random.default_rng(1).integers(1, 9000, own.shape).astype("uint16"), grid=own)
+    target = GeoBox((420, 640), from_origin(266_700, 5_100_500, 10, 10), "EPSG:32634")
+    whole = read_on(path, 1, 0, own, target, resampling=resampling)
+    assert np.isfinite(whole).mean() > 0.9
+    for rows, columns in (
+        (slice(0, 420), slice(37, 290)),
+        (slice(100, 260), slice(255, 257)),
+        (slice(311, 420), slice(90, 640)),
+    ):
+        part = read_on(path, 1, 0, own, target[rows, columns], resampling=resampling)
+        np.testing.assert_allclose(part, whole[rows, columns], rtol=0, atol=1e-9)
+        # Also where cubic weights leave a number half-way between two.
+        one, other = (to_reflectance(numbers, scale=1e-4, offset=-0.1) for numbers in (part, whole[rows, columns]))
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("resampling", ["bilinear", "cubic"])
+def test_any_window_of_finer_pixels_is_a_part_of_the_whole_also_at_ties(tmp_path, resampling):
+    own = GeoBox((100, 120), from_origin(500_000, 5_000_000, 20, 20), "EPSG:32633")
+    path = write(tmp_path / "a.tif", np.random.default_rng(1).integers(1, 9000, own.shape).astype("uint16"), grid=own)
+    target = own.zoom_out(0.5)
+    whole = read_on(path, 1, 0, own, target, resampling=resampling)
+    assert (np.abs(whole % 1 - 0.5) < 1e-9).any(), "no ties: it tests nothing"
+    for rows, columns in ((slice(3, 90), slice(31, 200)), (slice(64, 128), slice(101, 240))):
+        part = read_on(path, 1, 0, own, target[rows, columns], resampling=resampling)
+        one, other = (to_reflectance(numbers, scale=1e-4, offset=0.0) for numbers in (part, whole[rows, columns]))
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("resampling", ["bilinear", "cubic", "average", "nearest"])

@@ -27,6 +27,10 @@ Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes (default: a core each, as memory allows); 1 works in this process.")
 ]
 
+CheckFiles = Annotated[
+    bool, typer.Option("--check-files", help="Read every file again, not only those that look touched.")
+]
+
 
 def main() -> None:
     """Run the command line; wrong use or input ends with status 2 and one line."""
@@ -134,6 +138,22 @@ def check(project: ProjectFile) -> None:
 
 
 @app.command()
+def forecast(
+    project: ProjectFile,
+    workers: Workers = None,
+    memory: Annotated[str | None, typer.Option(help="Ceiling per worker, such as 2GB.")] = None,
+) -> None:
+    """Tell what a run will take: dates, bytes, disk, memory, hours; reads a little to see how fast this machine is."""
+    from landweave.runs.forecasting import forecast as forecast_project
+    from landweave.runs.forecasting import forecast_lines
+    from landweave.runs.project import read_project
+
+    opened = read_project(project)
+    for line in forecast_lines(forecast_project(opened, workers=workers or _planned(memory)), opened.folder):
+        typer.echo(line)
+
+
+@app.command()
 def run(
     project: ProjectFile,
     only: Annotated[list[str] | None, typer.Option(help="Name of a patch to work on; may be given again.")] = None,
@@ -145,13 +165,16 @@ def run(
     workers: Workers = None,
     memory: Annotated[str | None, typer.Option(help="Ceiling per worker, such as 2GB.")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler.")] = None,
+    check_files: CheckFiles = False,
 ) -> None:
     """Make what is not yet made or no longer fresh."""
     from landweave.runs.driver import run as run_project
     from landweave.runs.project import read_project
     from landweave.runs.state import Options
 
-    options = Options(only=tuple(only or ()), until=until, retrain=retrain, allow_missing=allow_missing)
+    options = Options(
+        only=tuple(only or ()), until=until, retrain=retrain, allow_missing=allow_missing, check_files=check_files
+    )
     with _Bars() as bars:
         result = run_project(
             read_project(project), options=options, workers=workers or _planned(memory), memory=memory,
@@ -161,12 +184,12 @@ def run(
 
 
 @app.command()
-def status(project: ProjectFile) -> None:
+def status(project: ProjectFile, check_files: CheckFiles = False) -> None:
     """Tell what is done, failed, and stale and why."""
     from landweave.runs.checking import status_lines
     from landweave.runs.project import read_project
 
-    for line in status_lines(read_project(project)):
+    for line in status_lines(read_project(project), check_files=check_files):
         typer.echo(line)
 
 
@@ -319,10 +342,18 @@ class _Bars:
     def __enter__(self) -> Self:
         if sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                TextColumn,
+                TimeElapsedColumn,
+                TimeRemainingColumn,
+            )
 
             self._bars = Progress(
                 TextColumn("{task.description:<9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[rate]}"),
                 TextColumn("{task.fields[note]}"), console=Console(stderr=True),
             )  # fmt: skip
             self._bars.start()
@@ -332,15 +363,22 @@ class _Bars:
         if self._bars is not None:
             self._bars.stop()
 
+    def tell(self, line: str) -> None:
+        """Something to know before the work begins."""
+        typer.echo(line)
+
     def start(self, stage: str, total: int, todo: int) -> None:
         """A stage begins."""
         if self._bars is not None:
-            self._rows[stage] = self._bars.add_task(stage, total=total, completed=total - todo, note="")
+            self._rows[stage] = self._bars.add_task(stage, total=total, completed=total - todo, note="", rate="")
 
     def advance(self, stage: str, failed: bool) -> None:
         """One thing is made, or has failed."""
         if self._bars is not None:
-            self._bars.advance(self._rows[stage])
+            row = self._rows[stage]
+            self._bars.advance(row)
+            speed = self._bars.tasks[row].speed
+            self._bars.update(row, rate=f"{60 * speed:.3g} a minute" if speed else "")
             if failed:
                 self._bars.update(self._rows[stage], note="with failures")
 

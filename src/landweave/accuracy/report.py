@@ -12,6 +12,7 @@ from landweave.accuracy.neighbours import distance_section, edge_section, leakag
 from landweave.accuracy.observed import observed_section
 from landweave.accuracy.pages import page_template
 from landweave.accuracy.reasons import reasons_section, reliance_warnings
+from landweave.accuracy.seams import seam_section, seam_warnings
 from landweave.accuracy.sections import SCORES, SPARE_COLOR, class_sections
 from landweave.accuracy.space import PatchAgreement, space_section
 from landweave.accuracy.verdicts import few_samples
@@ -158,6 +159,9 @@ class ReportContent:
     observed: Mapping[str, Any] | None = None
     """What the satellite saw, as :func:`landweave.accuracy.observed.observed_section` takes it."""
 
+    seams: Mapping[str, Any] | None = None
+    """The content of ``seams.json``."""
+
 
 def render_report(content: ReportContent) -> str:
     """The report as one self-contained HTML file without outside links; the same bytes each time.
@@ -182,6 +186,7 @@ def render_report(content: ReportContent) -> str:
         warnings=[
             *content.warnings,
             *reliance_warnings(content.importance),
+            *seam_warnings(content.seams),
             *notes_of(content.design_based),
             *([] if accuracy is None else few_samples(accuracy)),
         ],
@@ -201,6 +206,7 @@ def render_report(content: ReportContent) -> str:
         compared_splits=None if accuracy is None else split_section(accuracy),
         distances=None if accuracy is None else distance_section(accuracy),
         leaks=None if accuracy is None else leakage_section(accuracy),
+        seams=seam_section(content.seams),
         reasons=reasons_section(content.importance, content.acquisitions, colors),
         block=None if content.block is None else _block(content.block, by_value),
         observed=None if content.observed is None else observed_section(content.observed),

@@ -10,26 +10,30 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import rasterio
 import rasterio.shutil
 from affine import Affine
+from odc.geo.geobox import GeoBox
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
 from rasterio.errors import CRSError, RasterioIOError
-from rasterio.vrt import WarpedVRT
 from rasterio.warp import calculate_default_transform, transform_bounds
 from rasterio.windows import Window
 
 from landweave.errors import InputError
 from landweave.legend import NONE, Legend
+from landweave.patch.align import nearest_pixels
 from landweave.patch.store import write_whole
 
 BLOCK = 512
 """Side of a tile of the map, pixels."""
 
-CACHE_MB = 128
+CACHE_MB = 64
 """GDAL's block cache while a map is written."""
+
+CHUNK = 2_000_000
+"""Pixels of which overviews are made at a time; GDAL takes five times as many, and as much memory."""
 
 # A part lies on the grid of another when its corner is this near to a pixel's corner, in pixels.
 _ALIGNED = 1e-3
@@ -102,7 +106,7 @@ def mosaic(
         "num_threads": threads,
     }
     with (
-        rasterio.Env(GDAL_CACHEMAX=CACHE_MB, GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
+        rasterio.Env(GDAL_CACHEMAX=CACHE_MB, GDAL_OVR_CHUNK_MAX_SIZE=CHUNK, GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
         tempfile.TemporaryDirectory(prefix=f".{output.stem}.", dir=output.parent) as folder,
     ):
         tiles = [_read_header(name, Path(path), band) for name, path in sorted(parts.items())]
@@ -252,7 +256,10 @@ def _bounds(tile: _Tile, target: CRS) -> tuple[float, float, float, float]:
 
 
 def _warp(tile: _Tile, grid: _Grid, path: Path, nodata: int) -> _Tile:
-    """The tile resampled to the pixels of the grid that it touches, as a temporary file."""
+    """The tile resampled to the pixels of the grid that it touches, as a temporary file.
+
+    Not by GDAL's warper, whose answer for a pixel depends a little on the tile, so that the size of patches would show.
+    """
     left, bottom, right, top = _bounds(tile, grid.crs)
     across, _, x0, _, down, y0 = grid.transform[:6]
     column, row = math.floor((left - x0) / across), math.floor((top - y0) / down)
@@ -261,18 +268,29 @@ def _warp(tile: _Tile, grid: _Grid, path: Path, nodata: int) -> _Tile:
     shape = {"crs": grid.crs, "transform": transform, "width": width, "height": height}
     with (
         rasterio.open(tile.path) as source,
-        WarpedVRT(
-            source, **shape, resampling=Resampling.nearest, src_nodata=nodata, nodata=nodata, warp_mem_limit=64
-        ) as warped,
         rasterio.open(
             path, "w", driver="GTiff", count=1, dtype="uint8", compress="LZW", tiled=True,
             blockxsize=BLOCK, blockysize=BLOCK, **shape,
         ) as target,
     ):  # fmt: skip
+        own = GeoBox((tile.height, tile.width), tile.transform, tile.crs)
+        whole = GeoBox((height, width), transform, grid.crs)
         for y in range(0, height, BLOCK):
-            window = Window(0, y, width, min(BLOCK, height - y))
-            target.write(warped.read(tile.band, window=window), 1, window=window)
+            for x in range(0, width, BLOCK):
+                window = Window(x, y, min(BLOCK, width - x), min(BLOCK, height - y))
+                target.write(_nearest(source, tile.band, own, whole[window.toslices()], nodata), 1, window=window)
     return _Tile(path=path.resolve(), band=1, **shape)
+
+
+def _nearest(source: Any, band: int, own: GeoBox, wanted: GeoBox, nodata: int) -> np.ndarray:
+    rows, columns, inside = nearest_pixels(own, wanted)
+    values = np.full(wanted.shape, nodata, "uint8")
+    if inside.any():
+        top, left = int(rows[inside].min()), int(columns[inside].min())
+        height, width = int(rows[inside].max()) - top + 1, int(columns[inside].max()) - left + 1
+        there = source.read(band, window=Window(left, top, width, height))
+        values[inside] = there[rows[inside] - top, columns[inside] - left]
+    return values
 
 
 def _vrt(tiles: Sequence[_Tile], grid: _Grid, *, legend: Legend | None, nodata: int) -> bytes:

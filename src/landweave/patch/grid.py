@@ -14,6 +14,9 @@ from shapely.geometry.base import BaseGeometry
 
 from landweave.errors import InputError
 
+OVERLAP = 3
+"""Pixels by which the maps of neighbouring UTM zones overlap."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
@@ -28,6 +31,9 @@ class Cell:
     west: float = -math.inf
     east: float = math.inf
     """Longitudes, degrees, that this cell answers for where zones overlap: the same ground must not count twice."""
+
+    overlap: float = 0.0
+    """Degrees beyond ``west`` and ``east`` that it maps too, so that no gap opens where the grids of two zones meet."""
 
     area: BaseGeometry | None = None
     """The part of the area of interest within the cell, in its CRS; None where all of the cell belongs to it."""
@@ -46,13 +52,20 @@ class Cell:
 
     def own(self) -> np.ndarray | None:
         """Those ``inside`` whose centre lies within ``west`` and ``east``, bool (y, x); None where all do."""
+        return self._between(self.west, self.east)
+
+    def mapped(self) -> np.ndarray | None:
+        """Those ``own`` and those of the overlap, bool (y, x); None where all are."""
+        return self._between(self.west - self.overlap, self.east + self.overlap)
+
+    def _between(self, west: float, east: float) -> np.ndarray | None:
         inside = self.inside()
-        if math.isinf(self.west) and math.isinf(self.east):
+        if math.isinf(west) and math.isinf(east):
             return inside
         rows, columns = np.mgrid[: self.geobox.shape[0], : self.geobox.shape[1]]
         x, y = self.geobox.affine * (columns + 0.5, rows + 0.5)
         longitude, _ = self.geobox.crs.transformer_to_crs("EPSG:4326")(x, y)
-        own: np.ndarray = (longitude >= self.west) & (longitude < self.east)
+        own: np.ndarray = (longitude >= west) & (longitude < east)
         return own if inside is None else own & inside
 
     @property
@@ -117,8 +130,9 @@ def utm_cells(
     Returns
     -------
     list of Cell
-        Sorted by name. A cell belongs to the zone whose 6-degree strip, cut from the area, it touches; cells of
-        neighbouring zones overlap along the zones' border.
+        Sorted by name. A cell belongs to the zone whose 6-degree strip, cut from the area and wider by
+        :data:`OVERLAP` pixels where the next zone begins, it touches; cells of neighbouring zones overlap along
+        the zones' border.
 
     Raises
     ------
@@ -132,10 +146,15 @@ def utm_cells(
     met = [zone for zone, strip in strips.items() if strip.intersects(area)]
     # An area that ends on the border of two zones has nothing in the second, unless that border is all of it.
     zones = [zone for zone in met if not strips[zone].touches(area)] or met[:1]
+    overlap = OVERLAP * resolution / (111_320 * math.cos(math.radians(max(abs(south), abs(north)))))
     for zone in zones:
-        strip = area.intersection(strips[zone])
         north_side = (south + north) / 2 >= 0
         first, last = zone == zones[0], zone == zones[-1]
+        # Whatever the size of cells, those of both zones hold the whole overlap.
+        wide = shapely.box(
+            zone * 6 - 180 - (0 if first else overlap), -80, zone * 6 - 174 + (0 if last else overlap), 84
+        )
+        strip = area.intersection(wide)
         epsg = (32601 if north_side else 32701) + zone
         prefix = f"{zone + 1:02d}{'N' if north_side else 'S'}_"
         found = projected_cells(
@@ -145,7 +164,8 @@ def utm_cells(
         # Beyond the zone's own strip too, where its cells reach over the border.
         near = area.intersection(shapely.box(zone * 6 - 181, -80, zone * 6 - 173, 84))
         outline = _outline(near, CRS(f"EPSG:{epsg}"), buffer)
-        cells += [replace(cell, west=west_end, east=east_end, area=_part(outline, cell.geobox)) for cell in found]
+        ends: dict[str, float] = {"west": west_end, "east": east_end, "overlap": 0.0 if first and last else overlap}
+        cells += [replace(cell, **ends, area=_part(outline, cell.geobox)) for cell in found]  # type: ignore[arg-type]
     return sorted(cells, key=lambda cell: cell.name)
 
 

@@ -44,6 +44,10 @@ def write_whole(path: str | Path, write: Callable[[Path], None], *, synced: bool
     try:
         write(part)
         if part.is_dir():
+            # On the disk before its name: after a power cut a file may have its size but not its content.
+            for inner in part.rglob("*"):
+                if inner.is_file():
+                    sync(inner)
             # A folder cannot replace a full one: the old one steps aside first.
             old = part.with_name(part.name + ".old")
             if path.exists():

@@ -41,15 +41,18 @@ def check_project(project: Project) -> list[str]:
     return lines + [f"note:      {note}" for note in _reference_notes(plan, cells)]
 
 
-def status_lines(project: Project) -> Iterator[str]:
-    """Stage by stage: how much is done, what failed with the last line of its error, what is stale and why."""
+def status_lines(project: Project, *, check_files: bool = False) -> Iterator[str]:
+    """Stage by stage: how much is done, what failed with the last line of its error, what is stale and why.
+
+    With ``check_files`` every file is read again, as for :class:`landweave.runs.ledger.Ledger`.
+    """
     from landweave.runs.stages import STAGES
 
     plan, cells = make_plan(project)
     if not (plan.folder / "ledger.sqlite").exists():
         yield f"{plan.folder}: nothing made yet; {len(cells)} patches to do."
         return
-    with Ledger(plan.folder, exclusive=False) as ledger:
+    with Ledger(plan.folder, exclusive=False, check_files=check_files) as ledger:
         state = Run(plan, cells, ledger, Engine(workers=1, scheduler=None, memory=None), Options())
         for stage in STAGES:
             if stage.needed(state):

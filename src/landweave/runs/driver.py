@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,11 +16,16 @@ from landweave.runs.ledger import Ledger
 from landweave.runs.machine import LEAST_MEMORY
 from landweave.runs.opening import make_plan
 from landweave.runs.project import Project
+from landweave.runs.record import keep_log, log_path, write_record
 from landweave.runs.state import Options, Run, Stage
 
 
 class Progress(Protocol):
     """What the faces show while a run goes on."""
+
+    def tell(self, line: str) -> None:
+        """Something to know before the work begins."""
+        ...
 
     def start(self, stage: str, total: int, todo: int) -> None:
         """A stage begins: so many things in all, so many to be made."""
@@ -36,6 +42,9 @@ class Progress(Protocol):
 
 class Quiet:
     """Shows nothing."""
+
+    def tell(self, line: str) -> None:
+        """Nothing."""
 
     def start(self, stage: str, total: int, todo: int) -> None:
         """Nothing."""
@@ -105,8 +114,7 @@ def run(
     from landweave.runs.learning import try_settings
     from landweave.runs.notices import notices
     from landweave.runs.reading import FinishedRun
-    from landweave.runs.record import write_record
-    from landweave.runs.stages import STAGES, write_states
+    from landweave.runs.stages import STAGES
 
     options, progress = options or Options(), progress or Quiet()
     began = time.perf_counter()
@@ -115,12 +123,14 @@ def run(
     _check_memory(memory)
     result = Result(folder=plan.folder)
     with (
-        Ledger(plan.folder) as ledger,
+        Ledger(plan.folder, check_files=options.check_files) as ledger,
         open_engine(workers=min(workers, len(cells)), scheduler=scheduler, memory=memory) as engine,
     ):
         _sweep(plan.folder)
+        engine.started = lambda dashboard: progress.tell(f"dashboard: {dashboard}")
         _reach(engine)
         state = Run(plan, cells, ledger, engine, options)
+        _tell(state, engine, progress)
         if state.done("train") is None:
             try_settings(plan)
         try:
@@ -134,10 +144,31 @@ def run(
             result.notices = notices(state)
             done = FinishedRun(plan=plan, cells=tuple(cells))
             result.agreement = done.accuracy["overall_accuracy"] if done.has_accuracy else None
-        finally:
-            write_states(state)
-            write_record(state, result, seconds=time.perf_counter() - began)
+        except BaseException:
+            # What ended the run is what is told, not that the record could not be written either.
+            with suppress(Exception):
+                _write_end(state, result, began)
+            raise
+        _write_end(state, result, began)
     return result
+
+
+def _write_end(state: Run, result: Result, began: float) -> None:
+    from landweave.runs.stages import write_states
+
+    write_states(state)
+    write_record(state, result, seconds=time.perf_counter() - began)
+
+
+def _tell(state: Run, engine: Engine, progress: Progress) -> None:
+    """Before the first map: what it will take in short, and what there is too little of."""
+    from landweave.runs.forecasting import expected_line, quick_forecast, shortages
+
+    if state.done("mosaic") is None:
+        told = quick_forecast(state.plan, state.cells, workers=engine.workers)
+        progress.tell(f"forecast:  {expected_line(told)}")
+        for line in shortages(told, state.plan.folder):
+            progress.tell(f"warning:   {line}")
 
 
 def _reach(engine: Engine) -> None:
@@ -230,10 +261,12 @@ def _note(state: Run, stage: Stage, outcome: Outcome, inputs: dict[str, str], re
         except OSError as error:
             outcome = Outcome(name=outcome.name, error=str(error), kind=type(error).__name__, log=repr(error))
         else:
+            log_path(state.plan.folder, key).unlink(missing_ok=True)
             state.fresh.add(key)
             result.made[stage.name] = result.made.get(stage.name, 0) + 1
             return
     state.ledger.failed(key, inputs=inputs, error=outcome.error or "", log=outcome.log)
+    keep_log(state.plan.folder, key, outcome.log)
     result.failures.append((key, outcome.error or ""))
     result.status = 1
 
@@ -257,7 +290,9 @@ def _stops(state: Run, stage: Stage, result: Result) -> bool:
     if stage.name == "predict":
         if state.options.only:
             result.stopped = f"the map is left as it was: not predicted with these settings are {some}"
-        return bool(state.options.only)
+        elif len(behind) == len(state.cells):
+            result.stopped = "no patch could be predicted, so there is no map; see why, and run again"
+        return result.stopped is not None
     if state.frozen or state.options.allow_missing:
         return False
     if state.options.only and state.done("train") is not None:
@@ -291,9 +326,11 @@ def _once(state: Run, stage: Stage, result: Result) -> None:
     total["peak_bytes"] = max(total["peak_bytes"], outcome.peak_bytes)
     if outcome.error is None:
         state.ledger.done(stage.key, inputs=inputs, files=outcome.value["files"], info=outcome.value["info"])
+        log_path(state.plan.folder, stage.key).unlink(missing_ok=True)
         result.made[stage.name] = result.made.get(stage.name, 0) + 1
         return
     state.ledger.failed(stage.key, inputs=inputs, error=outcome.error, log=outcome.log)
+    keep_log(state.plan.folder, stage.key, outcome.log)
     if outcome.kind == InputError.__name__:
         raise InputError(outcome.error)
     result.failures.append((stage.key, outcome.error))

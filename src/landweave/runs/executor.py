@@ -10,11 +10,10 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
-
-from landweave.runs.machine import keep_freed_memory
 
 Task = TypeVar("Task")
 
@@ -26,6 +25,12 @@ THREADS = (
 
 WINDOW = 4
 """Tasks in flight per worker: a million tasks are never submitted at once."""
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Names of GNU's mallopt(3), from malloc.h."""
+
+_KEPT_FREE, _KEPT_ARRAY = 256 << 20, 32 << 20
+"""Bytes of free memory that a process keeps, and the largest array that may come from it (glibc allows no more)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +54,10 @@ class Outcome:
     """Bytes that the process read meanwhile, from disk or its cache (Linux; 0 elsewhere)."""
 
 
+class SchedulerLostError(ConnectionError):
+    """The scheduler is gone, and with it what was under way; what was recorded stands."""
+
+
 class Engine:
     """Where work runs; made by :func:`open_engine`. The cluster starts when it is first needed."""
 
@@ -58,11 +67,18 @@ class Engine:
         self._memory = memory
         self._client: Any = None
         self._cluster: Any = None
+        self.started: Callable[[str], None] = lambda _: None
+        """Called with the address of the scheduler's page once the scheduler is there."""
 
     @property
     def here(self) -> bool:
         """Whether work runs in this process."""
         return self.workers == 1 and self._scheduler is None
+
+    @property
+    def scheduler(self) -> str | None:
+        """Address of the scheduler that was named, if one was."""
+        return self._scheduler
 
     def reach(self) -> None:
         """Connect to the scheduler, where one was named; OSError or ValueError when it does not answer."""
@@ -96,7 +112,7 @@ class Engine:
     def _run_on_cluster(
         self, work: Callable[[Task], Any], tasks: Iterable[tuple[str, Task]], retries: int
     ) -> Iterator[Outcome]:
-        from distributed import KilledWorker, as_completed
+        from distributed import as_completed
 
         client = self._connect()
         waiting = iter(tasks)
@@ -113,24 +129,40 @@ class Engine:
         submit(WINDOW * max(self.workers, len(client.scheduler_info()["workers"])))
         for future in flight:
             name, task = pairs.pop(future.key)
-            error = future.exception()
-            if error is None:
-                yield future.result()
-            elif isinstance(error, KilledWorker):
+            outcome = self._outcome(future, name)
+            if outcome is None:
                 suspects.append((name, task))
             else:
-                yield _unanswered(name, error)
+                yield outcome
             submit(1)
         # A worker's death casts suspicion on every task that waited there. Alone, a task can only be its own victim.
         for name, task in suspects:
             for _ in range(retries):
                 future = client.submit(attempt, work, name, task, pure=False)
-                error = future.exception()
-                if not isinstance(error, KilledWorker):
+                outcome = self._outcome(future, name)
+                if outcome is not None:
                     break
-            else:
-                error = ChildProcessError("its worker died each time; it may need more memory than there is")
-            yield future.result() if error is None else _unanswered(name, error)
+            yield outcome or _unanswered(
+                name, ChildProcessError("its worker died each time; it may need more memory than there is")
+            )
+
+    def _outcome(self, future: Any, name: str) -> Outcome | None:
+        """What became of a task; None where its worker died."""
+        from distributed import CancelledError, KilledWorker
+
+        error = future.exception()
+        if isinstance(error, KilledWorker):
+            return None
+        if error is not None:
+            return _unanswered(name, error)
+        try:
+            outcome: Outcome = future.result()
+        except (CancelledError, OSError):
+            where = self._scheduler or "this machine"
+            raise SchedulerLostError(
+                f"the dask scheduler at {where} no longer answers; start it again and run again, what was made stands."
+            ) from None
+        return outcome
 
     def _connect(self) -> Any:
         if self._client is None:
@@ -150,6 +182,7 @@ class Engine:
                     env=dict.fromkeys(THREADS, "1"),
                 )
             self._client = Client(self._cluster or self._scheduler, timeout="30s")
+            self.started(str(self._client.dashboard_link))
         return self._client
 
     def close(self) -> None:
@@ -169,7 +202,8 @@ def open_engine(*, workers: int = 1, scheduler: str | None = None, memory: str |
     workers
         Processes on this machine; 1 works in this process.
     scheduler
-        Address of a dask scheduler, such as ``tcp://10.0.0.5:8786``; ``workers`` is then what the cluster has.
+        Address of a dask scheduler, such as ``tcp://10.0.0.5:8786``; ``workers`` is then what the cluster has. When it
+        dies, :meth:`Engine.run` raises :class:`SchedulerLostError`.
     memory
         Ceiling per worker, such as ``2GB``; none by default.
     """
@@ -222,3 +256,20 @@ def peak_bytes() -> int:
 def _last_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[-1] if lines else type(error).__name__
+
+
+@lru_cache(maxsize=1)
+def keep_freed_memory() -> bool:
+    """Let this process use memory again that it has freed, instead of giving it back at once; False where it cannot.
+
+    What is given back to the kernel comes back cleared, page by page, which costs more than much of the arithmetic.
+    dask's workers are told to give all back (``MALLOC_TRIM_THRESHOLD_``): a fetch took half as long again by that.
+    """
+    import ctypes
+
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        # Another C library than GNU's.
+        return False
+    return bool(mallopt(_MMAP_THRESHOLD, _KEPT_ARRAY)) and bool(mallopt(_TRIM_THRESHOLD, _KEPT_FREE))

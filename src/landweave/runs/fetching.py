@@ -34,7 +34,7 @@ FILES, REMOTE_FILES = 16, 64
 """Files that a reader keeps open. Opening one again costs little on a disk, and two requests on a server."""
 
 
-PIXELS = "1"
+PIXELS = "2"
 """Raised when the way from files to pixels changes, so that nothing staged or stored before is taken for the same."""
 
 

@@ -3,17 +3,33 @@
 Knows nothing of the trade: keys, fingerprints and files only. Only the main process opens it.
 """
 
+import errno
 import fcntl
 import hashlib
 import json
+import os
+import socket
 import sqlite3
-from collections.abc import Iterable, Mapping
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 DONE, FAILED = "done", "failed"
+
+BEAT = 10.0
+"""Seconds between two signs of life of a run."""
+
+WATCH = 3.5
+"""Beats for which the lock of another machine is watched before its holder is taken for dead."""
+
+_RECORD = 512
+"""Bytes of the lock's record: always as many, so that a full disk cannot cut it short."""
 
 
 class LedgerError(RuntimeError):
@@ -53,29 +69,31 @@ class Ledger:
         The output folder; made if absent. The file is ``ledger.sqlite``.
     exclusive
         False only to look: the ledger may then belong to a run under way.
+    check_files
+        Read every file again. Without, a file whose size, times and inode are those that it had when it was last read
+        is not read.
 
     Raises
     ------
     BusyError
-        When another process holds this ledger. The lock is the operating system's: it ends with its holder.
+        When another process holds this ledger. A lock that a dead process left, here or on another machine, is taken
+        over.
+    LedgerError
+        When the folder cannot be written, or the ledger is damaged.
     """
 
-    def __init__(self, folder: Path, *, exclusive: bool = True) -> None:
+    def __init__(self, folder: Path, *, exclusive: bool = True, check_files: bool = False) -> None:
         self.folder = folder
         self._file: Any = None
-        self._lock: IO[str] | None = None
+        self._lock: _Lock | None = None
+        self._check_files = check_files
+        self._prints: dict[str, tuple[str, str]] = {}
         try:
             if exclusive:
                 folder.mkdir(parents=True, exist_ok=True)
-                self._lock = (folder / "ledger.lock").open("w")
+                self._lock = _Lock(folder / "ledger.lock")
         except OSError as error:
             raise LedgerError(f"{folder}: the output folder cannot be written: {error.strerror}.") from None
-        try:
-            if self._lock:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self.close()
-            raise BusyError(f"{folder}: another run works in this output folder; wait for it or end it.") from None
         try:
             self._open("rwc" if exclusive else "ro")
         except sqlite3.DatabaseError as error:
@@ -89,6 +107,8 @@ class Ledger:
         self._file = sqlite3.connect(f"{(self.folder / 'ledger.sqlite').resolve().as_uri()}?mode={mode}", uri=True)
         if mode == "ro":
             self._file.execute("SELECT count(*) FROM entries")
+            if not self._file.execute("SELECT 1 FROM sqlite_master WHERE name = 'prints'").fetchone():
+                self._check_files = True  # the ledger of an older version
             return
         # Every commit reaches the disk before the next step begins; no write-ahead log, which network file
         # systems do not carry.
@@ -97,6 +117,7 @@ class Ledger:
         self._file.execute(
             "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, state TEXT, inputs TEXT, files TEXT, info TEXT)"
         )
+        self._file.execute("CREATE TABLE IF NOT EXISTS prints (path TEXT PRIMARY KEY, stamp TEXT, print TEXT)")
         self._file.commit()
 
     def __enter__(self) -> Self:
@@ -110,6 +131,9 @@ class Ledger:
     def close(self) -> None:
         """Let go of the ledger."""
         if self._file is not None:
+            # What was read is worth remembering, but no reason to fail.
+            with suppress(sqlite3.Error, LedgerError), self._file:
+                self._remember()
             self._file.close()
         if self._lock is not None:
             self._lock.close()
@@ -128,7 +152,7 @@ class Ledger:
         self, key: str, *, inputs: Mapping[str, str], files: Iterable[str | Path], info: Mapping[str, Any]
     ) -> Entry:
         """Record that ``key`` was made; the outputs' fingerprints are taken here."""
-        prints = {str(path): fingerprint_of(self.folder / path) for path in files}
+        prints = {str(path): self.print_of(self.folder / path) for path in files}
         return self._write(Entry(key=key, state=DONE, inputs=dict(inputs), files=prints, info=dict(info)))
 
     def let_go(self, key: str, path: str) -> None:
@@ -159,15 +183,45 @@ class Ledger:
         for path, fingerprint in entry.files.items():
             if not (self.folder / path).exists():
                 return f"{path} is gone"
-            if fingerprint_of(self.folder / path) != fingerprint:
+            if self.print_of(self.folder / path) != fingerprint:
                 return f"{path} is not what was written"
         return None
 
+    def print_of(self, path: Path) -> str:
+        """As :func:`fingerprint_of`, but what was read before, and is since untouched, is not read again."""
+        key = str(path.relative_to(self.folder) if path.is_relative_to(self.folder) else path.absolute())
+        stamp = _stamp(path)
+        known = None if self._check_files else self._prints.get(key) or self._recall(key)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        print_ = fingerprint_of(path)
+        # A file that changes while it is read, or may change again without another time, is not remembered.
+        if stamp and stamp == _stamp(path):
+            self._prints[key] = stamp, print_
+        return print_
+
+    def _recall(self, key: str) -> tuple[str, str] | None:
+        row: tuple[str, str] | None = self._file.execute(
+            "SELECT stamp, print FROM prints WHERE path = ?", (key,)
+        ).fetchone()
+        return row
+
+    def _remember(self) -> None:
+        """Write what was read since, with whatever else is written."""
+        if self._lock is not None and self._prints:
+            self._lock.check()
+            rows = [(key, *known) for key, known in self._prints.items()]
+            self._file.executemany("INSERT OR REPLACE INTO prints VALUES (?, ?, ?)", rows)
+
     def _write(self, entry: Entry) -> Entry:
         values = (entry.key, entry.state, *(json.dumps(part) for part in (entry.inputs, entry.files, entry.info)))
+        if self._lock is not None:
+            self._lock.check()
         try:
             with self._file:
                 self._file.execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", values)
+                self._remember()
+            self._prints.clear()
         except sqlite3.Error as error:
             raise OSError(f"{self.folder / 'ledger.sqlite'}: cannot be written: {error}") from error
         return entry
@@ -200,10 +254,128 @@ COMPANIONS = (".dbf", ".shx", ".prj", ".cpg", ".tfw", ".wld", ".jgw", ".j2w", ".
 """Endings of files that say, beside a file of the same stem, what it holds or where it lies."""
 
 
-def print_with_companions(path: Path) -> str:
-    """Fingerprint of a file and of the side files that a reader would open with it."""
+def print_with_companions(path: Path, print_of: Callable[[Path], str] = fingerprint_of) -> str:
+    """Fingerprint of a file and of the side files that a reader would open with it, each by ``print_of``."""
     beside = [path.with_suffix(ending) for ending in COMPANIONS] + [path.with_name(f"{path.name}.aux.xml")]
-    return fingerprint([fingerprint_of(part) for part in (path, *beside) if part.is_file() or part == path])
+    return fingerprint([print_of(part) for part in (path, *beside) if part.is_file() or part == path])
+
+
+class _Lock:
+    """A folder's one holder, and its sign of life.
+
+    The operating system's lock ends with its holder, but does not reach across all network file systems. So the file
+    also says who holds it, and a number in it grows as long as the holder lives. No clock is compared with another.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        self._me = {"host": socket.gethostname(), "boot": _boot(), "pid": os.getpid(), "token": uuid.uuid4().hex}
+        self._over = threading.Event()
+        try:
+            self._take()
+        except BaseException:
+            os.close(self._file)
+            raise
+        self._heart = threading.Thread(target=self._live, daemon=True, name="ledger")
+        self._heart.start()
+
+    def check(self) -> None:
+        """LedgerError when another run has taken the folder over, since this one showed no life."""
+        if self._read().get("token") != self._me["token"]:
+            raise LedgerError(
+                f"{self._path.parent}: another run took this output folder over while this one stood still; "
+                "this one ends, and nothing is lost."
+            )
+
+    def close(self) -> None:
+        self._over.set()
+        self._heart.join()
+        with suppress(OSError):
+            if self._read().get("token") == self._me["token"]:
+                self._put({})
+        os.close(self._file)
+
+    def _take(self) -> None:
+        reaches = True
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}:
+                raise self._busy(self._read()) from None
+            reaches = False
+        holder = self._read()
+        if holder and self._lives(holder, reaches=reaches):
+            raise self._busy(holder)
+        self._put({**self._me, "beat": 0})
+
+    def _lives(self, holder: Mapping[str, Any], *, reaches: bool) -> bool:
+        same_boot, same_host = (holder.get(key) == self._me[key] for key in ("boot", "host"))
+        if same_boot and (same_host or self._me["boot"]):
+            # The same kernel: its lock would still be held. Where there are no locks, its process is looked for.
+            return not reaches and _is_process(holder.get("pid"))
+        if same_host:
+            return False  # this machine was started anew since
+        end = time.monotonic() + WATCH * BEAT
+        while time.monotonic() < end:
+            time.sleep(BEAT / 10)
+            if self._read() != holder:
+                return True
+        return False
+
+    def _live(self) -> None:
+        beat = 0
+        while not self._over.wait(BEAT):
+            beat += 1
+            with suppress(OSError):
+                if self._read().get("token") != self._me["token"]:
+                    return
+                self._put({**self._me, "beat": beat})
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            content = json.loads(os.pread(self._file, _RECORD, 0) or b"{}")
+        except ValueError:
+            return {"host": "unknown"}
+        return content if isinstance(content, dict) else {}
+
+    def _put(self, content: Mapping[str, Any]) -> None:
+        os.pwrite(self._file, json.dumps(content).encode().ljust(_RECORD), 0)
+
+    def _busy(self, holder: Mapping[str, Any]) -> BusyError:
+        who = f" (process {holder['pid']} on {holder['host']})" if {"pid", "host"} <= holder.keys() else ""
+        return BusyError(f"{self._path.parent}: another run works in this output folder{who}; wait for it or end it.")
+
+
+def _boot() -> str:
+    """What tells one start of a machine from all others; empty where it cannot be known."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _is_process(pid: Any) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, TypeError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _stamp(path: Path) -> str:
+    """Size, times and inode of a file, or of all files of a folder; empty where they may not tell of a change."""
+    parts = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    facts = []
+    for part in parts:
+        told = part.stat()
+        # Some file systems count whole seconds: within one, a second change would look like the first.
+        if told.st_mtime_ns % 1_000_000_000 == 0 and time.time() - told.st_mtime < 3:
+            return ""
+        facts.append([str(part.relative_to(path)), told.st_size, told.st_mtime_ns, told.st_ctime_ns, told.st_ino])
+    return fingerprint(facts)
 
 
 def _entry(row: tuple[str, str, str, str, str]) -> Entry:

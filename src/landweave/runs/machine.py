@@ -2,19 +2,12 @@
 
 import os
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 
 LEAST_MEMORY = 600_000_000
 """Bytes that a worker needs for its libraries and one strip."""
 
 _LIMITS = Path("/sys/fs/cgroup")
-
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""Names of GNU's mallopt(3), from malloc.h."""
-
-_KEPT_FREE, _KEPT_ARRAY = 256 << 20, 32 << 20
-"""Bytes of free memory that a process keeps, and the largest array that may come from it (glibc allows no more)."""
 
 
 def usable_cores() -> int:
@@ -57,20 +50,3 @@ def _limit(name: str) -> str:
         return (_LIMITS / name).read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         return ""
-
-
-@lru_cache(maxsize=1)
-def keep_freed_memory() -> bool:
-    """Let this process use memory again that it has freed, instead of giving it back at once; False where it cannot.
-
-    What is given back to the kernel comes back cleared, page by page, which costs more than much of the arithmetic.
-    dask's workers are told to give all back (``MALLOC_TRIM_THRESHOLD_``): a fetch took half as long again by that.
-    """
-    import ctypes
-
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        # Another C library than GNU's.
-        return False
-    return bool(mallopt(_MMAP_THRESHOLD, _KEPT_ARRAY)) and bool(mallopt(_TRIM_THRESHOLD, _KEPT_FREE))

@@ -45,7 +45,11 @@ def write_grid(
     )
     # GeoPackage notes when it was written; a fixed date keeps the bytes equal from run to run.
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2000-01-01T00:00:00.000Z"})
-    write_whole(plan.folder / "grid.gpkg", lambda part: frame.to_file(part, layer="grid", driver="GPKG"))
+    path = plan.folder / "grid.gpkg"
+    try:
+        write_whole(path, lambda part: frame.to_file(part, layer="grid", driver="GPKG"))
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+        raise OSError(f"{path}: cannot be written: {error}") from None
     return {"files": [], "info": {"patches": len(cells)}}
 
 

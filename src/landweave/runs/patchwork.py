@@ -236,7 +236,7 @@ def predict(plan: Plan, task: PredictTask) -> Record:
     fold_models = {folder: _load(plan, folder) for folder in sorted(set(task.folds.values()))}
     doubts = Doubts(plan, cell, task.confidence) if fold_models else None
     ids = unit_ids(cell.geobox.shape, plan.cut)
-    inside = cell.inside()
+    mapped_here = cell.mapped()
     out = np.zeros((2, *cell.geobox.shape), "uint8")
 
     dates = np.flatnonzero(task.keep)
@@ -251,8 +251,8 @@ def predict(plan: Plan, task: PredictTask) -> Record:
             np.array(plan.days)[dates], recipe, static=static,
         )  # fmt: skip
         seen = any_known(table[:, :dated])
-        if inside is not None:
-            seen &= inside[rows].ravel()
+        if mapped_here is not None:
+            seen &= mapped_here[rows].ravel()
         out[:, rows] = _classified(model, table, seen).reshape(2, *shape)
         for number in range(plan.cut * plan.cut if doubts is not None else 0):
             folder = task.folds.get(unit_name(cell.name, number, plan.cut))
@@ -264,7 +264,7 @@ def predict(plan: Plan, task: PredictTask) -> Record:
     write_raster(plan.folder / files[0], out, cell.geobox, names=("class", "confidence"))
     if doubts is not None:
         files += doubts.write()
-    mapped = _counts(out[0] if inside is None else out[0][inside])
+    mapped = _counts(out[0] if mapped_here is None else out[0][mapped_here])
     asked = _counts(doubts.shown[0]) if doubts is not None else {}
     info = {"mapped": mapped, "out_of_fold": asked, "slow_because": model.slow_because}
     return {"files": files, "info": info}

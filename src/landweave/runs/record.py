@@ -2,12 +2,15 @@
 
 import json
 import platform
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import landweave
 from landweave.patch.store import write_whole
 from landweave.runs.executor import peak_bytes
+from landweave.runs.forecasting import FORECAST, outcome
 from landweave.sources.remote import readable
 
 if TYPE_CHECKING:
@@ -34,10 +37,14 @@ def write_record(run: "Run", result: "Result", *, seconds: float) -> None:
         "settings": told_settings(run.plan.project),
         "seconds": seconds,
         "workers": run.engine.workers,
+        "scheduler": run.engine.scheduler,
+        "forecast": _compared(run, stages),
         "peak_bytes": peak_bytes(),
         "made": result.made,
         "stages": stages,
-        "failures": [{"what": what, "error": error} for what, error in result.failures],
+        "failures": [
+            {"what": what, "error": error, "log": str(log_path(Path(), what))} for what, error in result.failures
+        ],
         "stopped": result.stopped,
         "patches": {cell.name: entry.info for cell, entry in run.made("fetch")},
         "dates": [str(date) for date in run.plan.dates],
@@ -48,6 +55,29 @@ def write_record(run: "Run", result: "Result", *, seconds: float) -> None:
         part.write_text(text, encoding="utf-8")
 
     write_whole(path, write)
+
+
+def log_path(folder: Path, key: str) -> Path:
+    """Where the whole log of a failure lies, as long as it is one."""
+    return folder / "logs" / f"{key.replace('/', '_')}.txt"
+
+
+def keep_log(folder: Path, key: str, log: str) -> None:
+    """Keep the log of a failure; where there is no room for it, its last line in the ledger must do."""
+
+    def write(part: Any) -> None:
+        part.write_text(log, encoding="utf-8")
+
+    with suppress(OSError):
+        write_whole(log_path(folder, key), write)
+
+
+def _compared(run: "Run", stages: dict[str, Any]) -> dict[str, Any] | None:
+    """What was forecast beside what it came to, once everything is made; None without a forecast."""
+    told = read_record(run.plan.folder / FORECAST)
+    if not told or run.done("report") is None:
+        return None
+    return outcome(run.plan.folder, told, stages)
 
 
 def told_settings(project: "Project", **options: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from landweave.runs.opening import Plan
 from landweave.runs.picturing import acquisition_images, agreements, block, panels, small_map
 from landweave.runs.reading import FinishedRun
 from landweave.runs.record import read_record, told_settings
+from landweave.runs.seams import SEAMS
 
 NOT_TRUTH = (
     "A reference is not the truth: land has changed since it was surveyed, its labels are more general than pixels, "
@@ -79,6 +80,7 @@ def write_report(
         settings=_settings(plan),
         stages=_stages({**record.get("stages", {}), **measured}),
         notes=_notes(accuracy),
+        seams=read_record(plan.folder / SEAMS) or None,
         observed=observed(plan, list(seen), [info["valid_counts"] for info in seen.values()]) if seen else None,
     )
     html = render_report(content)

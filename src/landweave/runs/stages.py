@@ -12,6 +12,7 @@ from landweave.runs import (
     patchwork,
     radiometric,
     reporting,
+    seams,
     splitting,
     suspicion,
     tables,
@@ -184,7 +185,7 @@ def validate_inputs(run: Run) -> Inputs:
         "samples": run.files_of("sample"),
         "thresholds": fingerprint(model),
         "classes": fingerprint([_labels(run), run.plan.project.sampling.seed]),
-        "truth": tables.truth_print(run.plan),
+        "truth": tables.truth_print(run.plan, run.ledger.print_of),
         "reference": fingerprint(run.reference_pixels),
         "splits": run.files_of("splits") if run.plan.reference is not None else "",
         "importance": fingerprint(explaining.settings(run.plan)),
@@ -207,6 +208,7 @@ def predict_inputs(run: Run, cell: Cell) -> Inputs:
         "features": fingerprint([run.plan.recipe.to_json(), tables.custom_code(run.plan.recipe), run.keep(cell)]),
         "thresholds": fingerprint([model.model_dump(include={"thresholds", "reject_below"}), _labels(run)]),
         "static": run.static,
+        "zone": fingerprint([cell.west, cell.east, cell.overlap]),
     }
 
 
@@ -242,6 +244,20 @@ def make_suspects(run: Run) -> dict[str, Any]:
     return suspicion.list_suspects(run.plan, asked)
 
 
+def seams_inputs(run: Run) -> Inputs:
+    """All predictions, and where they lie."""
+    return {
+        "predictions": fingerprint([entry.files for _, entry in run.made("predict")]),
+        "patches": fingerprint([_place(cell) for cell in run.cells]),
+        "seed": fingerprint(run.plan.project.sampling.seed),
+    }
+
+
+def make_seams(run: Run) -> dict[str, Any]:
+    """Write ``seams.json``."""
+    return seams.write_seams(run.plan, [cell for cell, _ in run.made("predict")])
+
+
 def mosaic_inputs(run: Run) -> Inputs:
     """All predictions, the legend with its colours, and the map's settings."""
     classes = [(c.value, c.name, c.color) for c in run.plan.legend.classes]
@@ -261,6 +277,7 @@ def report_inputs(run: Run) -> Inputs:
     """All that the report shows."""
     shown = {key: run.files_of(key) for key in ("train", "validate", "mosaic")}
     shown["label errors"] = run.files_of("label errors") if run.plan.reference is not None else ""
+    shown["seams"] = run.files_of("seams")
     shown["sample"] = estimating.sample_print(run.plan)
     shown["observations"] = fingerprint([entry.files for _, entry in run.made("fetch")])
     settings = run.plan.project.model_dump(mode="json")
@@ -288,7 +305,7 @@ STAGES = (
         name="fetch", needed=lambda run: radiometric.has_scenes(run.plan), once_inputs=radiometry_inputs,
         once=make_radiometry,
     ),
-    Stage(name="fetch", revision=3, inputs=fetch_inputs, task=fetch_task, work=patchwork.fetch),
+    Stage(name="fetch", revision=4, inputs=fetch_inputs, task=fetch_task, work=patchwork.fetch),
     Stage(
         name="label", needed=lambda run: run.plan.reference is not None, revision=2, inputs=label_inputs,
         work=labelling.label,
@@ -309,13 +326,14 @@ STAGES = (
     ),
     Stage(name="validate", revision=3, needed=learns, once_inputs=validate_inputs, once=make_accuracy),
     Stage(
-        name="predict", revision=3, after=("fetch",), inputs=predict_inputs, task=predict_task, work=patchwork.predict,
+        name="predict", revision=4, after=("fetch",), inputs=predict_inputs, task=predict_task, work=patchwork.predict,
         recorded=let_imagery_go,
     ),
     Stage(
         name="predict", needed=lambda run: run.plan.reference is not None, once_key="label errors",
         once_inputs=suspects_inputs, once=make_suspects,
     ),
+    Stage(name="mosaic", once_key="seams", once_inputs=seams_inputs, once=make_seams),
     Stage(name="mosaic", revision=2, once_inputs=mosaic_inputs, once=make_mosaic),
     Stage(name="report", once_inputs=report_inputs, once=make_report),
 )  # fmt: skip

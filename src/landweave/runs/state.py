@@ -8,7 +8,7 @@ from typing import Any
 from landweave.patch.grid import Cell
 from landweave.runs.assignment import Assignment, assign
 from landweave.runs.executor import Engine
-from landweave.runs.ledger import DONE, Entry, Ledger, fingerprint, fingerprint_of, print_with_companions
+from landweave.runs.ledger import DONE, Entry, Ledger, fingerprint, print_with_companions
 from landweave.runs.observing import ground_of_mask
 from landweave.runs.opening import Plan, training_paths
 from landweave.sources.stac import StacSource
@@ -27,6 +27,8 @@ class Options:
     """Train again although the model is frozen."""
     allow_missing: bool = False
     """Train although patches failed; the model is then frozen until ``retrain``."""
+    check_files: bool = False
+    """Read every file again, also where size, times and inode say that it is the one that was read before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,10 +123,13 @@ class Run:
         train = self.done("train")
         return bool(train and train.info.get("missing")) and not self.options.retrain
 
+    def _input(self, path: Any) -> str:
+        return print_with_companions(path, self.ledger.print_of)
+
     @cached_property
     def imagery(self) -> str:
         """Fingerprint of the source's files."""
-        return fingerprint([print_with_companions(path) for path in self.plan.source.inputs()])
+        return fingerprint([self._input(path) for path in self.plan.source.inputs()])
 
     def imagery_of(self, cell: Cell) -> str:
         """Fingerprint of what decides a patch's pixels."""
@@ -152,17 +157,17 @@ class Run:
         """Fingerprint of the reference's file, of its masks in EOPatches, or of the table's files."""
         project = self.plan.project
         if project.reference and self.plan.reference.parts:
-            return fingerprint([fingerprint_of(part.path) for part in self.plan.reference.parts])
+            return fingerprint([self._input(part.path) for part in self.plan.reference.parts])
         if project.reference:
-            return print_with_companions(project.path(project.reference.path))
+            return self._input(project.path(project.reference.path))
         paths = training_paths(project)
-        return fingerprint([print_with_companions(paths[name]) for name in ("table", "samples") if paths[name]])
+        return fingerprint([self._input(paths[name]) for name in ("table", "samples") if paths[name]])
 
     @cached_property
     def given(self) -> str:
         """Fingerprint of a model from elsewhere; empty where the project trains its own."""
         path = self.plan.project.model.path
-        return fingerprint_of(self.plan.project.path(path)) if path else ""
+        return self.ledger.print_of(self.plan.project.path(path)) if path else ""
 
     @cached_property
     def model(self) -> str:
@@ -175,7 +180,7 @@ class Run:
     def static(self) -> str:
         """Fingerprint of the layers without time."""
         project = self.plan.project
-        return fingerprint([print_with_companions(project.path(path)) for path in project.features.static])
+        return fingerprint([self._input(project.path(path)) for path in project.features.static])
 
     @cached_property
     def assignment(self) -> Assignment:

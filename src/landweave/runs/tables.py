@@ -1,7 +1,7 @@
 """Samples of all patches, or a table of labelled series, as one training table."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,6 @@ from landweave.features.interpolation import features
 from landweave.features.recipe import Recipe, fit_scales
 from landweave.patch.model import NODATA, to_int16
 from landweave.patch.store import write_whole
-from landweave.runs.ledger import fingerprint_of
 from landweave.runs.opening import Plan, training_paths
 
 if TYPE_CHECKING:
@@ -43,10 +42,10 @@ def custom_code(recipe: Recipe) -> list[str]:
     return sources
 
 
-def truth_print(plan: Plan) -> str:
-    """Fingerprint of the true cover's file, where one is named."""
+def truth_print(plan: Plan, print_of: Callable[[Path], str]) -> str:
+    """Fingerprint of the true cover's file, by ``print_of``, where one is named."""
     settings = plan.project.reference
-    return fingerprint_of(plan.project.path(settings.truth)) if settings and settings.truth else ""
+    return print_of(plan.project.path(settings.truth)) if settings and settings.truth else ""
 
 
 def from_parts(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from rasterio.windows import Window
 
 from landweave.errors import InputError
 from landweave.patch.align import nearest_pixels, outline_bounds, pixel_offset, to_crs
+from landweave.patch.model import REFLECTANCE_SCALE, to_int16
 from landweave.sources.remote import is_remote, patiently, remote_settings, vsi_name
 
 # GDAL's default, a twentieth of the memory for each process, is too much where there are many.
@@ -36,6 +37,13 @@ FILES_OPEN = 256
 
 COARSE = 1024
 """Pixels along a side that are enough to judge a scene by."""
+
+PIECE = 256
+"""Pixels of a row that are transformed at a time into another CRS, from multiples of as many of the grid's columns.
+
+GDAL transforms the ends of a row and interpolates between them (rasterio before 1.5 lets nobody ask for more), so the
+ends must not depend on the window that is read.
+"""
 
 _held = threading.local()
 
@@ -158,6 +166,14 @@ def read_on(
     return warped(values, source, start, target, resampling)
 
 
+def to_reflectance(numbers: np.ndarray, *, scale: float, offset: float) -> np.ndarray:
+    """numbers * scale + offset as int16 in 1e-4 reflectance; -32768 where missing; same shape."""
+    # Rounded to 12 digits: a decimal scale is an exact multiple of the unit, and stays one.
+    factor, shift = (float(f"{number / REFLECTANCE_SCALE:.12g}") for number in (scale, offset))
+    # What resampling leaves half-way between two units, but for the last bits, falls to the same side in any window.
+    return to_int16(np.round(numbers * factor + shift, 6), scale=1.0)
+
+
 def read_codes(path: Path | str, band: int, source: GeoBox, target: GeoBox) -> np.ndarray:
     """A band of codes on any grid, by the nearest pixel: uint8 (y, x), 0 outside, 255 where a value is no code."""
     rows, columns, inside = nearest_pixels(source, target)
@@ -258,22 +274,42 @@ def _ratio(source: GeoBox, target: GeoBox) -> tuple[float, float]:
 
 def warped(values: np.ndarray, source: GeoBox, start: tuple[int, int], target: GeoBox, method: str) -> np.ndarray:
     """Floating-point pixels from row and column ``start`` of a grid, NaN missing, on another grid; float64 (y, x)."""
-    x_ratio, y_ratio = (min(1.0, float(f"{ratio:.3g}")) for ratio in _ratio(source, target))
+    there = source.affine * source.affine.translation(start[1], start[0])
+    scales = tuple(min(1.0, float(f"{ratio:.3g}")) for ratio in _ratio(source, target))
+    grid = target.affine
+    if source.crs == target.crs or grid.b or grid.d or not grid.a:
+        return _warp_part(values, there, source.crs, target, method, scales)
+    height, width = (int(side) for side in target.shape)
+    # The quarter keeps rounding of the corner from deciding where the pieces begin.
+    first = -(math.floor(grid.c / grid.a + 0.25) % PIECE)
+    result = np.empty((height, width))
+    for left in range(first, width, PIECE):
+        piece = GeoBox((height, PIECE), grid * grid.translation(left, 0), target.crs)
+        part = _warp_part(values, there, source.crs, piece, method, scales)
+        here = slice(max(left, 0), min(left + PIECE, width))
+        result[:, here] = part[:, here.start - left : here.stop - left]
+    return result
+
+
+def _warp_part(
+    values: np.ndarray, there: Any, crs: Any, target: GeoBox, method: str, scales: tuple[float, ...]
+) -> np.ndarray:
     result = np.full(target.shape, np.nan)
-    # Exact transformation of every pixel and a fixed kernel size: GDAL otherwise chooses both by the window, and
-    # strips would leave traces.
+    # A fixed kernel size: GDAL otherwise chooses it by the window, and strips would leave traces.
     reproject(
         values,
         result,
-        src_transform=source.affine * source.affine.translation(start[1], start[0]),
-        src_crs=source.crs.to_wkt(),
+        src_transform=there,
+        src_crs=crs.to_wkt(),
         src_nodata=np.nan,
         dst_transform=target.affine,
         dst_crs=target.crs.to_wkt(),
         dst_nodata=np.nan,
         resampling=Resampling[method],
         tolerance=0.0,
-        XSCALE=x_ratio,
-        YSCALE=y_ratio,
+        XSCALE=scales[0],
+        YSCALE=scales[1],
+        # Nor may it cut the piece in two where the source holds little of it.
+        SRC_FILL_RATIO_HEURISTICS="NO",
     )
     return result

@@ -14,9 +14,9 @@ from odc.geo.geobox import GeoBox
 from rasterio.warp import Resampling
 
 from landweave.errors import InputError
-from landweave.patch.model import NODATA, REFLECTANCE_SCALE, make_patch, to_int16
+from landweave.patch.model import NODATA, REFLECTANCE_SCALE, make_patch
 from landweave.sources.listing import Entry, list_pattern, list_table, read_moment
-from landweave.sources.pixels import opened, read_codes, read_on
+from landweave.sources.pixels import opened, read_codes, read_on, to_reflectance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,9 +164,7 @@ class RasterSource:
 
     def _band(self, layer: Layer, geobox: GeoBox) -> np.ndarray:
         numbers = read_on(layer.path, layer.band, layer.nodata, self.geobox, geobox, resampling=self.resampling)
-        # Rounded to 12 digits: a decimal scale is an exact multiple of the unit, and stays one.
-        factor, shift = (float(f"{number / REFLECTANCE_SCALE:.12g}") for number in (layer.scale, layer.offset))
-        return to_int16(numbers * factor + shift, scale=1.0)
+        return to_reflectance(numbers, scale=layer.scale, offset=layer.offset)
 
     def _classes(self, layer: Layer, geobox: GeoBox) -> np.ndarray:
         return read_codes(layer.path, layer.band, self.geobox, geobox)

@@ -13,9 +13,9 @@ from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
 from landweave.patch.align import outline_bounds
-from landweave.patch.model import NODATA, REFLECTANCE_SCALE, make_patch, to_int16
+from landweave.patch.model import NODATA, make_patch
 from landweave.sources.catalogues import CATALOGUES, CLASSES
-from landweave.sources.pixels import grid_of, read_coarse, read_codes, read_on
+from landweave.sources.pixels import grid_of, read_coarse, read_codes, read_on, to_reflectance
 from landweave.sources.protocol import Source
 from landweave.sources.radiometry import CIRRUS, VISIBLE, Check, check
 from landweave.sources.remote import is_remote, missing_keys, readable, serve_s3_from
@@ -191,6 +191,27 @@ class StacSource:
         """The same scenes, some of them with another offset."""
         return replace(self, offsets=dict(offsets))
 
+    def met(self, geobox: GeoBox) -> dict[date, list[Scene]]:
+        """Date to the scenes whose footprint meets a piece of ground."""
+        box = outline_bounds(geobox, "EPSG:4326")
+        known = bool(np.isfinite(box[0]))
+        return {day: [s for s in scenes if known and meet(s.bbox, box)] for day, scenes in self.passes.items()}
+
+    def bytes_a_pixel(self, variables: Sequence[str], *, resolution: float) -> float | None:
+        """Bytes that a scene's files take for one pixel, all variables together, of some scenes; None on a server."""
+        some = self.scenes[:: max(1, len(self.scenes) // 8)]
+        total, area = 0.0, 0.0
+        for scene in some:
+            assets = [scene.assets[name] for name in variables if name in scene.assets]
+            if any(is_remote(asset.href) for asset in assets):
+                return None
+            sizes = [Path(asset.href).stat().st_size for asset in assets if Path(asset.href).exists()]
+            if sizes:
+                own = [_grid(asset) for asset in assets]
+                total += sum(sizes)
+                area += max(grid.shape[0] * grid.shape[1] * abs(grid.resolution.x * grid.resolution.y) for grid in own)
+        return total / area * resolution**2 if area else None
+
     def _offset(self, scene: Scene, asset: Asset) -> float:
         return self.offsets.get(scene.id, asset.offset)
 
@@ -226,9 +247,7 @@ class StacSource:
     def _band(self, scene: Scene, name: str, geobox: GeoBox, resampling: str) -> np.ndarray:
         asset = scene.assets[name]
         numbers = read_on(_place(asset), 1, asset.nodata, _grid(asset), geobox, resampling=resampling)
-        # Rounded to 12 digits: a decimal scale is an exact multiple of the unit, and stays one.
-        factor, shift = (float(f"{n / REFLECTANCE_SCALE:.12g}") for n in (asset.scale, self._offset(scene, asset)))
-        return to_int16(numbers * factor + shift, scale=1.0)
+        return to_reflectance(numbers, scale=asset.scale, offset=self._offset(scene, asset))
 
 
 def open_stac(

@@ -1,0 +1,323 @@
+"""What a run will take: patches, dates, bytes, disk, memory, hours; from what the archive tells and a short trial."""
+
+import json
+import math
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landweave.patch.grid import Cell
+from landweave.patch.staging import ROWS
+from landweave.patch.store import write_whole
+from landweave.runs.machine import usable_memory
+from landweave.runs.opening import Plan, make_plan
+from landweave.runs.patchwork import STRIP_PIXELS, FetchTask, PredictTask, fetch, predict
+from landweave.runs.project import Project
+from landweave.sources.stac import StacSource
+
+FORECAST = "forecast.json"
+"""In the output folder: what was expected, for the record of the run to be held against."""
+
+LIBRARIES = 380_000_000
+"""Bytes that a worker's libraries and compiled kernels hold."""
+
+PIXEL_BYTES = 1.4
+"""Bytes of one band's pixel in an archive, where files lie on a server and their size is not known before."""
+
+KEPT_BYTES = 1.2
+"""Bytes on disk of one band's pixel on one date in a kept patch, where no trial was made."""
+
+MADE_BYTES = 8.0
+"""Bytes on disk of a pixel of all that is made of it beside its imagery: labels, predictions, map, observations."""
+
+SIDES, DATES = (64, 160), (2, 4)
+"""Of the trial: pixels of its two squares' sides, and how many dates they are read on."""
+
+_SOME = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What a run of everything is expected to take."""
+
+    patches: int
+    pixels: int
+    """Of all patches, without their overlap with other zones taken off."""
+    dates: int
+    dates_per_patch: float
+    """On which a patch is met by a scene, mean."""
+    valid_share: float | None
+    """Expected share of observations without cloud, 0..1; None where the archive tells no cloud cover."""
+    read_bytes: int
+    """To fetch from servers, or to read from disk."""
+    disk_bytes: int
+    """Most that lies in the output folder at one time."""
+    kept_bytes: int
+    """That lies there at the end."""
+    memory_bytes: int
+    """Of one worker."""
+    cpu_hours: float | None
+    """Of all processes; None where no trial was made."""
+    hours: float | None
+    """By the clock, with ``workers``."""
+    workers: int
+
+
+def forecast(project: Project, *, workers: int, trial: bool = True) -> Forecast:
+    """Say what a run of a project will take, and write it to ``forecast.json`` in the output folder.
+
+    Parameters
+    ----------
+    project
+        From :func:`landweave.runs.project.read_project`.
+    workers
+        Processes that will share the work.
+    trial
+        Read and predict two small squares of one patch on a few dates, with a throw-away model of the project's
+        settings, to learn how fast this machine is; some seconds. Without, no hours are told.
+
+    Raises
+    ------
+    InputError
+        For what a run would stumble over at its start.
+    """
+    plan, cells = make_plan(project, remember=True)
+    told = _expected(plan, cells, workers, _trial(plan, cells) if trial else None)
+    text = json.dumps(asdict(told), indent=1) + "\n"
+    write_whole(plan.folder / FORECAST, lambda part: _write(part, text))
+    return told
+
+
+def quick_forecast(plan: Plan, cells: Sequence[Cell], *, workers: int) -> Forecast:
+    """As :func:`forecast`, without a trial and without writing."""
+    return _expected(plan, cells, workers, None)
+
+
+def forecast_lines(told: Forecast, folder: Path) -> list[str]:
+    """A forecast in words, with what this machine has to offer."""
+    free = free_disk(folder)
+    sky = "" if told.valid_share is None else f", about {told.valid_share:.0%} of the observations clear"
+    lines = [
+        f"patches:   {told.patches}, {told.pixels / 1e6:.4g} million pixels",
+        f"dates:     {told.dates}, {told.dates_per_patch:.3g} on a patch{sky}",
+        f"to read:   {_size(told.read_bytes)}",
+        f"disk:      {_size(told.disk_bytes)} at most, {_size(told.kept_bytes)} at the end; {_size(free)} are free",
+        f"memory:    {_size(told.memory_bytes)} a worker, {told.workers} of them; {_size(usable_memory())} to be had",
+    ]
+    if told.cpu_hours is not None and told.hours is not None:
+        lines.append(f"time:      {_hours(told.cpu_hours)} of CPU, {_hours(told.hours)} with {told.workers} workers")
+    return lines + [f"note:      {line}" for line in shortages(told, folder)]
+
+
+def expected_line(told: Forecast) -> str:
+    """The short form, in a line."""
+    return (
+        f"{told.patches} patches, {told.dates_per_patch:.3g} dates on each, {_size(told.read_bytes)} to read, "
+        f"{_size(told.disk_bytes)} of disk, {_size(told.memory_bytes)} of memory a worker"
+    )
+
+
+def shortages(told: Forecast, folder: Path) -> list[str]:
+    """A sentence for each thing that this machine does not have enough of."""
+    free, memory, lines = free_disk(folder), usable_memory(), []
+    if told.disk_bytes > free:
+        lines.append(f"The disk has {_size(free)} free, the run may need {_size(told.disk_bytes)}: output elsewhere.")
+    if told.memory_bytes * told.workers > memory:
+        lines.append(
+            f"{told.workers} workers of {_size(told.memory_bytes)} need more than the {_size(memory)} of memory that "
+            f"there are: use --workers {max(1, memory // told.memory_bytes)}."
+        )
+    return lines
+
+
+def free_disk(folder: Path) -> int:
+    """Bytes free where a folder lies or will lie."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def outcome(folder: Path, told: Mapping[str, Any], stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What ``forecast.json`` said beside what it came to: name to ``expected``, ``found`` and ``ratio``."""
+    found = {
+        "cpu_hours": sum(stage.get("cpu_seconds", 0.0) for stage in stages.values()) / 3600,
+        "memory_bytes": max((stage.get("peak_bytes", 0) for stage in stages.values()), default=0),
+        "kept_bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+    }
+    return {
+        name: {"expected": told.get(name), "found": value, "ratio": value / told[name] if told.get(name) else None}
+        for name, value in found.items()
+    }
+
+
+def _expected(plan: Plan, cells: Sequence[Cell], workers: int, trial: "_Costs | None") -> Forecast:
+    pixels = sum(int(np.prod(cell.geobox.shape)) for cell in cells)
+    dates, sky = _sky(plan, cells)
+    layers = len(plan.variables)
+    seen = pixels * dates
+    stored = plan.project.source.stores
+    per_value = trial.kept_bytes if trial is not None and trial.kept_bytes else KEPT_BYTES
+    stacks = int(seen * layers * per_value) if stored else 0
+    made = int(pixels * MADE_BYTES)
+    cpu = None if trial is None else _cpu_seconds(plan, cells, dates, trial) / 3600
+    return Forecast(
+        patches=len(cells), pixels=pixels, dates=len(plan.dates), dates_per_patch=dates, valid_share=sky,
+        read_bytes=int(seen * _bytes_a_pixel(plan) * (1 if stored else 3)),
+        # All patches are read before the first is predicted, so what is not kept lies there for a while too.
+        disk_bytes=stacks + made, kept_bytes=made + (stacks if plan.project.source.keep else 0),
+        memory_bytes=_memory(plan, cells), cpu_hours=cpu,
+        hours=None if cpu is None else cpu / max(1, min(workers, len(cells))), workers=workers,
+    )  # fmt: skip
+
+
+def _sky(plan: Plan, cells: Sequence[Cell]) -> tuple[float, float | None]:
+    """Dates on which a patch is met, and the share of observations without cloud; of some patches."""
+    source = plan.source
+    if not isinstance(source, StacSource):
+        return float(len(plan.dates)), None
+    some = [cells[i] for i in np.unique(np.linspace(0, len(cells) - 1, min(_SOME, len(cells))).astype(int))]
+    met, clear = [], []
+    for cell in some:
+        scenes = source.met(cell.geobox)
+        met.append(sum(bool(scenes[day]) for day in plan.dates))
+        clear += [1 - s.cloud_cover / 100 for day in plan.dates for s in scenes[day] if s.cloud_cover is not None]
+    return float(np.mean(met)), float(np.mean(clear)) if clear else None
+
+
+def _bytes_a_pixel(plan: Plan) -> float:
+    """Bytes of all variables of one pixel on one date, as they lie in the source's files."""
+    source = plan.source
+    if isinstance(source, StacSource):
+        return source.bytes_a_pixel(plan.variables, resolution=plan.pixel_metres) or PIXEL_BYTES * len(plan.variables)
+    sizes = sum(path.stat().st_size for path in source.inputs() if path.exists())
+    grid = source.geobox
+    return sizes / (int(np.prod(grid.shape)) * max(len(plan.dates), 1)) if grid is not None else 0.0
+
+
+def _memory(plan: Plan, cells: Sequence[Cell]) -> int:
+    """Bytes of a worker: its libraries, two strips with their features, and one date of a patch while it is read."""
+    height, width = (max(int(cell.geobox.shape[axis]) for cell in cells) for axis in (0, 1))
+    strip = max(1, STRIP_PIXELS // (ROWS * width)) * ROWS * width
+    strip = min(strip, height * width)
+    layers, features = len(plan.variables), len(plan.recipe.feature_names)
+    held = 2 * strip * len(plan.dates) * 2 * layers + 2 * strip * (2 * features + 8 * len(plan.legend.values))
+    read = height * width * 8 * 6 if plan.project.source.stores else 0
+    return LIBRARIES + held + read
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Costs:
+    """CPU seconds, as a trial on this machine found them."""
+
+    fetch_date: float
+    """Of a date of a patch, whatever its size."""
+    fetch_pixel: float
+    """Of a pixel on a date."""
+    predict_pixel: float
+    """Of a pixel, once for each model that is asked."""
+    predict_date: float
+    """Of a pixel, for each date."""
+    fit_row: float
+    """Of a training row in one model."""
+    kept_bytes: float
+    """Bytes on disk of one variable of a pixel on a date."""
+
+
+def _cpu_seconds(plan: Plan, cells: Sequence[Cell], dates: float, costs: _Costs) -> float:
+    pixels = sum(int(np.prod(cell.geobox.shape)) for cell in cells)
+    fetched = len(cells) * dates * costs.fetch_date + pixels * dates * costs.fetch_pixel
+    models = 1 if plan.reference is None or plan.project.model.path else 2
+    predicted = pixels * (models * costs.predict_pixel + dates * costs.predict_date)
+    learns = not plan.project.model.path and plan.reference is not None
+    rows = (plan.project.sampling.per_class or 20_000) * len(plan.legend.values)
+    # Samples are read from what was fetched, as predictions are.
+    learned = pixels * dates * costs.predict_date + rows * costs.fit_row * (plan.project.model.folds + 2)
+    return fetched + predicted + (learned if learns else 0.0)
+
+
+def _trial(plan: Plan, cells: Sequence[Cell]) -> _Costs:
+    """Fetch and predict two squares of the middle patch, on a few dates, in a folder that goes afterwards."""
+    middle = cells[len(cells) // 2]
+    met = [day for day, there in _met(plan, middle).items() if there] or list(plan.dates)
+    few, more = (tuple(met[: min(count, len(met))]) for count in DATES)
+    with tempfile.TemporaryDirectory(prefix="landweave-") as place:
+        folder = Path(place)
+        model, fit_row = _throw_away(plan, folder)
+        shapes = [tuple(min(side, int(n)) for n in middle.geobox.shape) for side in SIDES]
+
+        def work(shape: tuple[int, ...], days: Sequence[Any], name: str) -> tuple[float, float, float]:
+            cell = replace(middle, name=name, geobox=middle.geobox[: shape[0], : shape[1]], area=None)
+            own = replace(plan, folder=folder, dates=tuple(days))
+            task = FetchTask(cell=cell, stamp=name, offsets={})
+            began = time.process_time()
+            fetch(own, task)
+            fetched = time.process_time() - began
+            files = [p for p in (folder / "patches" / f"{name}.zarr").rglob("*") if p.is_file()]
+            size = sum(path.stat().st_size for path in files)
+            asked = PredictTask(cell=cell, keep=(True,) * len(days), model=model, folds={}, fetch=task)
+            began = time.process_time()
+            predict(own, asked)
+            return fetched, time.process_time() - began, float(size)
+
+        work(shapes[0], few, "warm")  # compiles and opens; what that takes is taken once
+        small, large, long = work(shapes[0], few, "small"), work(shapes[1], few, "large"), work(shapes[1], more, "long")
+    n_small, n_large = (int(np.prod(shape)) for shape in shapes)
+    spread, days = max(n_large - n_small, 1), max(len(more) - len(few), 1)
+    fetch_pixel = max((large[0] - small[0]) / spread / len(few), 0.0)
+    by_date = max((long[1] - large[1]) / n_large / days, 0.0)
+    return _Costs(
+        fetch_pixel=fetch_pixel,
+        fetch_date=max(small[0] / len(few) - n_small * fetch_pixel, 0.0),
+        predict_date=by_date,
+        predict_pixel=max(large[1] / n_large - len(few) * by_date, 0.0),
+        fit_row=fit_row,
+        kept_bytes=long[2] / (n_large * len(more) * len(plan.variables)),
+    )
+
+
+def _met(plan: Plan, cell: Cell) -> dict[Any, Any]:
+    if isinstance(plan.source, StacSource):
+        scenes = plan.source.met(cell.geobox)
+        return {day: scenes[day] for day in plan.dates}
+    return dict.fromkeys(plan.dates, True)
+
+
+def _throw_away(plan: Plan, folder: Path) -> tuple[str, float]:
+    """A model of the project's settings that has learned noise, as a folder, and CPU seconds a training row."""
+    from landweave.classifier.fit import fit
+    from landweave.classifier.model import Model
+
+    rng = np.random.default_rng(0)
+    names, values = plan.recipe.feature_names, np.array(plan.legend.values, "uint8")
+    y = rng.choice(values, 1500)
+    # A little signal, so that trees are neither stumps nor as deep as noise makes them.
+    matrix = rng.normal(2000 + 150 * y[:, None].astype("float64"), 600, (len(y), len(names)))
+    settings = plan.project.model
+    began = time.process_time()
+    estimator = fit(matrix.astype("int16"), y, type=settings.type, params=settings.params, feature_names=names)
+    seconds = time.process_time() - began
+    unset = [layer.name for layer in (*plan.recipe.layers, *plan.recipe.static_layers) if math.isnan(layer.scale)]
+    recipe = replace(plan.recipe, scales={**plan.recipe.scales, **dict.fromkeys(unset, (1e-4, 0.0))})
+    model = Model(estimator=estimator, class_names=plan.legend.names, recipe=recipe.to_json())
+    model.save(folder / "model")
+    return "model", seconds / len(y)
+
+
+def _size(count: float) -> str:
+    from dask.utils import format_bytes
+
+    return str(format_bytes(int(count)))
+
+
+def _hours(hours: float) -> str:
+    return f"{hours * 60:.2g} minutes" if hours < 1 else f"{hours:.3g} hours"
+
+
+def _write(part: Path, text: str) -> None:
+    part.write_text(text, encoding="utf-8")

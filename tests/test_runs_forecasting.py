@@ -1,0 +1,96 @@
+"""What a run will take is told before it begins."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from archives import without_output
+from typer.testing import CliRunner
+
+from landweave.cli import app
+from landweave.runs import forecasting
+from landweave.runs.forecasting import Forecast, forecast, forecast_lines, outcome, quick_forecast, shortages
+from landweave.runs.opening import make_plan
+from landweave.runs.project import read_project
+
+TOLD = Forecast(
+    patches=40, pixels=10_000_000, dates=70, dates_per_patch=68.0, valid_share=0.4, read_bytes=8_000_000_000,
+    disk_bytes=6_000_000_000, kept_bytes=1_000_000_000, memory_bytes=800_000_000, cpu_hours=3.0, hours=1.5, workers=2,
+)  # fmt: skip
+
+
+def test_the_command_tells_what_there_is_and_fetches_nothing(finished, tmp_path):
+    folder = without_output(finished, tmp_path / "country")
+    done = CliRunner().invoke(app, ["forecast", str(folder), "--workers", "2"])
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in (folder / "out").iterdir()) == [forecasting.FORECAST]
+    told = json.loads((folder / "out" / forecasting.FORECAST).read_text())
+    plan, cells = make_plan(read_project(folder))
+    assert (told["patches"], told["dates"], told["workers"]) == (len(cells), len(plan.dates), 2)
+    assert told["pixels"] == sum(cell.geobox.shape[0] * cell.geobox.shape[1] for cell in cells)
+    # Every acquisition of the simulated satellite sees all of so small a country.
+    assert told["dates_per_patch"] == len(plan.dates)
+    assert told["cpu_hours"] > 0
+    assert told["hours"] == pytest.approx(told["cpu_hours"] / 2)
+    record = json.loads((finished / "out" / "run.json").read_text())
+    seen = [share for row in record["patches"].values() for share in row["valid_fraction"]]
+    assert told["valid_share"] == pytest.approx(sum(seen) / len(seen), abs=0.2)
+    for line in ("patches:", "dates:", "to read:", "disk:", "memory:", "time:"):
+        assert line in done.output
+
+
+def test_bytes_to_read_are_those_of_the_files_where_the_patches_hold_all_of_them(finished):
+    plan, cells = make_plan(read_project(finished))
+    told = quick_forecast(plan, cells, workers=1)
+    files = [path for path in (finished / "archive").rglob("*.tif") if path.stem in {*plan.variables}]
+    assert files
+    own = sum(path.stat().st_size for path in files)
+    # Tiles are larger than the country, and those of two zones hold the same ground twice.
+    assert 0.1 * own < told.read_bytes < 1.5 * own
+    assert told.cpu_hours is None
+    assert told.hours is None
+
+
+def test_what_is_not_kept_is_on_the_disk_for_a_while_only(finished):
+    plan, cells = make_plan(read_project(finished))
+    kept = quick_forecast(plan, cells, workers=1)
+    project = plan.project.model_copy(update={"source": plan.project.source.model_copy(update={"keep": False})})
+    let_go = quick_forecast(replace(plan, project=project), cells, workers=1)
+    assert kept.disk_bytes == kept.kept_bytes == let_go.disk_bytes
+    assert let_go.kept_bytes < kept.kept_bytes / 2
+
+
+@pytest.mark.parametrize(("free", "memory", "said"), [
+    (10e9, 4e9, []),
+    (5e9, 4e9, ["disk"]),
+    (10e9, 1.5e9, ["--workers 1"]),
+    (1e9, 0.5e9, ["disk", "--workers 1"]),
+])  # fmt: skip
+def test_what_there_is_too_little_of_is_told(tmp_path, monkeypatch, free, memory, said):
+    monkeypatch.setattr(forecasting, "free_disk", lambda folder: int(free))
+    monkeypatch.setattr(forecasting, "usable_memory", lambda: int(memory))
+    found = shortages(TOLD, tmp_path)
+    assert len(found) == len(said)
+    assert all(word in line for word, line in zip(said, found, strict=True))
+    assert sum(line.startswith("note:") for line in forecast_lines(TOLD, tmp_path)) == len(said)
+
+
+def test_the_record_holds_what_was_expected_beside_what_it_came_to(tmp_path):
+    (tmp_path / "map.tif").write_bytes(b"x" * 500)
+    stages = {"fetch": {"cpu_seconds": 3600.0, "peak_bytes": 5}, "predict": {"cpu_seconds": 1800.0, "peak_bytes": 9}}
+    found = outcome(tmp_path, {"cpu_hours": 3.0, "memory_bytes": None, "kept_bytes": 1000}, stages)
+    assert found == {
+        "cpu_hours": {"expected": 3.0, "found": 1.5, "ratio": 0.5},
+        "memory_bytes": {"expected": None, "found": 9, "ratio": None},
+        "kept_bytes": {"expected": 1000, "found": 500, "ratio": 0.5},
+    }
+
+
+def test_a_country_of_files_is_forecast_too(tmp_path):
+    from worlds import two_class_world
+
+    project, _ = two_class_world(tmp_path, patch=40)
+    told = forecast(read_project(project), workers=1)
+    assert (told.patches, told.dates, told.pixels) == (4, 3, 6400)
+    assert told.valid_share is None
+    assert told.cpu_hours > 0
