@@ -159,13 +159,13 @@ def leakage_section(accuracy: Mapping[str, Any]) -> list[dict[str, str]] | None:
     found = accuracy.get("leakage") or {}
     if "test_rows" not in found:
         return None
-    twins, near, shared = found["twins"], found["near"], found.get("polygons")
+    twins, near, shared, tested = found["twins"], found["near"], found.get("polygons"), found["test_rows"]
     rows = [
-        ("Pixels on both sides", f"{found['same_place']:,} of {found['test_rows']:,}", found["same_place"] == 0),
+        ("Pixels on both sides", f"{found['same_place']:,} of {tested:,}", found["same_place"] <= 0.001 * tested),
         (
             "Test rows equal to a training row in every feature",
             f"{twins['across']:,} (within the test side {twins['within_test']:,} repeat another)",
-            twins["across"] <= 0.01 * found["test_rows"],
+            twins["across"] <= 0.01 * tested,
         ),
         (
             f"Tested land within {_metres(near['pixel']['metres'])} of a training place",
