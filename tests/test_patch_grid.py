@@ -146,3 +146,22 @@ def test_an_outline_in_another_crs_is_moved_mended_and_joined(tmp_path):
     with pytest.raises(InputError, match=r"area\.geojson") as caught:
         read_area(tmp_path / "area.geojson")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("slip", [0.0, 1e-7, -1e-7])
+def test_which_pixels_an_area_holds_does_not_depend_on_the_size_of_cells(slip):
+    """Also where its edge runs along edges of pixels, but for rounding."""
+    # West and south lie on borders of cells of 25 pixels, not of 40.
+    box = shapely.box(500_250 + slip, 5_000_250 - slip, 501_130, 5_001_070)
+    area = shapely.Polygon(zip(*Geometry(box, "EPSG:32633").to_crs("EPSG:4326").geom.exterior.xy, strict=True))
+    found = []
+    for size in (25, 40, 73):
+        held = set()
+        for cell in projected_cells(area, crs="EPSG:32633", patch_size=size):
+            inside = cell.inside()
+            rows, columns = np.nonzero(np.ones(cell.geobox.shape, bool) if inside is None else inside)
+            x, y = cell.geobox.affine * (columns + 0.5, rows + 0.5)
+            held |= set(zip(np.round(x).astype(int).tolist(), np.round(y).astype(int).tolist(), strict=True))
+        found.append(held)
+    assert found[0] == found[1] == found[2]
+    assert 88 * 82 <= len(found[0]) <= 90 * 84

@@ -165,7 +165,8 @@ def utm_cells(
         near = area.intersection(shapely.box(zone * 6 - 181, -80, zone * 6 - 173, 84))
         outline = _outline(near, CRS(f"EPSG:{epsg}"), buffer)
         ends: dict[str, float] = {"west": west_end, "east": east_end, "overlap": 0.0 if first and last else overlap}
-        cells += [replace(cell, **ends, area=_part(outline, cell.geobox)) for cell in found]  # type: ignore[arg-type]
+        inner = _inner(outline, resolution)
+        cells += [replace(c, **ends, area=_part(outline, c.geobox, inner)) for c in found]  # type: ignore[arg-type]
     return sorted(cells, key=lambda cell: cell.name)
 
 
@@ -195,15 +196,16 @@ def projected_cells(
     left, bottom, right, top = outline.bounds
     if not all(math.isfinite(bound) for bound in outline.bounds):
         raise InputError(f"The area of interest lies where {crs} is not defined; choose another CRS for the grid.")
-    shapely.prepare(outline)
+    inner = _inner(outline, resolution)
+    shapely.prepare([outline, inner])
     cells = []
     for column in range(math.floor(left / side), math.ceil(right / side)):
         for row in range(math.floor(bottom / side), math.ceil(top / side)):
             square = shapely.box(column * side, row * side, (column + 1) * side, (row + 1) * side)
-            if outline.intersects(square) and not outline.touches(square):
-                geobox = GeoBox.from_bbox(square.bounds, target, resolution=resolution, tight=True)
+            if inner.intersects(square) and not inner.touches(square):
+                box = GeoBox.from_bbox(square.bounds, target, resolution=resolution, tight=True)
                 name = f"{prefix}x{_index(column)}y{_index(row)}"
-                cells.append(Cell(name=name, geobox=geobox, area=_part(outline, geobox)))
+                cells.append(Cell(name=name, geobox=box, area=_part(outline, box, inner)))
     return sorted(cells, key=lambda cell: cell.name)
 
 
@@ -346,10 +348,14 @@ def _outline(area: BaseGeometry, crs: CRS, buffer: float) -> BaseGeometry:
     return outline
 
 
-def _part(outline: BaseGeometry, geobox: GeoBox) -> BaseGeometry | None:
-    """What of the outline lies in a cell; None where it holds all of it."""
-    square = geobox.extent.geom
-    return None if outline.covers(square) else outline.intersection(square)
+def _inner(outline: BaseGeometry, resolution: float) -> BaseGeometry:
+    """The outline less a thousandth of a pixel: pixels that it only meets at an edge must not depend on the cells."""
+    return outline if (inner := outline.buffer(-1e-3 * resolution)).is_empty else inner
+
+
+def _part(outline: BaseGeometry, geobox: GeoBox, inner: BaseGeometry | None = None) -> BaseGeometry | None:
+    """What of the outline, or of its inner part, lies in a cell; None where the outline holds all of it."""
+    return None if outline.covers(square := geobox.extent.geom) else (inner or outline).intersection(square)
 
 
 def _reach(distance: float, side: float, count: int) -> bool:
