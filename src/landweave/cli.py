@@ -218,7 +218,7 @@ def compare(project: ProjectFile) -> None:
 def view(
     project: ProjectFile,
     host: Annotated[
-        str, typer.Option(help="Address to bind to; any but a loopback one shows the project to others.")
+        str, typer.Option(help="Address; any but a loopback one shows the project to others.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8765,
     allow_host: Annotated[
@@ -241,9 +241,7 @@ def publish(
         bool, typer.Option("--dataset", help="Not a page but the open data set: imagery, masks, labels, map.")
     ] = False,
     eopatches: Annotated[bool, typer.Option("--eopatches", help="The data set's patches as EOPatch folders.")] = False,
-    tiles: Annotated[
-        str, typer.Option(help="pmtiles, or folder for web servers that do not send parts of files.")
-    ] = "pmtiles",
+    tiles: Annotated[str, typer.Option(help="pmtiles, or folder for servers that send no parts of files.")] = "pmtiles",
     images: Annotated[int, typer.Option(min=0, help="So many dates, the clearest, in true colour.")] = 4,
     attribution: Annotated[str | None, typer.Option(help="Whose data and work it is; the page shows it.")] = None,
     licence: Annotated[str | None, typer.Option(help="Under which terms it may be used; the page shows it.")] = None,
