@@ -36,10 +36,13 @@ def test_the_range_of_errors_is_about_three_lengths_of_the_field_that_made_them(
     assert 1.5 * length < np.median(found) < 4 * length
 
 
-def test_errors_that_are_independent_reach_no_further_than_a_few_pixels():
+def test_errors_that_are_independent_have_no_range():
     x, y, _ = field(length=50.0)
-    wrong = np.random.default_rng(1).random(len(x)) < 0.2
-    assert error_range(x, y, wrong, pixel=20.0)["metres"] <= 60
+    for seed in range(20):
+        wrong = np.random.default_rng(seed).random(len(x)) < 0.2
+        found = error_range(x, y, wrong, pixel=20.0)
+        assert found["metres"] is None
+        assert "no more than by chance" in found["reason"]
 
 
 @pytest.mark.parametrize("wrong", [np.zeros(400, bool), np.ones(400, bool), np.zeros(10, bool)])
@@ -243,3 +246,28 @@ def test_a_leak_is_marked_and_its_absence_too():
     leaky = clean | {"same_place": 4, "lost": {"test": ["water"]}}
     poor = [row["what"] for row in leakage_section({"leakage": leaky}) if row["grade"] == "poor"]
     assert poor == ["Pixels on both sides", "Classes that do not occur among the test units"]
+
+
+def test_a_thin_fold_takes_no_rows_from_the_others():
+    y = np.array([1] * 400 + [2] * 400, "uint8")
+    X = y[:, None] + np.random.default_rng(0).normal(size=(800, 2))
+    fold = np.zeros(800, int)
+    fold[395:400] = 1  # without fold 0, five rows of class 1 are left
+    fold[600:] = 1
+    seen = []
+    compare_splits(
+        X, y, X, y, {"thin": (fold, fold)}, fit=lambda X, y: seen.append(np.bincount(y)), classes=CLASSES,
+        predict=lambda _, X: np.ones(len(X), "uint8"), weights=np.ones(800), clusters=None, rows_a_class=300,
+    )  # fmt: skip
+    assert sorted(counts[1] for counts in seen) == [5, 300]
+
+
+def test_a_class_that_a_fold_lacks_is_named_and_no_neighbours_are_blamed():
+    told = splits() | {"patch": splits()["patch"] | {"lacking": ["water"]}}
+    words = " ".join(split_section({"splits": told})["words"])
+    assert "part of it because a fold had no training row of water" in words
+    assert "flatters" not in words
+
+
+def test_without_erosion_nothing_is_said_of_a_ring():
+    assert edge_section({"erosion": {"pixels": 0}, "thin": {"share": 0.1}}) is None

@@ -13,6 +13,9 @@ MOST = 4_000
 LEAST_PAIRS = 100
 """A lag with fewer pairs tells nothing."""
 
+NEAR, SURE = 4, 4.0
+"""Errors resemble where, of so many nearest lags, one is so many standard deviations above 0."""
+
 DECAY = 3.0
 """The practical range is so many times the fitted length: there exp(-h / a) has fallen to 5 %."""
 
@@ -66,8 +69,11 @@ def error_range(x: np.ndarray, y: np.ndarray, wrong: np.ndarray, *, pixel: float
     if len(lags) < 4:
         return found | {"reason": "too few lags with enough pairs of held-out rows"}
     a, c = _fitted(lags, values, np.sqrt(pairs))
-    if c <= 0:
-        return found | {"metres": float(pixel), "correlation": 0.0, "reason": "errors near each other do not resemble"}
+    # Products of independent residuals have the standard deviation 1 / sqrt(pairs).
+    if c <= 0 or (values * np.sqrt(pairs))[:NEAR].max() < SURE:
+        return found | {"reason": "errors near each other resemble no more than by chance"}
+    if DECAY * a > lags[-1]:
+        return found | {"correlation": float(c), "reason": "errors resemble as far as places lie apart"}
     return found | {"metres": float(max(DECAY * a, pixel)), "correlation": float(c)}
 
 

@@ -49,15 +49,16 @@ def split_section(accuracy: Mapping[str, Any]) -> dict[str, Any] | None:
     first = (
         f"All rows speak of the same {settings['test_rows']:,} test pixels. They differ only in what the models that "
         f"were asked of them had been trained on ({settings['folds']} folds; models and samples are smaller than the "
-        "map's, so compare the rows with each other, not with the figure at the top)."
+        "map's, so compare the rows with each other, not with the held-out agreement)."
     )
     words = [first]
     words.extend(_gap(compared, "random", name) for name in ("patch", "quarter", "block"))
     reach = compared.get("range") or {}
     if reach.get("metres"):
+        wide = ": blocks are as wide" if "overall_accuracy" in compared.get("block", {}) else ""
         words.append(
             f"Errors resemble each other up to about {_metres(reach['metres'])} "
-            "(where the correlation of right and wrong has fallen to a twentieth): blocks are as wide."
+            f"(where the correlation of right and wrong has fallen to a twentieth){wide}."
         )
     reasons = [f"{SPLITS[key][0]}: {compared[key]['reason']}." for key in SPLITS if "reason" in compared.get(key, {})]
     return {"rows": rows, "words": [sentence for sentence in words if sentence], "reasons": reasons}
@@ -70,7 +71,10 @@ def _gap(compared: Mapping[str, Any], easy: str, hard: str) -> str:
     points = f"{100 * gap['value']:+.1f} points"
     between = "" if gap.get("low") is None else f" (95 % interval: {100 * gap['low']:+.1f} to {100 * gap['high']:+.1f})"
     named = {"patch": "patches", "quarter": "quarters of patches", "block": "blocks"}[hard]
-    if gap.get("low") is None:
+    lacking = compared.get(hard, {}).get("lacking")
+    if lacking:
+        verdict = f"part of it because a fold had no training row of {', '.join(lacking)}"
+    elif gap.get("low") is None:
         verdict = "there are too few units for an interval"
     elif gap["low"] > 0:
         verdict = "so testing beside the training pixels flatters the model"
@@ -94,7 +98,7 @@ def distance_section(accuracy: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     meanings = {
         "map": "the map: places all over it",
-        "held_out": "the test places of the figure at the top",
+        "held_out": "the test places of the held-out agreement",
         "random": "a random split's test places",
         "block": "test places of blocks",
     }
@@ -197,21 +201,24 @@ def edge_section(accuracy: Mapping[str, Any]) -> dict[str, Any] | None:
         ``ring``, ``thin_share``, ``thin``, ``thin_support``), ``pixels`` of erosion.
     """
     eroded, thin = accuracy.get("erosion"), accuracy.get("thin")
-    if not eroded or not thin:
+    if not eroded or not thin or not eroded["pixels"]:
         return None
     parts = [
         ("inside", "Inside the eroded reference"),
         ("ring", "In the ring that erosion takes"),
-        ("overall", "Everywhere: the figure of this page"),
+        ("overall", "Everywhere: the held-out agreement"),
     ]
     rows = [_part(name, eroded[key]) for key, name in parts]
     rows.append(_part("On things narrower than 3 pixels", thin))
     words = ""
-    if eroded["disagreement_in_ring"] is not None:
-        words = (
-            f"{percent(eroded['disagreement_in_ring'])} of all disagreement lies in the ring, which holds "
-            f"{percent(eroded['ring']['share'])} of the tested land: there pixels are mixed and borders are drawn by "
-            "hand, so much of it is no error of the map."
+    inside = eroded["disagreement_in_ring"]
+    if inside is not None:
+        share = percent(eroded["ring"]["share"])
+        words = f"{percent(inside)} of all disagreement lies in the ring, which holds {share} of the tested land"
+        words += (
+            ": there pixels are mixed and borders are nowhere exact, so much of it is no error of the map."
+            if inside > eroded["ring"]["share"]
+            else ": borders are not what is wrong here."
         )
     classes = [
         {

@@ -66,11 +66,14 @@ def seam_figures(counts: Sequence[np.ndarray], patches: Sequence[str], *, seed: 
         interval is missing. Without a seam the excess is 0 but for chance.
     """
     table = np.array(counts, "int64").reshape(-1, 4)
-    names, cluster = np.unique(np.array(patches, str), return_inverse=True)
+    # A border without classes on both sides says nothing, so its patch is no unit.
+    told = table[:, 1] > 0
+    table = table[told]
+    names, cluster = np.unique(np.array(patches, str)[told], return_inverse=True)
     whole = table.sum(axis=0)
     excess: dict[str, Any] = {"value": None, "low": None, "high": None, "n_clusters": len(names)}
     if not whole[1] or not whole[3]:
-        excess["reason"] = "no two patches touch" if not len(table) else "no border has classes on both sides"
+        excess["reason"] = "no two patches touch" if not len(told) else "no border has classes on both sides"
     else:
         excess["value"] = float(_excess(whole[None])[0])
         if len(names) < LEAST_PATCHES:
@@ -82,7 +85,7 @@ def seam_figures(counts: Sequence[np.ndarray], patches: Sequence[str], *, seed: 
             sums = resample([("borders", parts)], len(names), seed=seed, repeats=REPEATS)["borders"]
             excess["low"], excess["high"] = interval(_excess(sums), len(names))
     return {
-        "borders": len(table),
+        "borders": len(told),
         "reach": REACH,
         "across": _part(whole[0], whole[1]),
         "inside": _part(whole[2], whole[3]),
@@ -123,7 +126,7 @@ def seam_warnings(found: Mapping[str, Any] | None) -> list[str]:
 def _words(excess: Mapping[str, Any], *, shows: bool) -> str:
     points = f"{100 * excess['value']:+.2f} points"
     if excess["low"] is None:
-        return f"Across borders neighbours differ by {points} more often; no interval: {excess['reason']}."
+        return f"The difference is {points}; no interval: {excess['reason']}."
     between = f"{points} (95 % interval: {100 * excess['low']:+.2f} to {100 * excess['high']:+.2f})"
     if shows:
         return (

@@ -92,7 +92,9 @@ def _sizes(y: np.ndarray, folds: Mapping[str, Folds], most: int) -> dict[int, in
         there = [
             int(((own != number) & (y == value)).sum()) for own, asked in folds.values() for number in np.unique(asked)
         ]
-        size[int(value)] = min([most, *(n for n in there if n)])
+        # A fold that has hardly any of a class does not take it from all others.
+        enough = [n for n in there if n >= 0.25 * (y == value).sum()]
+        size[int(value)] = min([most, *(enough or there)])
     return size
 
 

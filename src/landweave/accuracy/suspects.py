@@ -236,5 +236,5 @@ def _judged(table: "pd.DataFrame", q: np.ndarray, usual: np.ndarray, classes: Se
             )
         ],
     )  # fmt: skip
-    doubtful: pd.DataFrame = judged.loc[rest[rows, other] > own]
+    doubtful: pd.DataFrame = judged.loc[(rest[rows, other] > own) & (doubt > 0) & (counts.sum(axis=1) > 0)]
     return doubtful

@@ -79,7 +79,10 @@ class Doubts:
         p = self.p.reshape(len(self.p), -1).T / np.float32(_STEPS)
         core = self.core.ravel() > 0
         pieces = read_pieces(self.plan, self.cell)
-        if pieces is None:
+        if self.plan.reference.kind == "points":
+            # Neighbours are points of their own.
+            pieces = np.where(self.labels > 0, np.arange(1, self.labels.size + 1).reshape(shape), 0)
+        elif pieces is None:
             pieces = connected_pieces(self.labels)
         others = confident_others(label, p, self.confidence)
         whole = piece_evidence(label, pieces.ravel(), p, others, core)

@@ -122,7 +122,7 @@ class Engine:
 
         def submit(count: int) -> None:
             for _, (name, task) in zip(range(count), waiting, strict=False):
-                future = client.submit(attempt, work, name, task, pure=False)
+                future = client.submit(_attempt_there, work, name, task, pure=False)
                 pairs[future.key] = name, task
                 flight.add(future)
 
@@ -138,7 +138,7 @@ class Engine:
         # A worker's death casts suspicion on every task that waited there. Alone, a task can only be its own victim.
         for name, task in suspects:
             for _ in range(retries):
-                future = client.submit(attempt, work, name, task, pure=False)
+                future = client.submit(_attempt_there, work, name, task, pure=False)
                 outcome = self._outcome(future, name)
                 if outcome is not None:
                     break
@@ -216,7 +216,6 @@ def open_engine(*, workers: int = 1, scheduler: str | None = None, memory: str |
 
 def attempt(work: Callable[[Task], Any], name: str, task: Task) -> Outcome:
     """Run ``work`` on one task and measure it; an exception becomes part of the outcome."""
-    keep_freed_memory()
     wall, cpu, read = time.perf_counter(), time.process_time(), _bytes_read()
     value, error, kind, log = None, None, None, ""
     try:
@@ -234,6 +233,11 @@ def attempt(work: Callable[[Task], Any], name: str, task: Task) -> Outcome:
         peak_bytes=peak_bytes(),
         bytes_read=_bytes_read() - read,
     )
+
+
+def _attempt_there(work: Callable[[Task], Any], name: str, task: Task) -> Outcome:
+    keep_freed_memory()
+    return attempt(work, name, task)
 
 
 def _unanswered(name: str, error: BaseException) -> Outcome:

@@ -77,13 +77,14 @@ def compared(plan: Plan, cells: Sequence[Cell], assignment: Assignment) -> dict[
     split = rows["split"].to_numpy()
     train, test = np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
     pixel = plan.pixel_metres
-    wrong = _wrong(plan, rows, test)
+    test, wrong = _wrong(plan, rows, test)
     x, y = places[test].T
     found = error_range(x, y, wrong, pixel=pixel, seed=plan.project.sampling.seed)
     to_train = nearest(places[test], places[train])
     splits, distances = _splits(plan, assignment, rows, matrix, recipe, places, found)
     taught = np.flatnonzero(np.isin(split, ("train", "refit"))) if plan.project.model.refit else train
-    distances |= {"held_out": to_train, "map": nearest(_mapped(plan, cells), places[taught])}
+    mapped, area = _mapped(plan, cells)
+    distances |= {"held_out": to_train, "map": nearest(mapped, places[taught])}
     land = rows["weight"].to_numpy("float64")
     own = np.concatenate([train, test])
     leaks = audit(
@@ -92,7 +93,7 @@ def compared(plan: Plan, cells: Sequence[Cell], assignment: Assignment) -> dict[
         polygons=rows["piece"].to_numpy()[own] if plan.reference.kind == "polygons" else None,
     )  # fmt: skip
     leaks["lost"] = classes_lost(assignment.counts, assignment.roles, plan.legend.names)
-    weights = {name: land[test] if name == "held_out" else None for name in distances}
+    weights = dict.fromkeys(distances) | {"held_out": land[test], "map": area}
     return {
         "splits": splits | {"range": found},
         "distances": distance_figures(distances, weights, pixel=pixel),
@@ -100,14 +101,15 @@ def compared(plan: Plan, cells: Sequence[Cell], assignment: Assignment) -> dict[
     }
 
 
-def _wrong(plan: Plan, rows: Any, test: np.ndarray) -> np.ndarray:
-    """Whether the likeliest class of each test row is another than the reference's."""
+def _wrong(plan: Plan, rows: Any, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The test rows that were ever seen, and whether the likeliest class of each is another than the reference's."""
     import pandas as pd
 
     values = np.array(plan.legend.values)
-    table = pd.read_parquet(plan.folder / HELD_OUT, columns=[f"p_{value}" for value in values])
-    likeliest = values[table.to_numpy()[test].argmax(axis=1)]
-    return np.asarray(likeliest != rows["label"].to_numpy()[test])
+    table = pd.read_parquet(plan.folder / HELD_OUT, columns=["seen", *(f"p_{value}" for value in values)])
+    test = test[table["seen"].to_numpy()[test]]
+    likeliest = values[table.drop(columns="seen").to_numpy()[test].argmax(axis=1)]
+    return test, np.asarray(likeliest != rows["label"].to_numpy()[test])
 
 
 def _splits(
@@ -124,21 +126,39 @@ def _splits(
     if not len(pool) or not len(asked):
         return {"settings": settings, "reason": "no row has a date"}, {}
     folds, reasons, side = _folds(plan, assignment, rows, places, pool, asked, found)
+    label = rows["label"].to_numpy()
+    lacking = {name: _lacking(label[pool], *of) for name, of in folds.items()}
+    for name, (least, _) in lacking.items():
+        if least < 2:
+            reasons[name] = {"reason": "a fold leaves fewer than two classes to train on"}
+            del folds[name]
+    if not folds:
+        return reasons | {"settings": settings}, {}
     fit, predict = reduced(plan, assignment, recipe, set(assignment.units), trees=TREES)
-    label, seed = rows["label"].to_numpy(), plan.project.sampling.seed
-    figures, taught = compare_splits(
+    seed = plan.project.sampling.seed
+    figures, _ = compare_splits(
         matrix[pool], label[pool], matrix[asked], label[asked], folds, fit=fit, predict=predict,
         classes=plan.legend.names, weights=rows["weight"].to_numpy("float64")[asked],
         clusters=rows["unit"].to_numpy()[asked], rows_a_class=ROWS_A_CLASS, seed=seed,
     )  # fmt: skip
+    for name in folds:
+        figures[name]["lacking"] = [plan.legend.names[value] for value in lacking[name][1]]
     distances = {}
-    for name, used in taught.items():
+    for name in folds:
         to_training = np.full(len(asked), np.inf)
-        for number, fold in enumerate(np.unique(folds[name][1])):
+        for fold in np.unique(folds[name][1]):
             here = folds[name][1] == fold
-            to_training[here] = nearest(places[asked[here]], places[pool[used[number]]])
+            # To all places that the fold leaves to train on, not to the few that this comparison drew of them.
+            to_training[here] = nearest(places[asked[here]], places[pool[folds[name][0] != fold]])
         distances[name] = to_training
     return figures | reasons | {"block_side": side, "settings": settings}, distances
+
+
+def _lacking(label: np.ndarray, own: np.ndarray, asked: np.ndarray) -> tuple[int, list[int]]:
+    """The fewest classes that a fold leaves to train on, and the classes that some fold does not leave."""
+    every = set(np.unique(label).tolist())
+    left = [set(np.unique(label[own != number]).tolist()) for number in np.unique(asked)]
+    return min(map(len, left)), sorted(set().union(*(every - there for there in left)))
 
 
 def _folds(
@@ -189,16 +209,19 @@ def _local(cells: Sequence[Cell]) -> str:
     for cell in cells:
         x, y = cell.geobox.transform * (cell.geobox.shape[1] / 2, cell.geobox.shape[0] / 2)
         middles.append(np.concatenate(to_crs(np.array([x]), np.array([y]), source=cell.geobox.crs, target="EPSG:4326")))
-    longitude, latitude = np.array(middles).mean(axis=0)
+    longitude, latitude = np.array(middles).T
+    # The middle of directions, not of numbers: next to 180 degrees lies -180.
+    turns = np.deg2rad(longitude)
+    longitude, latitude = np.rad2deg(np.arctan2(np.sin(turns).mean(), np.cos(turns).mean())), latitude.mean()
     return f"+proj=aeqd +lat_0={latitude:.6f} +lon_0={longitude:.6f} +datum=WGS84 +units=m"
 
 
-def _mapped(plan: Plan, cells: Sequence[Cell]) -> np.ndarray:
-    """Places drawn evenly over what is mapped, in the same metres as :func:`_places`."""
+def _mapped(plan: Plan, cells: Sequence[Cell]) -> tuple[np.ndarray, np.ndarray]:
+    """Places of what is mapped, as many a patch, in the metres of :func:`_places`, and the land of each."""
     rng = np.random.default_rng([plan.project.sampling.seed, 7])
     local = _local(cells)
     each = max(1, MAPPED // len(cells))
-    parts = []
+    parts, land = [], []
     for cell in cells:
         own = cell.own()
         height, width = cell.geobox.shape
@@ -206,4 +229,5 @@ def _mapped(plan: Plan, cells: Sequence[Cell]) -> np.ndarray:
         here = np.ones(each, bool) if own is None else own[row, column]
         x, y = cell.geobox.transform * (column[here] + 0.5, row[here] + 0.5)
         parts.append(np.column_stack(to_crs(x, y, source=cell.geobox.crs, target=local)))
-    return np.concatenate(parts)
+        land.append(np.full(int(here.sum()), height * width * abs(cell.geobox.affine.determinant) / each))
+    return np.concatenate(parts), np.concatenate(land)

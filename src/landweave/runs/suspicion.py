@@ -205,4 +205,7 @@ def _write_list(path: Path, listed: "geopandas.GeoDataFrame") -> None:
 
     # GeoPackage notes when it was written; a fixed date keeps the bytes equal from run to run.
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2000-01-01T00:00:00.000Z"})
-    write_whole(path, lambda part: listed.to_file(part, layer="label_errors", driver="GPKG"))
+    try:
+        write_whole(path, lambda part: listed.to_file(part, layer="label_errors", driver="GPKG"))
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
