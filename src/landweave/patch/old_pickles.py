@@ -111,7 +111,7 @@ _MARK = object()
 
 
 def read_old_pickle(data: bytes, path: str | Path) -> Any:
-    """Follow a pickle of plain values, dates and boxes.
+    r"""Follow a pickle of plain values, dates and boxes.
 
     Parameters
     ----------
@@ -131,9 +131,8 @@ def read_old_pickle(data: bytes, path: str | Path) -> Any:
     InputError
         For any other name or instruction, and for what is damaged; nothing of it has been carried out.
 
-    >>> import pickle
-    >>> read_old_pickle(pickle.dumps([datetime.datetime(2017, 1, 2, 10)]), "timestamp.pkl")
-    [datetime.datetime(2017, 1, 2, 10, 0)]
+    >>> read_old_pickle(b"(lI2017\naI1\na.", "meta_info.pkl")  # a list, two numbers appended
+    [2017, 1]
     """
     if len(data) > LONGEST:
         raise InputError(f"{path}: a pickle of over {LONGEST >> 20} MB is not read; eo-learn writes dates in less.")
