@@ -406,7 +406,10 @@ def main() -> None:
         loads.append(os.getloadavg()[0])
     text = report(rows, size=given.size, loads=loads)
     if output is not None:
-        output.write_text(text, encoding="utf-8")
+        # Sections below are another script's: region.py's.
+        before = output.read_text(encoding="utf-8") if output.exists() else ""
+        others = before[before.index("\n## ") :] if "\n## " in before else ""
+        output.write_text(text.rstrip() + "\n" + others, encoding="utf-8")
     print(text)
 
 

@@ -31,7 +31,7 @@ def test_the_command_tells_what_there_is_and_fetches_nothing(finished, tmp_path)
     # Every acquisition of the simulated satellite sees all of so small a country.
     assert told["dates_per_patch"] == len(plan.dates)
     assert told["cpu_hours"] > 0
-    assert told["hours"] == pytest.approx(told["cpu_hours"] / 2)
+    assert told["cpu_hours"] / 2 <= told["hours"] * 1.001 <= told["cpu_hours"] * 1.002
     record = json.loads((finished / "out" / "run.json").read_text())
     seen = [share for row in record["patches"].values() for share in row["valid_fraction"]]
     assert told["valid_share"] == pytest.approx(sum(seen) / len(seen), abs=0.2)

@@ -13,13 +13,14 @@ from scipy.ndimage import distance_transform_edt
 from landweave.errors import InputError
 from landweave.patch.align import nearest_pixels
 from landweave.patch.store import read_patch
-from landweave.runs.checking import check_project
+from landweave.runs.checking import check_project, status_lines
 from landweave.runs.driver import run
 from landweave.runs.ledger import fingerprint_of
 from landweave.runs.observing import observe, reasons_of
 from landweave.runs.opening import CLOUD_MASK, make_plan
 from landweave.runs.project import read_project
 from landweave.runs.record import read_record
+from landweave.runs.stages import STAGES
 from landweave.runs.state import Options
 from landweave.sources.simulated.country import make_country
 from landweave.sources.simulated.view import view
@@ -78,6 +79,43 @@ def test_another_dilation_reads_masks_again_and_no_band(finished, tmp_path, load
     edit(folder, "dilation = 20", "dilation = 20\nscl_masked = [0, 1, 3, 8, 9]")
     assert run(read_project(folder), options=Options(until="fetch")).made["fetch"] > 1
     assert set(loads) == {("SCL",)}
+
+
+def test_another_threshold_of_the_cloud_mask_remakes_all_that_follows_it_and_nothing_before(finished, tmp_path, loads):
+    """By the ledger: what is stale and why, before; what was made, after. ``cloud`` is the archive's cloud probability."""
+    folder = tmp_path / "threshold"
+    shutil.copytree(finished, folder)
+    edit(folder, 'clouds = "scl"', 'clouds = "mask"\nmask = "cloud"\nmask_above = 40\ndilation = 20')
+    assert run(read_project(folder)).status == 0
+    before, kept = made(folder), folder / "out" / "patches"
+    bands = {path.name: read_patch(path)["B04"].load() for path in sorted(kept.glob("*.zarr"))}
+    first = {path.name: read_patch(path)[CLOUD_MASK].values > 0 for path in sorted(kept.glob("*.zarr"))}
+    edit(folder, "mask_above = 40", "mask_above = 8")
+    loads.clear()
+    told = list(status_lines(read_project(folder)))
+    whole = f"{len(bands)} of {len(bands)} done"
+    # The first line of fetch is of the scenes' radiometry.
+    before_it = ["grid       done", "fetch      done", f"label      {whole}"]
+    assert [line for line in told if line in {*before_it}] == before_it
+    assert f"fetch      0 of {len(bands)} done" in told
+    assert sum("source changed" in line for line in told) == len(bands)
+    result = run(read_project(folder))
+    assert result.status == 0
+    assert set(result.made) == {stage.name for stage in STAGES} - {"grid", "label"}
+    # Predictions, and the list of label errors that is made of them.
+    assert (result.made["fetch"], result.made["predict"]) == (len(bands), len(bands) + 1)
+    assert set(loads) == {("cloud",)}, "of the archive only the mask's variable is read"
+    for name, pixels in bands.items():
+        patch = read_patch(kept / name)
+        assert patch["B04"].equals(pixels)
+        now = patch[CLOUD_MASK].values > 0
+        assert (now | ~first[name]).all(), "a lower threshold lets no cloud go"
+    assert sum((read_patch(kept / name)[CLOUD_MASK].values > 0).sum() for name in bands) > sum(
+        mask.sum() for mask in first.values()
+    )
+    after = made(folder)
+    assert all(after[name] != before[name] for name in MADE)
+    assert not run(read_project(folder)).made
 
 
 def test_a_date_that_is_clear_within_the_area_is_read_however_little_of_the_patch_lies_there(finished, tmp_path):

@@ -458,3 +458,19 @@ def test_a_project_without_a_reference_shows_what_it_has(raster_view):
     told = view.dossier((west + east) / 2, (south + north) / 2)
     assert told["reference"] is None
     assert told["prediction"]["name"] in {"meadow", "pond"}
+
+
+def test_no_slit_shows_in_a_layer_where_two_zones_meet(view):
+    """A slit is a pixel without a class, inside the area, whose neighbours to the east and to the west have one."""
+    assert len({cell.geobox.crs for cell in view.run.cells}) == 2
+    shown = layers_module.make_layers(view.run).files
+    with rasterio.open(view.run.folder / "map.tif") as file:
+        classes = file.read(1)
+    for name in ("reference", "disagreement", "observations"):
+        with rasterio.open(shown[name]) as file:
+            values = file.read(1)
+            assert values.shape == classes.shape
+        slit = (values == 0) & (classes > 0)
+        slit[:, 1:-1] &= (values[:, :-2] > 0) & (values[:, 2:] > 0)
+        slit[:, [0, -1]] = False
+        assert not slit.any(), f"{name}: {slit.sum()} pixels"

@@ -66,7 +66,7 @@ def fit(
     ValueError
         When shapes do not fit.
     """
-    X, y, names, params = as_floats(X), np.asarray(y), tuple(feature_names), dict(params or {})
+    X, y, names, params = np.asarray(X), np.asarray(y), tuple(feature_names), dict(params or {})
     if X.ndim != 2 or y.shape != X.shape[:1] or len(names) != X.shape[1]:
         raise ValueError(f"X {X.shape}, y {y.shape} and {len(names)} feature names do not fit.")
     if weights is not None and weights.shape != y.shape:
@@ -77,12 +77,16 @@ def fit(
         raise InputError("There is no row to train on; check the reference, the erosion and the clouds.")
     if classes[0] < 1 or classes[-1] > 255:
         raise ValueError(f"class values are 1 to 255, not {classes[0]} to {classes[-1]}.")
+    if X.dtype != np.int16 and not np.issubdtype(X.dtype, np.floating):
+        raise ValueError(f"features are int16 or floating point, not {X.dtype}.")
     if len(classes) == 1:
         return Constant(classes=classes, feature_names=names)
     if type == "lightgbm":
         text = _boost(X, index, classes, names, params=params, seed=seed, threads=threads, weights=weights)
         return Boosted(classes=classes, feature_names=names, text=text)
-    estimator = _learn(X, np.array(classes)[index], type, params=params, seed=seed, threads=threads, weights=weights)
+    estimator = _learn(
+        as_floats(X), np.array(classes)[index], type, params=params, seed=seed, threads=threads, weights=weights
+    )
     if tuple(int(value) for value in estimator.classes_) != classes:
         raise InputError(f"{type} does not keep its classes in classes_; use a scikit-learn classifier.")
     return Learnt(classes=classes, feature_names=names, estimator=estimator)
@@ -119,7 +123,9 @@ def _boost(
     rounds = settings.pop("num_iterations", 100)
     settings |= {"num_class": len(classes), "num_threads": 0 if threads is None else threads}
     try:
-        table = lightgbm.Dataset(X, index, weight=weights, feature_name=_plain_names(names), params=settings)
+        table = lightgbm.Dataset(as_floats(X), index, weight=weights, feature_name=_plain_names(names), params=settings)
+        # Binned at once: the numbers are large, and LightGBM lets go of them then.
+        table.construct()
         booster = lightgbm.train(settings, table, num_boost_round=rounds)
     except (lightgbm.basic.LightGBMError, ValueError, TypeError) as error:
         raise InputError(f"LightGBM refuses the table or [model] params: {' '.join(str(error).split())}.") from error

@@ -15,7 +15,7 @@ import numpy as np
 from landweave.patch.grid import Cell
 from landweave.patch.staging import ROWS
 from landweave.patch.store import write_whole
-from landweave.runs.machine import usable_memory
+from landweave.runs.machine import usable_cores, usable_memory
 from landweave.runs.opening import Plan, make_plan
 from landweave.runs.patchwork import STRIP_PIXELS, FetchTask, PredictTask, fetch, predict
 from landweave.runs.project import Project
@@ -38,6 +38,9 @@ MADE_BYTES = 8.0
 
 SIDES, DATES = (64, 160), (2, 4)
 """Of the trial: pixels of its two squares' sides, and how many dates they are read on."""
+
+ROWS_TRIED = (1500, 4500)
+"""Rows of the trial's two tables."""
 
 _SOME = 60
 
@@ -165,14 +168,14 @@ def _expected(plan: Plan, cells: Sequence[Cell], workers: int, trial: "_Costs | 
     per_value = trial.kept_bytes if trial is not None and trial.kept_bytes else KEPT_BYTES
     stacks = int(seen * layers * per_value) if stored else 0
     made = int(pixels * MADE_BYTES)
-    cpu = None if trial is None else _cpu_seconds(plan, cells, dates, trial) / 3600
+    work = None if trial is None else _work(plan, cells, dates, trial)
     return Forecast(
         patches=len(cells), pixels=pixels, dates=len(plan.dates), dates_per_patch=dates, valid_share=sky,
         read_bytes=int(seen * _bytes_a_pixel(plan) * (1 if stored else 3)),
         # All patches are read before the first is predicted, so what is not kept lies there for a while too.
         disk_bytes=stacks + made, kept_bytes=made + (stacks if plan.project.source.keep else 0),
-        memory_bytes=_memory(plan, cells), cpu_hours=cpu,
-        hours=None if cpu is None else cpu / max(1, min(workers, len(cells))), workers=workers,
+        memory_bytes=_memory(plan, cells), cpu_hours=None if work is None else work.cpu_hours,
+        hours=None if work is None else work.hours(min(workers, len(cells))), workers=workers,
     )  # fmt: skip
 
 
@@ -223,22 +226,45 @@ class _Costs:
     """Of a pixel, once for each model that is asked."""
     predict_date: float
     """Of a pixel, for each date."""
+    fit: float
+    """Of one model, whatever its rows."""
     fit_row: float
     """Of a training row in one model."""
     kept_bytes: float
     """Bytes on disk of one variable of a pixel on a date."""
 
 
-def _cpu_seconds(plan: Plan, cells: Sequence[Cell], dates: float, costs: _Costs) -> float:
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """CPU seconds, by who shares in them."""
+
+    patches: float
+    """In the workers."""
+    models: float
+    """In threads of the main process, a model each."""
+    jobs: int
+    """Models that are trained."""
+
+    @property
+    def cpu_hours(self) -> float:
+        return (self.patches + self.models) / 3600
+
+    def hours(self, workers: int) -> float:
+        rounds = math.ceil(self.jobs / usable_cores())
+        return (self.patches / max(1, workers) + self.models * rounds / max(1, self.jobs)) / 3600
+
+
+def _work(plan: Plan, cells: Sequence[Cell], dates: float, costs: _Costs) -> _Work:
     pixels = sum(int(np.prod(cell.geobox.shape)) for cell in cells)
     fetched = len(cells) * dates * costs.fetch_date + pixels * dates * costs.fetch_pixel
-    models = 1 if plan.reference is None or plan.project.model.path else 2
-    predicted = pixels * (models * costs.predict_pixel + dates * costs.predict_date)
     learns = not plan.project.model.path and plan.reference is not None
-    rows = (plan.project.sampling.per_class or 20_000) * len(plan.legend.values)
+    predicted = pixels * ((2 if learns else 1) * costs.predict_pixel + dates * costs.predict_date)
     # Samples are read from what was fetched, as predictions are.
-    learned = pixels * dates * costs.predict_date + rows * costs.fit_row * (plan.project.model.folds + 2)
-    return fetched + predicted + (learned if learns else 0.0)
+    sampled = pixels * dates * costs.predict_date if learns else 0.0
+    # No more can be drawn than there is.
+    rows = min((plan.project.sampling.per_class or 20_000) * len(plan.legend.values), pixels)
+    jobs = plan.project.model.folds + 2 if learns else 0
+    return _Work(patches=fetched + predicted + sampled, models=jobs * (costs.fit + rows * costs.fit_row), jobs=jobs)
 
 
 def _trial(plan: Plan, cells: Sequence[Cell]) -> _Costs:
@@ -248,7 +274,7 @@ def _trial(plan: Plan, cells: Sequence[Cell]) -> _Costs:
     few, more = (tuple(met[: min(count, len(met))]) for count in DATES)
     with tempfile.TemporaryDirectory(prefix="landweave-") as place:
         folder = Path(place)
-        model, fit_row = _throw_away(plan, folder)
+        model, fit_once, fit_row = _throw_away(plan, folder)
         shapes = [tuple(min(side, int(n)) for n in middle.geobox.shape) for side in SIDES]
 
         def work(shape: tuple[int, ...], days: Sequence[Any], name: str) -> tuple[float, float, float]:
@@ -276,6 +302,7 @@ def _trial(plan: Plan, cells: Sequence[Cell]) -> _Costs:
         fetch_date=max(small[0] / len(few) - n_small * fetch_pixel, 0.0),
         predict_date=by_date,
         predict_pixel=max(large[1] / n_large - len(few) * by_date, 0.0),
+        fit=fit_once,
         fit_row=fit_row,
         kept_bytes=long[2] / (n_large * len(more) * len(plan.variables)),
     )
@@ -288,25 +315,33 @@ def _met(plan: Plan, cell: Cell) -> dict[Any, Any]:
     return dict.fromkeys(plan.dates, True)
 
 
-def _throw_away(plan: Plan, folder: Path) -> tuple[str, float]:
-    """A model of the project's settings that has learned noise, as a folder, and CPU seconds a training row."""
+def _throw_away(plan: Plan, folder: Path) -> tuple[str, float, float]:
+    """A model of the project's settings that has learned noise, as a folder, and what training costs.
+
+    CPU seconds of a model, and of a row in it: from tables of two sizes, as most of a small one is spent on the trees.
+    """
     from landweave.classifier.fit import fit
     from landweave.classifier.model import Model
 
     rng = np.random.default_rng(0)
     names, values = plan.recipe.feature_names, np.array(plan.legend.values, "uint8")
-    y = rng.choice(values, 1500)
+    y = rng.choice(values, max(ROWS_TRIED))
     # A little signal, so that trees are neither stumps nor as deep as noise makes them.
-    matrix = rng.normal(2000 + 150 * y[:, None].astype("float64"), 600, (len(y), len(names)))
+    matrix = rng.normal(2000 + 150 * y[:, None].astype("float64"), 600, (len(y), len(names))).astype("int16")
     settings = plan.project.model
-    began = time.process_time()
-    estimator = fit(matrix.astype("int16"), y, type=settings.type, params=settings.params, feature_names=names)
-    seconds = time.process_time() - began
+    seconds = []
+    # The first loads the library.
+    for count in (100, *ROWS_TRIED):
+        began = time.process_time()
+        rows = slice(0, count)
+        estimator = fit(matrix[rows], y[rows], type=settings.type, params=settings.params, feature_names=names)
+        seconds.append(time.process_time() - began)
+    by_row = max((seconds[2] - seconds[1]) / (ROWS_TRIED[1] - ROWS_TRIED[0]), 0.0)
     unset = [layer.name for layer in (*plan.recipe.layers, *plan.recipe.static_layers) if math.isnan(layer.scale)]
     recipe = replace(plan.recipe, scales={**plan.recipe.scales, **dict.fromkeys(unset, (1e-4, 0.0))})
     model = Model(estimator=estimator, class_names=plan.legend.names, recipe=recipe.to_json())
     model.save(folder / "model")
-    return "model", seconds / len(y)
+    return "model", max(seconds[1] - ROWS_TRIED[0] * by_row, 0.0), by_row
 
 
 def _size(count: float) -> str:

@@ -151,21 +151,40 @@ LAYERS = {
 
 
 def _make(run: FinishedRun, layer: _Layer, sources: Mapping[str, dict[str, Path | None]], path: Path) -> None:
-    boxes = {cell.name: cell.geobox for cell in run.cells}
+    cells = {cell.name: cell for cell in run.cells}
     settings = run.plan.project.map
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".parts.", dir=path.parent) as folder:
         parts = {}
         for name, found in sources.items():
             files = {key: file for key, file in found.items() if file is not None}
-            if layer.part is None:
+            beyond = _beyond(cells[name])
+            if layer.part is None and beyond is None:
                 parts[name] = next(iter(files.values()))
-            else:
-                parts[name] = write_raster(Path(folder) / f"{name}.tif", layer.part(files)[None], boxes[name])
+                continue
+            values = read_raster(next(iter(files.values())))[0] if layer.part is None else layer.part(files)
+            if beyond is not None:
+                values = np.where(beyond[0], values[tuple(beyond[1])], values)
+            parts[name] = write_raster(Path(folder) / f"{name}.tif", values[None], cells[name].geobox)
         mosaic(
             parts, path, band=1, crs=settings.crs, resolution=settings.resolution, overviews="mode",
             legend=run.plan.legend if layer.classes else None, threads=usable_cores(),
         )  # fmt: skip
+
+
+def _beyond(cell: Cell) -> tuple[np.ndarray, np.ndarray] | None:
+    """Pixels just beyond the border of a zone, bool (y, x), and the cell's own pixel nearest to each, (2, y, x).
+
+    A pixel is labelled and counted in one zone only. Where the grids of two zones meet, pixels of a third grid would
+    lie between them: in a picture the last of each goes on for one pixel. None where the cell meets no such border.
+    """
+    own, mapped = cell.own(), cell.mapped()
+    if own is None or mapped is None or not own.any() or not (mapped & ~own).any():
+        return None
+    from scipy.ndimage import distance_transform_edt
+
+    far, nearest = distance_transform_edt(~own, return_indices=True)
+    return mapped & ~own & (far < 1.5), nearest
 
 
 def _areas(path: Path) -> dict[str, dict[str, float]]:

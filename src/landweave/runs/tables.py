@@ -16,12 +16,16 @@ from landweave.runs.opening import Plan, training_paths
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 RECIPE_KEY = b"landweave.recipe"
 """Where the recipe stands in the metadata of ``samples.parquet``."""
 
 ROW_COLUMNS = ("patch", "x", "y", "label", "split", "fold", "weight", "unit", "core", "thin", "piece")
 """Columns of ``samples.parquet`` beside the features."""
+
+_ROWS, _COLUMNS = 20_000, 16
+"""Of a table in memory at a time while it is written, and while it is read."""
 
 SAMPLES, SERIES, HELD_OUT = "samples.parquet", "samples_series.parquet", "samples_oof.parquet"
 
@@ -51,22 +55,27 @@ def truth_print(plan: Plan, print_of: Callable[[Path], str]) -> str:
 def from_parts(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
     """Join the patches' parts, in the order of their names, and compute the features of every row."""
     import pandas as pd
+    import pyarrow.parquet as pq
 
-    rows, bands, reasons = [], [], []
+    rows = []
     for name in patches:
         part = pd.read_parquet(plan.folder / "parts" / f"{name}.parquet")
-        if part.empty:
-            continue
-        rows.append(part.assign(patch=name))
-        series = pd.read_parquet(plan.folder / "parts" / f"{name}_series.parquet")
-        shape = (len(part), len(plan.dates))
-        bands.append(np.stack([series[b].to_numpy().reshape(shape).T for b in plan.recipe.source_bands]))
-        reasons.append(series["reason"].to_numpy().reshape(shape).T)
+        if not part.empty:
+            rows.append(part.assign(patch=name))
     if not rows:
         raise InputError("The reference has no labelled pixel in this area; check its column and the legend's codes.")
     table = pd.concat(rows, ignore_index=True)
     static = [table.pop(f"static_{name}").to_numpy("float32") for name in plan.recipe.static]
-    stack, why = np.concatenate(bands, axis=2), np.concatenate(reasons, axis=1)
+    # Filled part by part: the whole is large, and is held once.
+    shape = (len(plan.dates), len(table))
+    stack, why = np.empty((len(plan.recipe.source_bands), *shape), "int16"), np.empty(shape, "uint8")
+    first = 0
+    for part in rows:
+        here = slice(first, first + len(part))
+        series = pq.read_table(plan.folder / "parts" / f"{part['patch'].iloc[0]}_series.parquet")
+        for column, out in zip((*plan.recipe.source_bands, "reason"), (*stack, why), strict=True):
+            out[:, here] = series.column(column).to_numpy().reshape(len(part), -1).T
+        first = here.stop
     days = np.array(plan.days)
     layers = np.stack(static) if static else None
     recipe = _given_recipe(plan) or fit_scales(plan.recipe, stack, why == 0, days, layers)
@@ -158,10 +167,16 @@ def read_samples(folder: Path) -> "tuple[pd.DataFrame, np.ndarray, Recipe]":
     """
     import pyarrow.parquet as pq
 
-    table = pq.read_table(folder / SAMPLES)
-    recipe = Recipe.from_json(json.loads(table.schema.metadata[RECIPE_KEY]))
-    matrix = np.column_stack([table.column(name).to_numpy() for name in recipe.feature_names])
-    rows = table.drop_columns(list(recipe.feature_names)).to_pandas()
+    with pq.ParquetFile(folder / SAMPLES) as file:
+        recipe = Recipe.from_json(json.loads(file.schema_arrow.metadata[RECIPE_KEY]))
+        names = recipe.feature_names
+        matrix = np.empty((file.metadata.num_rows, len(names)), "int16")
+        for first in range(0, len(names), _COLUMNS):
+            table = file.read(columns=list(names[first : first + _COLUMNS]))
+            for number, column in enumerate(table.columns, start=first):
+                matrix[:, number] = column.to_numpy()
+        rows = file.read(columns=[name for name in file.schema_arrow.names if name not in {*names}]).to_pandas()
+    _let_go()
     return rows, matrix, recipe
 
 
@@ -174,23 +189,49 @@ def read_rows(folder: Path) -> "pd.DataFrame":
 
 def _write(plan: Plan, rows: "pd.DataFrame", matrix: np.ndarray, recipe: Recipe) -> None:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    table = pa.Table.from_pandas(rows, preserve_index=False)
-    for number, name in enumerate(recipe.feature_names):
-        table = table.append_column(name, pa.array(np.ascontiguousarray(matrix[:, number])))
-    table = table.replace_schema_metadata({RECIPE_KEY: json.dumps(recipe.to_json()).encode()})
-    write_whole(plan.folder / SAMPLES, lambda part: pq.write_table(table, part, compression="zstd"))
+    schema = pa.Schema.from_pandas(rows, preserve_index=False)
+
+    def chunk(here: slice) -> "pa.Table":
+        table = pa.Table.from_pandas(rows.iloc[here], schema=schema, preserve_index=False)
+        for number, name in enumerate(recipe.feature_names):
+            table = table.append_column(name, pa.array(np.ascontiguousarray(matrix[here, number])))
+        return table.replace_schema_metadata({RECIPE_KEY: json.dumps(recipe.to_json()).encode()})
+
+    _write_chunks(plan.folder / SAMPLES, chunk, len(rows))
 
 
 def _write_series(plan: Plan, times: np.ndarray, stack: np.ndarray, reasons: np.ndarray) -> None:
     """Observations that exist, row by row; a table's series have days since their start instead of dates."""
     import pyarrow as pa
+
+    def chunk(here: slice) -> "pa.Table":
+        own = stack[:, :, here]
+        row, when = np.nonzero((own != NODATA).any(axis=0).T)
+        columns = {"row": (row + here.start).astype("int32"), "acquisition": times[when]}
+        columns |= {name: own[b, when, row] for b, name in enumerate(plan.recipe.source_bands)}
+        return pa.table(columns | {"reason": reasons[:, here][when, row]})
+
+    _write_chunks(plan.folder / SERIES, chunk, stack.shape[2])
+
+
+def _write_chunks(path: Path, chunk: "Callable[[slice], pa.Table]", length: int) -> None:
+    """Write a table that is never in memory as a whole."""
     import pyarrow.parquet as pq
 
-    row, when = np.nonzero((stack != NODATA).any(axis=0).T)
-    columns = {"row": row.astype("int32"), "acquisition": times[when]}
-    columns |= {name: stack[b, when, row] for b, name in enumerate(plan.recipe.source_bands)}
-    columns |= {"reason": reasons[when, row]}
-    table = pa.table(columns)
-    write_whole(plan.folder / SERIES, lambda part: pq.write_table(table, part, compression="zstd"))
+    def write(part: Path) -> None:
+        first = chunk(slice(0, _ROWS))
+        with pq.ParquetWriter(part, first.schema, compression="zstd") as writer:
+            writer.write_table(first)
+            for start in range(_ROWS, length, _ROWS):
+                writer.write_table(chunk(slice(start, start + _ROWS)))
+
+    write_whole(path, write)
+    _let_go()
+
+
+def _let_go() -> None:
+    """Give back what Arrow keeps for its next table."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
