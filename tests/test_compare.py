@@ -1,6 +1,7 @@
 """The register against the map: every hectare is counted once, and places for an inspector come in order."""
 
 import json
+import math
 import re
 import shutil
 
@@ -9,15 +10,20 @@ import html5lib
 import numpy as np
 import pytest
 import shapely
+from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
 from landweave.maps.areas import PixelAreas
 from landweave.maps.compare import EDGE, INSIDE, Doubt, area_matrix, comparison, order_places
 from landweave.patch.store import read_raster
-from landweave.runs.comparing import compare, comparison_lines
+from landweave.runs.checking import status_lines
+from landweave.runs.comparing import _land, compare, comparison_lines, comparison_of
+from landweave.runs.driver import run
+from landweave.runs.project import read_project
 from landweave.runs.reading import open_run
 
 VALUES = (4, 1, 9)
@@ -167,3 +173,57 @@ def test_the_view_offers_the_comparison_and_its_places(compared):
     assert [place["rank"] for place in told["doubtful"]] == [row["rank"] for row in found.figures["places"]]
     assert client.get("/compare").text == (folder / "out" / "compare.html").read_text()
     assert "sandbox" in client.get("/compare").headers["Content-Security-Policy"]
+
+
+def test_a_comparison_of_an_earlier_run_is_nobodys_guide(compared, tmp_path):
+    folder = shutil.copytree(compared[0], tmp_path / "country")
+    project = folder / "landweave.toml"
+    assert comparison_of(open_run(folder)) == compared[1].figures
+    assert not any(line.startswith("compare") for line in status_lines(read_project(folder)))
+    text = project.read_text()
+    project.write_text(text.replace("n_estimators = 5", "n_estimators = 2"))
+    assert project.read_text() != text
+    before = (folder / "out" / "compare.gpkg").read_bytes()
+    assert run(read_project(folder), workers=1).status == 0
+    assert comparison_of(open_run(folder)) is None
+    assert [line for line in status_lines(read_project(folder)) if line.startswith("compare")] == [
+        "compare    older than the run; `landweave compare` makes it anew"
+    ]
+    # What an inspector may have filled in is not touched.
+    assert (folder / "out" / "compare.gpkg").read_bytes() == before
+    fresh = compare(folder)
+    assert comparison_of(open_run(folder)) == fresh.figures
+
+
+def test_a_picture_goes_on_across_the_borders_of_patches_and_zones(compared):
+    done = open_run(compared[0])
+    assert len({cell.geobox.crs.epsg for cell in done.cells}) == 2
+    middle = done.cells[len(done.cells) // 2]
+    for corner in ((0, 0), middle.geobox.shape):
+        affine = middle.geobox.affine * Affine.translation(corner[1] - 20, corner[0] - 20)
+        window = GeoBox((40, 40), affine, middle.geobox.crs)
+        shown = _land(done, window, done.plan.dates[0])
+        assert set(shown) == {"image", "register", "held-out prediction"}
+        assert shown["image"].shape == (40, 40, 3)
+        pixels = 0
+        for cell in done.cells:
+            if cell.geobox.crs != window.crs:
+                continue
+            labels = read_raster(done.folder / "labels" / f"{cell.name}.tif")[0]
+            column, row = (math.floor(v) for v in ~cell.geobox.affine * (window.affine * (0.5, 0.5)))
+            rows, columns = np.mgrid[row : row + 40, column : column + 40]
+            here = (rows >= 0) & (columns >= 0) & (rows < labels.shape[0]) & (columns < labels.shape[1])
+            known = here.copy()
+            known[here] = labels[rows[here], columns[here]] > 0
+            np.testing.assert_array_equal(shown["register"][known], labels[rows[known], columns[known]])
+            pixels += known.sum()
+        assert pixels > 0
+
+
+def test_what_is_written_leaves_gdal_as_it_was(compared, tmp_path):
+    import pyogrio
+
+    folder = shutil.copytree(compared[0], tmp_path / "country")
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
+    compare(folder)
+    assert pyogrio.get_gdal_config_option("OGR_CURRENT_DATE") is None

@@ -11,9 +11,11 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the view needs the extra `viewer`")
 from browsers import NARROW, WIDE, browser, count, keep, visit, wait_until
+from markupsafe import escape
 from pmtiles.reader import MmapSource, Reader, all_tiles
 
 from landweave.errors import InputError
+from landweave.runs.comparing import compare
 from landweave.runs.layers import make_layers
 from landweave.runs.reading import open_run
 from landweave.viewer.publishing import MARK, POLICY, Publication, publish
@@ -113,6 +115,41 @@ def test_downloads_are_those_of_the_run(finished, archived):
     for file in told(archived)["downloads"]:
         assert (archived / file["href"]).read_bytes() == (finished / "out" / file["name"]).read_bytes()
     assert (archived / "report.html").read_bytes() == (finished / "out" / "report.html").read_bytes()
+
+
+def test_nothing_of_this_machine_and_nothing_of_the_registers_own_is_published(finished, tmp_path):
+    """A failed patch's error names files with their paths; a comparison holds the register's polygons."""
+    folder = shutil.copytree(finished, tmp_path / "country")
+    compare(folder)
+    record = json.loads((folder / "out" / "run.json").read_text())
+    name = open_run(folder).cells[0].name
+    error = f'{folder}/archive/it\'s "B04".tif: cannot be read, nor can /srv/imagery/a.tif'
+    record["failures"] = [{"what": f"fetch/{name}", "error": error, "log": f"logs/{name}.txt"}]
+    (folder / "out" / "run.json").write_text(json.dumps(record))
+    report = folder / "out" / "report.html"
+    report.write_text(report.read_text().replace("</main>", f"<p>Failed: {escape(error)}</p></main>"))
+    publish(folder, tmp_path / "public", Publication(tiles="folder", images=0))
+    texts = [p for p in (tmp_path / "public").rglob("*") if p.suffix in {".html", ".json", ".xml", ".qml"}]
+    for path in texts:
+        text = path.read_text()
+        assert str(tmp_path) not in text, path
+        assert "/srv/imagery" not in text, path
+    assert "cannot be read, nor can a.tif" in (tmp_path / "public" / "report.html").read_text()
+    assert "cannot be read, nor can a.tif" in (tmp_path / "public" / "patches.json").read_text()
+    assert (tmp_path / "public" / "compare.html").exists()
+    assert not list((tmp_path / "public").rglob("*.gpkg"))
+
+
+def test_the_current_folder_is_refused_and_a_link_leads_to_its_target(finished, tmp_path, monkeypatch):
+    real = tmp_path / "real"
+    real.mkdir()
+    (tmp_path / "link").symlink_to(real)
+    publish(finished, tmp_path / "link", Publication(tiles="folder", images=0))
+    assert (tmp_path / "link").is_symlink()
+    assert (real / "index.html").exists()
+    monkeypatch.chdir(real)
+    with pytest.raises(InputError, match="the current folder cannot be replaced whole"):
+        publish(finished, ".", Publication(tiles="folder", images=0))
 
 
 def test_only_what_was_published_is_ever_replaced(finished, tmp_path):

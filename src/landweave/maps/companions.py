@@ -97,7 +97,11 @@ def stac_item(
 def _asset(path: Path) -> dict[str, Any]:
     with rasterio.open(path) as file:
         code = file.crs.to_epsg()
-        projection = {"proj:code": f"EPSG:{code}"} if code else {"proj:code": None, "proj:wkt2": file.crs.to_wkt()}
+        projection = (
+            {"proj:code": f"EPSG:{code}"}
+            if code
+            else {"proj:code": None, "proj:wkt2": file.crs.to_wkt(version="WKT2_2019")}
+        )
         grid = {"proj:shape": list(file.shape), "proj:transform": list(file.transform)[:6]}
         pixels = {"data_type": file.dtypes[0], "nodata": None if file.nodata is None else int(file.nodata)}
     with path.open("rb") as content:

@@ -14,7 +14,7 @@ from odc.geo.crs import CRS
 from landweave.errors import InputError
 from landweave.patch.eopatch_features import AXES, DISCRETE, META, VECTORS
 from landweave.patch.model import TIME, check_patch
-from landweave.patch.store import write_whole
+from landweave.patch.store import dated, write_whole
 
 WRITTEN = (".npy.gz", ".npy", ".zarr")
 """Forms in which arrays can be written."""
@@ -193,13 +193,8 @@ def _write_vectors(stem: Path, table: Any) -> None:
     import pyogrio
 
     plain = stem.with_name(f"{stem.name}.gpkg")
-    # GeoPackages hold the time of writing, unless they are told another.
-    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2000-01-01T00:00:00.000Z"})
-    try:
+    with dated():
         pyogrio.write_dataframe(table, plain, driver="GPKG", layer=stem.name, encoding="utf-8")
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
     with _packed(plain.with_name(f"{plain.name}.gz")) as file:
         file.write(plain.read_bytes())
     plain.unlink()

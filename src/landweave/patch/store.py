@@ -3,7 +3,8 @@
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,20 @@ from landweave.patch.model import TIME
 
 DATA_SET = "landweave data set 1"
 """What the STAC collection of a data set of patches says of itself, under ``landweave:format``."""
+
+
+@contextmanager
+def dated(moment: str = "2000-01-01") -> Iterator[None]:
+    """GeoPackages that are written within hold this date, not the clock's: equal content gives equal bytes."""
+    import pyogrio
+
+    option = "OGR_CURRENT_DATE"
+    before = pyogrio.get_gdal_config_option(option)
+    pyogrio.set_gdal_config_options({option: f"{moment}T00:00:00.000Z"})
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options({option: before})
 
 
 def write_whole(path: str | Path, write: Callable[[Path], None], *, synced: bool = True) -> Path:

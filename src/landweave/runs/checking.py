@@ -46,6 +46,8 @@ def status_lines(project: Project, *, check_files: bool = False) -> Iterator[str
 
     With ``check_files`` every file is read again, as for :class:`landweave.runs.ledger.Ledger`.
     """
+    from landweave.runs.comparing import FIGURES, comparison_of
+    from landweave.runs.reading import FinishedRun
     from landweave.runs.stages import STAGES
 
     plan, cells = make_plan(project)
@@ -59,6 +61,9 @@ def status_lines(project: Project, *, check_files: bool = False) -> Iterator[str
                 yield from _stage_lines(state, stage)
         for key, error in failures(state):
             yield f"failed     {key}: {error}"
+    done = FinishedRun(plan=plan, cells=tuple(cells))
+    if (plan.folder / FIGURES).exists() and comparison_of(done) is None:
+        yield "compare    older than the run; `landweave compare` makes it anew"
 
 
 def remake_report(project: Project) -> Path:

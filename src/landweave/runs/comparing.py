@@ -1,5 +1,6 @@
 """``landweave compare``: the register against the map, and the places where the register is likely wrong."""
 
+import datetime
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,16 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from affine import Affine
+from odc.geo.geobox import GeoBox
 
 from landweave.accuracy.comparison_page import Place, render_comparison
 from landweave.errors import InputError
 from landweave.maps.areas import PixelAreas
 from landweave.maps.compare import Doubt, area_matrix, comparison, order_places
+from landweave.patch.align import nearest_pixels
 from landweave.patch.grid import Cell
-from landweave.patch.store import read_raster, write_whole
+from landweave.patch.model import NODATA
+from landweave.patch.store import dated, read_raster, write_whole
 from landweave.runs.districts import read_districts
 from landweave.runs.dossier import find_cell
+from landweave.runs.ledger import fingerprint, fingerprint_of
 from landweave.runs.reading import FinishedRun, open_run, stretch
+from landweave.runs.record import read_record
 
 if TYPE_CHECKING:
     import geopandas
@@ -26,8 +33,12 @@ PAGE, FIGURES, PLACES = "compare.html", "compare.json", "compare.gpkg"
 SHOWN = 20
 """Places with pictures."""
 
-_MARGIN, _LEAST_SIDE, _PICTURE = 12, 40, 240
-"""Pixels of land around a place, least side of its picture in pixels of land, and in pixels of the page."""
+_AS_CLEAR, _MIDSUMMER, _HALF_YEAR = 0.9, 196, 183
+"""Share of the clearest date's valid pixels that makes another as clear; days of the year, mid-July in the north."""
+
+_AROUND, _MARGIN, _LEAST_SIDE, _PICTURE = 60, 12, 40, 240
+"""Pixels of land that brighten a picture, and that it shows around a place; least side of a picture in pixels of land,
+and in pixels of the page."""
 
 _TO_FILL_IN = ("finding", "inspector", "inspected_on")
 """Columns for an inspector, empty."""
@@ -66,7 +77,7 @@ def compare(project: str | Path | FinishedRun, *, progress: Callable[[int, int],
     plan = run.plan
     if plan.reference is None:
         raise InputError(f"{plan.project.file}: no [reference] to compare the map with.")
-    figures = _figures(run, progress)
+    figures = {"made_from": made_from(run), **_figures(run, progress)}
     ranked, edges = _places(run)
     first = ranked.head(SHOWN)
     inside = first.geometry.representative_point().to_crs("EPSG:4326")
@@ -189,74 +200,105 @@ def _places(run: FinishedRun) -> "tuple[geopandas.GeoDataFrame, geopandas.GeoDat
 
 
 def _write_places(path: Path, ranked: "geopandas.GeoDataFrame", edges: "geopandas.GeoDataFrame") -> None:
-    import pyogrio
-
-    # GeoPackage notes when it was written; a fixed date keeps the bytes equal from run to run.
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2000-01-01T00:00:00.000Z"})
-
     def write(part: Path) -> None:
         ranked.to_file(part, layer="places", driver="GPKG")
         edges.to_file(part, layer="edges", driver="GPKG")
 
-    write_whole(path, write)
+    with dated():
+        write_whole(path, write)
 
 
 def _pictured(run: FinishedRun, row: dict[str, Any], shape: Any) -> Place:
-    """Image, register and map around a place, with its outline."""
+    """Image, register and held-out prediction around a place, with its outline; over as many patches as it lies in."""
+    import shapely
+    from odc.geo.geom import Geometry
     from rasterio.features import rasterize
 
     found = find_cell(run.cells, row["lon"], row["lat"])
     if found is None:
         return Place(row=row, day="", pictures={})
-    cell, at_row, at_column = found
-    outline = _in_cell(shape, cell)
+    middle = found[0]
+    a, b, c, d, e, f = tuple(~middle.geobox.affine)[:6]
+    moved = Geometry(shape, "EPSG:4326").to_crs(middle.geobox.crs).geom
+    outline = shapely.affinity.affine_transform(moved, (a, b, d, e, c, f))
     left, top, right, bottom = outline.bounds
-    rows = _window(top, bottom, at_row, cell.geobox.shape[0])
-    columns = _window(left, right, at_column, cell.geobox.shape[1])
-    day = run.clearest_date(cell.name)
-    bands = run.colours(cell.name, day)
-    labels, mapped, _ = _pair(run, cell)
-    scale = max(1, _PICTURE // max(rows.stop - rows.start, columns.stop - columns.start))
-    import shapely
-
+    (first_row, height), (first_column, width) = _window(top, bottom), _window(left, right)
+    affine = middle.geobox.affine * Affine.translation(first_column, first_row)
+    window = GeoBox((height, width), affine, middle.geobox.crs)
+    day = _date_to_show(run, middle, south=row["lat"] < 0)
+    # Brightened with the land around, so that a dark place looks dark.
+    own = (slice(_AROUND, _AROUND + height), slice(_AROUND, _AROUND + width))
+    pictures = {name: picture[own] for name, picture in _land(run, window.pad(_AROUND), day).items()}
+    scale = max(1, _PICTURE // max(height, width))
     line = shapely.affinity.affine_transform(
-        outline.boundary, (scale, 0, 0, scale, -scale * columns.start, -scale * rows.start)
+        outline.boundary, (scale, 0, 0, scale, -scale * first_column, -scale * first_row)
     )
-    drawn = np.zeros((scale * (rows.stop - rows.start), scale * (columns.stop - columns.start)), "uint8")
+    drawn = np.zeros((scale * height, scale * width), "uint8")
     if not line.is_empty:
         drawn = rasterize([line], out_shape=drawn.shape, all_touched=True)
-    pictures: dict[str, np.ndarray] = {}
-    if bands is not None:
-        # Brightened by the whole patch, so that a dark place looks dark.
-        pictures["image"] = stretch(bands)[rows, columns]
-    if labels is not None and mapped is not None:
-        pictures |= {"register": labels[0][rows, columns], "map": read_raster(_map_of(run, cell))[0][rows, columns]}
     large = {name: picture.repeat(scale, axis=0).repeat(scale, axis=1) for name, picture in pictures.items()}
-    return Place(row=row, day=str(day), pictures=large, outline=drawn > 0)
+    return Place(row=row, day=day.isoformat().replace(":", ""), pictures=large, outline=drawn > 0)
 
 
-def _map_of(run: FinishedRun, cell: Cell) -> Path:
-    return run.folder / "predictions" / f"{cell.name}.tif"
+def _date_to_show(run: FinishedRun, cell: Cell, *, south: bool) -> datetime.date:
+    """Of the dates that are about as clear as the clearest the one nearest to midsummer, when classes differ most."""
+    shares = np.array(run.valid_fractions(cell.name))
+    clear = [day for day, share in zip(run.plan.dates, shares, strict=True) if share >= _AS_CLEAR * shares.max()]
+
+    def away(day: datetime.date) -> int:
+        apart = abs(day.timetuple().tm_yday - (_MIDSUMMER + (_HALF_YEAR if south else 0)) % (2 * _HALF_YEAR))
+        return min(apart, 2 * _HALF_YEAR - apart)
+
+    return min(clear, key=away)
 
 
-def _in_cell(shape: Any, cell: Cell) -> Any:
-    """A shape in degrees as columns and rows of a patch."""
-    import shapely
-    from odc.geo.geom import Geometry
+def _land(run: FinishedRun, window: GeoBox, day: datetime.date) -> dict[str, np.ndarray]:
+    """``image`` uint8 (y, x, 3), ``register`` and what it is held against as uint8 (y, x), of all patches there."""
+    layers: dict[str, np.ndarray] = {}
+    against = ""
+    for cell in run.cells:
+        if not cell.geobox.geographic_extent.intersects(window.geographic_extent):
+            continue
+        rows, columns, inside = nearest_pixels(cell.geobox, window)
+        if not inside.any():
+            continue
+        labels, mapped, held_out = _pair(run, cell)
+        bands = run.colours(cell.name, day) if day in run.plan.dates else None
+        against = against or ("held-out prediction" if held_out else "map")
+        here = {"image": bands, "register": None if labels is None else labels[:1], against: mapped}
+        for name, found in here.items():
+            if found is None:
+                continue
+            values, missing = found.reshape(-1, *found.shape[-2:]), NODATA if name == "image" else 0
+            whole = layers.setdefault(name, np.full((len(values), *window.shape), missing, values.dtype))
+            if len(whole) == len(values):
+                empty = inside & (whole == missing).all(axis=0)
+                whole[:, empty] = values[:, rows[empty], columns[empty]]
+    return {name: stretch(layer) if name == "image" else layer[0] for name, layer in layers.items()}
 
-    moved = Geometry(shape, "EPSG:4326").to_crs(cell.geobox.crs).geom
-    a, b, c, d, e, f = tuple(~cell.geobox.affine)[:6]
-    return shapely.affinity.affine_transform(moved, (a, b, d, e, c, f))
 
-
-def _window(least: float, greatest: float, at: int, length: int) -> slice:
-    """Rows or columns of a picture: the place and some land around, within the patch."""
-    first, last = int(least) - _MARGIN, int(greatest) + _MARGIN
+def _window(least: float, greatest: float) -> tuple[int, int]:
+    """First row or column of a picture, and how many: the place and some land around."""
+    first, last = int(np.floor(least)) - _MARGIN, int(np.ceil(greatest)) + _MARGIN
     if last - first < _LEAST_SIDE:
-        middle = (first + last) // 2
-        first, last = middle - _LEAST_SIDE // 2, middle + _LEAST_SIDE // 2
-    first, last = max(first, 0), min(last, length)
-    return slice(first, last) if last > first else slice(max(at - 1, 0), min(at + 1, length))
+        first = (first + last) // 2 - _LEAST_SIDE // 2
+        last = first + _LEAST_SIDE
+    return first, last - first
+
+
+def made_from(run: FinishedRun) -> str:
+    """Fingerprint of what a comparison is made from: the list of label errors, the run's figures, the crosswalk."""
+    legend = run.plan.legend
+    codes = [[c.value, c.name, sorted(c.accepted_codes)] for c in legend.classes]
+    files = [run.folder / name for name in ("label_errors.gpkg", "accuracy.json")]
+    return fingerprint([codes, [fingerprint_of(path) if path.exists() else None for path in files]])
+
+
+def comparison_of(run: FinishedRun) -> dict[str, Any] | None:
+    """The figures of a comparison that was made of this run as it is; None without one, or where it is older."""
+    figures = read_record(run.folder / FIGURES)
+    fresh = bool(figures) and figures.get("made_from") == made_from(run) and (run.folder / PAGE).exists()
+    return figures if fresh else None
 
 
 def _write(path: Path, text: str) -> None:

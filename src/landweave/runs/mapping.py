@@ -8,7 +8,7 @@ from typing import Any
 from landweave.maps.companions import qgis_style, stac_item
 from landweave.maps.mosaic import mosaic
 from landweave.patch.grid import Cell
-from landweave.patch.store import write_whole
+from landweave.patch.store import dated, write_whole
 from landweave.runs.machine import usable_cores
 from landweave.runs.opening import Plan
 
@@ -43,11 +43,10 @@ def write_grid(
         geometry=[cell.geobox.geographic_extent.geom for cell in cells],
         crs="EPSG:4326",
     )
-    # GeoPackage notes when it was written; a fixed date keeps the bytes equal from run to run.
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2000-01-01T00:00:00.000Z"})
     path = plan.folder / "grid.gpkg"
     try:
-        write_whole(path, lambda part: frame.to_file(part, layer="grid", driver="GPKG"))
+        with dated():
+            write_whole(path, lambda part: frame.to_file(part, layer="grid", driver="GPKG"))
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
         raise OSError(f"{path}: cannot be written: {error}") from None
     return {"files": [], "info": {"patches": len(cells)}}

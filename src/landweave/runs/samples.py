@@ -13,7 +13,7 @@ from landweave.errors import InputError
 from landweave.legend import code_text
 from landweave.maps.areas import Counted, MapGrid, PixelAreas
 from landweave.maps.drawing import Drawn
-from landweave.patch.store import write_whole
+from landweave.patch.store import dated, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,15 +126,14 @@ def write_sample(
             "column": drawn.column.tolist(), "area_m2": [round(float(v), 6) for v in areas],
         },
     }  # fmt: skip
-    # GeoPackage notes when it was written; a fixed date keeps the bytes equal from draw to draw.
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2000-01-01T00:00:00.000Z"})
 
     def write(part: Path) -> None:
         pyogrio.write_dataframe(points, part, layer=LAYER, driver="GPKG")
         pyogrio.write_dataframe(outlines, part, layer=PIXELS, driver="GPKG")
         pyogrio.write_dataframe(pd.DataFrame({"content": [json.dumps(design)]}), part, layer=DESIGN, driver="GPKG")
 
-    return write_whole(path, write)
+    with dated():
+        return write_whole(path, write)
 
 
 def read_sample(

@@ -10,7 +10,7 @@ import numpy as np
 from landweave.accuracy.suspects import LEAST, Classify, judge_pieces
 from landweave.classifier.calibration import align_columns
 from landweave.classifier.fit import fit
-from landweave.patch.store import write_whole
+from landweave.patch.store import dated, write_whole
 from landweave.runs.opening import Plan
 from landweave.runs.tables import HELD_OUT, read_rows
 
@@ -201,11 +201,5 @@ def _summary(listed: "geopandas.GeoDataFrame", *, judged: int) -> dict[str, Any]
 
 
 def _write_list(path: Path, listed: "geopandas.GeoDataFrame") -> None:
-    import pyogrio
-
-    # GeoPackage notes when it was written; a fixed date keeps the bytes equal from run to run.
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2000-01-01T00:00:00.000Z"})
-    try:
+    with dated():
         write_whole(path, lambda part: listed.to_file(part, layer="label_errors", driver="GPKG"))
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})

@@ -1,6 +1,7 @@
 """What the page is told of a run before it asks for any tile: JSON, for the server and for a published folder."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from landweave.errors import InputError
+from landweave.runs.comparing import comparison_of
 from landweave.runs.estimating import estimate_project
 from landweave.runs.layers import Layers
 from landweave.runs.reading import FinishedRun
@@ -72,7 +74,7 @@ def describe(run: FinishedRun, layers: Layers, tiles: Tiles) -> dict[str, Any]:
         "dates": _dates(run),
         "places": [place.model_dump(mode="json") for place in run.plan.project.places],
         "report": (run.folder / "report.html").exists(),
-        "comparison": (run.folder / "compare.html").exists(),
+        "comparison": comparison_of(run) is not None,
         "doubtful": _doubtful(run),
         "dossier": True,
     }
@@ -91,16 +93,24 @@ def patches(run: FinishedRun) -> dict[str, Any]:
     errors = {str(f["what"]).rpartition("/")[2]: str(f["error"]) for f in failures}
     # Their edges are dense, so that they bend as the projection bends them; a tenth of a metre does not show.
     frame.geometry = shapely.set_precision(shapely.simplify(frame.geometry.to_numpy(), 1e-6), 1e-7)
-    frame["error"] = [errors.get(name) for name in frame["name"]]
+    frame["error"] = [bare(errors.get(name, "")) or None for name in frame["name"]]
     content: dict[str, Any] = json.loads(frame.to_json(drop_id=True))
     return content
 
 
+def bare(text: str) -> str:
+    """A message with the names of files instead of their whole paths, which are nobody's business.
+
+    >>> bare("/data/archive/B04.tif: band 1 of https://example.org/a/b.tif cannot be read")
+    'B04.tif: band 1 of https://example.org/a/b.tif cannot be read'
+    """
+    return re.sub(r"(?<![\w:/.])/(?:[^\s/:'\",;]+/)*(?=[^\s/:'\",;]+)", "", text)
+
+
 def _doubtful(run: FinishedRun) -> list[dict[str, Any]]:
     """Places where the reference is likely wrong: as a comparison ranked them, else as the run did."""
-    told = read_record(run.folder / "compare.json").get("places")
-    if told is None:
-        told = read_record(run.folder / "label_errors.json").get("first", [])
+    compared = comparison_of(run)
+    told = compared["places"] if compared else read_record(run.folder / "label_errors.json").get("first", [])
     keys = ("rank", "reference_class", "suggested_class", "area_ha", "lon", "lat")
     return [{key: row[key] for key in keys} for row in told] if run.plan.reference is not None else []
 

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import escape
 from rio_tiler.utils import render
 
 from landweave.errors import InputError
 from landweave.patch.store import write_whole
 from landweave.runs.layers import make_layers
 from landweave.runs.machine import usable_cores
-from landweave.runs.reading import open_run
-from landweave.viewer.description import describe, page_files, patches
+from landweave.runs.reading import FinishedRun, open_run
+from landweave.runs.record import read_record
+from landweave.viewer.description import bare, describe, page_files, patches
 from landweave.viewer.tiles import SIDE, Tile, Tiles, parse_day, tiles_over
 
 POLICY = (
@@ -32,8 +34,8 @@ DOWNLOADS = (
     "map.stac.json",
     "confidence.tif",
     "accuracy.json",
-    "compare.gpkg",
 )
+"""The register's own polygons, as in ``compare.gpkg`` and ``label_errors.gpkg``, may not be ours to give."""
 
 MARK = "published.txt"
 """Stands in every published folder: only such a one is ever replaced."""
@@ -85,9 +87,11 @@ def publish(
     InputError
         When there is no map yet, or the folder is somebody's.
     """
-    request, folder = request or Publication(), Path(folder)
+    request, folder = request or Publication(), Path(folder).resolve()
     if request.tiles not in {"pmtiles", "folder"}:
         raise InputError(f"--tiles {request.tiles}: choose pmtiles or folder.")
+    if folder == Path.cwd():
+        raise InputError(f"{folder}: the current folder cannot be replaced whole; name a folder in it.")
     if folder.exists() and not (folder / MARK).exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: holds something that was not published by landweave; give a new or empty folder.")
     run = open_run(project)
@@ -102,7 +106,7 @@ def publish(
         _write_page(part, str(told["name"]))
         for name, there in {"report.html": told["report"], "compare.html": told["comparison"]}.items():
             if there:
-                shutil.copyfile(run.folder / name, part / name)
+                (part / name).write_text(_public(run, run.folder / name), encoding="utf-8")
         _write_tiles(tiles, told, part / "tiles", request.tiles, progress)
         _write_json(part / "view.json", told)
         _write_json(part / "patches.json", patches(run))
@@ -112,6 +116,17 @@ def publish(
 
     write_whole(folder, write)
     return folder / "index.html"
+
+
+def _public(run: FinishedRun, page: Path) -> str:
+    """A page without the paths of this machine."""
+    text = page.read_text(encoding="utf-8")
+    for failure in read_record(run.folder / "run.json").get("failures", []):
+        for part in (str(failure["error"]), str(failure.get("log", ""))):
+            text = text.replace(str(escape(part)), str(escape(bare(part)))) if part else text
+    for place in (run.folder, run.plan.project.file.parent.resolve()):
+        text = text.replace(f"{place}/", "")
+    return text
 
 
 def _static(described: Mapping[str, Any], request: Publication) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import rasterio
 import rasterio.warp
 
 from landweave.errors import InputError
-from landweave.patch.store import write_whole
+from landweave.patch.store import dated, write_whole
 from landweave.sources.simulated.country import Country, country_geobox, make_country
 from landweave.sources.simulated.cover import BANDS, LEGEND
 from landweave.sources.simulated.files import write_tile
@@ -195,15 +195,8 @@ def _write_truth(path: Path, country: Country) -> None:
 
 def _write_frame(path: Path, frame: Any) -> None:
     """Write a GeoPackage that holds no wall clock and no temporary name."""
-    import pyogrio
-
-    option = "OGR_CURRENT_DATE"
-    before = pyogrio.get_gdal_config_option(option)
-    pyogrio.set_gdal_config_options({option: f"{YEAR + 1}-01-01T00:00:00.000Z"})
-    try:
+    with dated(f"{YEAR + 1}-01-01"):
         write_whole(path, lambda part: frame.to_file(part, driver="GPKG", layer=path.stem, engine="pyogrio"))
-    finally:
-        pyogrio.set_gdal_config_options({option: before})
 
 
 def _write_text(path: Path, text: str) -> None:
