@@ -1,6 +1,7 @@
 """Maps and imagery on one grid: what is drawn is what lies on disk."""
 
 import datetime
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from worlds import two_class_world
 from landweave.errors import InputError
 from landweave.patch.align import to_crs
 from landweave.patch.grid import utm_cells
+from landweave.patch.store import read_raster, write_raster
 from landweave.runs.driver import run
 from landweave.runs.project import read_project
 from landweave.runs.reading import open_run, stretch
@@ -41,6 +43,11 @@ def test_layers_hold_what_the_run_wrote_on_the_grid_of_its_map(world):
         np.testing.assert_array_equal(layers.prediction, file.read(1))
         assert layers.odc.geobox.affine == file.transform
     np.testing.assert_array_equal(layers.reference, cover)
+    for cell in finished.cells:
+        known = finished.patch(cell.name)
+        part = layers.sel(x=known.x, y=known.y, method="nearest")
+        np.testing.assert_array_equal(part.held_out, known.prediction_oof)
+    np.testing.assert_array_equal(layers.disagreement, np.where(layers.held_out == layers.reference, 1, 2))
     # Every observation of this world counts.
     assert (layers.observations == 3).all()
     assert set(np.unique(layers.disagreement)) <= {1, 2}
@@ -68,8 +75,6 @@ def test_a_large_map_is_shrunk_by_the_commonest_value(world):
 
 
 def test_a_layer_that_covers_less_than_the_map_is_empty_beyond(world, tmp_path):
-    import shutil
-
     finished, cover = world
     copy = shutil.copytree(finished.plan.project.file.parent, tmp_path / "copy")
     lost = open_run(copy)
@@ -83,6 +88,19 @@ def test_a_layer_that_covers_less_than_the_map_is_empty_beyond(world, tmp_path):
     np.testing.assert_array_equal(shown.reference[:, 20:], cover[:, 20:])
     assert not shown.reference[:, :20].any()
     assert shown.prediction[:, :20].all()
+
+
+def test_the_whole_map_is_cut_to_where_it_holds_a_class(world, tmp_path):
+    finished, _ = world
+    copy = open_run(shutil.copytree(finished.plan.project.file.parent, tmp_path / "copy"))
+    values = read_raster(copy.folder / "map.tif")
+    values[:, :7], values[:, :, 31:] = 0, 0
+    write_raster(copy.folder / "map.tif", values, read_layers(finished).odc.geobox)
+    layers, whole = read_layers(copy), read_layers(finished)
+    assert layers.sizes == {"y": 33, "x": 31}
+    for name in ("prediction", "reference", "held_out", "observations"):
+        np.testing.assert_array_equal(layers[name], whole[name][7:, :31])
+    np.testing.assert_array_equal(layers.y, whole.y[7:])
 
 
 def test_imagery_on_a_grid_comes_from_the_patch_that_lies_there(world):

@@ -1,6 +1,7 @@
 """A finished run as arrays to draw: its maps, and its imagery in true colour, on one grid."""
 
 import datetime
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
 from landweave.patch.align import nearest_pixels, outline_bounds, pixels_of, to_crs
+from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA, make_patch
+from landweave.patch.store import read_raster
 from landweave.runs.layers import make_layers
 from landweave.runs.reading import FinishedRun, stretch
 
@@ -27,7 +30,7 @@ def read_layers(
     run
         From :func:`landweave.open_run`; its map must be made.
     around
-        Longitude and latitude, degrees; None for the whole map.
+        Longitude and latitude, degrees; None for the whole map, cut to where it holds a class.
     metres
         Side of the square around the place, which ends where the map ends.
     side
@@ -37,8 +40,9 @@ def read_layers(
     -------
     xarray.Dataset
         (y, x), with the coordinates of the map's CRS. uint8, 0 nothing: ``prediction``; ``confidence``, per cent; and
-        as far as there is a reference ``reference`` and ``disagreement`` (1 agrees, 2 differs, 3 differs at an edge of
-        the reference). ``observations``: float32, dates on which a pixel was seen clearly, NaN outside.
+        as far as there is a reference ``reference``, ``held_out``, what models said that never saw the patch, and
+        ``disagreement`` of these two (1 agrees, 2 differs, 3 differs at an edge of the reference). ``observations``:
+        float32, dates on which a pixel was seen clearly, NaN outside.
 
     Raises
     ------
@@ -52,9 +56,16 @@ def read_layers(
     shrink = max(1.0, max(grid.shape) / side)
     shown = grid.zoom_to(tuple(max(1, round(n / shrink)) for n in grid.shape)) if shrink > 1 else grid
     maps = {name: _read(path, grid, shown.shape) for name, path in files.items()}
+    if around is None and maps["prediction"].any():
+        held = (np.flatnonzero((maps["prediction"] > 0).any(axis=axis)) for axis in (1, 0))
+        part = tuple(slice(int(at[0]), int(at[-1]) + 1) for at in held)
+        maps, shown = {name: values[part] for name, values in maps.items()}, shown[part]
     if "observations" in maps:
         counts = maps["observations"].astype("float32")
         maps["observations"] = np.where(counts > 0, counts - 1, np.float32(np.nan))
+    if run.plan.reference is not None and not run.plan.project.model.path:
+        held_out = _painted(run, shown, lambda cell: _held_out(run, cell), none=0)
+        maps |= {} if held_out is None else {"held_out": held_out[0]}
     return make_patch(maps, shown)
 
 
@@ -82,25 +93,39 @@ def true_colour(run: FinishedRun, grid: GeoBox, day: datetime.date) -> np.ndarra
     """
     if day not in run.plan.dates:
         raise InputError(f"{day}: no date of this run, which has {run.plan.dates[0]} to {run.plan.dates[-1]}.")
-    bands: np.ndarray | None = None
-    missing = np.ones(grid.shape, bool)
+    bands = _painted(run, grid, lambda cell: run.colours(cell.name, day), none=NODATA)
+    if bands is None:
+        raise InputError(f"{run.folder}: no imagery of {day} is there for this place; source.keep = true keeps it.")
+    return stretch(bands)
+
+
+def _painted(
+    run: FinishedRun, grid: GeoBox, read: Callable[[Cell], np.ndarray | None], *, none: int
+) -> np.ndarray | None:
+    """What is read of each patch, (b, y, x), on another grid by the nearest pixel; None where nothing is there.
+
+    Where patches overlap, those of two zones show the same ground: the first that holds anything is taken.
+    """
+    painted: np.ndarray | None = None
     for cell in run.cells:
         left, bottom, right, top = outline_bounds(grid, cell.geobox.crs)
         box = cell.geobox.boundingbox
         if right < box.left or left > box.right or top < box.bottom or bottom > box.top:
             continue
-        rows, columns, inside = nearest_pixels(cell.geobox, grid)
-        # Where zones overlap, both show the same ground.
-        take = inside & missing
-        found = run.colours(cell.name, day) if take.any() else None
+        rows, columns, take = nearest_pixels(cell.geobox, grid)
+        found = read(cell) if take.any() else None
         if found is None:
             continue
-        bands = np.full((len(found), *grid.shape), NODATA, found.dtype) if bands is None else bands
-        bands[:, take] = found[:, rows[take], columns[take]]
-        missing &= ~take
-    if bands is None:
-        raise InputError(f"{run.folder}: no imagery of {day} is there for this place; source.keep = true keeps it.")
-    return stretch(bands)
+        if painted is None:
+            painted = np.full((len(found), *grid.shape), none, found.dtype)
+        take &= (painted == none).all(axis=0)
+        painted[:, take] = found[:, rows[take], columns[take]]
+    return painted
+
+
+def _held_out(run: FinishedRun, cell: Cell) -> np.ndarray | None:
+    path = run.folder / "predictions" / f"{cell.name}_oof.tif"
+    return read_raster(path)[:1] if path.exists() else None
 
 
 def _square(grid: GeoBox, place: tuple[float, float], metres: float) -> tuple[slice, slice]:
