@@ -107,7 +107,7 @@ def test_a_country_of_two_patches_goes_all_the_way(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_whole_notebook_maps_the_simulated_country_in_five_minutes_of_two_cores(tmp_path, monkeypatch):
+def test_the_whole_notebook_maps_the_simulated_country_in_what_two_cores_do_in_five_minutes(tmp_path, monkeypatch):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     told = executed(tmp_path / "any-area", tmp_path, monkeypatch, workers=2, seconds=600)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
