@@ -11,7 +11,7 @@ from sklearn import metrics as oracle
 
 from landweave.accuracy.balance import equal_footing
 from landweave.accuracy.bootstrap import interval
-from landweave.accuracy.curves import precision_recall_curves, roc_curves
+from landweave.accuracy.curves import average_roc, precision_recall_curves, roc_curves
 from landweave.accuracy.metrics import auc, average_precision, precision_recall, roc, score, shares
 from landweave.errors import InputError
 
@@ -308,6 +308,25 @@ def test_thinned_curves_keep_their_area_and_leave_out_what_has_one_side():
         step = np.sum(np.diff(recall) * precision[1:])
         assert step == pytest.approx(average_precision(truth == list(names)[i], p[:, i], weights), abs=0.01)
     assert precision_recall_curves(truth, p * np.nan, weights, names) == {}
+
+
+def test_average_curves_hold_the_areas_that_an_oracle_gives_them():
+    truth, _, p, _, weights = with_probabilities(n=5_000)
+    names = CLASSES | {9: "absent"}
+    # A class whose scores are all small is ranked as well by itself, and worse among the others.
+    p = np.column_stack([p * (0.2, 1, 1), np.full(len(p), 0.5)])
+    asked = truth[:, None] == np.array(list(CLASSES))
+    land = np.repeat(weights, len(CLASSES))
+    micro = oracle.roc_auc_score(asked.ravel(), p[:, :-1].ravel(), sample_weight=land)
+    macro = np.mean([oracle.roc_auc_score(asked[:, i], p[:, i], sample_weight=weights) for i in range(len(CLASSES))])
+    curves = average_roc(truth, p, weights, names)
+    for name, area in {"micro": micro, "macro": macro}.items():
+        fpr, tpr = curves[name]["false_positive_rate"], curves[name]["true_positive_rate"]
+        assert (fpr[0], tpr[0], fpr[-1], tpr[-1]) == (0, 0, 1, 1)
+        assert np.trapezoid(tpr, fpr) == pytest.approx(area, abs=2e-3)
+    assert abs(micro - macro) > 0.02
+    assert average_roc(truth, p * np.nan, weights, names) == {}
+    assert average_roc(truth[truth == 1], p[truth == 1], None, names) == {}
 
 
 def test_an_equal_footing_gives_back_what_rarity_took_and_no_more():

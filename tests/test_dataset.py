@@ -1,6 +1,7 @@
 """A finished run as an open data set: written, checked, and read back to the same map."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -134,6 +135,103 @@ def test_the_same_run_gives_the_same_bytes_and_other_forms_leave_nothing(world, 
     assert all(name == "checksums.sha256" or name.startswith(("items/", "collection")) for name in differing)
 
 
+def all_bytes(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def written(folder):
+    """Patch to the inodes and times of its files."""
+    return {
+        path.name: {(part.name, part.stat().st_ino, part.stat().st_mtime_ns) for part in path.rglob("*")}
+        for path in (folder / "patches").iterdir()
+    }
+
+
+class Killed(BaseException):
+    """What no handler of ours expects."""
+
+
+def broken_off(project, folder, monkeypatch, *, after, eopatches=False):
+    """A data set whose publishing died when a patch's files were written and its item was not."""
+    import landweave.runs.sharing as module
+
+    whole, calls = module.write_item, []
+
+    def dies(place, patch):
+        calls.append(patch.name)
+        if len(calls) > after:
+            raise Killed
+        return whole(place, patch)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "write_item", dies)
+        with pytest.raises(Killed):
+            publish_dataset(project, folder, eopatches=eopatches, licence="CC-BY-4.0")
+    # And what a process leaves that had no time for anything.
+    (folder / "patches" / ".x.0123abcd.part.zarr").mkdir()
+    (folder / ".collection.0123abcd.part.json").write_text("{")
+    return calls
+
+
+@pytest.mark.parametrize("eopatches", [False, True], ids=["zarr", "eopatches"])
+def test_what_was_broken_off_is_taken_up_and_ends_as_if_it_had_not_been(world, tmp_path, monkeypatch, eopatches):
+    # The collection is called as its folder.
+    whole = publish_dataset(world, tmp_path / "a" / "set", eopatches=eopatches, licence="CC-BY-4.0")
+    folder = tmp_path / "b" / "set"
+    done = broken_off(world, folder, monkeypatch, after=2, eopatches=eopatches)
+    before = written(folder)
+    with pytest.raises(InputError, match="no list of checksums"):
+        verify(folder)
+    publish_dataset(world, folder, eopatches=eopatches, licence="CC-BY-4.0")
+    assert all_bytes(folder) == all_bytes(whole)
+    after = written(folder)
+    ending = "" if eopatches else ".zarr"
+    stood = {name for name in after if before.get(name) == after[name]}
+    # The third one's files were whole, but nothing said so.
+    assert stood == {f"{name}{ending}" for name in done[:2]}
+
+
+def test_a_patch_that_is_not_what_its_item_says_is_written_again_and_no_other(world, tmp_path):
+    folder = copy_of(world / "zarr", tmp_path)
+    whole = all_bytes(folder)
+    names = sorted(cell.name for cell in open_run(world).cells)
+    cut, flipped, lost = (folder / "patches" / f"{name}.zarr" for name in names[:3])
+    chunk = next(path for path in sorted(cut.rglob("c/*/*/*")) if path.is_file())
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    chunk = next(path for path in sorted(flipped.rglob("c/*/*/*")) if path.is_file())
+    content, times = bytearray(chunk.read_bytes()), chunk.stat()
+    content[-1] ^= 1
+    chunk.write_bytes(content)
+    os.utime(chunk, ns=(times.st_atime_ns, times.st_mtime_ns))
+    (lost / "B04" / "zarr.json").unlink()
+    before = written(folder)
+    publish_dataset(world, folder, licence="CC-BY-4.0")
+    again = all_bytes(folder)
+    differing = {str(path) for path in again if again[path] != whole.get(path)}
+    assert all(name == "checksums.sha256" or name.startswith(("items/", "collection")) for name in differing)
+    after = written(folder)
+    assert {name for name in after if after[name] != before[name]} == {cut.name, flipped.name, lost.name}
+
+
+def test_a_changed_run_is_published_anew_where_it_changed(world, tmp_path):
+    moved = shutil.copytree(world, tmp_path / "moved")
+    name = sorted(cell.name for cell in open_run(moved).cells)[1]
+    before = written(moved / "zarr")
+    path = moved / "out" / "predictions" / f"{name}.tif"
+    with rasterio.open(path, "r+") as file:
+        values, times = file.read(), path.stat()
+        values[0] = np.where(values[0] == 2, 7, 2)
+        file.write(values)
+    # Whatever the clock says of it.
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    publish_dataset(moved, moved / "zarr", licence="CC-BY-4.0")
+    after = written(moved / "zarr")
+    assert {patch for patch in after if after[patch] != before[patch]} == {f"{name}.zarr"}
+    with xr.open_zarr(moved / "zarr" / "patches" / f"{name}.zarr", consolidated=False, mask_and_scale=False) as shared:
+        np.testing.assert_array_equal(shared.prediction.values, values[0])
+    assert verify(moved / "zarr").sound
+
+
 def test_a_check_finds_what_is_damaged_missing_or_strange(world, tmp_path):
     moved = copy_of(world / "zarr", tmp_path)
     found = verify(moved)
@@ -210,7 +308,7 @@ def test_what_cannot_be_shared_or_checked_is_one_line(world, tmp_path):
 def test_a_grid_without_a_number_is_told_in_words(tmp_path):
     from odc.geo.geobox import GeoBox
 
-    from landweave.maps.dataset import ZARR, Shared, write_collection
+    from landweave.maps.dataset import ZARR, Shared, write_collection, write_item
     from landweave.patch.model import make_patch
     from landweave.patch.store import write_patch
 
@@ -219,8 +317,9 @@ def test_a_grid_without_a_number_is_told_in_words(tmp_path):
     write_patch(make_patch({"B04": values}, grid, ["2020-05-01"]), tmp_path / "patches" / "a.zarr")
     shared = Shared(
         name="a", href="patches/a.zarr", media_type=ZARR, geobox=grid, times=("2020-05-01",), variables={"B04": "int16"},
-        dated=("B04",), content="",
+        dated=("B04",), content="", made_from="",
     )  # fmt: skip
+    write_item(tmp_path, shared)
     write_collection(tmp_path, [shared], title="t", description="d", licence="", notes={})
     source = open_collection(tmp_path / "collection.json")
     assert source.geobox == grid

@@ -40,6 +40,36 @@ def roc_curves(truth: np.ndarray, p: np.ndarray, weight: np.ndarray | None, name
     return curves
 
 
+def average_roc(truth: np.ndarray, p: np.ndarray, weight: np.ndarray | None, names: Mapping[int, str]) -> Curves:
+    """Two ways to average the curves of :func:`roc_curves`, whose arguments these are.
+
+    Returns
+    -------
+    dict
+        ``micro``: each row asks "is it this class?" once for every class, and all these questions make one curve, so
+        that a common class counts for more. ``macro``: the mean of the classes' true positive rates at each false
+        positive rate, so that every class counts alike (vertical averaging: Fawcett 2006, Pattern Recognition Letters
+        27:861-874, section 8.1). Classes without both sides are left out of both; empty where none is left.
+
+    >>> curves = average_roc(np.array([1, 2]), np.array([[0.9, 0.1], [0.2, 0.8]]), None, {1: "a", 2: "b"})
+    >>> curves["micro"]["true_positive_rate"][-1], max(curves["macro"]["true_positive_rate"])
+    (1.0, 1.0)
+    """
+    sides = [of_class for _, of_class in _one_against_rest(truth, p, weight, names)]
+    if not sides:
+        return {}
+    false, true, _ = roc(*(np.concatenate(parts) for parts in zip(*sides, strict=True)))
+    at = np.unique(np.searchsorted(false + true, np.linspace(0, 2, POINTS)).clip(0, len(false) - 1))
+    along = np.linspace(0, 1, POINTS)
+    mean = np.mean([np.interp(along, *roc(*of_class)[:2]) for of_class in sides], axis=0)
+    return {
+        "micro": {"false_positive_rate": _rounded(false[at]), "true_positive_rate": _rounded(true[at])},
+        "macro": {
+            "false_positive_rate": _rounded(np.append(0, along)), "true_positive_rate": _rounded(np.append(0, mean))
+        },
+    }  # fmt: skip
+
+
 def precision_recall_curves(
     truth: np.ndarray, p: np.ndarray, weight: np.ndarray | None, names: Mapping[int, str]
 ) -> Curves:

@@ -21,7 +21,11 @@ CHECKSUMS = "checksums.sha256"
 ZARR, EOPATCH = "application/vnd.zarr; version=3", "application/x-eopatch"
 """Media types of a patch's asset; there is none that is registered for EOPatches."""
 
+UNFINISHED = ".publishing"
+"""A file that stands in a data set's folder while it is being written."""
+
 _PROGRESS = ".verified"
+_CONTENT, _MADE_FROM = "landweave:checksum", "landweave:made_from"
 _LICENCE = "other"
 
 
@@ -51,11 +55,14 @@ class Shared:
     content: str
     """Checksum of its files; see :func:`checksum_of`."""
 
+    made_from: str
+    """Fingerprint of all that its files were made of."""
+
 
 def write_collection(
     folder: Path, patches: Sequence[Shared], *, title: str, description: str, licence: str, notes: Mapping[str, Any]
 ) -> Path:
-    """Write ``collection.json`` and an item a patch in ``items/``, links relative, so that the folder can be moved.
+    """Write ``collection.json`` over the items that :func:`write_item` wrote, links relative: the folder can be moved.
 
     Parameters
     ----------
@@ -76,7 +83,7 @@ def write_collection(
     moments = sorted(_moment(text) for patch in patches for text in patch.times)
     whole = [*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist()]
     collection = pystac.Collection(
-        id=folder.name or "data-set", title=title, description=description,
+        id=_id_of(folder), title=title, description=description,
         license=licence if licence and " " not in licence else _LICENCE,
         extent=pystac.Extent(
             pystac.SpatialExtent([whole]), pystac.TemporalExtent([[moments[0], moments[-1]]])
@@ -85,26 +92,65 @@ def write_collection(
     )  # fmt: skip
     root = {"rel": "root", "href": f"./{COLLECTION}", "type": "application/json"}
     links = [root]
-    for patch, box in zip(patches, boxes.tolist(), strict=True):
-        item = _item(patch, box)
-        item.collection_id = collection.id
-        above = [{**root, "rel": rel, "href": f"../{COLLECTION}"} for rel in ("root", "parent", "collection")]
-        write_json(folder / "items" / f"{patch.name}.json", {**item.to_dict(), "links": above})
-        links.append({"rel": "item", "href": f"./items/{patch.name}.json", "type": "application/geo+json"})
+    links += [
+        {"rel": "item", "href": f"./items/{patch.name}.json", "type": "application/geo+json"} for patch in patches
+    ]
     return write_json(folder / COLLECTION, {**collection.to_dict(), "links": links})
 
 
-def write_checksums(folder: Path) -> Path:
-    """Write ``checksums.sha256``: a line for every other file, as ``sha256sum`` writes and checks it."""
-    lines = [f"{_sha256(folder / name)}  {name}\n" for name in _files(folder)]
+def write_item(folder: Path, patch: Shared) -> Path:
+    """Write a patch's item in ``items/``, after its files: it says what they are, and what they were made of."""
+    item = _item(patch, list(outline_bounds(patch.geobox, "EPSG:4326")))
+    item.collection_id = _id_of(folder)
+    above = [
+        {"rel": rel, "href": f"../{COLLECTION}", "type": "application/json"} for rel in ("root", "parent", "collection")
+    ]
+    return write_json(folder / "items" / f"{patch.name}.json", {**item.to_dict(), "links": above})
+
+
+def standing(folder: Path, name: str, href: str, made_from: str) -> dict[str, str] | None:
+    """What stands of a patch already.
+
+    Parameters
+    ----------
+    folder
+        The data set's.
+    name, href, made_from
+        The patch, where its files belong, and what they are to be made of, as in :class:`Shared`.
+
+    Returns
+    -------
+    dict or None
+        Checksums of its files, as :func:`checksums_in` gives them; None where it must be written: its item does not
+        say that it was made from this, or its files, every one of which is read, are not those of its item.
+    """
+    try:
+        said = json.loads((folder / "items" / f"{name}.json").read_text(encoding="utf-8"))["properties"]
+        if said[_MADE_FROM] != made_from:
+            return None
+        found = checksums_in(folder / href)
+        return found if said[_CONTENT] == checksum_of(found) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_checksums(folder: Path, known: Mapping[str, str]) -> Path:
+    """Write ``checksums.sha256``: a line for every other file, as ``sha256sum`` writes and checks it.
+
+    Those that are ``known``, name to checksum, are not read again.
+    """
+    lines = [f"{known.get(name) or _sha256(folder / name)}  {name}\n" for name in _files(folder)]
     return write_whole(folder / CHECKSUMS, lambda part: _text(part, "".join(lines)))
 
 
-def checksum_of(path: Path) -> str:
-    """SHA-256 of a file, or of the names and checksums of a folder's files."""
-    if path.is_file():
-        return _sha256(path)
-    lines = [f"{_sha256(path / name)}  {name}\n" for name in _files(path)]
+def checksums_in(folder: Path) -> dict[str, str]:
+    """SHA-256 of a folder's files, by name."""
+    return {name: _sha256(folder / name) for name in _files(folder)}
+
+
+def checksum_of(files: Mapping[str, str]) -> str:
+    """SHA-256 of the names and checksums of files."""
+    lines = [f"{checksum}  {name}\n" for name, checksum in files.items()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -212,7 +258,7 @@ def _item(patch: Shared, box: list[float]) -> Any:
             }
             for name, dtype in patch.variables.items()
         },
-        "landweave:checksum": patch.content,
+        _CONTENT: patch.content, _MADE_FROM: patch.made_from,
     }  # fmt: skip
     if properties["proj:code"] is None:
         properties["proj:wkt2"] = crs
@@ -245,7 +291,7 @@ def _listed(folder: Path) -> Iterator[tuple[str, str]]:
 
 def _files(folder: Path) -> list[str]:
     names = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return sorted(name.as_posix() for name in names if name.as_posix() not in {CHECKSUMS, _PROGRESS})
+    return sorted(name.as_posix() for name in names if name.as_posix() not in {CHECKSUMS, UNFINISHED, _PROGRESS})
 
 
 def _sha256(path: Path) -> str:
@@ -267,6 +313,10 @@ def _write_progress(path: Path, known: Mapping[str, str]) -> None:
     except OSError:
         # A data set on a disk that is read only is checked in one go.
         return
+
+
+def _id_of(folder: Path) -> str:
+    return folder.name or "data-set"
 
 
 def _moment(text: str) -> datetime.datetime:

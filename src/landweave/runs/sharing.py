@@ -1,5 +1,6 @@
 """A finished run as an open data set: its patches, a catalogue, a card, and a project that reads them back."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -13,22 +14,27 @@ from landweave.maps.dataset import (
     CHECKSUMS,
     COLLECTION,
     EOPATCH,
+    UNFINISHED,
     ZARR,
     Shared,
     checksum_of,
+    checksums_in,
+    standing,
     write_checksums,
     write_collection,
+    write_item,
     write_json,
 )
 from landweave.patch.eopatch_writing import write_dataset
 from landweave.patch.model import TIME, X, Y
-from landweave.patch.store import write_patch, write_whole
+from landweave.patch.store import DATA_SET, write_patch, write_whole
 from landweave.runs.cards import CARD, LEFT_OUT, data_card, legend_text, project_text, readme_text
 from landweave.runs.cutting import area_of
 from landweave.runs.observing import reasons_of
 from landweave.runs.opening import Plan
 from landweave.runs.project import Project
 from landweave.runs.reading import FinishedRun, open_run
+from landweave.sources.stored import is_collection
 
 if TYPE_CHECKING:
     from landweave.patch.grid import Cell
@@ -44,14 +50,15 @@ def publish_dataset(
     licence: str | None = None,
     told: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Write a finished run as an open data set.
+    """Write a finished run as an open data set; one that was broken off, or has changed since, is taken up.
 
     Parameters
     ----------
     project
         A project whose run is done.
     folder
-        Where the data set goes: new, empty, or an earlier data set, whose patches are replaced one by one.
+        Where the data set goes: new, empty, or an earlier data set, finished or not. Of that, patches that are whole
+        and hold what the run holds are left as they are; the others are replaced one by one.
     eopatches
         Patches as eo-learn's EOPatch folders instead of Zarr.
     licence
@@ -73,10 +80,14 @@ def publish_dataset(
     run, folder = open_run(project), Path(folder)
     _check(run, folder)
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / UNFINISHED).touch()
     (folder / CHECKSUMS).unlink(missing_ok=True)
-    shared = []
+    shared: list[Shared] = []
+    checksums: dict[str, str] = {}
     for number, cell in enumerate(run.cells):
-        shared.append(_share(run, cell, folder, eopatches=eopatches))
+        patch, files = _share(run, cell, folder, eopatches=eopatches)
+        shared.append(patch)
+        checksums |= {f"{patch.href}/{name}": checksum for name, checksum in files.items()}
         if told is not None:
             told(number + 1, len(run.cells))
     _clear(folder, {Path(patch.href).name for patch in shared} | {f"{patch.name}.json" for patch in shared})
@@ -97,7 +108,8 @@ def publish_dataset(
         shutil.copytree(model, folder / "model", dirs_exist_ok=True)
     _write(folder / "landweave.toml", project_text(run.plan, eopatches=eopatches, buffer=buffer))
     _write(folder / "README.md", readme_text(card, eopatches=eopatches))
-    write_checksums(folder)
+    write_checksums(folder, checksums)
+    (folder / UNFINISHED).unlink()
     return folder
 
 
@@ -105,7 +117,7 @@ def _check(run: FinishedRun, folder: Path) -> None:
     if not (run.folder / "map.tif").exists():
         raise InputError(f"{run.folder}: there is no map yet; `landweave run` makes it.")
     strange = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-    if strange and not (folder / COLLECTION).exists():
+    if strange and not (is_collection(folder / COLLECTION) or (folder / UNFINISHED).exists()):
         raise InputError(f"{folder}: the folder holds something that is no data set; choose an empty one.")
     for cell in run.cells:
         stored = run.folder / "patches" / f"{cell.name}.zarr"
@@ -116,29 +128,55 @@ def _check(run: FinishedRun, folder: Path) -> None:
 
 
 def _clear(folder: Path, kept: set[str]) -> None:
-    # What an earlier data set held here and this one does not.
-    for old in [*(folder / "patches").iterdir(), *(folder / "items").glob("*.json")]:
+    # What an earlier data set held here and this one does not, and what a killed process had begun to write.
+    begun = folder.glob(".*.part*")
+    for old in [*(folder / "patches").iterdir(), *(folder / "items").glob("*.json"), *begun]:
         if old.name not in kept:
             shutil.rmtree(old) if old.is_dir() else old.unlink()
 
 
-def _share(run: FinishedRun, cell: "Cell", folder: Path, *, eopatches: bool) -> Shared:
+def _share(run: FinishedRun, cell: "Cell", folder: Path, *, eopatches: bool) -> tuple[Shared, dict[str, str]]:
+    """A patch of the data set, written where it does not stand there already, and the checksums of its files."""
     patch = run.patch(cell.name)
     # Only what every run gives again: pixels, no notes of how they were stored.
     patch = patch.drop_attrs(deep=False)
     patch[LEFT_OUT] = ((TIME, Y, X), reasons_of(run.plan, patch))
     href = f"patches/{cell.name}" if eopatches else f"patches/{cell.name}.zarr"
-    if eopatches:
-        write_dataset(folder / href, patch, _features(run.plan, patch))
-    else:
-        write_patch(patch, folder / href)
-    return Shared(
+    features = _features(run.plan, patch) if eopatches else {}
+    made_from = _print(patch, [href, list(features.items())])
+    files = standing(folder, cell.name, href, made_from)
+    if files is None:
+        if eopatches:
+            write_dataset(folder / href, patch, features)
+        else:
+            write_patch(patch, folder / href)
+        files = checksums_in(folder / href)
+    shared = Shared(
         name=cell.name, href=href, media_type=EOPATCH if eopatches else ZARR, geobox=cell.geobox,
         times=tuple(date.isoformat() for date in run.plan.dates),
         variables={str(name): variable.dtype.name for name, variable in patch.data_vars.items()},
         dated=tuple(str(name) for name, variable in patch.data_vars.items() if TIME in variable.dims),
-        content=checksum_of(folder / href),
+        content=checksum_of(files), made_from=made_from,
     )  # fmt: skip
+    # Last: until it stands, the files are not known to be whole.
+    write_item(folder, shared)
+    return shared, files
+
+
+def _print(patch: xr.Dataset, form: Any) -> str:
+    """Fingerprint of a patch's pixels themselves, whatever they came from, and of what decides the files' bytes."""
+    import numcodecs
+    import zarr
+
+    import landweave
+
+    versions = [landweave.__version__, zarr.__version__, numcodecs.__version__]
+    digest = hashlib.sha256(json.dumps([DATA_SET, versions, form]).encode())
+    for name, variable in patch.variables.items():
+        facts = [str(name), variable.dims, variable.dtype.str, variable.shape, variable.attrs]
+        digest.update(json.dumps(facts, default=str).encode())
+        digest.update(variable.values.tobytes())
+    return digest.hexdigest()
 
 
 def _features(plan: Plan, patch: xr.Dataset) -> dict[tuple[str, str], list[str]]:
