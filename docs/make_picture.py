@@ -36,7 +36,7 @@ def whole(run: FinishedRun, read: Callable[[Cell], np.ndarray]) -> np.ndarray:
 def picture(project: Path, output: Path) -> None:
     """Clearest image, register and map side by side, with the legend below."""
     run = landweave.open_run(project)
-    fractions = np.mean([run._fractions(cell.name) for cell in run.cells], axis=0)  # noqa: SLF001
+    fractions = np.mean([run.valid_fractions(cell.name) for cell in run.cells], axis=0)
     seasons = [date.month in range(5, 10) for date in run.plan.dates]
     date = run.plan.dates[int(np.argmax(np.where(seasons, fractions, -1)))]
 

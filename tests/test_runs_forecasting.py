@@ -3,8 +3,12 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import rasterio
+from affine import Affine
 from archives import without_output
+from odc.geo.geobox import GeoBox
 from typer.testing import CliRunner
 
 from landweave.cli import app
@@ -12,6 +16,7 @@ from landweave.runs import forecasting
 from landweave.runs.forecasting import Forecast, forecast, forecast_lines, outcome, quick_forecast, shortages
 from landweave.runs.opening import make_plan
 from landweave.runs.project import read_project
+from landweave.sources.pixels import stored_bytes
 
 TOLD = Forecast(
     patches=40, pixels=10_000_000, dates=70, dates_per_patch=68.0, valid_share=0.4, read_bytes=8_000_000_000,
@@ -39,16 +44,33 @@ def test_the_command_tells_what_there_is_and_fetches_nothing(finished, tmp_path)
         assert line in done.output
 
 
-def test_bytes_to_read_are_those_of_the_files_where_the_patches_hold_all_of_them(finished):
+def test_bytes_to_read_are_those_of_the_blocks_that_the_patches_lie_on(finished):
+    """Of so small a country most bytes are the files' heads, and blocks are larger than patches."""
     plan, cells = make_plan(read_project(finished))
     told = quick_forecast(plan, cells, workers=1)
     files = [path for path in (finished / "archive").rglob("*.tif") if path.stem in {*plan.variables}]
-    assert files
     own = sum(path.stat().st_size for path in files)
-    # Tiles are larger than the country, and those of two zones hold the same ground twice.
-    assert 0.1 * own < told.read_bytes < 1.5 * own
+    assert 0.05 * own < told.read_bytes < own
     assert told.cpu_hours is None
     assert told.hours is None
+
+
+def test_a_files_bytes_are_shared_out_among_the_targets_that_cover_it(tmp_path):
+    grid = GeoBox((600, 500), Affine(10, 0, 500_000, 0, -10, 5_000_000), "EPSG:32633")
+    values = np.zeros(grid.shape, "uint16")
+    values[:300, :] = np.random.default_rng(0).integers(0, 10_000, (300, 500))
+    path = tmp_path / "band.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", height=600, width=500, count=1, dtype="uint16", crs="EPSG:32633",
+        transform=grid.affine, tiled=True, blockxsize=256, blockysize=256, compress="deflate", sparse_ok=True,
+    ) as file:  # fmt: skip
+        file.write(values, 1)
+    whole = stored_bytes(path, grid, grid)
+    assert 0.9 * path.stat().st_size < whole < path.stat().st_size
+    busy, empty = (stored_bytes(path, grid, grid[rows, :]) for rows in (slice(0, 256), slice(512, 600)))
+    assert empty < 0.01 * whole
+    assert busy > 0.7 * whole
+    assert 0.4 < stored_bytes(path, grid, grid[:256, :128]) / stored_bytes(path, grid, grid[:256, :256]) < 0.6
 
 
 def test_what_is_not_kept_is_on_the_disk_for_a_while_only(finished):

@@ -171,7 +171,7 @@ def _expected(plan: Plan, cells: Sequence[Cell], workers: int, trial: "_Costs | 
     work = None if trial is None else _work(plan, cells, dates, trial)
     return Forecast(
         patches=len(cells), pixels=pixels, dates=len(plan.dates), dates_per_patch=dates, valid_share=sky,
-        read_bytes=int(seen * _bytes_a_pixel(plan) * (1 if stored else 3)),
+        read_bytes=int(seen * _bytes_a_pixel(plan, cells) * (1 if stored else 3)),
         # All patches are read before the first is predicted, so what is not kept lies there for a while too.
         disk_bytes=stacks + made, kept_bytes=made + (stacks if plan.project.source.keep else 0),
         memory_bytes=_memory(plan, cells), cpu_hours=None if work is None else work.cpu_hours,
@@ -179,25 +179,30 @@ def _expected(plan: Plan, cells: Sequence[Cell], workers: int, trial: "_Costs | 
     )  # fmt: skip
 
 
+def _some(cells: Sequence[Cell], count: int) -> list[Cell]:
+    """So many of the cells, evenly taken."""
+    return [cells[i] for i in np.unique(np.linspace(0, len(cells) - 1, min(count, len(cells))).astype(int))]
+
+
 def _sky(plan: Plan, cells: Sequence[Cell]) -> tuple[float, float | None]:
     """Dates on which a patch is met, and the share of observations without cloud; of some patches."""
     source = plan.source
     if not isinstance(source, StacSource):
         return float(len(plan.dates)), None
-    some = [cells[i] for i in np.unique(np.linspace(0, len(cells) - 1, min(_SOME, len(cells))).astype(int))]
     met, clear = [], []
-    for cell in some:
+    for cell in _some(cells, _SOME):
         scenes = source.met(cell.geobox)
         met.append(sum(bool(scenes[day]) for day in plan.dates))
         clear += [1 - s.cloud_cover / 100 for day in plan.dates for s in scenes[day] if s.cloud_cover is not None]
     return float(np.mean(met)), float(np.mean(clear)) if clear else None
 
 
-def _bytes_a_pixel(plan: Plan) -> float:
+def _bytes_a_pixel(plan: Plan, cells: Sequence[Cell]) -> float:
     """Bytes of all variables of one pixel on one date, as they lie in the source's files."""
     source = plan.source
     if isinstance(source, StacSource):
-        return source.bytes_a_pixel(plan.variables, resolution=plan.pixel_metres) or PIXEL_BYTES * len(plan.variables)
+        counted = source.bytes_a_pixel(plan.variables, [cell.geobox for cell in _some(cells, _SOME // 10)])
+        return counted or PIXEL_BYTES * len(plan.variables)
     sizes = sum(path.stat().st_size for path in source.inputs() if path.exists())
     grid = source.geobox
     return sizes / (int(np.prod(grid.shape)) * max(len(plan.dates), 1)) if grid is not None else 0.0

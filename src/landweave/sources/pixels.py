@@ -247,6 +247,27 @@ def _read(path: Path | str, read: Callable[[Any], T], band: int = 1) -> T:
         raise InputError(f"{path}: band {band} cannot be read; the file is damaged or cut short, replace it.") from None
 
 
+def stored_bytes(path: Path | str, source: GeoBox, target: GeoBox) -> float:
+    """Bytes, compressed as they are, of a file's pixels that a target needs; of a block in part that part of it."""
+    (top, left), (height, width) = touching(source, target)
+
+    def read(file: Any) -> float:
+        if file.driver != "GTiff":
+            # Others do not tell: the file's share.
+            return float(Path(path).stat().st_size * height * width / (file.height * file.width))
+        rows, columns = file.block_shapes[0]
+        total = 0.0
+        for row in range(top // rows, -(-(top + height) // rows)):
+            for column in range(left // columns, -(-(left + width) // columns)):
+                size = file.get_tag_item(f"BLOCK_SIZE_{column}_{row}", dm="TIFF", bidx=1)
+                down = min(top + height, (row + 1) * rows) - max(top, row * rows)
+                across = min(left + width, (column + 1) * columns) - max(left, column * columns)
+                total += int(size or 0) * down * across / (rows * columns)
+        return total
+
+    return _read(path, read)
+
+
 def touching(source: GeoBox, target: GeoBox) -> tuple[tuple[int, int], tuple[int, int]]:
     """First row and column, and shape, of the source pixels that can touch the target, clipped to the source."""
     left, bottom, right, top = outline_bounds(target, source.crs)

@@ -15,7 +15,7 @@ from landweave.errors import InputError
 from landweave.patch.align import outline_bounds
 from landweave.patch.model import NODATA, make_patch
 from landweave.sources.catalogues import CATALOGUES, CLASSES
-from landweave.sources.pixels import grid_of, read_coarse, read_codes, read_on, to_reflectance
+from landweave.sources.pixels import grid_of, read_coarse, read_codes, read_on, stored_bytes, to_reflectance
 from landweave.sources.protocol import Source
 from landweave.sources.radiometry import CIRRUS, VISIBLE, Check, check
 from landweave.sources.remote import is_remote, missing_keys, readable, serve_s3_from
@@ -23,6 +23,9 @@ from landweave.sources.scenes import Asset, Scene, meet, passes
 
 _HEAD = 65_536
 _PIECES, _PIECE = 16, 1024
+_FEW_DATES = 3
+"""On which the files' bytes are counted."""
+
 _TOLERANCE = 0.01  # of a pixel
 _KEYS = {catalogue.name: catalogue.credentials for catalogue in CATALOGUES}
 
@@ -197,20 +200,22 @@ class StacSource:
         known = bool(np.isfinite(box[0]))
         return {day: [s for s in scenes if known and meet(s.bbox, box)] for day, scenes in self.passes.items()}
 
-    def bytes_a_pixel(self, variables: Sequence[str], *, resolution: float) -> float | None:
-        """Bytes that a scene's files take for one pixel, all variables together, of some scenes; None on a server."""
-        some = self.scenes[:: max(1, len(self.scenes) // 8)]
-        total, area = 0.0, 0.0
-        for scene in some:
-            assets = [scene.assets[name] for name in variables if name in scene.assets]
-            if any(is_remote(asset.href) for asset in assets):
-                return None
-            sizes = [Path(asset.href).stat().st_size for asset in assets if Path(asset.href).exists()]
-            if sizes:
-                own = [_grid(asset) for asset in assets]
-                total += sum(sizes)
-                area += max(grid.shape[0] * grid.shape[1] * abs(grid.resolution.x * grid.resolution.y) for grid in own)
-        return total / area * resolution**2 if area else None
+    def bytes_a_pixel(self, variables: Sequence[str], geoboxes: Sequence[GeoBox]) -> float | None:
+        """Bytes, as they lie in the files, of one pixel on one date, all variables together; None on a server.
+
+        Of three dates on each of some pieces of ground: a tile may be empty for the most part, so its files' sizes
+        say little.
+        """
+        found = []
+        for geobox in geoboxes:
+            days = [scenes for scenes in self.met(geobox).values() if scenes]
+            # Where scenes of a date overlap, one of them is read.
+            found += [
+                max(_bytes_of(scene, variables, geobox) for scene in scenes) / float(np.prod(geobox.shape))
+                for scenes in days[:: max(1, len(days) // _FEW_DATES)]
+            ]
+        known = [count for count in found if count > 0]
+        return float(np.mean(found)) if known else None
 
     def _offset(self, scene: Scene, asset: Asset) -> float:
         return self.offsets.get(scene.id, asset.offset)
@@ -318,6 +323,12 @@ def _place(asset: Asset) -> Path | str:
     if asset.endpoint and asset.href.startswith("s3://"):
         serve_s3_from(asset.endpoint)
     return asset.href if is_remote(asset.href) else Path(asset.href)
+
+
+def _bytes_of(scene: Scene, variables: Sequence[str], geobox: GeoBox) -> float:
+    assets = [scene.assets[name] for name in variables if name in scene.assets]
+    here = [asset for asset in assets if not is_remote(asset.href) and Path(asset.href).exists()]
+    return sum(stored_bytes(_place(asset), _grid(asset), geobox) for asset in here)
 
 
 def _codes(asset: Asset, geobox: GeoBox) -> np.ndarray:
