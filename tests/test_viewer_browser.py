@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -151,3 +152,42 @@ def test_a_link_that_was_tampered_with_opens_the_plain_view(chrome, address, vie
         page.wait_for_load_state("networkidle")
         assert page.locator("#stage").get_attribute("data-mode") == "one"
         assert page.locator("#layer").input_value() == "prediction"
+
+
+def place_in(url):
+    """Zoom, longitude and latitude that an address names; None for what it does not."""
+    told = dict(part.split("=", 1) for part in url.partition("#")[2].split("&") if "=" in part)
+    return [float(told[key]) if key in told else None for key in ("z", "lon", "lat")]
+
+
+def test_every_way_to_a_place_reaches_the_address(chrome, view):
+    """A link that is copied after it opens where its writer stood; the hint to zoom in goes."""
+    cells = view.run.cells
+    boxes = [cell.geobox.geographic_extent.boundingbox for cell in (cells[0], cells[-1])]
+    first, last = [((left + right) / 2, (bottom + top) / 2) for left, bottom, right, top in boxes]
+    doubtful = {"rank": 1, "reference_class": "water", "suggested_class": MARKUP, "area_ha": 1.0}
+    doubtful |= {"lon": last[0], "lat": last[1]}
+    told = {**view.description, "doubtful": [doubtful]}
+    near = view.description["natural_zoom"]
+    with (
+        served(make_app(replace(view, description=told))) as address,
+        visit(chrome, address, size=WIDE, address="#layer=ndvi") as page,
+    ):
+        wait_until(page, lambda: None not in place_in(page.url))
+
+        def stands_at(place, zoom):
+            wait_until(page, lambda: place_in(page.url) == pytest.approx([zoom, *place], abs=6e-7))
+
+        page.evaluate(f"location.hash = '#layer=ndvi&z=1&lon={last[0]}&lat={last[1]}'")
+        page.get_by_text("Zoom in to see NDVI.").wait_for()
+        page.locator(".place").first.click()
+        stands_at(first, near)
+        assert page.locator("#hint").is_hidden()
+        page.locator("#where").fill(f"{last[0]}, {last[1]}")
+        page.get_by_role("button", name="Go", exact=True).click()
+        stands_at(last, near)
+        page.locator(".place").first.click()
+        stands_at(first, near)
+        page.locator("#doubtful summary").click()
+        page.locator("#doubtful-list button").click()
+        stands_at(last, near)

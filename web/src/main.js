@@ -78,6 +78,7 @@ async function start() {
   addEventListener("hashchange", () => {
     Object.assign(state, read(location.hash, view));
     sources.repaint();
+    maps.update(); // its panes' size decides what fits
     place();
     update();
     pick(state.pixel);

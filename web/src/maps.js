@@ -47,7 +47,8 @@ export class Maps {
     this.panes = [0, 1, 2].map((number) => this.#pane(number, clicked));
     this.handle = document.getElementById("swipe");
     this.#swipe(swiped);
-    this.view.on("change", () => moved(this.place()));
+    // "change" alone is not said of a centre or a zoom that is set.
+    this.view.on(["change:center", "change:resolution"], () => moved(this.place()));
   }
 
   /** Zoom, longitude and latitude of the middle. */
