@@ -59,7 +59,7 @@ export class Controls {
     if (number >= 0) {
       const day = this.view.dates[number];
       at("date").value = String(number);
-      at("date-shown").textContent = `${day.date}, ${percent(1 - day.valid)} cloudy or missing`;
+      at("date-shown").textContent = `${day.date}, ${day.valid === null ? "cloudiness not known" : `${percent(1 - day.valid)} cloudy or missing`}`;
       at("date").setAttribute("aria-valuetext", at("date-shown").textContent);
     }
     this.#sky(number);
@@ -131,7 +131,7 @@ export class Controls {
     const span = n > 1 ? (width - 16) / (n - 1) : 0; // the slider's thumb stays within it
     this.view.dates.forEach((day, i) => {
       context.fillStyle = style.getPropertyValue(i === chosen ? "--accent" : "--faint-ink");
-      const high = Math.max(1, day.valid * height);
+      const high = Math.max(1, (day.valid ?? 0) * height);
       context.fillRect(8 + i * span - Math.max(span * 0.35, 1), height - high, Math.max(span * 0.7, 2), high);
     });
   }

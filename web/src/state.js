@@ -59,7 +59,7 @@ function defaults(view) {
   const ids = view.layers.map((layer) => layer.id);
   const dated = view.layers.filter((layer) => layer.dated).map((layer) => layer.id);
   const image = dated[0] ?? null;
-  const clearest = view.dates.reduce((best, day) => (best && best.valid >= day.valid ? best : day), null);
+  const clearest = view.dates.reduce((best, day) => (best && (best.valid ?? -1) >= (day.valid ?? -1) ? best : day), null);
   return {
     mode: "one", layer: ids[0], other: ids.includes("reference") ? "reference" : (image ?? ids.at(-1)), image,
     date: clearest ? clearest.date : null, zoom: null, center: null, at: 0.5, opacity: 1, grid: false,

@@ -24,7 +24,7 @@ from landweave.errors import InputError
 from landweave.runs.dossier import pixel_dossier
 from landweave.runs.layers import make_layers
 from landweave.runs.machine import usable_cores
-from landweave.runs.reading import FinishedRun, open_run
+from landweave.runs.reading import FinishedRun, check_same_project, open_run
 from landweave.runs.record import read_record
 from landweave.viewer.description import describe, page_files, patches
 from landweave.viewer.tiles import Tile, Tiles, parse_day
@@ -84,9 +84,11 @@ def open_view(project: str | Path) -> View:
     Raises
     ------
     InputError
-        When the project has no map yet.
+        When the project has no map yet, or is no longer that of its run.
     """
-    return view_of(open_run(project))
+    run = open_run(project)
+    check_same_project(run)
+    return view_of(run)
 
 
 def view_of(run: FinishedRun) -> View:
