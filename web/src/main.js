@@ -17,6 +17,7 @@ function say(text) {
 
 async function start() {
   const answer = await fetch("view.json");
+  if (answer.status === 409) return say((await answer.json()).detail);
   if (!answer.ok) throw new Error(`view.json: ${answer.status}`);
   const view = await answer.json();
   const state = read(location.hash, view);

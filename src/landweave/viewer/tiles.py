@@ -6,15 +6,19 @@ comes from it.
 
 import datetime
 import math
+import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 import shapely
+from cachetools import LRUCache
 from odc.geo.geobox import GeoBox
 from odc.geo.geom import Geometry
 from rasterio.errors import NotGeoreferencedWarning
@@ -24,6 +28,7 @@ from rio_tiler.io import Reader
 from rio_tiler.mosaic import mosaic_reader
 from rio_tiler.utils import render
 
+from landweave.maps.mosaic import CACHE_MB
 from landweave.patch.align import outline_bounds
 from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
@@ -60,7 +65,8 @@ _BRIGHTEST = {"B08": 5000, "B8A": 5000, "B11": 4500, "B12": 4000}
 _VISIBLE = 3000
 _GAMMA = 1 / 1.6
 
-_CACHED_PATCHES, _CACHED_TILES = 48, 1024
+CACHED_TILES, CACHED_BANDS = 16 << 20, 48 << 20
+"""Bytes that are kept, at most: of tiles as they were sent, and of patches' bands."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +89,10 @@ class Tiles:
     """Maps of values, uint8, by name."""
     pictures: str = "JPEG"
     """How pictures are sent: ``JPEG``, and PNG where some of it is transparent; or ``WEBP``."""
-    _cache: dict[str, Any] = field(default_factory=dict, repr=False)
+    _cache: dict[Any, Any] = field(default_factory=dict, repr=False)
+    _made: Any = field(default_factory=lambda: LRUCache(CACHED_TILES, getsizeof=_bytes), repr=False)
+    _bands: Any = field(default_factory=lambda: LRUCache(CACHED_BANDS, getsizeof=_bytes), repr=False)
+    _lock: Any = field(default_factory=threading.Lock, repr=False)
 
     @cached_property
     def area(self) -> tuple[float, float, float, float]:
@@ -152,7 +161,9 @@ class Tiles:
         """A tile of one of ``files``: PNG in grey, whose values are the map's; 0 nothing."""
         path = self.files[layer]
         self._check(self.zooms, z, x, y)
-        return _of_file(path, path.stat().st_mtime_ns, z, x, y)
+        key = (path, path.stat().st_mtime_ns, z, x, y)
+        found: Tile | None = self._kept(self._made, key, lambda: _of_file(path, z, x, y))
+        return found
 
     def image(self, layer: str, day: datetime.date, z: int, x: int, y: int) -> Tile | None:
         """A tile of a dated layer: a picture, or values in grey for ``ndvi``."""
@@ -161,11 +172,24 @@ class Tiles:
             raise KeyError(day)
         self._check(zooms, z, x, y)
         key = (layer, day, z, x, y)
-        kept = self._cache.get("tiles")
-        if kept is None:
-            kept = self._cache["tiles"] = lru_cache(maxsize=_CACHED_TILES)(self._image)
-        found: Tile | None = kept(*key)
+        found: Tile | None = self._kept(self._made, key, lambda: self._image(*key))
         return found
+
+    def forget(self) -> None:
+        """Keep nothing of what was made so far, since what it was made of has changed."""
+        with self._lock:
+            for kept in (self._cache, self._made, self._bands):
+                kept.clear()
+
+    def _kept(self, cache: Any, key: Any, make: Callable[[], Any]) -> Any:
+        """What a cache holds; else what is made, and kept where there is room for it. Two threads may make the same."""
+        with self._lock:
+            if key in cache:
+                return cache[key]
+        made = make()
+        with self._lock, suppress(ValueError):
+            cache[key] = made
+        return made
 
     def _image(self, layer: str, day: datetime.date, z: int, x: int, y: int) -> Tile | None:
         box = tile_geobox(z, x, y)
@@ -212,7 +236,7 @@ class Tiles:
         cells = self._cells(box)
         if not cells:
             return None
-        small = overview(self.run, day)
+        small = self._kept(self._cache, ("overview", day), lambda: overview(self.run, day))
         if small is not None and abs(box.resolution.x) * math.cos(math.radians(self.bounds[1])) >= small.metres:
             paths = [small.path]
         else:
@@ -238,7 +262,8 @@ class Tiles:
             path = self.run.folder / "patches" / f"{cell.name}.zarr"
             if not path.exists():
                 continue
-            stored = _of_patch(path, tuple(names), number)
+            key = (path, path.stat().st_mtime_ns, tuple(names), number)
+            stored = self._kept(self._bands, key, partial(read_date, path, names, number))
             if stored is None:
                 continue
             part = np.full((len(names), SIDE, SIDE), NODATA, "int16")
@@ -274,14 +299,15 @@ class Tiles:
 
     def _range(self, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
         """2-98 % of unfamiliar bands, on the clearest date of the middle patch: one range for all dates."""
-        key = " ".join(names)
-        if key not in self._cache:
+
+        def measured() -> tuple[np.ndarray, ...]:
             cell = self.run.cells[len(self.run.cells) // 2]
             loaded = self.run.plan.source.load(cell.geobox, [self.run.clearest_date(cell.name)], names)
             values = [loaded[name].values for name in names]
             known = [v[v != NODATA] if (v != NODATA).any() else np.array([0, 1]) for v in values]
-            self._cache[key] = tuple(np.array([np.percentile(v, q) for v in known], "float32") for q in (2, 98))
-        found: tuple[np.ndarray, np.ndarray] = self._cache[key]
+            return tuple(np.array([np.percentile(v, q) for v in known], "float32") for q in (2, 98))
+
+        found: tuple[np.ndarray, np.ndarray] = self._kept(self._cache, ("range", names), measured)
         return found
 
 
@@ -313,8 +339,7 @@ def _to_web(lon: float, lat: float) -> tuple[float, float]:
     return math.radians(lon) * radius, math.log(math.tan(math.pi / 4 + math.radians(lat) / 2)) * radius
 
 
-@lru_cache(maxsize=_CACHED_TILES)
-def _of_file(path: Path, _when: int, z: int, x: int, y: int) -> Tile | None:
+def _of_file(path: Path, z: int, x: int, y: int) -> Tile | None:
     try:
         found = _read_tile(str(path), x, y, z)
     except TileOutsideBounds:
@@ -324,13 +349,14 @@ def _of_file(path: Path, _when: int, z: int, x: int, y: int) -> Tile | None:
 
 
 def _read_tile(path: str, x: int, y: int, z: int) -> Any:
-    with Reader(path) as reader:
+    # GDAL keeps what it has read beside what is kept here.
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_MB), Reader(path) as reader:
         return reader.tile(x, y, z, tilesize=SIDE)
 
 
-@lru_cache(maxsize=_CACHED_PATCHES)
-def _of_patch(path: Path, names: tuple[str, ...], number: int) -> np.ndarray | None:
-    return read_date(path, names, number)
+def _bytes(kept: Any) -> int:
+    """About how much memory a tile or a patch's bands take; something, also where it is nothing that is kept."""
+    return 500 + (len(kept.content) if isinstance(kept, Tile) else getattr(kept, "nbytes", 0))
 
 
 def _ndvi_tile(bands: np.ndarray) -> Tile | None:
