@@ -10,6 +10,7 @@ pytest.importorskip("fastapi", reason="the view needs the extra `viewer`")
 from browsers import NARROW, WIDE, browser, count, keep, served, visit, wait_until
 
 from landweave.runs.reading import open_run
+from landweave.viewer import server, tiles
 from landweave.viewer.server import make_app, open_view
 
 MARKUP = "<img src=x onerror=\"document.title='owned'\"><b>forest</b>"
@@ -160,7 +161,14 @@ def place_in(url):
     return [float(told[key]) if key in told else None for key in ("z", "lon", "lat")]
 
 
-def test_every_way_to_a_place_reaches_the_address(chrome, view):
+def drawn(page):
+    """What the first map shows, when nothing is under way any more."""
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(200)
+    return page.evaluate("document.querySelector('#pane-0 canvas').toDataURL()")
+
+
+def test_every_way_to_a_place_reaches_the_address(chrome, view, tmp_path):
     """A link that is copied after it opens where its writer stood; the hint to zoom in goes."""
     cells = view.run.cells
     boxes = [cell.geobox.geographic_extent.boundingbox for cell in (cells[0], cells[-1])]
@@ -191,3 +199,70 @@ def test_every_way_to_a_place_reaches_the_address(chrome, view):
         page.locator("#doubtful summary").click()
         page.locator("#doubtful-list button").click()
         stands_at(last, near)
+        # The place is marked, and in a link to it too.
+        assert f"mark={last[0]:.6f},{last[1]:.6f}" in page.url
+        keep(page, "doubtful", tmp_path)
+        link, marked = page.url, drawn(page)
+        page.keyboard.press("Escape")
+        wait_until(page, lambda: "mark" not in page.url)
+        assert drawn(page) != marked
+        page.evaluate(f"location.hash = {json.dumps(link.partition('#')[2])}")
+        wait_until(page, lambda: drawn(page) == marked)
+        # What fits is the whole, also where three maps have made way for one.
+        page.evaluate("location.hash = '#view=one'")
+        page.locator("#stage[data-mode=one]").wait_for()
+        wait_until(page, lambda: None not in place_in(page.url))
+        fitted = place_in(page.url)
+        page.locator(".place").first.click()
+        stands_at(first, max(near, fitted[0]))
+        page.get_by_role("button", name="Whole map").click()
+        stands_at(fitted[1:], fitted[0])
+        # Latitude first is told, and goes nowhere.
+        page.locator("#where").fill(f"{last[1]}, {last[0]}")
+        page.locator("#where").press("Enter")
+        assert "longitude comes first" in page.evaluate("document.getElementById('where').validationMessage")
+        stands_at(fitted[1:], fitted[0])
+
+
+def test_a_link_to_a_pixel_marks_it_also_where_no_dossier_can_be_asked_for(chrome, view):
+    box = view.run.cells[0].geobox.geographic_extent.boundingbox
+    lon, lat = (box.left + box.right) / 2, (box.bottom + box.top) / 2
+    app = make_app(replace(view, description={**view.description, "dossier": False}))
+    near = f"#z=14&lon={lon}&lat={lat}"
+    with served(app) as address, visit(chrome, address, size=WIDE, address=near) as page:
+        plain = drawn(page)
+        assert drawn(page) == plain
+        page.evaluate(f"location.hash = '{near}&pixel={lon:.6f},{lat:.6f}'")
+        wait_until(page, lambda: drawn(page) != plain)
+        assert page.locator("#dossier").is_hidden()
+        page.keyboard.press("Escape")
+        wait_until(page, lambda: drawn(page) == plain)
+
+
+def test_what_failed_is_told_on_the_page(chrome, view, monkeypatch):
+    """A tile that cannot be made, and a patch that was not made."""
+    box = view.run.cells[0].geobox.geographic_extent.boundingbox
+    lon, lat = (box.left + box.right) / 2, (box.bottom + box.top) / 2
+    name = view.run.cells[0].name
+    told = {
+        "place": {"lon": lon, "lat": lat}, "observations": None, "curve": None, "probabilities": None,
+        "prediction": None, "out_of_fold": None, "reference": None,
+        "patch": {"name": name, "row": 1, "column": 1, "record": {"seen": None, "failures": ["OSError: no such key"]}},
+    }  # fmt: skip
+
+    def broken(*given):
+        raise RuntimeError("cut short")
+
+    monkeypatch.setattr(server, "pixel_dossier", lambda *given: told)
+    monkeypatch.setattr(tiles, "_of_file", broken)
+    known = ("500 (Internal Server Error)", "tile confidence", "AbortError")
+    view = replace(view, tiles=replace(view.tiles, files=dict(view.tiles.files)))
+    view.tiles.forget()
+    with (
+        served(make_app(view)) as address,
+        visit(chrome, address, size=WIDE, address=f"#layer=confidence&pixel={lon},{lat}", errors=known) as page,
+    ):
+        page.get_by_text('A part of "confidence" could not be had (500)').wait_for()
+        page.get_by_text("This patch failed: OSError: no such key").wait_for()
+        page.locator("#status").click()
+        assert page.locator("#status").is_hidden()
