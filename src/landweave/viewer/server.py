@@ -5,6 +5,7 @@ through a renamed host, and shows what tables made at its start hold: requests c
 """
 
 import asyncio
+import errno
 import hashlib
 import ipaddress
 import json
@@ -15,6 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -171,6 +173,7 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
         Host names, without port, to which it answers.
     """
     app = FastAPI(title="landweave view", docs_url=None, redoc_url=None, openapi_url=None)
+    get = partial(app.api_route, methods=["GET", "HEAD"])
     page = {name: path.read_bytes() for name, path in page_files().items()}
     showing = _Showing(view)
     cores, one = asyncio.Semaphore(usable_cores()), asyncio.Lock()
@@ -200,15 +203,15 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
             return Response(status_code=204, headers=headers)
         return Response(made.content, media_type=made.media_type, headers=headers)
 
-    @app.get("/")
+    @get("/")
     async def index() -> Response:
         return _page("index.html", page)
 
-    @app.get("/page/{name}")
+    @get("/page/{name}")
     async def asset(name: str) -> Response:
         return _page(name, page)
 
-    @app.get("/view.json")
+    @get("/view.json")
     async def description() -> Response:
         try:
             await showing.renew()
@@ -217,19 +220,19 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
             return JSONResponse({"detail": "The run cannot be shown as it stands now; the terminal says why."}, 409)
         return Response(showing.described, media_type="application/json", headers={"Cache-Control": "no-store"})
 
-    @app.get("/patches.json")
+    @get("/patches.json")
     async def patch_grid() -> Response:
         return Response(showing.grid, media_type="application/json", headers={"Cache-Control": "no-store"})
 
-    @app.get("/tiles/{layer}/{z}/{x}/{y}")
+    @get("/tiles/{layer}/{z}/{x}/{y}")
     async def value_tile(layer: str, z: int, x: int, y: int, v: str | None = None) -> Response:
         return await tile(lambda tiles: tiles.values(layer, z, x, y), v)
 
-    @app.get("/tiles/{layer}/{date}/{z}/{x}/{y}")
+    @get("/tiles/{layer}/{date}/{z}/{x}/{y}")
     async def dated_tile(layer: str, date: str, z: int, x: int, y: int, v: str | None = None) -> Response:
         return await tile(lambda tiles: tiles.image(layer, parse_day(date), z, x, y), v)
 
-    @app.get("/pixel")
+    @get("/pixel")
     async def pixel(
         lon: Annotated[float, Query(ge=-180, le=180)], lat: Annotated[float, Query(ge=-90, le=90)]
     ) -> Response:
@@ -248,11 +251,11 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
         headers = {"Content-Security-Policy": REPORT_POLICY, "Cache-Control": "no-store"}
         return Response(content, media_type="text/html; charset=utf-8", headers=headers)
 
-    @app.get("/report")
+    @get("/report")
     async def report() -> Response:
         return await document("report.html")
 
-    @app.get("/compare")
+    @get("/compare")
     async def comparison() -> Response:
         return await document("compare.html")
 
@@ -296,15 +299,34 @@ def serve(view: View, *, host: str = "127.0.0.1", port: int = 8765, names: Seque
         door.bind((host, port))
     except OSError as error:
         door.close()
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise InputError(
+                f"--host {host}: no address of this machine ({error.strerror}); give one that is, such as 127.0.0.1."
+            ) from None
         raise InputError(f"{host}:{port} cannot be used ({error.strerror}); give another with --port.") from None
+    except (OverflowError, UnicodeError) as error:
+        door.close()
+        raise InputError(f"--host {host} --port {port} cannot be used: {error}.") from None
     shown = f"[{host}]" if ":" in host else host
     # The wildcard address is no name that a browser asks by.
     own = () if _is_wildcard(host) else (shown,)
     app = make_app(view, hosts=(*LOCAL, *own, *names))
-    print(f"http://{shown}:{door.getsockname()[1]}/  (Ctrl-C ends it)", flush=True)  # noqa: T201 - a command prints
+    print("\n".join(_addresses(host, door.getsockname()[1], names)), flush=True)  # noqa: T201 - a command prints
     settings = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(settings).run(sockets=[door])
+
+
+def _addresses(host: str, port: int, names: Sequence[str]) -> list[str]:
+    """What is told of where the view is to be found: addresses that are answered, and who may ask beside."""
+    if not _is_wildcard(host):
+        return [f"http://{f'[{host}]' if ':' in host else host}:{port}/  (Ctrl-C ends it)"]
+    here = "[::1]" if ":" in host else "127.0.0.1"
+    others = ", ".join(f"http://{name}:{port}/" for name in names) or "none was given"
+    return [
+        f"http://{here}:{port}/  (Ctrl-C ends it)",
+        f"Others may ask only by names given with --allow-host: {others}.",
+    ]
 
 
 def _is_wildcard(host: str) -> bool:
@@ -337,6 +359,9 @@ class _Guard:
             if message["type"] == "http.response.start":
                 there = {key for key, _ in message["headers"]}
                 extra = {**HEADERS, "Content-Security-Policy": PAGE_POLICY}
+                if any(key == b"content-security-policy" and b"sandbox" in value for key, value in message["headers"]):
+                    # A document in a sandbox has no origin that an opener could share; browsers complain of both.
+                    del extra["Cross-Origin-Opener-Policy"]
                 message["headers"] = [
                     *message["headers"],
                     *((k.lower().encode(), v.encode()) for k, v in extra.items() if k.lower().encode() not in there),

@@ -97,23 +97,16 @@ class Tiles:
     @cached_property
     def area(self) -> tuple[float, float, float, float]:
         """West, south, east, north of what belongs to the area of interest, degrees."""
-        shapes = [
-            Geometry(cell.geobox.extent.geom if cell.area is None else cell.area, cell.geobox.crs)
-            for cell in self.run.cells
-        ]
-        boxes = np.array([shape.to_crs("EPSG:4326").boundingbox for shape in shapes if not shape.is_empty])
-        if not len(boxes):
-            return self.bounds
-        west, south = boxes[:, :2].min(axis=0).tolist()
-        east, north = boxes[:, 2:].max(axis=0).tolist()
-        return west, south, east, north
+        boxes = [_degrees(cell) for cell in self.run.cells if cell.area is None or not cell.area.is_empty]
+        return _around(boxes) if boxes else self.bounds
 
     @cached_property
     def bounds(self) -> tuple[float, float, float, float]:
         """West, south, east, north of all patches, degrees."""
-        boxes = np.array([outline_bounds(cell.geobox, "EPSG:4326") for cell in self.run.cells])
-        west, south = boxes[:, :2].min(axis=0).tolist()
-        east, north = boxes[:, 2:].max(axis=0).tolist()
+        boxes = [outline_bounds(cell.geobox, "EPSG:4326") for cell in self.run.cells]
+        # A patch that reaches over the antimeridian is as wide as the world: what of it is asked for lies on one side.
+        near = [_degrees(cell) if _is_wide(box) else box for cell, box in zip(self.run.cells, boxes, strict=True)]
+        west, south, east, north = _around(near)
         return max(west, -180.0), max(south, -85.0), min(east, 180.0), min(north, 85.0)
 
     @cached_property
@@ -309,6 +302,25 @@ class Tiles:
 
         found: tuple[np.ndarray, np.ndarray] = self._kept(self._cache, ("range", names), measured)
         return found
+
+
+def _degrees(cell: Cell) -> tuple[float, float, float, float]:
+    """West, south, east, north of what of a patch belongs to the area of interest."""
+    shape = Geometry(cell.geobox.extent.geom if cell.area is None else cell.area, cell.geobox.crs)
+    box = shape.to_crs("EPSG:4326").boundingbox
+    return box.left, box.bottom, box.right, box.top
+
+
+def _is_wide(box: Sequence[float]) -> bool:
+    return box[2] - box[0] > 180
+
+
+def _around(boxes: Sequence[Sequence[float]]) -> tuple[float, float, float, float]:
+    """The box around some; those that go around the world are left out while there are others."""
+    some = np.array([box for box in boxes if not _is_wide(box)] or boxes)
+    west, south = some[:, :2].min(axis=0).tolist()
+    east, north = some[:, 2:].max(axis=0).tolist()
+    return west, south, east, north
 
 
 def tile_geobox(z: int, x: int, y: int) -> GeoBox:
