@@ -88,6 +88,11 @@ def walk(chrome, address, view, tmp_path, size, name):
         assert int(page.locator("#swipe").get_attribute("aria-valuenow")) < 30
         wait_until(page, lambda: count(page, largest["color"]) < whole)
         keep(page, f"{name}-swipe", tmp_path)
+        # Each side has its name on the map.
+        left, right = (page.locator("#pane-0 .pane-title").nth(number) for number in (0, 1))
+        assert (left.inner_text(), right.inner_text().split(",")[0]) == ("map", "true colour")
+        assert left.bounding_box()["x"] < right.bounding_box()["x"]
+        assert page.get_by_role("application", name="map and true colour").count() == 1
         # A click opens the dossier; its file is what the server said.
         middle = page.locator("#pane-0 .map").bounding_box()
         page.mouse.click(middle["x"] + 0.6 * middle["width"], middle["y"] + 0.5 * middle["height"])
@@ -110,6 +115,13 @@ def walk(chrome, address, view, tmp_path, size, name):
         page.keyboard.press("3")
         assert page.locator(".pane:visible").count() == 3
         page.wait_for_load_state("networkidle")
+        if size == WIDE:
+            # A panel that is folded leaves its place to the maps, and a button to have it back.
+            page.keyboard.press("l")
+            wait_until(page, lambda: page.locator("#stage").bounding_box()["width"] == size[0])
+            page.get_by_role("button", name="Layers").click()
+            wait_until(page, lambda: page.locator("#stage").bounding_box()["width"] < size[0])
+            assert page.locator("#open").is_hidden()
         keep(page, f"{name}-panels", tmp_path)
 
 
@@ -266,3 +278,44 @@ def test_what_failed_is_told_on_the_page(chrome, view, monkeypatch):
         page.get_by_text("This patch failed: OSError: no such key").wait_for()
         page.locator("#status").click()
         assert page.locator("#status").is_hidden()
+
+
+def test_a_page_is_told_that_its_run_has_changed(chrome, view, monkeypatch):
+    monkeypatch.setattr(server, "LOOK", 0.0)
+    with served(make_app(view)) as address, visit(chrome, address, size=WIDE) as page:
+        page.wait_for_load_state("networkidle")
+        assert page.locator("#status").is_hidden()
+        monkeypatch.setattr(server, "stamp_of", lambda folder: ("written again",))
+        page.keyboard.press("2")
+        page.get_by_text("The run has changed since this page was opened: reload it.").wait_for()
+
+
+def test_a_long_name_without_spaces_widens_no_page(chrome, view, monkeypatch):
+    long = "x" * 300
+    doubtful = {"rank": 1, "reference_class": long, "suggested_class": long, "area_ha": 1.0, "lon": 0, "lat": 0}
+    first, *others = view.description["legend"]
+    legend = [{**first, "name": long}, *others]
+    box = view.run.cells[0].geobox.geographic_extent.boundingbox
+    lon, lat = (box.left + box.right) / 2, (box.bottom + box.top) / 2
+    found = {"value": first["value"], "name": long, "confidence": 50, "code": long}
+    told = {**view.dossier(lon, lat), "prediction": found, "out_of_fold": found, "reference": found}
+    told["probabilities"] = {long: 0.6, "other": 0.4}
+    monkeypatch.setattr(server, "pixel_dossier", lambda *given: told)
+    shown = replace(view, description={**view.description, "legend": legend, "doubtful": [doubtful]})
+    report = (view.run.folder / "report.html").read_text()
+    for size in (WIDE, NARROW):
+        with (
+            served(make_app(shown)) as address,
+            visit(chrome, address, size=size, address=f"#pixel={lon},{lat}") as page,
+        ):
+            page.get_by_text("Every observation").wait_for()
+            if size == NARROW:
+                page.get_by_role("button", name="Layers").click()
+            page.locator("#doubtful summary").click()
+            for part in ("controls", "dossier"):
+                wide = f"(part => part.scrollWidth - part.clientWidth)(document.getElementById('{part}'))"
+                assert page.evaluate(wide) <= 0, part
+        page = chrome.new_page(viewport={"width": size[0], "height": size[1]})
+        page.set_content(report.replace("grassland", long))
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        page.close()
