@@ -83,6 +83,7 @@ def test_each_part_stands_alone_and_is_left_out_alone(key):
 def test_the_page_stays_one_file_whose_tags_nest_and_the_same_bytes():
     html = render_report(content(FACTS))
     assert html == render_report(content(FACTS))
+    html = html.replace('<link rel="icon" href="data:,">', "")  # an empty one, so that no server is asked
     assert not re.search(r"https?://|url\(|@import|<script|<link", html)
     void, open_tags = {"meta", "img", "br"}, []
 

@@ -2,14 +2,18 @@
 
 import hashlib
 import json
+import re
 import shutil
+import socket
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+import shapely
 from pyproj import Transformer
+from scipy.ndimage import binary_dilation
 
 pytest.importorskip("fastapi", reason="the view needs the extra `viewer`")
 from fastapi.testclient import TestClient
@@ -17,6 +21,8 @@ from fastapi.testclient import TestClient
 from landweave.errors import InputError
 from landweave.features.clouds import NO_DATA
 from landweave.maps.areas import count_classes, open_map
+from landweave.patch.align import outline_bounds
+from landweave.patch.grid import utm_cells
 from landweave.patch.store import read_raster
 from landweave.runs import layers as layers_module
 from landweave.runs.dossier import REASONS, find_cell, pixel_dossier
@@ -307,6 +313,64 @@ def test_a_name_that_was_allowed_is_known_and_no_other(view):
     assert client.get("/view.json", headers={"Host": "127.0.0.1"}).status_code == 421
 
 
+@pytest.mark.parametrize(
+    "path", ["/", "/page/app.js", "/view.json", "/patches.json", "/report", "/page/none", "/pixel"]
+)
+def test_who_asks_for_heads_gets_those_of_the_answer(client, path):
+    head, answer = client.head(path), client.get(path)
+    assert head.status_code == answer.status_code
+    assert head.headers == answer.headers
+
+
+def test_only_documents_in_a_sandbox_do_without_an_opener_policy(client):
+    for path, sandboxed in {"/report": True, "/": False, "/view.json": False, "/nothing": False}.items():
+        headers = client.get(path).headers
+        assert ("sandbox" in headers["Content-Security-Policy"]) == sandboxed
+        assert ("Cross-Origin-Opener-Policy" not in headers) == sandboxed
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "told"),
+    [
+        ("127.0.0.1", (), ["http://127.0.0.1:81/  (Ctrl-C ends it)"]),
+        ("::1", (), ["http://[::1]:81/  (Ctrl-C ends it)"]),
+        ("0.0.0.0", (), ["http://127.0.0.1:81/  (Ctrl-C ends it)", "names given with --allow-host: none was given."]),
+        ("::", ("a.org", "b.org"), ["http://[::1]:81/", "--allow-host: http://a.org:81/, http://b.org:81/."]),
+    ],
+)
+def test_every_address_that_is_told_is_answered(view, host, names, told):
+    lines = server._addresses(host, 81, names)
+    assert all(part in line for part, line in zip(told, lines, strict=True))
+    client = TestClient(make_app(view, hosts=(*server.LOCAL, *names)))
+    for address in re.findall(r"http://[^\s,]+/", "\n".join(lines)):
+        assert client.get(f"{address}view.json", headers={"Host": address[7:-1]}).status_code == 200
+
+
+def test_a_host_that_is_not_here_and_a_port_that_is_taken_are_told_apart(view):
+    with pytest.raises(InputError, match=r"^--host 192\.0\.2\.1: no address of this machine .*127\.0\.0\.1\.$"):
+        server.serve(view, host="192.0.2.1", port=0)  # an address of documents
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(InputError, match=r"give another with --port\.$"):
+            server.serve(view, port=taken.getsockname()[1])
+
+
+@pytest.mark.parametrize("box", [(179.90, -16.8, 179.995, -16.7), (-179.995, -16.8, -179.9, -16.7)])
+def test_an_area_beside_the_antimeridian_is_no_wider_than_it_is(box):
+    from types import SimpleNamespace
+
+    cells = tuple(utm_cells(shapely.box(*box), resolution=10, patch_size=500))
+    assert any(np.ptp(outline_bounds(cell.geobox, "EPSG:4326")[::2]) > 180 for cell in cells)
+    shown = tiles.Tiles(run=SimpleNamespace(cells=cells, plan=SimpleNamespace(pixel_metres=10.0)), files={})
+    assert shown.area == pytest.approx(box, abs=1e-4)
+    west, south, east, north = shown.bounds
+    assert shapely.box(west, south, east, north).buffer(1e-4).contains(shapely.box(*box))
+    assert east - west < 0.2
+    assert shown.zooms[0] >= 8
+    assert len(tiles.tiles_over(shown.bounds, shown.zooms[0], shown.natural_zoom)) < 300
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_nothing_can_be_changed(client, method):
     assert client.request(method, "/view.json").status_code == 405
@@ -474,3 +538,21 @@ def test_no_slit_shows_in_a_layer_where_two_zones_meet(view):
         slit[:, 1:-1] &= (values[:, :-2] > 0) & (values[:, 2:] > 0)
         slit[:, [0, -1]] = False
         assert not slit.any(), f"{name}: {slit.sum()} pixels"
+
+
+def test_nothing_is_painted_where_no_map_was_asked_for(view):
+    cells = [cell for cell in view.run.cells if cell.inside() is not None]
+    assert cells
+    with rasterio.open(layers_module.make_layers(view.run).files["observations"]) as file:
+        values, transform, crs = file.read(1), file.transform, str(file.crs)
+    outside = 0
+    for cell in cells:
+        inside = cell.inside()
+        rows, columns = np.nonzero(~inside & ~binary_dilation(inside, iterations=3))
+        x, y = cell.geobox.affine * (columns + 0.5, rows + 0.5)
+        x, y = Transformer.from_crs(str(cell.geobox.crs), crs, always_xy=True).transform(x, y)
+        across, down = (np.floor(v).astype(int) for v in ~transform * (x, y))
+        there = (across >= 0) & (down >= 0) & (across < values.shape[1]) & (down < values.shape[0])
+        outside += int(there.sum())
+        assert not values[down[there], across[there]].any(), cell.name
+    assert outside > 0

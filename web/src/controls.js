@@ -8,7 +8,7 @@ const MODES = [["one", "One map", "1"], ["swipe", "Swipe", "2"], ["panels", "Thr
 const at = (id) => document.getElementById(id);
 
 export class Controls {
-  constructor(view, state, { changed, toggled, went }) {
+  constructor(view, state, { changed, toggled, went, whole }) {
     this.view = view;
     this.state = state;
     this.changed = changed;
@@ -32,6 +32,7 @@ export class Controls {
       changed();
     });
     at("open").addEventListener("click", () => this.fold());
+    at("whole").addEventListener("click", whole);
     if (matchMedia("(max-width: 720px)").matches) this.fold(true);
   }
 
@@ -39,6 +40,7 @@ export class Controls {
   fold(closed = at("open").getAttribute("aria-expanded") === "true") {
     at("open").setAttribute("aria-expanded", String(!closed));
     at("controls").hidden = closed;
+    document.body.classList.toggle("folded", closed);
   }
 
   /** Show what the state says. */
@@ -59,7 +61,7 @@ export class Controls {
     if (number >= 0) {
       const day = this.view.dates[number];
       at("date").value = String(number);
-      at("date-shown").textContent = `${day.date}, ${percent(1 - day.valid)} cloudy or missing`;
+      at("date-shown").textContent = `${day.date}, ${day.valid === null ? "cloudiness not known" : `${percent(1 - day.valid)} cloudy or missing`}`;
       at("date").setAttribute("aria-valuetext", at("date-shown").textContent);
     }
     this.#sky(number);
@@ -131,17 +133,23 @@ export class Controls {
     const span = n > 1 ? (width - 16) / (n - 1) : 0; // the slider's thumb stays within it
     this.view.dates.forEach((day, i) => {
       context.fillStyle = style.getPropertyValue(i === chosen ? "--accent" : "--faint-ink");
-      const high = Math.max(1, day.valid * height);
+      const high = Math.max(1, (day.valid ?? 0) * height);
       context.fillRect(8 + i * span - Math.max(span * 0.35, 1), height - high, Math.max(span * 0.7, 2), high);
     });
   }
 
   #places(went) {
+    const travel = (center) => {
+      const [west, south, east, north] = this.view.bounds;
+      const inside = center[0] >= west && center[0] <= east && center[1] >= south && center[1] <= north;
+      at("where").setCustomValidity(inside ? "" : "This lies outside the project; longitude comes first.");
+      if (at("where").reportValidity()) went(center);
+    };
     for (const place of this.view.places) {
       at("places").append(make("option", { value: place.name }));
       const go = make("button", { type: "button", className: "place" }, place.name);
-      go.addEventListener("click", () => went([place.lon, place.lat]));
-      at("place-list").append(go);
+      go.addEventListener("click", () => travel([place.lon, place.lat]));
+      at("whole").before(go);
     }
     at("goto").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -150,8 +158,7 @@ export class Controls {
       const numbers = (text.match(/[-+]?\d+(?:\.\d+)?/g) ?? []).map(Number);
       const sound = numbers.length === 2 && Math.abs(numbers[0]) <= 180 && Math.abs(numbers[1]) <= 85;
       at("where").setCustomValidity(place || sound ? "" : "Longitude and latitude in degrees, such as 15.22, 46.24, or one of the places.");
-      if (!at("where").reportValidity()) return;
-      went(place ? [place.lon, place.lat] : numbers);
+      if (at("where").reportValidity()) travel(place ? [place.lon, place.lat] : numbers);
     });
     at("where").addEventListener("input", () => at("where").setCustomValidity(""));
   }
@@ -171,7 +178,7 @@ export class Controls {
       go.addEventListener("click", () => {
         this.state.mode = "panels";
         this.changed();
-        went([place.lon, place.lat]);
+        went([place.lon, place.lat], { marked: true });
       });
       at("doubtful-list").append(make("li", {}, go));
     }
@@ -189,7 +196,7 @@ export class Controls {
   }
 
   #keys() {
-    const keys = { "1 2 3": "one map, swipe, three maps", ", .": "date before, after", "[ ]": "less, more opacity", g: "patches", "+ −": "zoom, with the map in focus", "arrows": "move the map or the swipe, in focus", Enter: this.view.dossier ? "dossier of the middle, with the map in focus" : "", "/": "go to", l: "this panel", Esc: "close" };
+    const keys = { "1 2 3": "one map, swipe, three maps", ", .": "date before, after", "[ ]": "less, more opacity", g: "patches", "+ −": "zoom, with the map in focus", "arrows": "move the map or the swipe, in focus", Enter: this.view.dossier ? "dossier of the middle, with the map in focus" : "", "/": "go to", 0: "whole map", l: "this panel", Esc: "close" };
     for (const [key, does] of Object.entries(keys)) if (does) at("keys").append(make("dt", {}, key), make("dd", {}, does));
   }
 

@@ -57,9 +57,17 @@ export class Dossier {
     const children = [this.#head(`Pixel ${lon.toFixed(5)}, ${lat.toFixed(5)}`, save), this.#verdicts(told)];
     const body = make("div", { className: "dossier-body" }, this.#probabilities(told));
     if (told.observations) body.append(this.#series(told));
-    else body.append(make("p", { className: "soft" }, "The imagery of this patch was let go after its prediction: no observations are kept."));
+    else body.append(make("p", { className: "soft" }, this.#missing(told)));
     panel().replaceChildren(...children, body, this.#details(told));
     if (told.observations) this.#draw(told);
+  }
+
+  /** Why there are no observations. */
+  #missing(told) {
+    const { failures, seen } = told.patch.record;
+    if (failures?.length) return `This patch failed: ${failures.join("; ")}`;
+    if (!seen) return "Nothing has been made of this patch.";
+    return "The imagery of this patch was let go after its prediction: no observations are kept.";
   }
 
   #verdicts(told) {

@@ -14,9 +14,11 @@ function say(text) {
   at("status").textContent = text;
   at("status").hidden = !text;
 }
+at("status").addEventListener("click", () => say(""));
 
 async function start() {
   const answer = await fetch("view.json");
+  if (answer.status === 409) return say((await answer.json()).detail);
   if (!answer.ok) throw new Error(`view.json: ${answer.status}`);
   const view = await answer.json();
   const state = read(location.hash, view);
@@ -27,11 +29,12 @@ async function start() {
     timer = setTimeout(() => history.replaceState(null, "", write(state)), 150);
   };
   const dossier = new Dossier(view, { closed: () => pick(null) });
-  const pick = (pixel) => {
-    if (pixel && !view.dossier) return;
+  // A pixel that is asked for, or else a place that is only marked.
+  const pick = (pixel, mark = null) => {
     state.pixel = pixel;
-    maps.mark(pixel);
-    if (pixel) {
+    state.mark = mark;
+    maps.mark(pixel ?? mark);
+    if (pixel && view.dossier) {
       dossier.open(pixel).then(() => state.pixel === pixel && maps.reveal(pixel));
     } else dossier.close();
     remember();
@@ -64,7 +67,11 @@ async function start() {
       sources.repaint();
       update();
     },
-    went: (center) => maps.go(center, Math.max(maps.view.getZoom(), view.natural_zoom)),
+    went: (center, { marked = false } = {}) => {
+      if (marked) pick(null, center);
+      maps.go(center, Math.max(maps.view.getZoom(), view.natural_zoom));
+    },
+    whole: () => maps.fit(),
   });
   const place = () => {
     if (state.center) maps.go(state.center, state.zoom);
@@ -73,14 +80,15 @@ async function start() {
   maps.update();
   place();
   update();
-  if (state.pixel) pick(state.pixel);
+  if (state.pixel || state.mark) pick(state.pixel, state.mark);
   keys(state, view, { update, controls, maps, pick });
   addEventListener("hashchange", () => {
     Object.assign(state, read(location.hash, view));
     sources.repaint();
+    maps.update(); // its panes' size decides what fits
     place();
     update();
-    pick(state.pixel);
+    pick(state.pixel, state.mark);
   });
   const grid = await fetch("patches.json");
   if (grid.ok) maps.showGrid(await grid.json());
@@ -92,7 +100,7 @@ function keys(state, view, { update, controls, maps, pick }) {
     const inField = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && !/^(checkbox|radio|range)$/.test(event.target.type);
     if (event.key === "Escape") {
       if (inField) event.target.blur();
-      else if (state.pixel) pick(null);
+      else if (state.pixel || state.mark) pick(null);
       else if (matchMedia("(max-width: 720px)").matches) controls.fold(true);
       return;
     }
@@ -104,6 +112,9 @@ function keys(state, view, { update, controls, maps, pick }) {
     else if (event.key === "g") state.grid = !state.grid;
     else if (event.key === "," || event.key === ".") {
       controls.step(event.key === "." ? 1 : -1);
+      return;
+    } else if (event.key === "0") {
+      maps.fit();
       return;
     } else if (event.key === "l") {
       controls.fold();

@@ -47,7 +47,8 @@ export class Maps {
     this.panes = [0, 1, 2].map((number) => this.#pane(number, clicked));
     this.handle = document.getElementById("swipe");
     this.#swipe(swiped);
-    this.view.on("change", () => moved(this.place()));
+    // "change" alone is not said of a centre or a zoom that is set.
+    this.view.on(["change:center", "change:resolution"], () => moved(this.place()));
   }
 
   /** Zoom, longitude and latitude of the middle. */
@@ -93,7 +94,10 @@ export class Maps {
       const what = shown[number];
       pane.section.hidden = !what;
       if (!what) return;
-      pane.title.textContent = state.mode === "panels" ? this.#title(what.top) : "";
+      const names = [what.top, what.other].filter(Boolean).map((id) => this.#title(id));
+      [pane.title.textContent, pane.otherTitle.textContent] = [names[0], names[1] ?? ""];
+      const acts = `arrows move it, plus and minus zoom${this.description.dossier ? ", Enter opens the dossier of its middle" : ""}`;
+      pane.map.getTargetElement().setAttribute("aria-label", `${names.join(" and ")}; ${acts}`);
       // Left out where nothing of it would show: it would cost tiles.
       const under = state.opacity < 1 || state.off.size > 0 || state.offcodes.size > 0;
       this.#set(pane.base, under && what.top !== state.image ? state.image : null);
@@ -144,7 +148,7 @@ export class Maps {
   #pane(number, clicked) {
     const section = document.getElementById(`pane-${number}`);
     const tiles = () => new TileLayer({ extent: this.extent, preload: 0 });
-    const pane = { section, title: section.querySelector(".pane-title"), base: tiles(), top: tiles(), other: tiles() };
+    const pane = { section, title: section.querySelector(".pane-title"), otherTitle: section.querySelector(".other") ?? {}, base: tiles(), top: tiles(), other: tiles() };
     pane.gridLayer = new VectorLayer({ source: this.grid, style: gridStyle, visible: false });
     pane.map = new OlMap({
       target: section.querySelector(".map"),

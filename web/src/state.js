@@ -27,8 +27,10 @@ export function read(hash, view) {
     const values = (given.get(key) ?? "").split(",").filter((text) => /^\d{1,3}$/.test(text)).map(Number);
     state[key] = new Set(values.filter((value) => value <= 255));
   }
-  const pixel = (given.get("pixel") ?? "").split(",").map(Number);
-  if (pixel.length === 2 && pixel.every(Number.isFinite) && Math.abs(pixel[0]) <= 180 && Math.abs(pixel[1]) <= 90) state.pixel = pixel;
+  for (const key of ["pixel", "mark"]) {
+    const place = (given.get(key) ?? "").split(",").map(Number);
+    if (place.length === 2 && place.every(Number.isFinite) && Math.abs(place[0]) <= 180 && Math.abs(place[1]) <= 90) state[key] = place;
+  }
   return state;
 }
 
@@ -51,7 +53,7 @@ export function write(state) {
   if (state.opacity !== 1) told.set("opacity", state.opacity.toFixed(2));
   if (state.grid) told.set("grid", "1");
   for (const key of ["off", "offcodes"]) if (state[key].size) told.set(key, [...state[key]].sort((a, b) => a - b).join(","));
-  if (state.pixel) told.set("pixel", state.pixel.map((value) => value.toFixed(6)).join(","));
+  for (const key of ["pixel", "mark"]) if (state[key]) told.set(key, state[key].map((value) => value.toFixed(6)).join(","));
   return `#${told.toString().replaceAll("%2C", ",")}`;
 }
 
@@ -59,10 +61,10 @@ function defaults(view) {
   const ids = view.layers.map((layer) => layer.id);
   const dated = view.layers.filter((layer) => layer.dated).map((layer) => layer.id);
   const image = dated[0] ?? null;
-  const clearest = view.dates.reduce((best, day) => (best && best.valid >= day.valid ? best : day), null);
+  const clearest = view.dates.reduce((best, day) => (best && (best.valid ?? -1) >= (day.valid ?? -1) ? best : day), null);
   return {
     mode: "one", layer: ids[0], other: ids.includes("reference") ? "reference" : (image ?? ids.at(-1)), image,
     date: clearest ? clearest.date : null, zoom: null, center: null, at: 0.5, opacity: 1, grid: false,
-    off: new Set(), offcodes: new Set(), pixel: null,
+    off: new Set(), offcodes: new Set(), pixel: null, mark: null,
   };
 }

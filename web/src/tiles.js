@@ -71,9 +71,15 @@ export class Sources {
     const suffix = this.view.mode === "server" ? `?v=${this.view.version}` : `.${layer.suffix}`;
     for (let tried = 0; ; tried += 1) {
       const answer = await fetch(`tiles/${name}${suffix}`, { signal });
+      const version = answer.headers.get("Landweave-Version");
+      if (version && version !== this.view.version) this.report("The run has changed since this page was opened: reload it.");
       if (answer.status === 204) return null;
       if (answer.ok) return answer.arrayBuffer();
-      if (answer.status !== 503 || tried === BUSY_TRIES) throw new Error(`tile ${name}: ${answer.status}`);
+      if (answer.status !== 503 || tried === BUSY_TRIES) {
+        const where = this.view.mode === "server" ? "; the terminal of `landweave view` says why" : "";
+        this.report(`A part of "${layer.title}" could not be had (${answer.status})${where}.`);
+        throw new Error(`tile ${name}: ${answer.status}`);
+      }
       await new Promise((done) => setTimeout(done, 400 * 2 ** tried));
     }
   }

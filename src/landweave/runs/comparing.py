@@ -22,7 +22,7 @@ from landweave.patch.store import dated, read_raster, write_whole
 from landweave.runs.districts import read_districts
 from landweave.runs.dossier import find_cell
 from landweave.runs.ledger import fingerprint, fingerprint_of
-from landweave.runs.reading import FinishedRun, open_run, stretch
+from landweave.runs.reading import FinishedRun, check_same_project, open_run, stretch
 from landweave.runs.record import read_record
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def compare(project: str | Path | FinishedRun, *, progress: Callable[[int, int],
     plan = run.plan
     if plan.reference is None:
         raise InputError(f"{plan.project.file}: no [reference] to compare the map with.")
+    check_same_project(run)
     figures = {"made_from": made_from(run), **_figures(run, progress)}
     ranked, edges = _places(run)
     first = ranked.head(SHOWN)
@@ -242,7 +243,7 @@ def _pictured(run: FinishedRun, row: dict[str, Any], shape: Any) -> Place:
 
 def _date_to_show(run: FinishedRun, cell: Cell, *, south: bool) -> datetime.date:
     """Of the dates that are about as clear as the clearest the one nearest to midsummer, when classes differ most."""
-    shares = np.array(run.valid_fractions(cell.name))
+    shares = np.nan_to_num(run.valid_fractions(cell.name))
     clear = [day for day, share in zip(run.plan.dates, shares, strict=True) if share >= _AS_CLEAR * shares.max()]
 
     def away(day: datetime.date) -> int:

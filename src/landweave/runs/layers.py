@@ -22,6 +22,9 @@ from landweave.runs.reading import FinishedRun
 
 FOLDER = "view"
 
+REVISION = 1
+"""Raised when maps are made otherwise than before, so that those of before are made again."""
+
 _ROWS = 64
 
 AGREE, DIFFER, EDGE = 1, 2, 3
@@ -67,7 +70,7 @@ def make_layers(run: FinishedRun) -> Layers:
             continue
         path = run.folder / FOLDER / f"{name}.tif"
         prints = {cell: [_print(path) for path in found.values() if path] for cell, found in sources.items()}
-        stamps[name] = fingerprint([prints, settings, classes if layer.classes else None])
+        stamps[name] = fingerprint([prints, settings, classes if layer.classes else None, REVISION])
         if stamp.get(name) != stamps[name] or not path.exists():
             _make(run, layer, sources, path)
         files[name] = path
@@ -163,6 +166,9 @@ def _make(run: FinishedRun, layer: _Layer, sources: Mapping[str, dict[str, Path 
                 parts[name] = next(iter(files.values()))
                 continue
             values = read_raster(next(iter(files.values())))[0] if layer.part is None else layer.part(files)
+            inside = cells[name].inside()
+            if inside is not None:
+                values = np.where(inside, values, 0)  # nothing is said of ground that nobody asked for
             if beyond is not None:
                 values = np.where(beyond[0], values[tuple(beyond[1])], values)
             parts[name] = write_raster(Path(folder) / f"{name}.tif", values[None], cells[name].geobox)

@@ -98,7 +98,8 @@ def block(run: FinishedRun) -> Block | None:
     One stretch holds for all of it, and nothing is drawn between the patches: what shows at a seam is in the imagery.
     """
     cells = _middle_block(run.cells)
-    shares = np.mean([run.valid_fractions(cell.name) for cell in cells], axis=0)
+    # A patch that has no record of its dates speaks for none.
+    shares = np.nan_to_num([run.valid_fractions(cell.name) for cell in cells]).sum(axis=0)
     day = run.plan.dates[int(np.argmax(shares))]
     geobox = cells[0].geobox
     corners = [cell.geobox.affine * (0, 0) for cell in cells]

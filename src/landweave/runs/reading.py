@@ -2,8 +2,11 @@
 
 import datetime
 import json
+import math
+import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,11 +125,11 @@ class FinishedRun:
         return read_quicklook(path, self._cell(name).geobox) if path.exists() else None
 
     def clearest_date(self, name: str) -> datetime.date:
-        """The date with the largest share of valid pixels in a patch."""
+        """The date with the largest share of valid pixels in a patch; the first date where that is not known."""
         return self.plan.dates[int(np.argmax(self.valid_fractions(name)))]
 
     def valid_fractions(self, name: str) -> list[float]:
-        """Share of a patch's pixels that count, on each date."""
+        """Share of a patch's pixels that count, on each date; nan for all dates of a patch that has no record of it."""
         if self.fractions is None:
             from landweave.runs.record import read_record
 
@@ -134,7 +137,7 @@ class FinishedRun:
             found = seen.get("valid_fraction")
         else:
             found = self.fractions.get(name)
-        return list(found or [1.0] * len(self.plan.dates))
+        return list(found or [math.nan] * len(self.plan.dates))
 
     def samples(self) -> "pd.DataFrame":
         """The training table, as in ``samples.parquet``."""
@@ -193,6 +196,63 @@ def open_run(project: str | Path | Project) -> FinishedRun:
         project = read_project(project)
     plan, cells = make_plan(project)
     return FinishedRun(plan=plan, cells=tuple(cells))
+
+
+DECIDING = {
+    "period": ("start", "end"),
+    "area": ("resolution", "patch_size", "crs"),
+    "source": ("type", "clouds", "mask", "snow"),
+}
+"""Settings without which files of a run cannot be read as what they are, by section."""
+
+
+def check_same_project(run: FinishedRun) -> None:
+    """Hold a project against the run whose outputs it is asked to read.
+
+    Numbers of dates, bands and patches are looked up by what the project says now, in files that were written by what
+    it said then. What the run did not note is not held against it, and nothing is where there was no run.
+
+    Raises
+    ------
+    InputError
+        When period, grid, masks, bands, dates or patches are no longer those of the run.
+    """
+    from landweave.runs.record import read_record
+
+    record = read_record(run.folder / "run.json")
+    before, now = record.get("settings", {}), run.plan.project.model_dump(mode="json")
+    changed = [
+        section
+        for section, names in DECIDING.items()
+        if any(name in (before.get(section) or {}) and before[section][name] != now[section][name] for name in names)
+    ]
+    features = before.get("features", {})
+    if {"bands", "indices", "custom"} <= features.keys():
+        recipe = replace(
+            run.plan.recipe, bands=tuple(features["bands"]), indices=tuple(features["indices"]),
+            custom=tuple(features["custom"].items()),
+        )  # fmt: skip
+        changed += ["bands"] if recipe.source_bands != run.plan.recipe.source_bands else []
+    if "dates" in record and record["dates"] != [str(day) for day in run.plan.dates]:
+        changed.append("dates")
+    if record and (named := _patches_of_run(run.folder)) is not None and named != {cell.name for cell in run.cells}:
+        changed.append("patches")
+    if changed:
+        raise InputError(
+            f"{run.plan.project.file}: the project has changed since the run ({', '.join(changed)}); "
+            "`landweave run` first."
+        )
+
+
+def _patches_of_run(folder: Path) -> set[str] | None:
+    """Names of the patches that a run set out to make; None where no table tells them."""
+    path = (folder / "grid.gpkg").resolve()
+    try:
+        # A table is a table: importing what reads outlines takes longer than all the rest.
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as file:
+            return {name for (name,) in file.execute("SELECT name FROM grid")}
+    except sqlite3.Error:
+        return None
 
 
 def stretch(bands: np.ndarray) -> np.ndarray:

@@ -139,12 +139,13 @@ def _estimated(run: FinishedRun) -> dict[str, Any]:
 
 
 def _dates(run: FinishedRun) -> list[dict[str, Any]]:
-    """Every date with the share of the area's pixels that count, all patches together."""
+    """Every date with the share of pixels that count in the patches that were seen; None where none was."""
     shares = np.array([run.valid_fractions(cell.name) for cell in run.cells])
     sizes = np.array([cell.geobox.shape[0] * cell.geobox.shape[1] for cell in run.cells], "float64")
-    mean = np.average(shares, axis=0, weights=sizes)
+    known = np.isfinite(shares).all(axis=1)
+    mean = np.average(shares[known], axis=0, weights=sizes[known]).tolist() if known.any() else [None] * shares.shape[1]
     return [
-        {"date": day.isoformat().replace(":", ""), "valid": round(float(share), 4)}
+        {"date": day.isoformat().replace(":", ""), "valid": None if share is None else round(share, 4)}
         for day, share in zip(run.plan.dates, mean, strict=True)
     ]
 

@@ -17,6 +17,7 @@ from landweave.patch.grid import Cell
 from landweave.patch.store import write_whole
 from landweave.runs.fetching import quicklook_path
 from landweave.runs.layers import FOLDER
+from landweave.runs.ledger import fingerprint
 from landweave.runs.reading import FinishedRun
 
 LONGEST = 2048
@@ -24,6 +25,9 @@ LONGEST = 2048
 
 FINEST = 4
 """Its pixel is at least so many of the map's wide."""
+
+MADE_OF = "MADE_OF"
+"""Tag of the picture: which quicklooks, of which time, it was made of."""
 
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -37,16 +41,20 @@ class Overview:
 
 
 def overview(run: FinishedRun, day: datetime.date) -> Overview | None:
-    """The picture of a date, made when it is first asked for; None where no patch has a quicklook of it."""
+    """The picture of a date, made when it is first asked for, and when a quicklook has come, changed or gone since.
+
+    None where no patch has a quicklook of it.
+    """
     path = run.folder / FOLDER / "images" / f"{day.isoformat().replace(':', '')}.tif"
     looks = {cell.name: quicklook_path(run.folder, cell.name, day) for cell in run.cells}
-    first = next((look for look in looks.values() if look.exists()), None)
-    if first is None:
+    looks = {name: look for name, look in looks.items() if look.exists()}
+    if not looks:
         return None
     grid = _grid(run.cells)
+    made_of = fingerprint([[name, look.stat().st_mtime_ns] for name, look in looks.items()])
     with _ONE_AT_A_TIME:
-        if not path.exists() or path.stat().st_mtime_ns < first.stat().st_mtime_ns:
-            _write(run.cells, looks, grid, path)
+        if _made_of(path) != made_of:
+            _write([cell for cell in run.cells if cell.name in looks], looks, grid, path, made_of)
     return Overview(path=path, metres=float(abs(grid.resolution.x)))
 
 
@@ -60,11 +68,18 @@ def _grid(cells: Sequence[Cell]) -> GeoBox:
     return GeoBox.from_bbox((left, bottom, right, top), crs, resolution=side, tight=True)
 
 
-def _write(cells: Sequence[Cell], looks: dict[str, Path], grid: GeoBox, path: Path) -> None:
+def _made_of(path: Path) -> str | None:
+    """The fingerprint of the quicklooks that a picture was made of; None without one."""
+    if not path.exists():
+        return None
+    with rasterio.open(path) as file:
+        found: str | None = file.tags().get(MADE_OF)
+    return found
+
+
+def _write(cells: Sequence[Cell], looks: dict[str, Path], grid: GeoBox, path: Path, made_of: str) -> None:
     canvas, known = np.zeros((3, *grid.shape), "uint8"), np.zeros(grid.shape, bool)
     for cell in cells:
-        if not looks[cell.name].exists():
-            continue
         coarse, picture, seen = _shrunk(looks[cell.name], cell, abs(grid.resolution.x))
         part, rows, columns = _under(cell, grid)
         at_rows, at_columns, inside = nearest_pixels(coarse, part)
@@ -80,6 +95,7 @@ def _write(cells: Sequence[Cell], looks: dict[str, Path], grid: GeoBox, path: Pa
 
     def write(part: Path) -> None:
         with rasterio.Env(GDAL_TIFF_INTERNAL_MASK="YES"), rasterio.open(part, "w", **profile) as file:
+            file.update_tags(**{MADE_OF: made_of})
             file.write(canvas)
             file.write_mask(known)
             file.build_overviews([2, 4, 8], Resampling.average)

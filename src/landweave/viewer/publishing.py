@@ -17,7 +17,7 @@ from landweave.errors import InputError
 from landweave.patch.store import write_whole
 from landweave.runs.layers import make_layers
 from landweave.runs.machine import usable_cores
-from landweave.runs.reading import FinishedRun, open_run
+from landweave.runs.reading import FinishedRun, check_same_project, open_run
 from landweave.runs.record import read_record
 from landweave.viewer.description import bare, describe, page_files, patches
 from landweave.viewer.tiles import SIDE, Tile, Tiles, parse_day, tiles_over
@@ -95,6 +95,7 @@ def publish(
     if folder.exists() and not (folder / MARK).exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: holds something that was not published by landweave; give a new or empty folder.")
     run = open_run(project)
+    check_same_project(run)
     layers = make_layers(run)
     tiles = Tiles(run=run, files=layers.files, pictures="WEBP")
     told = _static(describe(run, layers, tiles), request)
@@ -131,7 +132,7 @@ def _public(run: FinishedRun, page: Path) -> str:
 
 def _static(described: Mapping[str, Any], request: Publication) -> dict[str, Any]:
     """The description of a published page: what stands in the folder, and nothing that asks a server."""
-    clearest = sorted(described["dates"], key=lambda day: (-day["valid"], day["date"]))[: request.images]
+    clearest = sorted(described["dates"], key=lambda day: (-(day["valid"] or 0), day["date"]))[: request.images]
     dates = sorted(clearest, key=lambda day: str(day["date"]))
     shown = []
     for layer in described["layers"]:

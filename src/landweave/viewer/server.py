@@ -5,14 +5,18 @@ through a renamed host, and shows what tables made at its start hold: requests c
 """
 
 import asyncio
+import errno
 import hashlib
 import ipaddress
 import json
+import logging
 import re
 import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +28,7 @@ from landweave.errors import InputError
 from landweave.runs.dossier import pixel_dossier
 from landweave.runs.layers import make_layers
 from landweave.runs.machine import usable_cores
-from landweave.runs.reading import FinishedRun, open_run
+from landweave.runs.reading import FinishedRun, check_same_project, open_run
 from landweave.runs.record import read_record
 from landweave.viewer.description import describe, page_files, patches
 from landweave.viewer.tiles import Tile, Tiles, parse_day
@@ -51,7 +55,16 @@ HEADERS = {
 }
 
 WAITING = 256
-"""Requests that may wait for a core; further ones are told to come again."""
+"""Tiles, and as many dossiers, that may wait for a core; further ones are told to come again."""
+
+WATCHED = ("run.json", "map.tif", "confidence.tif", "report.html", "compare.json")
+"""Files of a run by which it is seen that it has changed."""
+
+LOOK = 1.0
+"""Seconds between two looks at them."""
+
+VERSION = "Landweave-Version"
+"""Header of a tile: of which version of the run it is."""
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -70,6 +83,8 @@ class View:
     tiles: Tiles
     description: Mapping[str, Any]
     patches: Mapping[str, Any]
+    stamp: tuple[Any, ...] = ()
+    """Sizes and times of the run's files when they were opened, by :func:`stamp_of`."""
     _lock: Any = field(default_factory=threading.Lock, repr=False)
 
     def dossier(self, lon: float, lat: float) -> dict[str, Any]:
@@ -84,19 +99,67 @@ def open_view(project: str | Path) -> View:
     Raises
     ------
     InputError
-        When the project has no map yet.
+        When the project has no map yet, or is no longer that of its run.
     """
-    return view_of(open_run(project))
+    run = open_run(project)
+    check_same_project(run)
+    return view_of(run)
 
 
 def view_of(run: FinishedRun) -> View:
     """The same for a run that is open already."""
+    stamp = stamp_of(run.folder)
     told = read_record(run.folder / "run.json").get("patches", {})
     # Read once: a country's record is large, and every patch is asked for its share.
     run = replace(run, fractions={name: seen.get("valid_fraction", []) for name, seen in told.items()})
     layers = make_layers(run)
     tiles = Tiles(run=run, files=layers.files)
-    return View(run=run, tiles=tiles, description=describe(run, layers, tiles), patches=patches(run))
+    described = describe(run, layers, tiles)
+    return View(run=run, tiles=tiles, description=described, patches=patches(run), stamp=stamp)
+
+
+def stamp_of(folder: Path) -> tuple[Any, ...]:
+    """What changes when a run, or a comparison, has written again: size and time of the files that it writes last."""
+    found: list[tuple[str, int, int]] = []
+    for name in WATCHED:
+        with suppress(OSError):
+            state = (folder / name).stat()
+            found.append((name, state.st_size, state.st_mtime_ns))
+    return tuple(found)
+
+
+class _Showing:
+    """The view that is shown, looked at again when its files have changed."""
+
+    def __init__(self, view: View) -> None:
+        self._turn = asyncio.Lock()
+        self._seen, self._looked = view.stamp, 0.0
+        self._take(view)
+
+    def _take(self, view: View) -> None:
+        self.view, self._seen = view, view.stamp
+        self.described, self.grid = (json.dumps(told).encode() for told in (view.description, view.patches))
+
+    def changed(self, *, now: bool = False) -> bool:
+        """Whether there is something new on disk; files are asked once a second, or ``now``."""
+        if now or time.monotonic() - self._looked >= LOOK:
+            self._looked = time.monotonic()
+            stamp = stamp_of(self.view.run.folder)
+            if stamp != self._seen:
+                self._seen = stamp
+                self.view.tiles.forget()
+        return self._seen != self.view.stamp
+
+    async def renew(self) -> None:
+        """Open the run again if it has changed; InputError where it cannot be shown as it stands."""
+        async with self._turn:
+            if self.changed(now=True):
+                self._take(await asyncio.to_thread(open_view, self.view.run.plan.project.file))
+
+    def headers(self, version: str | None) -> dict[str, str]:
+        """Of a tile that was asked for as one of a version: kept for ever only if it is what is shown now."""
+        now = "changed" if self.changed() else str(self.view.description["version"])
+        return {"Cache-Control": _FOREVER if version == now else "no-store", VERSION: now}
 
 
 def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
@@ -110,83 +173,89 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
         Host names, without port, to which it answers.
     """
     app = FastAPI(title="landweave view", docs_url=None, redoc_url=None, openapi_url=None)
+    get = partial(app.api_route, methods=["GET", "HEAD"])
     page = {name: path.read_bytes() for name, path in page_files().items()}
-    described = json.dumps(view.description).encode()
-    grid = json.dumps(view.patches).encode()
-    cores = asyncio.Semaphore(usable_cores())
-    waiting = 0
+    showing = _Showing(view)
+    cores, one = asyncio.Semaphore(usable_cores()), asyncio.Lock()
+    waiting = {"tiles": 0, "dossiers": 0}
 
-    async def worked(work: Callable[[], Any]) -> Any:
+    async def worked(work: Callable[[], Any], queue: str) -> Any:
         """Work in a thread, as many at a time as there are cores; a crowd is sent away."""
-        nonlocal waiting
-        if waiting >= WAITING:
+        if waiting[queue] >= WAITING:
             return JSONResponse({"detail": "busy; come again"}, 503, {"Retry-After": "1"})
-        waiting += 1
+        waiting[queue] += 1
         try:
-            async with cores:
+            # Dossiers are made one at a time: who waits for another must not hold a core meanwhile.
+            async with one if queue == "dossiers" else nullcontext(), cores:
                 return await asyncio.to_thread(work)
         finally:
-            waiting -= 1
+            waiting[queue] -= 1
 
-    async def tile(make: Callable[[], Tile | None]) -> Response:
+    async def tile(make: Callable[[Tiles], Tile | None], version: str | None) -> Response:
+        headers = showing.headers(version)
         try:
-            made = await worked(make)
+            made = await worked(lambda: make(showing.view.tiles), "tiles")
         except KeyError:
             return JSONResponse({"detail": "no such tile"}, 404)
         if isinstance(made, Response):
             return made
         if made is None:
-            return Response(status_code=204, headers={"Cache-Control": _FOREVER})
-        return Response(made.content, media_type=made.media_type, headers={"Cache-Control": _FOREVER})
+            return Response(status_code=204, headers=headers)
+        return Response(made.content, media_type=made.media_type, headers=headers)
 
-    @app.get("/")
+    @get("/")
     async def index() -> Response:
         return _page("index.html", page)
 
-    @app.get("/page/{name}")
+    @get("/page/{name}")
     async def asset(name: str) -> Response:
         return _page(name, page)
 
-    @app.get("/view.json")
+    @get("/view.json")
     async def description() -> Response:
-        return Response(described, media_type="application/json", headers={"Cache-Control": "no-store"})
+        try:
+            await showing.renew()
+        except InputError as error:
+            logging.getLogger("uvicorn.error").warning("%s", error)
+            return JSONResponse({"detail": "The run cannot be shown as it stands now; the terminal says why."}, 409)
+        return Response(showing.described, media_type="application/json", headers={"Cache-Control": "no-store"})
 
-    @app.get("/patches.json")
+    @get("/patches.json")
     async def patch_grid() -> Response:
-        return Response(grid, media_type="application/json", headers={"Cache-Control": "no-store"})
+        return Response(showing.grid, media_type="application/json", headers={"Cache-Control": "no-store"})
 
-    @app.get("/tiles/{layer}/{z}/{x}/{y}")
-    async def value_tile(layer: str, z: int, x: int, y: int) -> Response:
-        return await tile(lambda: view.tiles.values(layer, z, x, y))
+    @get("/tiles/{layer}/{z}/{x}/{y}")
+    async def value_tile(layer: str, z: int, x: int, y: int, v: str | None = None) -> Response:
+        return await tile(lambda tiles: tiles.values(layer, z, x, y), v)
 
-    @app.get("/tiles/{layer}/{date}/{z}/{x}/{y}")
-    async def dated_tile(layer: str, date: str, z: int, x: int, y: int) -> Response:
-        return await tile(lambda: view.tiles.image(layer, parse_day(date), z, x, y))
+    @get("/tiles/{layer}/{date}/{z}/{x}/{y}")
+    async def dated_tile(layer: str, date: str, z: int, x: int, y: int, v: str | None = None) -> Response:
+        return await tile(lambda tiles: tiles.image(layer, parse_day(date), z, x, y), v)
 
-    @app.get("/pixel")
+    @get("/pixel")
     async def pixel(
         lon: Annotated[float, Query(ge=-180, le=180)], lat: Annotated[float, Query(ge=-90, le=90)]
     ) -> Response:
         try:
-            found = await worked(lambda: view.dossier(lon, lat))
+            found = await worked(lambda: showing.view.dossier(lon, lat), "dossiers")
         except InputError as error:
             return JSONResponse({"detail": str(error)}, 404)
         headers = {"Cache-Control": "no-store"}
         return found if isinstance(found, Response) else JSONResponse(found, headers=headers)
 
     async def document(name: str) -> Response:
-        path = view.run.folder / name
+        path = showing.view.run.folder / name
         if not path.exists():
             return JSONResponse({"detail": f"this run has no {name}"}, 404)
         content = await asyncio.to_thread(path.read_bytes)
         headers = {"Content-Security-Policy": REPORT_POLICY, "Cache-Control": "no-store"}
         return Response(content, media_type="text/html; charset=utf-8", headers=headers)
 
-    @app.get("/report")
+    @get("/report")
     async def report() -> Response:
         return await document("report.html")
 
-    @app.get("/compare")
+    @get("/compare")
     async def comparison() -> Response:
         return await document("compare.html")
 
@@ -230,15 +299,34 @@ def serve(view: View, *, host: str = "127.0.0.1", port: int = 8765, names: Seque
         door.bind((host, port))
     except OSError as error:
         door.close()
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise InputError(
+                f"--host {host}: no address of this machine ({error.strerror}); give one that is, such as 127.0.0.1."
+            ) from None
         raise InputError(f"{host}:{port} cannot be used ({error.strerror}); give another with --port.") from None
+    except (OverflowError, UnicodeError) as error:
+        door.close()
+        raise InputError(f"--host {host} --port {port} cannot be used: {error}.") from None
     shown = f"[{host}]" if ":" in host else host
     # The wildcard address is no name that a browser asks by.
     own = () if _is_wildcard(host) else (shown,)
     app = make_app(view, hosts=(*LOCAL, *own, *names))
-    print(f"http://{shown}:{door.getsockname()[1]}/  (Ctrl-C ends it)", flush=True)  # noqa: T201 - a command prints
+    print("\n".join(_addresses(host, door.getsockname()[1], names)), flush=True)  # noqa: T201 - a command prints
     settings = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(settings).run(sockets=[door])
+
+
+def _addresses(host: str, port: int, names: Sequence[str]) -> list[str]:
+    """What is told of where the view is to be found: addresses that are answered, and who may ask beside."""
+    if not _is_wildcard(host):
+        return [f"http://{f'[{host}]' if ':' in host else host}:{port}/  (Ctrl-C ends it)"]
+    here = "[::1]" if ":" in host else "127.0.0.1"
+    others = ", ".join(f"http://{name}:{port}/" for name in names) or "none was given"
+    return [
+        f"http://{here}:{port}/  (Ctrl-C ends it)",
+        f"Others may ask only by names given with --allow-host: {others}.",
+    ]
 
 
 def _is_wildcard(host: str) -> bool:
@@ -271,6 +359,9 @@ class _Guard:
             if message["type"] == "http.response.start":
                 there = {key for key, _ in message["headers"]}
                 extra = {**HEADERS, "Content-Security-Policy": PAGE_POLICY}
+                if any(key == b"content-security-policy" and b"sandbox" in value for key, value in message["headers"]):
+                    # A document in a sandbox has no origin that an opener could share; browsers complain of both.
+                    del extra["Cross-Origin-Opener-Policy"]
                 message["headers"] = [
                     *message["headers"],
                     *((k.lower().encode(), v.encode()) for k, v in extra.items() if k.lower().encode() not in there),

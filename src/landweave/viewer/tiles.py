@@ -6,15 +6,19 @@ comes from it.
 
 import datetime
 import math
+import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 import shapely
+from cachetools import LRUCache
 from odc.geo.geobox import GeoBox
 from odc.geo.geom import Geometry
 from rasterio.errors import NotGeoreferencedWarning
@@ -24,6 +28,7 @@ from rio_tiler.io import Reader
 from rio_tiler.mosaic import mosaic_reader
 from rio_tiler.utils import render
 
+from landweave.maps.mosaic import CACHE_MB
 from landweave.patch.align import outline_bounds
 from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
@@ -60,7 +65,8 @@ _BRIGHTEST = {"B08": 5000, "B8A": 5000, "B11": 4500, "B12": 4000}
 _VISIBLE = 3000
 _GAMMA = 1 / 1.6
 
-_CACHED_PATCHES, _CACHED_TILES = 48, 1024
+CACHED_TILES, CACHED_BANDS = 16 << 20, 48 << 20
+"""Bytes that are kept, at most: of tiles as they were sent, and of patches' bands."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,28 +89,24 @@ class Tiles:
     """Maps of values, uint8, by name."""
     pictures: str = "JPEG"
     """How pictures are sent: ``JPEG``, and PNG where some of it is transparent; or ``WEBP``."""
-    _cache: dict[str, Any] = field(default_factory=dict, repr=False)
+    _cache: dict[Any, Any] = field(default_factory=dict, repr=False)
+    _made: Any = field(default_factory=lambda: LRUCache(CACHED_TILES, getsizeof=_bytes), repr=False)
+    _bands: Any = field(default_factory=lambda: LRUCache(CACHED_BANDS, getsizeof=_bytes), repr=False)
+    _lock: Any = field(default_factory=threading.Lock, repr=False)
 
     @cached_property
     def area(self) -> tuple[float, float, float, float]:
         """West, south, east, north of what belongs to the area of interest, degrees."""
-        shapes = [
-            Geometry(cell.geobox.extent.geom if cell.area is None else cell.area, cell.geobox.crs)
-            for cell in self.run.cells
-        ]
-        boxes = np.array([shape.to_crs("EPSG:4326").boundingbox for shape in shapes if not shape.is_empty])
-        if not len(boxes):
-            return self.bounds
-        west, south = boxes[:, :2].min(axis=0).tolist()
-        east, north = boxes[:, 2:].max(axis=0).tolist()
-        return west, south, east, north
+        boxes = [_degrees(cell) for cell in self.run.cells if cell.area is None or not cell.area.is_empty]
+        return _around(boxes) if boxes else self.bounds
 
     @cached_property
     def bounds(self) -> tuple[float, float, float, float]:
         """West, south, east, north of all patches, degrees."""
-        boxes = np.array([outline_bounds(cell.geobox, "EPSG:4326") for cell in self.run.cells])
-        west, south = boxes[:, :2].min(axis=0).tolist()
-        east, north = boxes[:, 2:].max(axis=0).tolist()
+        boxes = [outline_bounds(cell.geobox, "EPSG:4326") for cell in self.run.cells]
+        # A patch that reaches over the antimeridian is as wide as the world: what of it is asked for lies on one side.
+        near = [_degrees(cell) if _is_wide(box) else box for cell, box in zip(self.run.cells, boxes, strict=True)]
+        west, south, east, north = _around(near)
         return max(west, -180.0), max(south, -85.0), min(east, 180.0), min(north, 85.0)
 
     @cached_property
@@ -152,7 +154,9 @@ class Tiles:
         """A tile of one of ``files``: PNG in grey, whose values are the map's; 0 nothing."""
         path = self.files[layer]
         self._check(self.zooms, z, x, y)
-        return _of_file(path, path.stat().st_mtime_ns, z, x, y)
+        key = (path, path.stat().st_mtime_ns, z, x, y)
+        found: Tile | None = self._kept(self._made, key, lambda: _of_file(path, z, x, y))
+        return found
 
     def image(self, layer: str, day: datetime.date, z: int, x: int, y: int) -> Tile | None:
         """A tile of a dated layer: a picture, or values in grey for ``ndvi``."""
@@ -161,11 +165,24 @@ class Tiles:
             raise KeyError(day)
         self._check(zooms, z, x, y)
         key = (layer, day, z, x, y)
-        kept = self._cache.get("tiles")
-        if kept is None:
-            kept = self._cache["tiles"] = lru_cache(maxsize=_CACHED_TILES)(self._image)
-        found: Tile | None = kept(*key)
+        found: Tile | None = self._kept(self._made, key, lambda: self._image(*key))
         return found
+
+    def forget(self) -> None:
+        """Keep nothing of what was made so far, since what it was made of has changed."""
+        with self._lock:
+            for kept in (self._cache, self._made, self._bands):
+                kept.clear()
+
+    def _kept(self, cache: Any, key: Any, make: Callable[[], Any]) -> Any:
+        """What a cache holds; else what is made, and kept where there is room for it. Two threads may make the same."""
+        with self._lock:
+            if key in cache:
+                return cache[key]
+        made = make()
+        with self._lock, suppress(ValueError):
+            cache[key] = made
+        return made
 
     def _image(self, layer: str, day: datetime.date, z: int, x: int, y: int) -> Tile | None:
         box = tile_geobox(z, x, y)
@@ -212,7 +229,7 @@ class Tiles:
         cells = self._cells(box)
         if not cells:
             return None
-        small = overview(self.run, day)
+        small = self._kept(self._cache, ("overview", day), lambda: overview(self.run, day))
         if small is not None and abs(box.resolution.x) * math.cos(math.radians(self.bounds[1])) >= small.metres:
             paths = [small.path]
         else:
@@ -238,7 +255,8 @@ class Tiles:
             path = self.run.folder / "patches" / f"{cell.name}.zarr"
             if not path.exists():
                 continue
-            stored = _of_patch(path, tuple(names), number)
+            key = (path, path.stat().st_mtime_ns, tuple(names), number)
+            stored = self._kept(self._bands, key, partial(read_date, path, names, number))
             if stored is None:
                 continue
             part = np.full((len(names), SIDE, SIDE), NODATA, "int16")
@@ -274,15 +292,35 @@ class Tiles:
 
     def _range(self, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
         """2-98 % of unfamiliar bands, on the clearest date of the middle patch: one range for all dates."""
-        key = " ".join(names)
-        if key not in self._cache:
+
+        def measured() -> tuple[np.ndarray, ...]:
             cell = self.run.cells[len(self.run.cells) // 2]
             loaded = self.run.plan.source.load(cell.geobox, [self.run.clearest_date(cell.name)], names)
             values = [loaded[name].values for name in names]
             known = [v[v != NODATA] if (v != NODATA).any() else np.array([0, 1]) for v in values]
-            self._cache[key] = tuple(np.array([np.percentile(v, q) for v in known], "float32") for q in (2, 98))
-        found: tuple[np.ndarray, np.ndarray] = self._cache[key]
+            return tuple(np.array([np.percentile(v, q) for v in known], "float32") for q in (2, 98))
+
+        found: tuple[np.ndarray, np.ndarray] = self._kept(self._cache, ("range", names), measured)
         return found
+
+
+def _degrees(cell: Cell) -> tuple[float, float, float, float]:
+    """West, south, east, north of what of a patch belongs to the area of interest."""
+    shape = Geometry(cell.geobox.extent.geom if cell.area is None else cell.area, cell.geobox.crs)
+    box = shape.to_crs("EPSG:4326").boundingbox
+    return box.left, box.bottom, box.right, box.top
+
+
+def _is_wide(box: Sequence[float]) -> bool:
+    return box[2] - box[0] > 180
+
+
+def _around(boxes: Sequence[Sequence[float]]) -> tuple[float, float, float, float]:
+    """The box around some; those that go around the world are left out while there are others."""
+    some = np.array([box for box in boxes if not _is_wide(box)] or boxes)
+    west, south = some[:, :2].min(axis=0).tolist()
+    east, north = some[:, 2:].max(axis=0).tolist()
+    return west, south, east, north
 
 
 def tile_geobox(z: int, x: int, y: int) -> GeoBox:
@@ -313,8 +351,7 @@ def _to_web(lon: float, lat: float) -> tuple[float, float]:
     return math.radians(lon) * radius, math.log(math.tan(math.pi / 4 + math.radians(lat) / 2)) * radius
 
 
-@lru_cache(maxsize=_CACHED_TILES)
-def _of_file(path: Path, _when: int, z: int, x: int, y: int) -> Tile | None:
+def _of_file(path: Path, z: int, x: int, y: int) -> Tile | None:
     try:
         found = _read_tile(str(path), x, y, z)
     except TileOutsideBounds:
@@ -324,13 +361,14 @@ def _of_file(path: Path, _when: int, z: int, x: int, y: int) -> Tile | None:
 
 
 def _read_tile(path: str, x: int, y: int, z: int) -> Any:
-    with Reader(path) as reader:
+    # GDAL keeps what it has read beside what is kept here.
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_MB), Reader(path) as reader:
         return reader.tile(x, y, z, tilesize=SIDE)
 
 
-@lru_cache(maxsize=_CACHED_PATCHES)
-def _of_patch(path: Path, names: tuple[str, ...], number: int) -> np.ndarray | None:
-    return read_date(path, names, number)
+def _bytes(kept: Any) -> int:
+    """About how much memory a tile or a patch's bands take; something, also where it is nothing that is kept."""
+    return 500 + (len(kept.content) if isinstance(kept, Tile) else getattr(kept, "nbytes", 0))
 
 
 def _ndvi_tile(bands: np.ndarray) -> Tile | None:
