@@ -35,6 +35,19 @@ def die_on_the_first_try(task):
     return kind
 
 
+class Heavy:
+    """Work that counts how often it is packed to be sent."""
+
+    packed = 0
+
+    def __reduce__(self):
+        Heavy.packed += 1
+        return Heavy, ()
+
+    def __call__(self, task):
+        return task + 1
+
+
 def facts(outcome):
     return outcome.name, outcome.value, outcome.error, outcome.kind
 
@@ -135,6 +148,16 @@ def test_two_workers_give_the_same_outcomes_and_only_the_guilty_are_set_aside(tm
         else:
             assert outcome.value == kind
             assert tries <= 3
+
+
+def test_work_is_packed_once_however_many_tasks_there_are():
+    """Sent along with every task it took the main process 4 MB a task for good, and most of its time."""
+    with open_engine(workers=2) as engine:
+        for _ in range(2):
+            Heavy.packed = 0
+            found = {o.name: o.value for o in engine.run(Heavy(), ((str(n), n) for n in range(30)))}
+            assert found == {str(n): n + 1 for n in range(30)}
+            assert 1 <= Heavy.packed <= 3
 
 
 def test_a_process_keeps_the_memory_that_it_frees_whatever_it_was_told():

@@ -7,8 +7,9 @@ be repeatable.
 import resource
 import time
 import traceback
+import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
@@ -112,9 +113,23 @@ class Engine:
     def _run_on_cluster(
         self, work: Callable[[Task], Any], tasks: Iterable[tuple[str, Task]], retries: int
     ) -> Iterator[Outcome]:
+        client = self._connect()
+        # The work goes to each worker once, also to those that start later. Sent along with every task it would be
+        # packed again for each, and the scheduler and the workers would keep hundreds of copies.
+        called = f"landweave-{uuid.uuid4().hex}"
+        client.register_plugin(_carrier(work), name=called)
+        try:
+            yield from self._run_tasks(client, called, tasks, retries)
+        finally:
+            # The scheduler may be gone.
+            with suppress(Exception):
+                client.unregister_worker_plugin(called)
+
+    def _run_tasks(
+        self, client: Any, called: str, tasks: Iterable[tuple[str, Task]], retries: int
+    ) -> Iterator[Outcome]:
         from distributed import as_completed
 
-        client = self._connect()
         waiting = iter(tasks)
         flight = as_completed()
         pairs: dict[str, tuple[str, Task]] = {}
@@ -122,7 +137,7 @@ class Engine:
 
         def submit(count: int) -> None:
             for _, (name, task) in zip(range(count), waiting, strict=False):
-                future = client.submit(_attempt_there, work, name, task, pure=False)
+                future = client.submit(_attempt_there, called, name, task, pure=False)
                 pairs[future.key] = name, task
                 flight.add(future)
 
@@ -138,7 +153,7 @@ class Engine:
         # A worker's death casts suspicion on every task that waited there. Alone, a task can only be its own victim.
         for name, task in suspects:
             for _ in range(retries):
-                future = client.submit(_attempt_there, work, name, task, pure=False)
+                future = client.submit(_attempt_there, called, name, task, pure=False)
                 outcome = self._outcome(future, name)
                 if outcome is not None:
                     break
@@ -235,9 +250,20 @@ def attempt(work: Callable[[Task], Any], name: str, task: Task) -> Outcome:
     )
 
 
-def _attempt_there(work: Callable[[Task], Any], name: str, task: Task) -> Outcome:
+def _carrier(work: Callable[[Task], Any]) -> Any:
+    """What brings the work to a worker."""
+    from distributed import WorkerPlugin
+
+    plugin: Any = WorkerPlugin()
+    plugin.work = work
+    return plugin
+
+
+def _attempt_there(called: str, name: str, task: Task) -> Outcome:
+    from distributed import get_worker
+
     keep_freed_memory()
-    return attempt(work, name, task)
+    return attempt(get_worker().plugins[called].work, name, task)
 
 
 def _unanswered(name: str, error: BaseException) -> Outcome:
