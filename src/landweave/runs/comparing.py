@@ -21,6 +21,7 @@ from landweave.patch.model import NODATA
 from landweave.patch.store import dated, read_raster, write_whole
 from landweave.runs.districts import read_districts
 from landweave.runs.dossier import find_cell
+from landweave.runs.layers import beyond_border
 from landweave.runs.ledger import fingerprint, fingerprint_of
 from landweave.runs.reading import FinishedRun, check_same_project, open_run, stretch
 from landweave.runs.record import read_record
@@ -264,6 +265,7 @@ def _land(run: FinishedRun, window: GeoBox, day: datetime.date) -> dict[str, np.
         if not inside.any():
             continue
         labels, mapped, held_out = _pair(run, cell)
+        beyond = beyond_border(cell)
         bands = run.colours(cell.name, day) if day in run.plan.dates else None
         against = against or ("held-out prediction" if held_out else "map")
         here = {"image": bands, "register": None if labels is None else labels[:1], against: mapped}
@@ -271,6 +273,8 @@ def _land(run: FinishedRun, window: GeoBox, day: datetime.date) -> dict[str, np.
             if found is None:
                 continue
             values, missing = found.reshape(-1, *found.shape[-2:]), NODATA if name == "image" else 0
+            if name != "image" and beyond is not None:
+                values = np.where(beyond[0], values[:, *beyond[1]], values)
             whole = layers.setdefault(name, np.full((len(values), *window.shape), missing, values.dtype))
             if len(whole) == len(values):
                 empty = inside & (whole == missing).all(axis=0)

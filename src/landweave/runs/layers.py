@@ -161,7 +161,7 @@ def _make(run: FinishedRun, layer: _Layer, sources: Mapping[str, dict[str, Path 
         parts = {}
         for name, found in sources.items():
             files = {key: file for key, file in found.items() if file is not None}
-            beyond = _beyond(cells[name])
+            beyond = beyond_border(cells[name])
             if layer.part is None and beyond is None:
                 parts[name] = next(iter(files.values()))
                 continue
@@ -178,7 +178,7 @@ def _make(run: FinishedRun, layer: _Layer, sources: Mapping[str, dict[str, Path 
         )  # fmt: skip
 
 
-def _beyond(cell: Cell) -> tuple[np.ndarray, np.ndarray] | None:
+def beyond_border(cell: Cell) -> tuple[np.ndarray, np.ndarray] | None:
     """Pixels just beyond the border of a zone, bool (y, x), and the cell's own pixel nearest to each, (2, y, x).
 
     A pixel is labelled and counted in one zone only. Where the grids of two zones meet, pixels of a third grid would
