@@ -2,10 +2,10 @@
 
     python benchmarks/region.py [--size-km 60] [--dates 40] [--workers 2] [--patch-size 500] [--work FOLDER] [--write]
 
-Simulates the archive at its first use (60 km and 40 dates: 21 GB and half an hour), then runs ``landweave run`` on it in
+Simulates the archive at its first use (60 km and 40 dates: 21 GB, half an hour), then runs ``landweave run`` on it in
 a process of its own, which takes 12 GB more, while the memory of all its processes (PSS, so that what they share counts
-once) and the size of the output folder are watched. ``--write`` puts the table into RESULTS.md; ``--size-km 3 --dates 6``
-tries it.
+once) and the size of the output folder are watched. ``--write`` keeps the table in RESULTS.md; ``--size-km 3
+--dates 6`` tries it.
 """
 
 import argparse

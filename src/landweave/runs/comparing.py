@@ -257,28 +257,37 @@ def _date_to_show(run: FinishedRun, cell: Cell, *, south: bool) -> datetime.date
 def _land(run: FinishedRun, window: GeoBox, day: datetime.date) -> dict[str, np.ndarray]:
     """``image`` uint8 (y, x, 3), ``register`` and what it is held against as uint8 (y, x), of all patches there."""
     layers: dict[str, np.ndarray] = {}
-    against = ""
+
+    def put(name: str, values: np.ndarray, place: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+        rows, columns, inside = place
+        missing = NODATA if name == "image" else 0
+        whole = layers.setdefault(name, np.full((len(values), *window.shape), missing, values.dtype))
+        if len(whole) == len(values):
+            empty = inside & (whole == missing).all(axis=0)
+            whole[:, empty] = values[:, rows[empty], columns[empty]]
+
+    against, later = "", []
     for cell in run.cells:
         if not cell.geobox.geographic_extent.intersects(window.geographic_extent):
             continue
-        rows, columns, inside = nearest_pixels(cell.geobox, window)
-        if not inside.any():
+        place = nearest_pixels(cell.geobox, window)
+        if not place[2].any():
             continue
         labels, mapped, held_out = _pair(run, cell)
-        beyond = beyond_border(cell)
         bands = run.colours(cell.name, day) if day in run.plan.dates else None
+        if bands is not None:
+            put("image", bands, place)
+        if labels is None or mapped is None:
+            continue
         against = against or ("held-out prediction" if held_out else "map")
-        here = {"image": bands, "register": None if labels is None else labels[:1], against: mapped}
-        for name, found in here.items():
-            if found is None:
-                continue
-            values, missing = found.reshape(-1, *found.shape[-2:]), NODATA if name == "image" else 0
-            if name != "image" and beyond is not None:
-                values = np.where(beyond[0], values[:, *beyond[1]], values)
-            whole = layers.setdefault(name, np.full((len(values), *window.shape), missing, values.dtype))
-            if len(whole) == len(values):
-                empty = inside & (whole == missing).all(axis=0)
-                whole[:, empty] = values[:, rows[empty], columns[empty]]
+        beyond = beyond_border(cell)
+        for name, values in (("register", labels[:1]), (against, mapped[None])):
+            put(name, values, place)
+            if beyond is not None:
+                later.append((name, np.where(beyond[0], values[:, *beyond[1]], values), place))
+    # What a cell says of ground beyond its zone fills no more than what the other zone leaves open.
+    for name, values, place in later:
+        put(name, values, place)
     return {name: stretch(layer) if name == "image" else layer[0] for name, layer in layers.items()}
 
 
