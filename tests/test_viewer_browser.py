@@ -276,8 +276,10 @@ def test_what_failed_is_told_on_the_page(chrome, view, monkeypatch):
     ):
         page.get_by_text('A part of "confidence" could not be had (500)').wait_for()
         page.get_by_text("This patch failed: OSError: no such key").wait_for()
+        # A tile that fails later is told again.
+        page.wait_for_load_state("networkidle")
         page.locator("#status").click()
-        assert page.locator("#status").is_hidden()
+        page.locator("#status").wait_for(state="hidden")
 
 
 def test_a_page_is_told_that_its_run_has_changed(chrome, view, monkeypatch):

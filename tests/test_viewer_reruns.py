@@ -1,10 +1,11 @@
 """The view and the run behind it: other projects, failed patches, reruns while somebody looks."""
 
-import asyncio
 import json
 import os
 import shutil
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -197,26 +198,19 @@ def test_what_is_kept_is_bounded_by_its_bytes(finished, monkeypatch):
 
 def test_a_crowd_of_dossiers_leaves_room_for_tiles(view, monkeypatch):
     """Many wait for a dossier that does not end; a tile comes all the same."""
-    import httpx
-
     end = threading.Event()
-    monkeypatch.setattr(server, "pixel_dossier", lambda *given: {"ended": end.wait(20)})
+    monkeypatch.setattr(server, "pixel_dossier", lambda *given: {"ended": end.wait(60)})
     address = "/tiles/prediction/{}/{}/{}".format(*middle(view, view.tiles.natural_zoom))
-
-    async def crowd():
-        transport = httpx.ASGITransport(app=make_app(view))
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-            west, south, _, _ = view.tiles.area
-            asked = [asyncio.create_task(client.get(f"/pixel?lon={west}&lat={south}")) for _ in range(20)]
-            try:
-                await asyncio.sleep(0.1)
-                tile = await asyncio.wait_for(client.get(address), 10)
-                waited = not end.is_set() and not any(task.done() for task in asked)
-            finally:
-                end.set()
-            return tile, waited, await asyncio.gather(*asked)
-
-    tile, waited, dossiers = asyncio.run(crowd())
+    west, south, _, _ = view.tiles.area
+    with TestClient(make_app(view), base_url="http://127.0.0.1") as client, ThreadPoolExecutor(21) as pool:
+        try:
+            asked = [pool.submit(client.get, f"/pixel?lon={west}&lat={south}") for _ in range(20)]
+            time.sleep(0.3)
+            tile = pool.submit(client.get, address).result(30)
+            waited = not end.is_set() and not any(task.done() for task in asked)
+        finally:
+            end.set()
+        dossiers = [task.result() for task in asked]
     assert tile.status_code == 200
     assert waited
     assert [answer.json() for answer in dossiers] == [{"ended": True}] * 20
