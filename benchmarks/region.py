@@ -43,15 +43,15 @@ def processes_below(root):
 
 
 def memory_below(root):
-    """Proportional set size of a process and of all that it started, bytes."""
-    total = 0
+    """Proportional set size of a process and of all that it started, bytes, by process number, the first one first."""
+    each = {}
     for number in processes_below(root):
         try:
             told = Path(f"/proc/{number}/smaps_rollup").read_text()
         except OSError:
             continue
-        total += 1024 * int(re.search(r"^Pss:\s+(\d+) kB", told, flags=re.MULTILINE)[1])
-    return total
+        each[number] = 1024 * int(re.search(r"^Pss:\s+(\d+) kB", told, flags=re.MULTILINE)[1])
+    return each
 
 
 def disk_below(folder):
@@ -88,14 +88,17 @@ def prepared(given):
 
 
 def watched(folder, workers):
-    """Run the project; seconds by the clock, peak PSS of all processes and peak bytes of the output folder."""
+    """Run the project; seconds by the clock, each process's PSS at the peak of all, peak bytes of the output folder."""
     command = [sys.executable, "-m", "landweave", "run", str(folder), "--workers", str(workers)]
     began = time.monotonic()
     process = subprocess.Popen(command)
-    memory = disk = 0
-    looked = 0.0
+    memory, disk, looked = {}, 0, 0.0
     while process.poll() is None:
-        memory = max(memory, memory_below(process.pid))
+        now = memory_below(process.pid)
+        if sum(now.values()) > 1.05 * sum(memory.values()):
+            each = " + ".join(f"{n / 1e6:.0f}" for n in now.values())
+            print(f"{time.monotonic() - began:.0f} s: {each} MB", flush=True)
+        memory = max(memory, now, key=lambda each: sum(each.values()))
         # The folder is large: it is walked no more often than every five seconds.
         if time.monotonic() - looked > 5:
             disk, looked = max(disk, disk_below(folder / "out")), time.monotonic()
@@ -136,7 +139,8 @@ def told(given, folder, seconds, memory, disk):
         f"| pixels per second | {pixels / seconds:,.0f} | |",
         f"| CPU | {sum(s['cpu_seconds'] for s in stages.values()) / 3600:.2f} h | {forecast['cpu_hours']:.2f} h |",
         (
-            f"| peak memory of all processes (PSS) | {memory / 1e9:.2f} GB | "
+            f"| peak memory of all processes (PSS) | {sum(memory.values()) / 1e9:.2f} GB "
+            f"({' + '.join(f'{n / 1e9:.2f}' for n in memory.values() if n > 5e7)}, the main process first) | "
             f"{(forecast['memory_bytes'] * given.workers + 0.4e9) / 1e9:.2f} GB |"
         ),
         f"| peak of the output folder | {disk / 1e9:.2f} GB | {forecast['disk_bytes'] / 1e9:.2f} GB |",
