@@ -23,6 +23,7 @@ import numpy as np
 PATCH = 500
 CLIENTS = 6  # connections that a browser opens to one host
 TILES = 400
+DOSSIERS = 24
 
 
 def big_run(project, folder, megapixels):
@@ -78,7 +79,7 @@ def serve(project, folder, megapixels):
     start(view, port=0)
 
 
-def ask(port, paths):
+def ask(port, paths, allowed=frozenset({200, 204})):
     """Seconds and bytes of asking for all paths, six at a time."""
 
     def some(part):
@@ -87,7 +88,7 @@ def ask(port, paths):
             connection.request("GET", path)
             answer = connection.getresponse()
             sent += len(answer.read())
-            assert answer.status in {200, 204}, (path, answer.status)
+            assert answer.status in allowed, (path, answer.status)
             count += answer.status == 200
         return count, sent
 
@@ -127,6 +128,11 @@ def measure(port, pid):
             told.append(f"{name} {len(paths) / seconds:.0f} a second")
         size = f"{count} of {len(paths)} tiles not empty, {sent / max(count, 1) / 1e3:.1f} kB each"
         print(f"{layer['id']:<13} {', '.join(told)} ({size})")
+    print(f"peak memory of the server with tiles alone: {memory(pid)} MB")
+    west, south, east, north = view["area"]
+    places = rng.uniform((west, south), (east, north), (DOSSIERS, 2)).round(6).tolist()
+    seconds, count, _ = ask(port, [f"/pixel?lon={lon}&lat={lat}" for lon, lat in places], allowed={200, 404})
+    print(f"dossiers of {count} places: {seconds / DOSSIERS:.2f} s each, {CLIENTS} asked for at a time")
     print(f"peak memory of the server: {memory(pid)} MB")
 
 

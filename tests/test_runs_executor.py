@@ -1,11 +1,14 @@
 """Any function over many tasks: here or on workers, the same."""
 
 import os
+import platform
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +36,17 @@ def die_on_the_first_try(task):
         os._exit(9)
     time.sleep(0.1)
     return kind
+
+
+KEPT = []
+
+
+def held(megabytes):
+    """Megabytes that this process holds after it made so many in arrays and freed all but one in fifty, here and there."""
+    arrays = [np.ones(12_500) for _ in range(10 * megabytes)]
+    KEPT.extend(arrays[::50])
+    del arrays
+    return int(re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())[1]) // 1000
 
 
 class Heavy:
@@ -158,6 +172,15 @@ def test_work_is_packed_once_however_many_tasks_there_are():
             found = {o.name: o.value for o in engine.run(Heavy(), ((str(n), n) for n in range(30)))}
             assert found == {str(n): n + 1 for n in range(30)}
             assert 1 <= Heavy.packed <= 3
+
+
+def test_workers_give_back_what_they_kept_free_when_the_work_is_done():
+    """They may wait for hours while models are fitted in another process, which needs the memory."""
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("another C library than GNU's")
+    with open_engine(workers=2) as engine:
+        working, waiting = ([o.value for o in engine.run(held, [(str(n), mb) for n in range(8)])] for mb in (160, 0))
+        assert max(waiting) < min(working) - 100
 
 
 def test_a_process_keeps_the_memory_that_it_frees_whatever_it_was_told():

@@ -5,7 +5,8 @@ import { rgb } from "./palette.js";
 import { make, percent } from "./words.js";
 
 const panel = () => document.getElementById("dossier");
-const seconds = (date) => Date.parse(`${date.slice(0, 10)}T00:00:00Z`) / 1000;
+/** A date, or the time of a second pass of a day, which would hide the first one otherwise. */
+const seconds = (date) => Date.parse(`${`${date} 00:00:00`.slice(0, 19).replace(" ", "T")}Z`) / 1000;
 const MASKED = [["cloud", "#c0267e"], ["snow", "#2f7fd0"], ["too few", "#b98d55"]];
 
 export class Dossier {

@@ -6,6 +6,7 @@ import inspect
 import re
 import warnings
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from landweave.errors import InputError
 
 SHORT_NAMES = {"random_forest": "sklearn.ensemble.RandomForestClassifier"}
 """Types that need no import path, besides ``lightgbm``."""
+
+_BINNING = ThreadPoolExecutor(1, "binning")
 
 _MULTICLASS = {"multiclass", "softmax", "multiclassova", "multiclass_ova", "ova", "ovr"}
 
@@ -123,9 +126,13 @@ def _boost(
     rounds = settings.pop("num_iterations", 100)
     settings |= {"num_class": len(classes), "num_threads": 0 if threads is None else threads}
     try:
-        table = lightgbm.Dataset(as_floats(X), index, weight=weights, feature_name=_plain_names(names), params=settings)
-        # Binned at once: the numbers are large, and LightGBM lets go of them then.
-        table.construct()
+        # Binned at once, one table at a time and always in the same thread: meanwhile LightGBM holds each number as
+        # float64 with its row, and what a thread has freed only that thread uses again.
+        table = _BINNING.submit(
+            lambda: lightgbm.Dataset(
+                as_floats(X), index, weight=weights, feature_name=_plain_names(names), params=settings
+            ).construct()
+        ).result()
         booster = lightgbm.train(settings, table, num_boost_round=rounds)
     except (lightgbm.basic.LightGBMError, ValueError, TypeError) as error:
         raise InputError(f"LightGBM refuses the table or [model] params: {' '.join(str(error).split())}.") from error

@@ -16,6 +16,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from landweave.runs.machine import function_of_gnu, give_freed_memory_back
+
 Task = TypeVar("Task")
 
 THREADS = (
@@ -256,7 +258,13 @@ def _carrier(work: Callable[[Task], Any]) -> Any:
 
     plugin: Any = WorkerPlugin()
     plugin.work = work
+    # A worker may wait for hours while the models are fitted, which need the memory that it keeps.
+    plugin.teardown = _rest
     return plugin
+
+
+def _rest(worker: Any) -> None:  # noqa: ARG001 - dask names it
+    give_freed_memory_back()
 
 
 def _attempt_there(called: str, name: str, task: Task) -> Outcome:
@@ -295,11 +303,5 @@ def keep_freed_memory() -> bool:
     What is given back to the kernel comes back cleared, page by page, which costs more than much of the arithmetic.
     dask's workers are told to give all back (``MALLOC_TRIM_THRESHOLD_``): a fetch took half as long again by that.
     """
-    import ctypes
-
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        # Another C library than GNU's.
-        return False
-    return bool(mallopt(_MMAP_THRESHOLD, _KEPT_ARRAY)) and bool(mallopt(_TRIM_THRESHOLD, _KEPT_FREE))
+    mallopt = function_of_gnu("mallopt")
+    return bool(mallopt) and bool(mallopt(_MMAP_THRESHOLD, _KEPT_ARRAY) and mallopt(_TRIM_THRESHOLD, _KEPT_FREE))

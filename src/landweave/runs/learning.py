@@ -18,7 +18,7 @@ from landweave.features.recipe import Recipe
 from landweave.patch.model import NODATA
 from landweave.patch.store import write_whole
 from landweave.runs.assignment import NO_FOLD, Assignment
-from landweave.runs.machine import usable_cores
+from landweave.runs.machine import give_freed_memory_back, usable_cores
 from landweave.runs.opening import Plan
 from landweave.runs.tables import HELD_OUT, read_samples
 from landweave.training.blocks import total
@@ -205,7 +205,10 @@ def _fit_all(
     threads = max(1, cores // len(jobs))
 
     def one(use: np.ndarray) -> Model:
-        return _fit(plan, assignment, recipe, matrix[use], label[use], set(unit[use]), missing, threads)
+        fitted = _fit(plan, assignment, recipe, matrix[use], label[use], set(unit[use]), missing, threads)
+        # The next one is fitted in another thread, which does not use what this one has freed.
+        give_freed_memory_back()
+        return fitted
 
     # The largest first, so that none is left over at the end.
     order = sorted(jobs, key=lambda name: -int(jobs[name].sum()))

@@ -29,25 +29,27 @@ class Observed:
 
 
 def observed_rows(plan: Plan, rows: Any, matrix: np.ndarray, recipe: Recipe) -> Callable[[np.ndarray], Observed]:
-    """Rows by their numbers, rising, with the observations behind them."""
-    import pandas as pd
+    """Rows by their numbers, rising, with the observations behind them, which are read for the rows that are asked."""
+    import pyarrow.parquet as pq
 
-    series = pd.read_parquet(plan.folder / SERIES)
-    number = series["row"].to_numpy()
     times = np.array(plan.dates, "datetime64[ms]")
-    when = np.searchsorted(times, series["acquisition"].to_numpy().astype("datetime64[ms]"))
     count = len(recipe.layers) * len(recipe.days)
 
     def of(use: np.ndarray) -> Observed:
         place = np.full(len(rows), -1)
         place[use] = np.arange(len(use))
-        here = place[number] >= 0
-        at = (when[here], place[number][here])
         stack = np.full((len(recipe.source_bands), len(times), len(use)), NODATA, "int16")
         valid = np.zeros(stack.shape[1:], bool)
-        for b, name in enumerate(recipe.source_bands):
-            stack[b][at] = series[name].to_numpy()[here]
-        valid[at] = series["reason"].to_numpy()[here] == 0
+        with pq.ParquetFile(plan.folder / SERIES) as file:
+            for number in range(file.num_row_groups):
+                series = file.read_row_group(number)
+                at = place[series["row"].to_numpy()]
+                here = at >= 0
+                acquired = series["acquisition"].to_numpy()[here].astype("datetime64[ms]")
+                at = np.searchsorted(times, acquired), at[here]
+                for b, name in enumerate(recipe.source_bands):
+                    stack[b][at] = series[name].to_numpy()[here]
+                valid[at] = series["reason"].to_numpy()[here] == 0
         static = None
         if recipe.static:
             stored = matrix[use][:, count:].T
