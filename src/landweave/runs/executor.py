@@ -16,8 +16,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from landweave.runs.machine import function_of_gnu, give_freed_memory_back
-
 Task = TypeVar("Task")
 
 THREADS = (
@@ -303,5 +301,18 @@ def keep_freed_memory() -> bool:
     What is given back to the kernel comes back cleared, page by page, which costs more than much of the arithmetic.
     dask's workers are told to give all back (``MALLOC_TRIM_THRESHOLD_``): a fetch took half as long again by that.
     """
-    mallopt = function_of_gnu("mallopt")
+    mallopt = _of_gnu("mallopt")
     return bool(mallopt) and bool(mallopt(_MMAP_THRESHOLD, _KEPT_ARRAY) and mallopt(_TRIM_THRESHOLD, _KEPT_FREE))
+
+
+def give_freed_memory_back() -> None:
+    """Give the kernel what this process has freed and its C library (GNU's) keeps for later."""
+    if trim := _of_gnu("malloc_trim"):
+        trim(0)
+
+
+def _of_gnu(name: str) -> Any:
+    """A function of GNU's C library; None where it is another."""
+    import ctypes
+
+    return getattr(ctypes.CDLL(None), name, None)

@@ -18,7 +18,8 @@ from landweave.features.recipe import Recipe
 from landweave.patch.model import NODATA
 from landweave.patch.store import write_whole
 from landweave.runs.assignment import NO_FOLD, Assignment
-from landweave.runs.machine import give_freed_memory_back, usable_cores
+from landweave.runs.executor import give_freed_memory_back
+from landweave.runs.machine import usable_cores
 from landweave.runs.opening import Plan
 from landweave.runs.tables import HELD_OUT, read_samples
 from landweave.training.blocks import total

@@ -3,7 +3,6 @@
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 LEAST_MEMORY = 600_000_000
 """Bytes that a worker needs for its libraries and one strip."""
@@ -51,16 +50,3 @@ def _limit(name: str) -> str:
         return (_LIMITS / name).read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         return ""
-
-
-def give_freed_memory_back() -> None:
-    """Give the kernel what this process has freed and its C library (GNU's) keeps for later."""
-    if trim := function_of_gnu("malloc_trim"):
-        trim(0)
-
-
-def function_of_gnu(name: str) -> Any:
-    """A function of GNU's C library; None where it is another."""
-    import ctypes
-
-    return getattr(ctypes.CDLL(None), name, None)
