@@ -141,7 +141,7 @@ def told(given, folder, seconds, memory, disk):
         (
             f"| peak memory of all processes (PSS) | {sum(memory.values()) / 1e9:.2f} GB "
             f"({' + '.join(f'{n / 1e9:.2f}' for n in memory.values() if n > 5e7)}, the main process first) | "
-            f"{(forecast['memory_bytes'] * given.workers + 0.4e9) / 1e9:.2f} GB |"
+            f"{(forecast['memory_bytes'] * given.workers + forecast['main_bytes']) / 1e9:.2f} GB |"
         ),
         f"| peak of the output folder | {disk / 1e9:.2f} GB | {forecast['disk_bytes'] / 1e9:.2f} GB |",
         (

@@ -20,7 +20,8 @@ from landweave.sources.pixels import stored_bytes
 
 TOLD = Forecast(
     patches=40, pixels=10_000_000, dates=70, dates_per_patch=68.0, valid_share=0.4, read_bytes=8_000_000_000,
-    disk_bytes=6_000_000_000, kept_bytes=1_000_000_000, memory_bytes=800_000_000, cpu_hours=3.0, hours=1.5, workers=2,
+    disk_bytes=6_000_000_000, kept_bytes=1_000_000_000, memory_bytes=800_000_000, main_bytes=500_000_000,
+    cpu_hours=3.0, hours=1.5, workers=2,
 )  # fmt: skip
 
 
@@ -85,8 +86,9 @@ def test_what_is_not_kept_is_on_the_disk_for_a_while_only(finished):
 @pytest.mark.parametrize(("free", "memory", "said"), [
     (10e9, 4e9, []),
     (5e9, 4e9, ["disk"]),
-    (10e9, 1.5e9, ["--workers 1"]),
+    (10e9, 2e9, ["--workers 1"]),
     (1e9, 0.5e9, ["disk", "--workers 1"]),
+    (10e9, 2.2e9, []),
 ])  # fmt: skip
 def test_what_there_is_too_little_of_is_told(tmp_path, monkeypatch, free, memory, said):
     monkeypatch.setattr(forecasting, "free_disk", lambda folder: int(free))
@@ -97,15 +99,42 @@ def test_what_there_is_too_little_of_is_told(tmp_path, monkeypatch, free, memory
     assert sum(line.startswith("note:") for line in forecast_lines(TOLD, tmp_path)) == len(said)
 
 
+def test_a_single_process_does_one_thing_after_the_other_and_is_not_told_to_be_fewer(tmp_path, monkeypatch):
+    monkeypatch.setattr(forecasting, "free_disk", lambda folder: 10**10)
+    monkeypatch.setattr(forecasting, "usable_memory", lambda: 900_000_000)
+    alone = replace(TOLD, workers=1)
+    assert shortages(alone, tmp_path) == []
+    monkeypatch.setattr(forecasting, "usable_memory", lambda: 700_000_000)
+    (line,) = shortages(alone, tmp_path)
+    assert "patch_size" in line
+    assert "--workers" not in line
+
+
 def test_the_record_holds_what_was_expected_beside_what_it_came_to(tmp_path):
     (tmp_path / "map.tif").write_bytes(b"x" * 500)
     stages = {"fetch": {"cpu_seconds": 3600.0, "peak_bytes": 5}, "predict": {"cpu_seconds": 1800.0, "peak_bytes": 9}}
-    found = outcome(tmp_path, {"cpu_hours": 3.0, "memory_bytes": None, "kept_bytes": 1000}, stages)
+    found = outcome(tmp_path, {"cpu_hours": 3.0, "memory_bytes": 4, "main_bytes": 6, "kept_bytes": 1000}, stages)
     assert found == {
         "cpu_hours": {"expected": 3.0, "found": 1.5, "ratio": 0.5},
-        "memory_bytes": {"expected": None, "found": 9, "ratio": None},
+        "memory_bytes": {"expected": 6, "found": 9, "ratio": 1.5},
         "kept_bytes": {"expected": 1000, "found": 500, "ratio": 0.5},
     }
+
+
+def test_the_process_that_fits_needs_memory_by_the_rows_and_features_and_none_for_a_given_model(finished):
+    plan, cells = make_plan(read_project(finished))
+
+    def told(**changed):
+        project = plan.project.model_copy(
+            update={part: getattr(plan.project, part).model_copy(update=values) for part, values in changed.items()}
+        )
+        return quick_forecast(replace(plan, project=project), cells, workers=1).main_bytes - forecasting.LIBRARIES
+
+    classes, features = len(plan.legend.values), len(plan.recipe.feature_names)
+    few, more = (told(sampling={"per_class": n, "test_pixels": 1}) for n in (100, 200))
+    assert (more - few) == (forecasting.FITTED_BYTES + 2) * 100 * classes * features
+    assert told(sampling={"per_class": 100, "test_pixels": 1001}) - few == 2000 * features
+    assert told(model={"path": "model"}) == 0
 
 
 def test_a_country_of_files_is_forecast_too(tmp_path):

@@ -30,7 +30,7 @@ WINDOW = 4
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Names of GNU's mallopt(3), from malloc.h."""
 
-_KEPT_FREE, _KEPT_ARRAY = 256 << 20, 32 << 20
+KEPT_FREE, _KEPT_ARRAY = 256 << 20, 32 << 20
 """Bytes of free memory that a process keeps, and the largest array that may come from it (glibc allows no more)."""
 
 
@@ -302,7 +302,7 @@ def keep_freed_memory() -> bool:
     dask's workers are told to give all back (``MALLOC_TRIM_THRESHOLD_``): a fetch took half as long again by that.
     """
     mallopt = _of_gnu("mallopt")
-    return bool(mallopt) and bool(mallopt(_MMAP_THRESHOLD, _KEPT_ARRAY) and mallopt(_TRIM_THRESHOLD, _KEPT_FREE))
+    return bool(mallopt) and bool(mallopt(_MMAP_THRESHOLD, _KEPT_ARRAY) and mallopt(_TRIM_THRESHOLD, KEPT_FREE))
 
 
 def give_freed_memory_back() -> None:

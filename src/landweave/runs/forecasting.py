@@ -15,6 +15,7 @@ import numpy as np
 from landweave.patch.grid import Cell
 from landweave.patch.staging import ROWS
 from landweave.patch.store import write_whole
+from landweave.runs.executor import KEPT_FREE
 from landweave.runs.machine import usable_cores, usable_memory
 from landweave.runs.opening import Plan, make_plan
 from landweave.runs.patchwork import STRIP_PIXELS, FetchTask, PredictTask, fetch, predict
@@ -26,6 +27,10 @@ FORECAST = "forecast.json"
 
 LIBRARIES = 380_000_000
 """Bytes that a worker's libraries and compiled kernels hold."""
+
+FITTED_BYTES = 28
+"""Bytes of a number of a training row while models are fitted, two at a time: the rows of each, LightGBM's bins, and
+of one table its numbers as float64 with their rows. Found with 160,000 rows of 207 features."""
 
 PIXEL_BYTES = 1.4
 """Bytes of one band's pixel in an archive, where files lie on a server and their size is not known before."""
@@ -65,6 +70,8 @@ class Forecast:
     """That lies there at the end."""
     memory_bytes: int
     """Of one worker."""
+    main_bytes: int
+    """Memory of the process that starts the workers, which holds the samples and fits the models."""
     cpu_hours: float | None
     """Of all processes; None where no trial was made."""
     hours: float | None
@@ -111,7 +118,7 @@ def forecast_lines(told: Forecast, folder: Path) -> list[str]:
         f"dates:     {told.dates}, {told.dates_per_patch:.3g} on a patch{sky}",
         f"to read:   {_size(told.read_bytes)}",
         f"disk:      {_size(told.disk_bytes)} at most, {_size(told.kept_bytes)} at the end; {_size(free)} are free",
-        f"memory:    {_size(told.memory_bytes)} a worker, {told.workers} of them; {_size(usable_memory())} to be had",
+        f"memory:    {_memory_words(told)}; {_size(usable_memory())} to be had",
     ]
     if told.cpu_hours is not None and told.hours is not None:
         lines.append(f"time:      {_hours(told.cpu_hours)} of CPU, {_hours(told.hours)} with {told.workers} workers")
@@ -122,8 +129,14 @@ def expected_line(told: Forecast) -> str:
     """The short form, in a line."""
     return (
         f"{told.patches} patches, {told.dates_per_patch:.3g} dates on each, {_size(told.read_bytes)} to read, "
-        f"{_size(told.disk_bytes)} of disk, {_size(told.memory_bytes)} of memory a worker"
+        f"{_size(told.disk_bytes)} of disk, memory {_memory_words(told)}"
     )
+
+
+def _memory_words(told: Forecast) -> str:
+    if told.workers == 1:
+        return f"{_size(max(told.memory_bytes, told.main_bytes))} in one process"
+    return f"{_size(told.memory_bytes)} in each of {told.workers} workers and {_size(told.main_bytes)} beside them"
 
 
 def shortages(told: Forecast, folder: Path) -> list[str]:
@@ -131,10 +144,15 @@ def shortages(told: Forecast, folder: Path) -> list[str]:
     free, memory, lines = free_disk(folder), usable_memory(), []
     if told.disk_bytes > free:
         lines.append(f"The disk has {_size(free)} free, the run may need {_size(told.disk_bytes)}: output elsewhere.")
-    if told.memory_bytes * told.workers > memory:
+    most = max(1, (memory - told.main_bytes) // told.memory_bytes)
+    if told.workers > most:
         lines.append(
-            f"{told.workers} workers of {_size(told.memory_bytes)} need more than the {_size(memory)} of memory that "
-            f"there are: use --workers {max(1, memory // told.memory_bytes)}."
+            f"{_memory_words(told)} are more than the {_size(memory)} of memory that there are: use --workers {most}."
+        )
+    elif max(told.main_bytes, told.memory_bytes) > memory:
+        lines.append(
+            f"{_memory_words(told)} are more than the {_size(memory)} of memory that there are: lower patch_size, or "
+            "sampling's per_class."
         )
     return lines
 
@@ -148,6 +166,8 @@ def free_disk(folder: Path) -> int:
 
 def outcome(folder: Path, told: Mapping[str, Any], stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What ``forecast.json`` said beside what it came to: name to ``expected``, ``found`` and ``ratio``."""
+    # A stage's peak is that of its largest process.
+    told = {**told, "memory_bytes": max(told.get("memory_bytes") or 0, told.get("main_bytes") or 0)}
     found = {
         "cpu_hours": sum(stage.get("cpu_seconds", 0.0) for stage in stages.values()) / 3600,
         "memory_bytes": max((stage.get("peak_bytes", 0) for stage in stages.values()), default=0),
@@ -174,7 +194,8 @@ def _expected(plan: Plan, cells: Sequence[Cell], workers: int, trial: "_Costs | 
         read_bytes=int(seen * _bytes_a_pixel(plan, cells) * (1 if stored else 3)),
         # All patches are read before the first is predicted, so what is not kept lies there for a while too.
         disk_bytes=stacks + made, kept_bytes=made + (stacks if plan.project.source.keep else 0),
-        memory_bytes=_memory(plan, cells), cpu_hours=None if work is None else work.cpu_hours,
+        memory_bytes=_memory(plan, cells), main_bytes=_main_memory(plan, pixels),
+        cpu_hours=None if work is None else work.cpu_hours,
         hours=None if work is None else work.hours(min(workers, len(cells))), workers=workers,
     )  # fmt: skip
 
@@ -216,7 +237,23 @@ def _memory(plan: Plan, cells: Sequence[Cell]) -> int:
     layers, features = len(plan.variables), len(plan.recipe.feature_names)
     held = 2 * strip * len(plan.dates) * 2 * layers + 2 * strip * (2 * features + 8 * len(plan.legend.values))
     read = height * width * 8 * 6 if plan.project.source.stores else 0
-    return LIBRARIES + held + read
+    return LIBRARIES + KEPT_FREE + held + read
+
+
+def _main_memory(plan: Plan, pixels: int) -> int:
+    """Bytes of the main process: its libraries, all samples, and what fitting takes besides."""
+    taught, rows, features = _rows(plan, pixels), 0, len(plan.recipe.feature_names)
+    if taught:
+        rows = taught + min(plan.project.sampling.test_pixels, pixels - taught)
+    seen = rows * len(plan.dates) * (2 * len(plan.recipe.source_bands) + 1)
+    return LIBRARIES + 2 * rows * features + max(2 * seen, FITTED_BYTES * taught * features)
+
+
+def _rows(plan: Plan, pixels: int) -> int:
+    """Training rows; no more can be drawn than there is."""
+    if plan.project.model.path or plan.reference is None:
+        return 0
+    return min((plan.project.sampling.per_class or 20_000) * len(plan.legend.values), pixels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,9 +303,7 @@ def _work(plan: Plan, cells: Sequence[Cell], dates: float, costs: _Costs) -> _Wo
     predicted = pixels * ((2 if learns else 1) * costs.predict_pixel + dates * costs.predict_date)
     # Samples are read from what was fetched, as predictions are.
     sampled = pixels * dates * costs.predict_date if learns else 0.0
-    # No more can be drawn than there is.
-    rows = min((plan.project.sampling.per_class or 20_000) * len(plan.legend.values), pixels)
-    jobs = plan.project.model.folds + 2 if learns else 0
+    rows, jobs = _rows(plan, pixels), plan.project.model.folds + 2 if learns else 0
     return _Work(patches=fetched + predicted + sampled, models=jobs * (costs.fit + rows * costs.fit_row), jobs=jobs)
 
 
