@@ -107,7 +107,7 @@ def mosaic(
     }
     with (
         rasterio.Env(GDAL_CACHEMAX=CACHE_MB, GDAL_OVR_CHUNK_MAX_SIZE=CHUNK, GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
-        tempfile.TemporaryDirectory(prefix=f".{output.stem}.", dir=output.parent) as folder,
+        tempfile.TemporaryDirectory(prefix=f".{output.stem}.part", dir=output.parent) as folder,
     ):
         tiles = [_read_header(name, Path(path), band) for name, path in sorted(parts.items())]
         grid = _choose_grid(tiles, crs=crs, resolution=resolution)

@@ -16,7 +16,7 @@ from landweave.runs.ledger import Ledger
 from landweave.runs.machine import LEAST_MEMORY
 from landweave.runs.opening import make_plan
 from landweave.runs.project import Project
-from landweave.runs.record import keep_log, log_path, write_record
+from landweave.runs.record import keep_log, log_path, versions, write_record
 from landweave.runs.state import Options, Run, Stage
 
 
@@ -137,6 +137,7 @@ def run(
             for number, stage in enumerate(STAGES):
                 if stage.needed(state):
                     _run_stage(state, stage, result, progress)
+                    ledger.check()
                     write_record(state, result, seconds=time.perf_counter() - began)
                 last = stage.name == options.until and stage.name not in {s.name for s in STAGES[number + 1 :]}
                 if last or result.stopped:
@@ -156,6 +157,7 @@ def run(
 def _write_end(state: Run, result: Result, began: float) -> None:
     from landweave.runs.stages import write_states
 
+    state.ledger.check()
     write_states(state)
     write_record(state, result, seconds=time.perf_counter() - began)
 
@@ -167,7 +169,7 @@ def _tell(state: Run, engine: Engine, progress: Progress) -> None:
     if state.done("mosaic") is None:
         told = quick_forecast(state.plan, state.cells, workers=engine.workers)
         progress.tell(f"forecast:  {expected_line(told)}")
-        for line in shortages(told, state.plan.folder):
+        for line in shortages(told, state.plan.folder, here=engine.scheduler is None):
             progress.tell(f"warning:   {line}")
 
 
@@ -176,7 +178,16 @@ def _reach(engine: Engine) -> None:
     try:
         engine.reach()
     except (OSError, ValueError) as error:
-        raise InputError(f"--scheduler: no scheduler answers at this address: {error}.".replace("\n", " ")) from None
+        text = " ".join(str(error).split())
+        raise InputError(f"--scheduler {engine.scheduler}: no scheduler answers at this address: {text}.") from None
+    own = versions()
+    for there in engine.on_workers(versions):
+        different = [f"{name} {there.get(name)} (here {own[name]})" for name in own if there.get(name) != own[name]]
+        if different:
+            raise InputError(
+                f"--scheduler {engine.scheduler}: a worker has {', '.join(different)}; the same map needs the same "
+                "versions everywhere."
+            )
 
 
 def _check_memory(memory: str | None) -> None:
@@ -229,24 +240,28 @@ def _work(
     began = time.perf_counter()
     inputs = {cell.name: given for cell, given, _ in todo}
     tasks = ((cell.name, stage.task(state, cell)) for cell, _, _ in todo)
-    wrong: str | None = None
+    wrong: list[str] = []
     sums = {"cpu_seconds": 0.0, "peak_bytes": 0, "bytes_read": 0, "patches": {}}
     cells = {cell.name: cell for cell in state.cells}
     recorded = stage.recorded or _nothing
     for cell, _ in state.made(stage.name):
         recorded(state, cell)
-    for outcome in state.engine.run(partial(stage.work, state.plan), tasks):
+    # What failed before may have ended the process that it ran in.
+    apart = any(reason.startswith("failed:") for _, _, reason in todo)
+    for outcome in state.engine.run(partial(stage.work, state.plan), tasks, apart=apart):
         _note(state, stage, outcome, inputs[outcome.name], result)
         if f"{stage.name}/{outcome.name}" in state.fresh:
             recorded(state, cells[outcome.name])
         if outcome.kind == InputError.__name__:
-            wrong = outcome.error
+            wrong.append(outcome.error or "")
         _measure(sums, outcome)
         progress.advance(stage.name, outcome.error is not None)
     if todo:
         state.measured[stage.name] = {"seconds": time.perf_counter() - began, **sums}
-    if wrong:
-        raise InputError(wrong)
+    # What the user can mend ends the run, but not where it may go on without some patches.
+    goes_on = stage.name == "predict" or state.frozen or state.options.allow_missing
+    if wrong and (len(wrong) == len(todo) or not goes_on):
+        raise InputError(wrong[-1])
 
 
 def _nothing(run: Run, cell: Cell) -> None:
@@ -315,6 +330,11 @@ def _once(state: Run, stage: Stage, result: Result) -> None:
     inputs = {**stage.once_inputs(state), "revision": str(stage.revision)}
     if state.ledger.stale(stage.key, inputs) is None and not (state.options.retrain and stage.name == "train"):
         return
+    state.ledger.check()
+    train = state.done("train")
+    if stage.frozen and train and train.info.get("missing"):
+        # From here on the model of the ledger is gone: a run that is broken off must not take what is there for it.
+        state.ledger.failed("train", inputs=train.inputs, error="training again was broken off", log="")
     began = time.perf_counter()
     outcome = attempt(stage.once, stage.name, state)
     total = state.measured.setdefault(

@@ -5,10 +5,12 @@ be repeatable.
 """
 
 import resource
+import signal
 import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,6 +31,9 @@ WINDOW = 4
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Names of GNU's mallopt(3), from malloc.h."""
+
+_PATIENCE, _GLANCE = 30, 10
+"""Seconds to wait for a scheduler or its first worker, and between two looks at how many workers there are."""
 
 KEPT_FREE, _KEPT_ARRAY = 256 << 20, 32 << 20
 """Bytes of free memory that a process keeps, and the largest array that may come from it (glibc allows no more)."""
@@ -73,8 +78,8 @@ class Engine:
 
     @property
     def here(self) -> bool:
-        """Whether work runs in this process."""
-        return self.workers == 1 and self._scheduler is None
+        """Whether work runs in this process; a ceiling of memory can only end another one."""
+        return self.workers == 1 and self._scheduler is None and self._memory is None
 
     @property
     def scheduler(self) -> str | None:
@@ -82,12 +87,28 @@ class Engine:
         return self._scheduler
 
     def reach(self) -> None:
-        """Connect to the scheduler, where one was named; OSError or ValueError when it does not answer."""
-        if self._scheduler is not None:
-            self._connect()
+        """Connect to the scheduler, where one was named; OSError or ValueError when it or a worker does not answer."""
+        if self._scheduler is None:
+            return
+        client = self._connect()
+        try:
+            client.wait_for_workers(1, timeout=_PATIENCE)
+        except TimeoutError:
+            raise TimeoutError(
+                f"the scheduler answers, but has no worker; start some by `dask worker {self._scheduler}`"
+            ) from None
+
+    def on_workers(self, work: Callable[[], Any]) -> list[Any]:
+        """What ``work`` returns on each worker of a scheduler that was named."""
+        return [] if self._scheduler is None else list(self._connect().run(work).values())
 
     def run(
-        self, work: Callable[[Task], Any], tasks: Iterable[tuple[str, Task]], *, retries: int = 2
+        self,
+        work: Callable[[Task], Any],
+        tasks: Iterable[tuple[str, Task]],
+        *,
+        retries: int = 2,
+        apart: bool = False,
     ) -> Iterator[Outcome]:
         """Run ``work`` on every named task; outcomes come in the order in which they are ready.
 
@@ -100,11 +121,15 @@ class Engine:
         retries
             How often, at least once, a task is run again, alone, when a worker died that had it; after that it is
             set aside with an error.
+        apart
+            Not in this process, unless it is the only one, since a task may end the process that it runs in. A single
+            task runs here otherwise.
         """
         pairs = iter(tasks)
         first = list(islice(pairs, 2))
         # Starting a cluster takes seconds: not for nothing, and not for a single task of this machine.
-        if self.here or not first or (len(first) == 1 and self._scheduler is None):
+        alone = len(first) == 1 and self._scheduler is None and self._memory is None and not apart
+        if self.here or not first or alone:
             for name, task in chain(first, pairs):
                 yield attempt(work, name, task)
         else:
@@ -114,6 +139,16 @@ class Engine:
         self, work: Callable[[Task], Any], tasks: Iterable[tuple[str, Task]], retries: int
     ) -> Iterator[Outcome]:
         client = self._connect()
+        try:
+            yield from self._run_carried(client, work, tasks, retries)
+        except SchedulerLostError:
+            raise
+        except (OSError, CancelledError):
+            raise self._lost() from None
+
+    def _run_carried(
+        self, client: Any, work: Callable[[Task], Any], tasks: Iterable[tuple[str, Task]], retries: int
+    ) -> Iterator[Outcome]:
         # The work goes to each worker once, also to those that start later. Sent along with every task it would be
         # packed again for each, and the scheduler and the workers would keep hundreds of copies.
         called = f"landweave-{uuid.uuid4().hex}"
@@ -141,7 +176,11 @@ class Engine:
                 pairs[future.key] = name, task
                 flight.add(future)
 
-        submit(WINDOW * max(self.workers, len(client.scheduler_info()["workers"])))
+        def window() -> int:
+            return WINDOW * max(self.workers, int(sum(client.nthreads().values())))
+
+        most, asked = window(), time.monotonic()
+        submit(most)
         for future in flight:
             name, task = pairs.pop(future.key)
             outcome = self._outcome(future, name)
@@ -149,7 +188,10 @@ class Engine:
                 suspects.append((name, task))
             else:
                 yield outcome
-            submit(1)
+            if time.monotonic() - asked > _GLANCE:
+                # Workers come and go.
+                most, asked = window(), time.monotonic()
+            submit(max(most - len(pairs), 0 if pairs else 1))
         # A worker's death casts suspicion on every task that waited there. Alone, a task can only be its own victim.
         for name, task in suspects:
             for _ in range(retries):
@@ -163,7 +205,7 @@ class Engine:
 
     def _outcome(self, future: Any, name: str) -> Outcome | None:
         """What became of a task; None where its worker died."""
-        from distributed import CancelledError, KilledWorker
+        from distributed import KilledWorker
 
         error = future.exception()
         if isinstance(error, KilledWorker):
@@ -173,39 +215,48 @@ class Engine:
         try:
             outcome: Outcome = future.result()
         except (CancelledError, OSError):
-            where = self._scheduler or "this machine"
-            raise SchedulerLostError(
-                f"the dask scheduler at {where} no longer answers; start it again and run again, what was made stands."
-            ) from None
+            raise self._lost() from None
         return outcome
+
+    def _lost(self) -> SchedulerLostError:
+        where = self._scheduler or "this machine"
+        return SchedulerLostError(
+            f"the dask scheduler at {where} no longer answers; start it again and run again, what was made stands."
+        )
 
     def _connect(self) -> Any:
         if self._client is None:
             import dask
             from distributed import Client, LocalCluster
 
-            # A death is told at once; which task was to blame is found out afterwards, one at a time.
-            dask.config.set({"distributed.scheduler.allowed-failures": 0, "distributed.admin.tick.limit": "60s"})
+            # A death is told at once; which task was to blame is found out afterwards, one at a time. A worker ends at
+            # its ceiling, and does not pause below it for good: what it keeps free counts there too.
+            dask.config.set({
+                "distributed.scheduler.allowed-failures": 0, "distributed.admin.tick.limit": "60s",
+                **{f"distributed.worker.memory.{step}": False for step in ("target", "spill", "pause")},
+            })  # fmt: skip
             if self._scheduler is None:
-                self._cluster = LocalCluster(
-                    n_workers=self.workers,
-                    threads_per_worker=1,
-                    memory_limit=self._memory or 0,
-                    dashboard_address="127.0.0.1:0",
-                    host="127.0.0.1",
-                    silence_logs=50,
-                    env=dict.fromkeys(THREADS, "1"),
-                )
-            self._client = Client(self._cluster or self._scheduler, timeout="30s")
+                with _interrupts_kept_from_children():
+                    self._cluster = LocalCluster(
+                        n_workers=self.workers,
+                        threads_per_worker=1,
+                        memory_limit=self._memory or 0,
+                        dashboard_address="127.0.0.1:0",
+                        host="127.0.0.1",
+                        silence_logs=50,
+                        env=dict.fromkeys(THREADS, "1"),
+                    )
+            self._client = Client(self._cluster or self._scheduler, timeout=f"{_PATIENCE}s")
             self.started(str(self._client.dashboard_link))
         return self._client
 
     def close(self) -> None:
         """End the cluster, if one was started here."""
-        if self._client is not None:
-            self._client.close()
-        if self._cluster is not None:
-            self._cluster.close()
+        # Whatever ended the work is told, not that the scheduler is no longer there to be left.
+        for one in (self._client, self._cluster):
+            if one is not None:
+                with suppress(Exception):
+                    one.close(timeout=_PATIENCE)
 
 
 @contextmanager
@@ -248,6 +299,23 @@ def attempt(work: Callable[[Task], Any], name: str, task: Task) -> Outcome:
         peak_bytes=peak_bytes(),
         bytes_read=_bytes_read() - read,
     )
+
+
+@contextmanager
+def _interrupts_kept_from_children() -> Iterator[None]:
+    """Processes that are started here do not see Ctrl-C: this one ends them; one that comes meanwhile is told after.
+
+    A terminal interrupts all processes at once. What is blocked stays so in threads and processes started meanwhile,
+    among them the thread that starts a worker again.
+    """
+    from multiprocessing.resource_tracker import ensure_running
+
+    ensure_running()  # which would unblock it when it is first needed
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _carrier(work: Callable[[Task], Any]) -> Any:

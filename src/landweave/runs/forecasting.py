@@ -2,21 +2,22 @@
 
 import json
 import math
-import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from landweave.errors import InputError
 from landweave.patch.grid import Cell
 from landweave.patch.staging import ROWS
 from landweave.patch.store import write_whole
-from landweave.runs.executor import KEPT_FREE
-from landweave.runs.machine import usable_cores, usable_memory
+from landweave.runs.executor import KEPT_FREE, Outcome, attempt
+from landweave.runs.machine import free_disk, usable_cores, usable_memory
 from landweave.runs.opening import Plan, make_plan
 from landweave.runs.patchwork import STRIP_PIXELS, FetchTask, PredictTask, fetch, predict
 from landweave.runs.project import Project
@@ -139,29 +140,24 @@ def _memory_words(told: Forecast) -> str:
     return f"{_size(told.memory_bytes)} in each of {told.workers} workers and {_size(told.main_bytes)} beside them"
 
 
-def shortages(told: Forecast, folder: Path) -> list[str]:
-    """A sentence for each thing that this machine does not have enough of."""
+def shortages(told: Forecast, folder: Path, *, here: bool = True) -> list[str]:
+    """A sentence for each thing that this machine, if workers are ``here``, does not have enough of."""
     free, memory, lines = free_disk(folder), usable_memory(), []
-    if told.disk_bytes > free:
-        lines.append(f"The disk has {_size(free)} free, the run may need {_size(told.disk_bytes)}: output elsewhere.")
+    # What a run that is taken up finds made lies there already.
+    needed = told.disk_bytes - _size_of(folder)
+    if needed > free:
+        lines.append(f"The disk has {_size(free)} free, the run may need {_size(needed)}: output elsewhere.")
+    if not here:
+        return lines
     most = max(1, (memory - told.main_bytes) // told.memory_bytes)
-    if told.workers > most:
-        lines.append(
-            f"{_memory_words(told)} are more than the {_size(memory)} of memory that there are: use --workers {most}."
-        )
-    elif max(told.main_bytes, told.memory_bytes) > memory:
-        lines.append(
-            f"{_memory_words(told)} are more than the {_size(memory)} of memory that there are: lower patch_size, or "
-            "sampling's per_class."
-        )
+    if told.workers > most or max(told.main_bytes, told.memory_bytes) > memory:
+        advice = f"use --workers {most}" if told.workers > most else "lower patch_size, or sampling's per_class"
+        lines.append(f"{_memory_words(told)} are more than the {_size(memory)} of memory that there are: {advice}.")
     return lines
 
 
-def free_disk(folder: Path) -> int:
-    """Bytes free where a folder lies or will lie."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
+def _size_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def outcome(folder: Path, told: Mapping[str, Any], stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -171,7 +167,7 @@ def outcome(folder: Path, told: Mapping[str, Any], stages: Mapping[str, Mapping[
     found = {
         "cpu_hours": sum(stage.get("cpu_seconds", 0.0) for stage in stages.values()) / 3600,
         "memory_bytes": max((stage.get("peak_bytes", 0) for stage in stages.values()), default=0),
-        "kept_bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        "kept_bytes": _size_of(folder),
     }
     return {
         name: {"expected": told.get(name), "found": value, "ratio": value / told[name] if told.get(name) else None}
@@ -317,19 +313,20 @@ def _trial(plan: Plan, cells: Sequence[Cell]) -> _Costs:
         model, fit_once, fit_row = _throw_away(plan, folder)
         shapes = [tuple(min(side, int(n)) for n in middle.geobox.shape) for side in SIDES]
 
+        def seconds(tried: Outcome) -> float:
+            if tried.error is not None:
+                raise InputError(f"{plan.project.file}: a trial on patch {middle.name} failed: {tried.error}")
+            return tried.cpu_seconds
+
         def work(shape: tuple[int, ...], days: Sequence[Any], name: str) -> tuple[float, float, float]:
             cell = replace(middle, name=name, geobox=middle.geobox[: shape[0], : shape[1]], area=None)
             own = replace(plan, folder=folder, dates=tuple(days))
             task = FetchTask(cell=cell, stamp=name, offsets={})
-            began = time.process_time()
-            fetch(own, task)
-            fetched = time.process_time() - began
+            fetched = seconds(attempt(partial(fetch, own), name, task))
             files = [p for p in (folder / "patches" / f"{name}.zarr").rglob("*") if p.is_file()]
             size = sum(path.stat().st_size for path in files)
             asked = PredictTask(cell=cell, keep=(True,) * len(days), model=model, folds={}, fetch=task)
-            began = time.process_time()
-            predict(own, asked)
-            return fetched, time.process_time() - began, float(size)
+            return fetched, seconds(attempt(partial(predict, own), name, asked)), float(size)
 
         work(shapes[0], few, "warm")  # compiles and opens; what that takes is taken once
         small, large, long = work(shapes[0], few, "small"), work(shapes[1], few, "large"), work(shapes[1], more, "long")

@@ -98,10 +98,15 @@ class Ledger:
             self._open("rwc" if exclusive else "ro")
         except sqlite3.DatabaseError as error:
             self.close()
-            raise LedgerError(
-                f"{folder / 'ledger.sqlite'}: cannot be used ({error}); if it is damaged, delete it, "
-                "and everything is made again."
-            ) from None
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: sqlite3.Error) -> LedgerError:
+        path = self.folder / "ledger.sqlite"
+        if self._lock is None and path.with_name(f"{path.name}-journal").exists():
+            return LedgerError(f"{path}: a run was cut off while it wrote; `landweave run` sets it right.")
+        return LedgerError(
+            f"{path}: cannot be used ({error}); if it is damaged, delete it, and everything is made again."
+        )
 
     def _open(self, mode: str) -> None:
         self._file = sqlite3.connect(f"{(self.folder / 'ledger.sqlite').resolve().as_uri()}?mode={mode}", uri=True)
@@ -140,12 +145,12 @@ class Ledger:
 
     def get(self, key: str) -> Entry | None:
         """What is known of ``key``, or None."""
-        row = self._file.execute("SELECT key, state, inputs, files, info FROM entries WHERE key = ?", (key,)).fetchone()
-        return None if row is None else _entry(row)
+        rows = self._rows("SELECT key, state, inputs, files, info FROM entries WHERE key = ?", key)
+        return _entry(rows[0]) if rows else None
 
     def entries(self, prefix: str = "") -> list[Entry]:
         """All entries whose key begins with ``prefix``, sorted by key."""
-        rows = self._file.execute("SELECT key, state, inputs, files, info FROM entries ORDER BY key")
+        rows = self._rows("SELECT key, state, inputs, files, info FROM entries ORDER BY key")
         return [_entry(row) for row in rows if row[0].startswith(prefix)]
 
     def done(
@@ -201,10 +206,19 @@ class Ledger:
         return print_
 
     def _recall(self, key: str) -> tuple[str, str] | None:
-        row: tuple[str, str] | None = self._file.execute(
-            "SELECT stamp, print FROM prints WHERE path = ?", (key,)
-        ).fetchone()
-        return row
+        rows = self._rows("SELECT stamp, print FROM prints WHERE path = ?", key)
+        return rows[0] if rows else None
+
+    def _rows(self, query: str, *values: str) -> list[Any]:
+        try:
+            return self._file.execute(query, values).fetchall()  # type: ignore[no-any-return]
+        except sqlite3.DatabaseError as error:
+            raise self._unusable(error) from None
+
+    def check(self) -> None:
+        """LedgerError when another run has taken the folder over, since this one showed no life."""
+        if self._lock is not None:
+            self._lock.check()
 
     def _remember(self) -> None:
         """Write what was read since, with whatever else is written."""
@@ -215,8 +229,7 @@ class Ledger:
 
     def _write(self, entry: Entry) -> Entry:
         values = (entry.key, entry.state, *(json.dumps(part) for part in (entry.inputs, entry.files, entry.info)))
-        if self._lock is not None:
-            self._lock.check()
+        self.check()
         try:
             with self._file:
                 self._file.execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", values)

@@ -1,29 +1,37 @@
 """What this machine lets us have, and how many worker processes that bears."""
 
 import os
+import shutil
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 LEAST_MEMORY = 600_000_000
 """Bytes that a worker needs for its libraries and one strip."""
 
-_LIMITS = Path("/sys/fs/cgroup")
+_LIMITS, _OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def usable_cores() -> int:
     """Cores that this process may use, which in a container or a batch job are fewer than the machine has."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota, _, period = _limit("cpu.max").partition(" ")
-    if quota.isdigit() and period.isdigit():
-        count = min(count, -(-int(quota) // int(period)))
+    for limit in _limits("cpu.max", ""):
+        quota, _, period = limit.partition(" ")
+        if quota.isdigit() and period.isdigit():
+            count = min(count, -(-int(quota) // int(period)))
     return max(1, count)
 
 
 def usable_memory() -> int:
     """Bytes of memory that this process may use."""
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = _limit("memory.max")
-    return min(whole, int(limit)) if limit.isdigit() else whole
+    return min([whole, *(int(limit) for limit in _limits("memory.max", "memory.limit_in_bytes") if limit.isdigit())])
+
+
+def free_disk(folder: Path) -> int:
+    """Bytes free where a folder lies or will lie."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
 
 
 def planned_workers(memory: str | None = None) -> int:
@@ -44,9 +52,26 @@ def planned_workers(memory: str | None = None) -> int:
     return max(1, min(usable_cores(), usable_memory() // each))
 
 
-def _limit(name: str) -> str:
-    """A limit of the control group, as its file has it; empty where there is none."""
+def _limits(name: str, old: str) -> list[str]:
+    """A limit of this process's control group and of those around it, as their files have it, by version 2 or 1."""
+    found = []
+    for place in dict.fromkeys(_groups()):
+        for file in (place / name, *([place / old] if old else [])):
+            with suppress(OSError, ValueError):
+                found.append(file.read_text(encoding="ascii").strip())
+    return found
+
+
+def _groups() -> list[Path]:
+    """Folders of the control groups that hold this process."""
     try:
-        return (_LIMITS / name).read_text(encoding="ascii").strip()
+        lines = _OWN.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
-        return ""
+        lines = []
+    folders = [_LIMITS, _LIMITS / "memory"]
+    for line in lines:
+        _, controllers, inner = line.split(":", 2)
+        if controllers in {"", "memory"}:
+            inside = PurePosixPath(inner.lstrip("/"))
+            folders += [_LIMITS / controllers / part for part in (inside, *inside.parents)]
+    return folders

@@ -57,6 +57,15 @@ def write_record(run: "Run", result: "Result", *, seconds: float) -> None:
     write_whole(path, write)
 
 
+def versions() -> dict[str, str]:
+    """What must be the same on every machine that works on one map."""
+    return {
+        "landweave": landweave.__version__,
+        "Python": ".".join(platform.python_version_tuple()[:2]),
+        **{name: _version(name) or "none" for name in PACKAGES},
+    }
+
+
 def log_path(folder: Path, key: str) -> Path:
     """Where the whole log of a failure lies, as long as it is one."""
     return folder / "logs" / f"{key.replace('/', '_')}.txt"
