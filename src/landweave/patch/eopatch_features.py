@@ -185,7 +185,7 @@ def damaged(path: Path, error: Exception) -> InputError:
     return InputError(f"{path}: damaged, cut short or not what its name says ({reason}); replace it.")
 
 
-def positions(window: Any, length: int, path: Path) -> np.ndarray:
+def positions(window: Any, length: int, where: str | Path) -> np.ndarray:
     """Numbers along an axis, from 0, of a slice, of numbers that may count from the end, or of true and false.
 
     Raises
@@ -193,7 +193,7 @@ def positions(window: Any, length: int, path: Path) -> np.ndarray:
     InputError
         For a number beyond the axis, true and false for more or fewer than there are, and for anything else.
 
-    >>> positions([True, False, True], 3, Path("X.npy")), positions([-1, 0], 3, Path("X.npy"))
+    >>> positions([True, False, True], 3, "X.npy"), positions([-1, 0], 3, "X.npy")
     (array([0, 2]), array([2, 0]))
     """
     if isinstance(window, slice):
@@ -202,14 +202,14 @@ def positions(window: Any, length: int, path: Path) -> np.ndarray:
     if numbers.ndim == 1 and not numbers.size:
         return np.empty(0, "int64")
     if numbers.ndim != 1 or numbers.dtype.kind not in "biu":
-        raise InputError(f"{path}: {str(window)[:40]} is no selection along an axis; give a slice or numbers.")
+        raise InputError(f"{where}: {str(window)[:40]} is no selection along an axis; give a slice or numbers.")
     if numbers.dtype.kind == "b":
         if len(numbers) != length:
-            raise InputError(f"{path}: true and false are given for {len(numbers)} along an axis of {length}.")
+            raise InputError(f"{where}: true and false are given for {len(numbers)} along an axis of {length}.")
         return np.flatnonzero(numbers)
     outside = numbers[(numbers < -length) | (numbers >= length)]
     if outside.size:
-        raise InputError(f"{path}: number {int(outside[0])} is asked for along an axis of {length}.")
+        raise InputError(f"{where}: number {int(outside[0])} is asked for along an axis of {length}.")
     numbers = numbers.astype("int64")
     return np.where(numbers < 0, numbers + length, numbers)
 
