@@ -168,6 +168,14 @@ def test_names_that_differ_in_case_only_are_refused_beside_what_is_there(tmp_pat
         refused("data/A there differs from a in upper", patch_of(data={"a": CUBE}).save, folder, overwrite_permission=permission)  # fmt: skip
 
 
+def test_a_file_where_a_folder_of_features_must_be_is_refused(tmp_path):
+    folder = write_patch(tmp_path / "p", {"data/A": CUBE})
+    for name, patch in (("mask", patch_of(mask={"M": CUBE > 3})), ("meta_info", patch_of(meta_info={"x": 1}))):
+        (folder / name).write_bytes(b"mine")
+        refused(f"{name}: features of {name} need a folder", patch.save, folder)
+        assert (folder / name).read_bytes() == b"mine"
+
+
 def test_a_feature_in_another_form_is_replaced(tmp_path):
     folder = write_patch(tmp_path / "p", {"data/A": CUBE, "data/B": CUBE}, form=".zarr2")
     patch_of(data={"A": CUBE + 1}).save(folder, overwrite_permission="OVERWRITE_FEATURES")

@@ -8,13 +8,13 @@ import re
 
 import numpy as np
 import pytest
-from eopatches import BOX, geojson, write_array, write_patch
+from eopatches import BOX, MOMENTS, geojson, write_array, write_patch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from landweave.errors import InputError
 from landweave.patch.eopatch_features import read_feature
-from landweave.patch.eopatch_folder import is_eopatch, list_eopatches, open_eopatch
+from landweave.patch.eopatch_folder import is_eopatch, list_eopatches, open_eopatch, to_dataset
 from landweave.patch.old_pickles import DEEPEST, read_old_pickle
 
 CUBE = np.arange(3 * 4 * 6 * 2, dtype="float32").reshape(3, 4, 6, 2)
@@ -118,6 +118,10 @@ def test_true_and_false_and_numbers_from_the_end_are_positions(tmp_path, form):
     refused(r"X\.\S+: true and false are given for 2 along an axis of 3", read_feature, feature, dates=[True, False])
     refused(r"X\.\S+: number 3 is asked for along an axis of 3", read_feature, feature, dates=[0, 3])
     refused(r"X\.\S+: number -4 is asked for along an axis of 3", read_feature, feature, dates=[-4])
+    folder = open_eopatch(tmp_path / "p")
+    assert to_dataset(folder, dates=[-1]).time.values == np.datetime64(MOMENTS[2])
+    assert to_dataset(folder, dates=[True, False, False]).time.values == np.datetime64(MOMENTS[0])
+    refused("number 3 is asked for", to_dataset, folder, dates=[3])
     for wrong in ([1.5], 1, "all", [[0]]):
         refused(r"X\.\S+: .* is no selection along an axis", read_feature, feature, dates=wrong)
 
@@ -181,6 +185,11 @@ def test_boxes_without_coordinates_are_one_line(tmp_path, change):
     folder = write_patch(tmp_path / "p", {"data/X": CUBE})
     (folder / "bbox.geojson").write_text(json.dumps({**geojson(), **change}))
     refused(r"bbox\.geojson: no box with coordinates and a CRS", open_eopatch, folder)
+
+
+def test_a_box_in_an_unknown_crs_is_one_line(tmp_path):
+    folder = write_patch(tmp_path / "p", {"data/X": CUBE}, epsg=99999)
+    refused(r"bbox\.geojson: EPSG:99999 is no CRS that is known", open_eopatch, folder)
 
 
 def test_a_feature_of_geojson_keeps_the_crs_that_stands_beside_its_geometry(tmp_path):

@@ -15,10 +15,21 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from affine import Affine
+from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
-from landweave.patch.eopatch_features import AXES, META, VECTORS, Feature, Window, form_of, read_feature, read_plain
+from landweave.patch.eopatch_features import (
+    AXES,
+    META,
+    VECTORS,
+    Feature,
+    Window,
+    form_of,
+    positions,
+    read_feature,
+    read_plain,
+)
 from landweave.patch.model import make_patch
 
 KINDS = (*AXES, *VECTORS, META)
@@ -238,7 +249,7 @@ def to_dataset(
         For a feature, a name for each of its bands. Without: the feature's own name where it has one band, else that
         with ``_0``, ``_1``, ...
     dates
-        Numbers, or a slice, of the time axis.
+        Which of the time axis, as for :func:`landweave.patch.eopatch_features.read_feature`.
 
     Returns
     -------
@@ -269,7 +280,7 @@ def to_dataset(
         temporal = feature.axes[0] == "t"
         if temporal and times is None:
             moments = np.array(moments_of(folder, feature), "datetime64[ns]")
-            times = moments[dates if isinstance(dates, slice) else list(dates)] if dates is not None else moments
+            times = moments if dates is None else moments[positions(dates, len(moments), feature.path)]
         elif temporal:
             moments_of(folder, feature)
         values = read_feature(feature, dates=dates) if temporal else read_feature(feature)
@@ -348,6 +359,10 @@ def _read_box(path: Path) -> tuple[tuple[float, float, float, float], str]:
         raise InputError(
             f"{path}: the box {left:g}, {bottom:g}, {right:g}, {top:g} has no extent; save the patch again."
         )
+    try:
+        CRS(crs)
+    except Exception:  # noqa: BLE001 - pyproj has many ways to say that a CRS is unknown
+        raise InputError(f"{path}: {crs[:40]} is no CRS that is known; save the patch again.") from None
     return (left, bottom, right, top), crs
 
 

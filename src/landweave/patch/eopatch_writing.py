@@ -84,6 +84,8 @@ def write_eopatch(
         if (kind, name.lower()) in lowered:
             raise InputError(f"{kind}/{name}: another feature differs in upper and lower case only; rename one.")
         lowered.add((kind, name.lower()))
+        if path / kind in kept:
+            raise InputError(f"{path / kind}: features of {kind} need a folder of that name; move the file away.")
     corners = [[left, bottom], [left, top], [right, top], [right, bottom], [left, bottom]]
     box = {
         "crs": {"type": "name", "properties": {"name": f"urn:ogc:def:crs:EPSG::{number}"}},
