@@ -105,6 +105,11 @@ def renamed_features(features: Any, patch: Any = None, *, kinds: Collection[str]
     return found
 
 
+def names_kind(features: Any, kind: str) -> bool:
+    """Whether features of a kind can be among those that ``features`` names; InputError where it names nothing."""
+    return any(one is None or one == kind for one, _, _ in _listed(features))
+
+
 def one_feature(features: Any, *, kinds: Collection[str] | None = None) -> tuple[FeatureType, str]:
     """Kind and name of the only feature that ``features`` names; as :func:`renamed_features`."""
     return one_renamed_feature(features, kinds=kinds)[:2]

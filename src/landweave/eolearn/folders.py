@@ -2,17 +2,18 @@
 
 import enum
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from landweave.eolearn.features import FeatureType
+from landweave.eolearn.features import FeatureType, names_kind
 from landweave.eolearn.holding import BBox, Unread, same
 from landweave.eolearn.patch import EOPatch
 from landweave.errors import InputError
-from landweave.patch.eopatch_features import Feature, read_feature
-from landweave.patch.eopatch_folder import is_eopatch, open_eopatch, read_meta_info
-from landweave.patch.eopatch_writing import write_eopatch
+from landweave.patch.eopatch_features import META, Feature, positions, read_feature
+from landweave.patch.eopatch_folder import EOPatchFolder, foreign_entries, is_eopatch, open_eopatch, read_meta_info
+from landweave.patch.eopatch_writing import check_feature, write_eopatch
 
 
 class OverwritePermission(enum.StrEnum):
@@ -25,7 +26,7 @@ class OverwritePermission(enum.StrEnum):
     """The features that are saved; others stay."""
 
     OVERWRITE_PATCH = "OVERWRITE_PATCH"
-    """The whole folder."""
+    """All features; files that are no part of the patch stay."""
 
 
 def load_patch(
@@ -34,7 +35,7 @@ def load_patch(
     features: Any = ...,
     lazy_loading: bool = False,
     load_timestamps: bool | str = "auto",
-    temporal_selection: slice | Sequence[int] | Callable[..., Any] | None = None,
+    temporal_selection: slice | Sequence[int] | Sequence[bool] | Callable[..., Any] | None = None,
 ) -> EOPatch:
     """Read a folder of eo-learn's, in any published form.
 
@@ -49,27 +50,32 @@ def load_patch(
     load_timestamps
         ``"auto"``: where all features, or one with time, are asked for.
     temporal_selection
-        A slice or numbers of dates, or a function of all moments to a list of true and false.
+        A slice or numbers of dates (the last is -1), true and false for each, or a function of all moments to that.
 
     Raises
     ------
     InputError
-        As :func:`landweave.patch.eopatch_folder.open_eopatch`, and for a feature that is not there.
+        As :func:`landweave.patch.eopatch_folder.open_eopatch`, and for a feature or a date that is not there.
     """
     folder = open_eopatch(path)
     moments = list(folder.timestamps) or None
-    if callable(temporal_selection):
-        temporal_selection = [step for step, kept in enumerate(temporal_selection(list(folder.timestamps))) if kept]
-    steps = temporal_selection
+    steps: Any = temporal_selection
+    if callable(steps):
+        if moments is None:
+            raise InputError(f"{folder.path}: no timestamps are there to choose among; give numbers of dates.")
+        steps = [bool(kept) for kept in steps(list(moments))]
     if moments is not None and steps is not None:
-        moments = moments[steps] if isinstance(steps, slice) else [moments[step] for step in steps]
+        steps = positions(steps, len(moments), folder.path)
+        moments = [moments[step] for step in steps]
     whole = EOPatch(
         bbox=None if folder.bbox is None or folder.crs is None else BBox(folder.bbox, folder.crs), timestamps=moments
     )
     for (kind, name), feature in folder.features.items():
         whole[kind, name] = Unread(read=partial(_read, feature, steps), shown=f"not read yet: {feature.path.name}")
-    if folder.old_meta_info is not None:
-        whole[FeatureType.META_INFO] = read_meta_info(folder)
+    if folder.old_meta_info is not None and names_kind(features, META):
+        for name, value in read_meta_info(replace(folder, features={})).items():
+            if (META, name) not in folder.features:
+                whole[META, name] = value
     patch = whole.copy(features, copy_timestamps=load_timestamps)
     if not lazy_loading:
         for key in patch.get_features():
@@ -93,7 +99,8 @@ def save_patch(
     patch
         With a bbox.
     path
-        The folder. Where one is there already, what stays of it is read and written again.
+        The folder: new, empty, or an EOPatch. What stays of one that is there already, files that are no part of it
+        among them, stays as it is; its box, its dates and the one file of meta information of old are written anew.
     features
         Which features.
     overwrite_permission
@@ -106,27 +113,31 @@ def save_patch(
     Raises
     ------
     InputError
-        Where the permission does not reach, the patch has no bbox, or the folder lies elsewhere or has other dates.
+        Where the permission does not reach, the patch has no bbox, or the folder holds anything else than an EOPatch,
+        lies elsewhere or has other dates.
     """
     path = Path(path)
     if patch.bbox is None:
         raise InputError(f"{path}: the patch has no bbox, so it cannot be saved.")
     permission = _permission(overwrite_permission)
     chosen = patch.copy(features, copy_timestamps=save_timestamps)
-    if permission is not OverwritePermission.OVERWRITE_PATCH and path.is_dir() and is_eopatch(path):
-        there = load_patch(path, lazy_loading=True)
-        if there.bbox != patch.bbox:
-            raise InputError(f"{path}: the patch there lies elsewhere; choose another folder.")
-        twice = [f"{kind}/{name}" for kind, name in chosen.get_features() if (kind, name) in there]
-        if twice and permission is OverwritePermission.ADD_ONLY:
-            raise InputError(
-                f"{path}: {twice[0]} is there already; overwrite_permission = OVERWRITE_FEATURES would replace it."
-            )
-        chosen = _upon(there, chosen, path)
-    arrays = {(str(kind), name): chosen[kind, name] for kind, name in chosen.get_features()}
+    moments, stays = chosen.timestamps, []
+    meta: dict[tuple[str, str], Any] | None = None
+    if is_eopatch(path):
+        stays = foreign_entries(path)
+        if permission is not OverwritePermission.OVERWRITE_PATCH:
+            there = open_eopatch(path)
+            meta = _old_meta(there)
+            _check_upon(there, meta, chosen, permission)
+            stays += [feature.path for key, feature in there.features.items() if key not in chosen]
+            # What cannot be told in JSON stays in its pickle.
+            stays += [there.old_meta_info] if there.old_meta_info is not None and meta is None else []
+            moments = moments if moments is not None else list(there.timestamps) or None
+            meta = {key: value for key, value in (meta or {}).items() if key not in there.features}
+    arrays = {**(meta or {}), **{(str(kind), name): chosen[kind, name] for kind, name in chosen.get_features()}}
     return write_eopatch(
-        path, arrays, bbox=patch.bbox.bbox, crs=patch.bbox.crs, timestamps=chosen.timestamps or (),
-        form=".zarr" if use_zarr else ".npy.gz",
+        path, arrays, bbox=patch.bbox.bbox, crs=patch.bbox.crs, timestamps=moments,
+        form=".zarr" if use_zarr else ".npy.gz", kept=stays,
     )  # fmt: skip
 
 
@@ -147,19 +158,43 @@ def merged(one: EOPatch, other: EOPatch) -> EOPatch:
     return new
 
 
-def _upon(there: EOPatch, chosen: EOPatch, path: Path) -> EOPatch:
-    if there.timestamps is not None and chosen.timestamps not in (None, there.timestamps):
-        dated = [f"{k}/{n}" for k, n in there.get_features() if k.is_temporal() and (k, n) not in chosen]
-        if dated:
-            raise InputError(f"{path}: {dated[0]} there has other dates; save to another folder.")
-        there.timestamps = None
-        for kind, name in [key for key in there.get_features() if key[0].is_temporal()]:
-            del there[kind, name]
-    whole = EOPatch(bbox=there.bbox, timestamps=chosen.timestamps or there.timestamps)
-    for patch in (there, chosen):
-        for kind, name in patch.get_features():
-            whole[kind, name] = patch[kind].held(name)
-    return whole
+def _check_upon(
+    there: EOPatchFolder, meta: dict[tuple[str, str], Any] | None, chosen: EOPatch, permission: OverwritePermission
+) -> None:
+    path, box = there.path, chosen.bbox
+    if there.bbox is not None and there.crs is not None and BBox(there.bbox, there.crs) != box:
+        raise InputError(f"{path}: the patch there lies elsewhere; choose another folder.")
+    lowered = {(kind, name.lower()): name for kind, name in (*there.features, *(meta or {}))}
+    for kind, name in chosen.get_features():
+        other = lowered.get((kind, name.lower()))
+        if other not in (None, name) and (kind, name) not in there.features:
+            raise InputError(
+                f"{path}: {kind}/{other} there differs from {name} in upper and lower case only; rename it."
+            )
+        if other is not None and permission is OverwritePermission.ADD_ONLY:
+            raise InputError(
+                f"{path}: {kind}/{name} is there already; overwrite_permission = OVERWRITE_FEATURES would replace it."
+            )
+    if chosen.timestamps is None or chosen.timestamps == list(there.timestamps):
+        return
+    for key, feature in there.features.items():
+        kind, name = FeatureType(feature.kind), feature.name
+        if kind.is_temporal() and key not in chosen:
+            # Saved without timestamps, it may have any; the number at least must be right.
+            unknown = not there.timestamps and kind.is_array()
+            if not unknown or feature.shape[0] != len(chosen.timestamps):
+                raise InputError(f"{path}: {kind}/{name} there has other dates; save to another folder.")
+
+
+def _old_meta(there: EOPatchFolder) -> dict[tuple[str, str], Any] | None:
+    """What the one file of meta information holds; None where it cannot be written as eo-learn 1.5 has it."""
+    try:
+        content = read_meta_info(replace(there, features={}))
+        for name, value in content.items():
+            check_feature(META, name, value)
+    except InputError:
+        return None
+    return {(META, name): value for name, value in content.items()}
 
 
 def _permission(given: Any) -> OverwritePermission:

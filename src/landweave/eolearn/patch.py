@@ -12,7 +12,7 @@ import xarray as xr
 from landweave.eolearn.features import KINDS, FeatureType, renamed_features
 from landweave.eolearn.holding import STAMP, BBox, Features, Unread, checked, moment_of, same, shape_text
 from landweave.errors import InputError
-from landweave.patch.eopatch_features import AXES
+from landweave.patch.eopatch_features import AXES, positions
 from landweave.patch.model import TIME, check_patch, make_patch
 
 
@@ -246,12 +246,12 @@ class EOPatch:
         return new
 
     def temporal_subset(self, timestamps: Any) -> "EOPatch":
-        """The patch with some of its dates: moments, numbers of steps, or a function of all moments to booleans."""
+        """The patch with some of its dates: moments, numbers, true and false for each, or a function of all to that."""
         have = self.get_timestamps()
-        wanted = timestamps(have) if callable(timestamps) else timestamps
-        wanted = [have[step] for step, kept in enumerate(wanted) if kept] if callable(timestamps) else list(wanted)
-        steps = [one if isinstance(one, int) else have.index(moment_of(one)) for one in wanted]
-        return at_steps(self, steps)
+        wanted = [bool(kept) for kept in timestamps(have)] if callable(timestamps) else list(timestamps)
+        numbers = (int, np.integer, np.bool_)
+        steps = [one if isinstance(one, numbers) else have.index(moment_of(one)) for one in wanted]
+        return at_steps(self, positions(steps, len(have), "timestamps").tolist())
 
     def save(self, path: Any, features: Any = ..., overwrite_permission: Any = "ADD_ONLY", **options: Any) -> None:
         """Write a folder that eo-learn 1.5 loads; as :func:`landweave.eolearn.folders.save_patch`."""

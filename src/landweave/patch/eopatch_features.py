@@ -48,7 +48,7 @@ FORMS = (
 UNPACKED_BYTES = 2 * 1024**3
 """Of gzipped arrays, so many bytes are held unpacked in unnamed temporary files, that windows need not unpack again."""
 
-Window = slice | Sequence[int] | None
+Window = slice | Sequence[int] | Sequence[bool] | None
 
 # Codecs that only turn bytes into bytes or numbers; `pickle` and `msgpack` of objects are not among them.
 _CODECS = {
@@ -56,8 +56,9 @@ _CODECS = {
     "bitround", "quantize", "crc32", "adler32", "fletcher32", "bytes", "transpose", "sharding_indexed", "crc32c",
     "astype",
 }  # fmt: skip
-# What decoders raise; a header may ask for any amount of memory.
-_DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error, RuntimeError, MemoryError)
+_MOST = 1 << 48  # values: what a disk holds, and what can be counted with
+# What unpacking raises.
+_DAMAGED = (OSError, EOFError, ValueError, zlib.error, RuntimeError, MemoryError)
 _unpacked: "OrderedDict[tuple[str, int, int], np.ndarray]" = OrderedDict()
 _lock = threading.Lock()
 
@@ -126,7 +127,8 @@ def read_feature(
     feature
         From :func:`landweave.patch.eopatch_folder.open_eopatch`.
     dates, rows, columns, bands
-        For arrays: a slice or numbers along the axes t, y, x and d, as far as the feature has them; None is all.
+        For arrays: a slice, numbers (the last is -1) or true and false for each, along the axes t, y, x and d, as
+        far as the feature has them; None is all.
         Of ``.npy`` and Zarr only what holds the window is read; a gzipped array is unpacked once into an unnamed
         temporary file (up to :data:`UNPACKED_BYTES` of them are held), so that further windows are cheap.
 
@@ -138,7 +140,7 @@ def read_feature(
     Raises
     ------
     InputError
-        For a file that is damaged or holds Python objects, and for a window along an axis that is not there.
+        For a file that is damaged or holds Python objects, and for a window that is not there.
     """
     windows = {"t": dates, "y": rows, "x": columns, "d": bands}
     given = [axis for axis, window in windows.items() if window is not None]
@@ -150,9 +152,10 @@ def read_feature(
         if axis not in feature.axes:
             raise InputError(f"{feature.path}: a feature of {feature.kind} has no axis {axis}, only {feature.axes}.")
     shape = feature.shape
+    index = [_numbers(windows[axis], n, feature.path) for axis, n in zip(feature.axes, shape, strict=True)]
     try:
-        return _read_array(feature, [_numbers(windows[axis], n) for axis, n in zip(feature.axes, shape, strict=True)])
-    except _DAMAGED as error:
+        return _read_array(feature, index)
+    except Exception as error:  # noqa: BLE001 - decoders fail in many ways
         raise damaged(feature.path, error) from None
 
 
@@ -182,14 +185,41 @@ def damaged(path: Path, error: Exception) -> InputError:
     return InputError(f"{path}: damaged, cut short or not what its name says ({reason}); replace it.")
 
 
-def _numbers(window: Window, length: int) -> Any:
+def positions(window: Any, length: int, where: str | Path) -> np.ndarray:
+    """Numbers along an axis, from 0, of a slice, of numbers that may count from the end, or of true and false.
+
+    Raises
+    ------
+    InputError
+        For a number beyond the axis, true and false for more or fewer than there are, and for anything else.
+
+    >>> positions([True, False, True], 3, "X.npy"), positions([-1, 0], 3, "X.npy")
+    (array([0, 2]), array([2, 0]))
+    """
+    if isinstance(window, slice):
+        return np.arange(length)[window]
+    numbers = np.asarray(window)
+    if numbers.ndim == 1 and not numbers.size:
+        return np.empty(0, "int64")
+    if numbers.ndim != 1 or numbers.dtype.kind not in "biu":
+        raise InputError(f"{where}: {str(window)[:40]} is no selection along an axis; give a slice or numbers.")
+    if numbers.dtype.kind == "b":
+        if len(numbers) != length:
+            raise InputError(f"{where}: true and false are given for {len(numbers)} along an axis of {length}.")
+        return np.flatnonzero(numbers)
+    outside = numbers[(numbers < -length) | (numbers >= length)]
+    if outside.size:
+        raise InputError(f"{where}: number {int(outside[0])} is asked for along an axis of {length}.")
+    numbers = numbers.astype("int64")
+    return np.where(numbers < 0, numbers + length, numbers)
+
+
+def _numbers(window: Window, length: int, path: Path) -> Any:
     if window is None:
         return slice(None)
-    if isinstance(window, slice):
+    if isinstance(window, slice) and (window.step or 1) > 0:
         return window
-    numbers = np.asarray(window, dtype="int64")
-    if numbers.size and (numbers.min() < 0 or numbers.max() >= length):
-        raise InputError(f"number {int(numbers.max())} is asked for along an axis of {length}.")
+    numbers = positions(window, length, path)
     # Neighbours are a slice, which no copy need be made for.
     if numbers.size and (np.diff(numbers) == 1).all():
         return slice(int(numbers[0]), int(numbers[-1]) + 1)
@@ -203,7 +233,9 @@ def _read_array(feature: Feature, index: list[Any]) -> np.ndarray:
         return np.asarray(_zarr(path).oindex[tuple(index)])
     if form == ".npy.gz" and everything:
         with gzip.open(path) as file:
-            return np.asarray(np.load(file, allow_pickle=False))
+            whole = np.asarray(np.load(file, allow_pickle=False))
+            _at_end(file)
+            return whole
     array = _npy(path) if form == ".npy" else _spooled(path)
     # One axis after another: together, lists of numbers would be taken as pairs.
     for axis, part in enumerate(index):
@@ -223,7 +255,7 @@ def _header_of(path: Path, form: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
             with gzip.open(path) as file:
                 shape, _, dtype = _npy_header(file)
             return shape, dtype
-    except _DAMAGED as error:
+    except Exception as error:  # noqa: BLE001 - as above
         raise damaged(path, error) from None
     raise InputError(
         f"{path}: an array is expected here, as .npy, .npy.gz or .zarr; save the patch again with eo-learn 1.5."
@@ -237,14 +269,25 @@ def _npy(path: Path) -> np.ndarray:
     return np.asarray(np.load(path, mmap_mode="r" if math.prod(shape) else None, allow_pickle=False)).view()
 
 
+def _at_end(file: Any) -> None:
+    # The check sum stands behind the last byte, and is looked at by who asks for one more.
+    if file.read(1):
+        raise ValueError("more bytes than its header tells of")
+
+
 def _npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = np.lib.format.read_magic(file)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
     if read is None:
         raise ValueError(f"npy version {version}")
-    shape, fortran, dtype = read(file)
+    try:
+        shape, fortran, dtype = read(file)
+    except Exception:  # noqa: BLE001 - it is read as Python's own text, and fails in as many ways
+        raise ValueError("its header cannot be read") from None
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are not read")
+    if min(shape, default=0) < 0 or math.prod(size or 1 for size in shape) > _MOST or not dtype.itemsize:
+        raise ValueError("its header tells of a shape or of values that cannot be")
     return shape, fortran, dtype
 
 
@@ -272,8 +315,7 @@ def _unpack(path: Path) -> np.ndarray:
                 raise ValueError(f"{left} of {size} bytes are missing")
             file.write(block)
             left -= len(block)
-        # To its end, where the check sum stands.
-        packed.read(1)
+        _at_end(packed)
         file.flush()
         if not size:
             return np.empty(shape, dtype)
@@ -282,20 +324,18 @@ def _unpack(path: Path) -> np.ndarray:
 
 def _zarr(path: Path) -> Any:
     import zarr
-    from zarr.errors import BaseZarrError
 
     kept = next((path / name for name in (".zarray", "zarr.json") if (path / name).is_file()), None)
     if kept is None:
         raise ValueError("no Zarr array lies here")
     meta = json.loads(kept.read_bytes())
+    if not isinstance(meta, dict):
+        raise ValueError(f"{kept.name} holds no table")  # noqa: TRY004 - of what was read, as the others here
     used = [meta.get("compressor"), *(meta.get("filters") or ()), *(meta.get("codecs") or ())]
     for name in _codec_names(used):
         if name.removeprefix("numcodecs.") not in _CODECS:
             raise ValueError(f"the codec {name[:40]!r} is not read")
-    try:
-        array = zarr.open_array(path, mode="r")
-    except BaseZarrError as error:
-        raise ValueError(str(error)) from None
+    array = zarr.open_array(path, mode="r")
     if np.dtype(array.dtype).hasobject:
         raise ValueError("it holds Python objects, which are not read")
     return array

@@ -15,13 +15,30 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from affine import Affine
+from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
-from landweave.patch.eopatch_features import AXES, META, VECTORS, Feature, Window, form_of, read_feature, read_plain
+from landweave.patch.eopatch_features import (
+    AXES,
+    META,
+    VECTORS,
+    Feature,
+    Window,
+    form_of,
+    positions,
+    read_feature,
+    read_plain,
+)
 from landweave.patch.model import make_patch
 
 KINDS = (*AXES, *VECTORS, META)
+_PICKLED = (".pkl", ".pkl.gz")
+_FEATURES = {
+    **dict.fromkeys(AXES, (".npy", ".npy.gz", ".zarr", *_PICKLED)),
+    **dict.fromkeys(VECTORS, (".gpkg", ".gpkg.gz", ".geojson", ".geojson.gz", *_PICKLED)),
+    META: (".json", ".json.gz", *_PICKLED),
+}
 _DATES, _BOX = ("timestamps", "timestamp"), ("bbox",)
 _PLAIN = ("", ".json", ".json.gz", ".geojson", ".geojson.gz", ".pkl", ".pkl.gz")
 
@@ -76,7 +93,6 @@ def open_eopatch(path: str | Path) -> EOPatchFolder:
     box, dates, old_meta = None, None, None
     features: dict[tuple[str, str], Feature] = {}
     for entry in sorted(path.iterdir()):
-        name, form = form_of(entry.name)
         if entry.is_dir():
             if entry.name in KINDS:
                 for feature in _list(entry):
@@ -86,11 +102,11 @@ def open_eopatch(path: str | Path) -> EOPatchFolder:
                             f"{feature.path}: {features[key].path.name} holds the same feature; remove one of them."
                         )
                     features[key] = feature
-        elif form in _PLAIN and name in _BOX:
+        elif _is_told(entry, _BOX):
             box = _only(entry, box)
-        elif form in _PLAIN and name in _DATES:
+        elif _is_told(entry, _DATES):
             dates = _only(entry, dates)
-        elif form in _PLAIN and name == META:
+        elif _is_told(entry, (META,)):
             old_meta = _only(entry, old_meta)
     if box is None and not features:
         raise InputError(f"{path}: no EOPatch: there is neither a bbox nor a folder of features such as data.")
@@ -122,11 +138,25 @@ def list_eopatches(path: str | Path) -> list[EOPatchFolder]:
 
 
 def is_eopatch(path: str | Path) -> bool:
-    """Whether a folder looks like an EOPatch: it has a box, or a sub-folder of arrays."""
+    """Whether a folder looks like an EOPatch: it has a box, or a sub-folder such as ``data`` with a feature in it."""
     path = Path(path)
     if not path.is_dir():
         return False
-    return any(form_of(entry.name)[0] in _BOX or (entry.name in AXES and entry.is_dir()) for entry in path.iterdir())
+    return any(
+        _is_told(entry, _BOX) or (entry.name in KINDS and entry.is_dir() and _list(entry)) for entry in path.iterdir()
+    )
+
+
+def foreign_entries(path: str | Path) -> list[Path]:
+    """What lies in an EOPatch folder, or in its folders of features, and is no part of the patch."""
+    found = []
+    for entry in sorted(Path(path).iterdir()):
+        if entry.name in KINDS and entry.is_dir():
+            own = {feature.path for feature in _list(entry)}
+            found += [inner for inner in sorted(entry.iterdir()) if inner not in own]
+        elif not _is_told(entry, (*_BOX, *_DATES, META)):
+            found.append(entry)
+    return found
 
 
 def feature_of(folder: EOPatchFolder, kind: str, name: str) -> Feature:
@@ -219,7 +249,7 @@ def to_dataset(
         For a feature, a name for each of its bands. Without: the feature's own name where it has one band, else that
         with ``_0``, ``_1``, ...
     dates
-        Numbers, or a slice, of the time axis.
+        Which of the time axis, as for :func:`landweave.patch.eopatch_features.read_feature`.
 
     Returns
     -------
@@ -250,7 +280,7 @@ def to_dataset(
         temporal = feature.axes[0] == "t"
         if temporal and times is None:
             moments = np.array(moments_of(folder, feature), "datetime64[ns]")
-            times = moments[dates if isinstance(dates, slice) else list(dates)] if dates is not None else moments
+            times = moments if dates is None else moments[positions(dates, len(moments), feature.path)]
         elif temporal:
             moments_of(folder, feature)
         values = read_feature(feature, dates=dates) if temporal else read_feature(feature)
@@ -271,16 +301,21 @@ def _bands(feature: Feature, given: Sequence[str] | None) -> list[str]:
     return [feature.name] if depth == 1 else [f"{feature.name}_{number}" for number in range(depth)]
 
 
+def _is_told(entry: Path, names: Sequence[str]) -> bool:
+    name, form = form_of(entry.name)
+    return name in names and form in _PLAIN and not entry.is_dir()
+
+
 def _less(pixels: int) -> float:
     return pixels - 1 if pixels > 1 else 0.5
 
 
 def _list(folder: Path) -> list[Feature]:
-    # Files that are hidden, or end otherwise, are no features.
+    # Files that are hidden, or end otherwise, are no features; nor is a table of somebody's in a folder called data.
     found = []
     for path in sorted(folder.iterdir()):
         name, form = form_of(path.name)
-        if form and not path.name.startswith(".") and path.is_dir() == (form == ".zarr"):
+        if form in _FEATURES[folder.name] and not path.name.startswith(".") and path.is_dir() == (form == ".zarr"):
             found.append(Feature(kind=folder.name, name=name, path=path))
     return found
 
@@ -298,9 +333,9 @@ def _read_dates(path: Path) -> tuple[datetime.datetime, ...]:
         try:
             moment = value if isinstance(value, datetime.datetime) else datetime.datetime.fromisoformat(value)
         except (TypeError, ValueError):
-            raise InputError(
-                f"{path}: {str(value)[:40]!r} is no date; dates are written as 2017-01-31T10:05:00."
-            ) from None
+            # Of a list within lists the text may be far longer than the file.
+            shown = repr(value[:40]) if isinstance(value, str) else f"a {type(value).__name__}"
+            raise InputError(f"{path}: {shown} is no date; dates are written as 2017-01-31T10:05:00.") from None
         moments.append(moment)
     return tuple(moments)
 
@@ -308,22 +343,26 @@ def _read_dates(path: Path) -> tuple[datetime.datetime, ...]:
 def _read_box(path: Path) -> tuple[tuple[float, float, float, float], str]:
     content = read_plain(path)
     try:
-        content = content.get("geometry", content)
+        # A Feature has its box within, and its CRS perhaps beside it.
+        content = {**{key: content[key] for key in ("crs",) if key in content}, **content.get("geometry", content)}
         if "min_x" in content:
             corners = [[content["min_x"], content["min_y"]], [content["max_x"], content["max_y"]]]
             crs = f"EPSG:{int(content['_crs'] if '_crs' in content else content['crs'])}"
         else:
-            corners = np.asarray(content["coordinates"], "float64").reshape(-1, 2).tolist()
+            corners = content["coordinates"]
             crs = _crs_of(content)
-        points = np.array(corners, "float64")
-    except (AttributeError, KeyError, TypeError, ValueError):
+        x, y = np.moveaxis(np.array(corners, "float64"), -1, 0)
+        (left, right), (bottom, top) = ((axis.min().item(), axis.max().item()) for axis in (x, y))
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         raise InputError(f"{path}: no box with coordinates and a CRS; save the patch again.") from None
-    left, bottom = points.min(axis=0).tolist()
-    right, top = points.max(axis=0).tolist()
-    if not np.isfinite(points).all() or left >= right or bottom >= top:
+    if not np.isfinite([left, bottom, right, top]).all() or left >= right or bottom >= top:
         raise InputError(
             f"{path}: the box {left:g}, {bottom:g}, {right:g}, {top:g} has no extent; save the patch again."
         )
+    try:
+        CRS(crs)
+    except Exception:  # noqa: BLE001 - pyproj has many ways to say that a CRS is unknown
+        raise InputError(f"{path}: {crs[:40]} is no CRS that is known; save the patch again.") from None
     return (left, bottom, right, top), crs
 
 

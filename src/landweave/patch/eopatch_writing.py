@@ -3,6 +3,8 @@
 import datetime
 import gzip
 import json
+import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -13,6 +15,7 @@ from odc.geo.crs import CRS
 
 from landweave.errors import InputError
 from landweave.patch.eopatch_features import AXES, DISCRETE, META, VECTORS
+from landweave.patch.eopatch_folder import foreign_entries, is_eopatch
 from landweave.patch.model import TIME, check_patch
 from landweave.patch.store import dated, write_whole
 
@@ -26,27 +29,32 @@ def write_eopatch(
     *,
     bbox: tuple[float, float, float, float],
     crs: str,
-    timestamps: Sequence[datetime.datetime] = (),
+    timestamps: Sequence[datetime.datetime] | None = (),
     form: str = ".npy.gz",
+    kept: Sequence[Path] = (),
 ) -> Path:
     """Write a folder in the form of eo-learn 1.5; what was there before stays until it is whole.
 
     Parameters
     ----------
     path
-        The folder.
+        The folder: new, empty, or an EOPatch, which is replaced.
     features
         (kind, name) to an array with the axes of :data:`landweave.patch.eopatch_features.AXES`, a
-        ``geopandas.GeoDataFrame`` for vectors, or what JSON can hold for ``meta_info``.
+        ``geopandas.GeoDataFrame`` for vectors, or what JSON can hold for ``meta_info``: there dates become ISO text,
+        durations seconds, and NumPy's numbers plain ones.
     bbox
         Left, bottom, right, top in ``crs``.
     crs
         A CRS with an EPSG number; x is longitude in ``EPSG:4326``.
     timestamps
-        A moment for each step of the time axes; UTC where it has no time zone.
+        A moment for each step of the time axes; UTC where it has no time zone. None: none are written, and arrays may
+        have any number of steps.
     form
         Of arrays: ``.npy.gz`` as eo-learn does by default, ``.npy`` (read by windows without unpacking), or ``.zarr``
         (format 2, a chunk a date).
+    kept
+        Files and folders of the EOPatch that stands there, which the new one shall hold as they are.
 
     Returns
     -------
@@ -56,9 +64,12 @@ def write_eopatch(
     Raises
     ------
     InputError
-        For an unknown kind or form, a name that eo-learn cannot read back, an array with other axes or dates, and a
-        CRS without EPSG number; nothing has been written then.
+        For a file, or a folder of anything else, that stands there, an unknown kind or form, a name that eo-learn
+        cannot read back, an array with other axes or dates, and a CRS without EPSG number; nothing has been written
+        then.
     """
+    path = Path(path)
+    _check_place(path)
     if form not in WRITTEN:
         raise InputError(f"form {form!r} is unknown; use {', '.join(WRITTEN)}.")
     left, bottom, right, top = bbox
@@ -69,10 +80,12 @@ def write_eopatch(
         raise InputError(f"{crs[:60]}: eo-learn needs a CRS with an EPSG number.")
     lowered: set[tuple[str, str]] = set()
     for (kind, name), value in features.items():
-        _check(kind, name, value, len(timestamps))
+        check_feature(kind, name, value, None if timestamps is None else len(timestamps))
         if (kind, name.lower()) in lowered:
             raise InputError(f"{kind}/{name}: another feature differs in upper and lower case only; rename one.")
         lowered.add((kind, name.lower()))
+        if path / kind in kept:
+            raise InputError(f"{path / kind}: features of {kind} need a folder of that name; move the file away.")
     corners = [[left, bottom], [left, top], [right, top], [right, bottom], [left, bottom]]
     box = {
         "crs": {"type": "name", "properties": {"name": f"urn:ogc:def:crs:EPSG::{number}"}},
@@ -82,6 +95,8 @@ def write_eopatch(
 
     def write(folder: Path) -> None:
         folder.mkdir()
+        for entry in kept:
+            _carry(entry, folder / entry.relative_to(path))
         (folder / "bbox.geojson").write_text(json.dumps(box, indent=2))
         if timestamps:
             (folder / "timestamps.json").write_text(json.dumps([moment.isoformat() for moment in timestamps], indent=2))
@@ -89,7 +104,9 @@ def write_eopatch(
             (folder / kind).mkdir(exist_ok=True)
             _write(folder / kind / name, kind, value, form)
 
-    return write_whole(path, write)
+    # Where a link stands, what it leads to is replaced.
+    write_whole(path.resolve(), write)
+    return path
 
 
 def write_dataset(
@@ -135,10 +152,11 @@ def write_dataset(
     )  # fmt: skip
 
 
-def _check(kind: str, name: str, value: Any, dates: int) -> None:
+def check_feature(kind: str, name: str, value: Any, dates: int | None = None) -> None:
+    """InputError where :func:`write_eopatch` cannot write a feature; None stands for any number of dates."""
     where = f"{kind}/{name}"
     # eo-learn takes what follows the first dot for the ending.
-    if not name or set(name) & set("./\\") or name.startswith("."):
+    if not isinstance(name, str) or not name or set(name) & set("./\\") or name.startswith("."):
         raise InputError(f"{where}: eo-learn reads no name with a dot or a slash; rename the feature.")
     if kind in VECTORS:
         if not hasattr(value, "to_file"):
@@ -146,8 +164,8 @@ def _check(kind: str, name: str, value: Any, dates: int) -> None:
         return
     if kind == META:
         try:
-            json.dumps(value)
-        except (TypeError, ValueError):
+            _json(value)
+        except (TypeError, ValueError, RecursionError):
             raise InputError(f"{where}: meta information must be what JSON can hold.") from None
         return
     if kind not in AXES:
@@ -155,10 +173,59 @@ def _check(kind: str, name: str, value: Any, dates: int) -> None:
     array, axes = np.asarray(value), AXES[kind]
     if array.ndim != len(axes):
         raise InputError(f"{where}: shape {array.shape}; it needs {len(axes)} axes ({', '.join(axes)}).")
-    if axes[0] == "t" and len(array) != dates:
+    if axes[0] == "t" and dates is not None and len(array) != dates:
         raise InputError(f"{where}: {len(array)} dates, but {dates} timestamps are given.")
     if array.dtype.hasobject or (kind in DISCRETE and array.dtype.kind not in "iub"):
         raise InputError(f"{where}: {array.dtype} cannot be kept here; {kind} needs whole numbers or true and false.")
+
+
+def _check_place(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path}: a file stands there; name another folder for the patch.")
+    if path.is_dir() and not is_eopatch(path):
+        # What a save that was broken off left: folders of kinds, with nothing in them.
+        other = [*foreign_entries(path), *(entry for entry in sorted(path.iterdir()) if not entry.is_dir())]
+        if other:
+            raise InputError(
+                f"{path}: it holds {other[0].name} and is no EOPatch, so nothing is saved over it; name a folder for "
+                "this patch alone (of SaveTask: eopatch_folder)."
+            )
+
+
+def _carry(old: Path, new: Path) -> None:
+    new.parent.mkdir(exist_ok=True)
+    if old.is_symlink():
+        new.symlink_to(old.readlink())
+    elif old.is_dir():
+        shutil.copytree(old, new, symlinks=True, copy_function=_same_bytes)
+    else:
+        _same_bytes(old, new)
+
+
+def _same_bytes(old: str | Path, new: str | Path) -> None:
+    # A second name needs neither time nor room; not every disk knows such.
+    try:
+        os.link(old, new)
+    except OSError:
+        shutil.copy2(old, new)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    # Dates as eo-learn has them; the rest it refuses, though its older folders hold such.
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    if isinstance(value, Mapping):
+        return dict(value)
+    for kind, plain in ((np.bool_, bool), (np.integer, int), (np.floating, float)):
+        if isinstance(value, kind):
+            return plain(value)
+    raise TypeError(type(value).__name__)
 
 
 def _write(stem: Path, kind: str, value: Any, form: str) -> None:
@@ -166,7 +233,7 @@ def _write(stem: Path, kind: str, value: Any, form: str) -> None:
         _write_vectors(stem, value)
     elif kind == META:
         with _packed(stem.with_name(f"{stem.name}.json.gz")) as file:
-            file.write(json.dumps(value, indent=2).encode())
+            file.write(_json(value).encode())
     elif form == ".zarr":
         import zarr
 

@@ -17,6 +17,10 @@ LONGEST = 16 * 1024 * 1024
 """Bytes of a pickle that is read at all: the dates of a patch need some thousands."""
 
 
+MOST_VALUES, DEEPEST = 1_000_000, 100
+"""Values in all, and lists within lists: what is told of twice counts twice, so that it grows no further when shown."""
+
+
 class _Box(dict[str, Any]):
     """What a pickled BBox holds."""
 
@@ -162,6 +166,7 @@ class _Walk:
         (result,) = self.stack
         if result is _MARK or isinstance(result, _Utc) or (callable(result) and result in _MADE):
             raise _Refused("it holds no value")
+        _count(result)
         return result
 
     def _step(self, name: str, argument: Any) -> None:
@@ -235,6 +240,23 @@ class _Walk:
                 _put(_only(dict, stack[-1]), parts)
         else:
             raise _Refused(f"it holds the instruction {name}")
+
+
+def _count(result: Any) -> None:
+    # A list may hold another several times, that one a third, and so on: a few bytes of file, more than memory holds.
+    left, waiting = MOST_VALUES, [iter((result,))]
+    while waiting:
+        for value in waiting[-1]:
+            left -= 1 + (len(value) // 16 if isinstance(value, str | bytes) else 0)
+            if left < 0:
+                raise _Refused(f"it holds over {MOST_VALUES} values, or as much text")
+            if isinstance(value, list | tuple | dict):
+                if len(waiting) > DEEPEST:
+                    raise _Refused(f"it holds lists within lists, over {DEEPEST} deep")
+                waiting.append(iter([*value, *value.values()] if isinstance(value, dict) else value))
+                break
+        else:
+            waiting.pop()
 
 
 def _known(module: Any, name: Any = None) -> Callable[..., Any]:
