@@ -29,6 +29,7 @@ from landweave.patch.eopatch_writing import write_dataset
 from landweave.patch.model import TIME, X, Y
 from landweave.patch.store import DATA_SET, write_patch, write_whole
 from landweave.runs.cards import CARD, LEFT_OUT, data_card, legend_text, project_text, readme_text
+from landweave.runs.checking import refuse_stale
 from landweave.runs.cutting import area_of
 from landweave.runs.observing import reasons_of
 from landweave.runs.opening import Plan
@@ -75,23 +76,25 @@ def publish_dataset(
     Raises
     ------
     InputError
-        Where the run has no map yet, a patch's imagery was let go, or the folder holds something else.
+        Where the run has no map yet, or is stale; where a patch's imagery was let go, or the folder holds something
+        else.
     """
     run, folder = open_run(project), Path(folder)
     _check(run, folder)
+    unmapped = refuse_stale(run)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / UNFINISHED).touch()
     (folder / CHECKSUMS).unlink(missing_ok=True)
     shared: list[Shared] = []
     checksums: dict[str, str] = {}
     for number, cell in enumerate(run.cells):
-        patch, files = _share(run, cell, folder, eopatches=eopatches)
+        patch, files = _share(run, cell, folder, eopatches=eopatches, mapped=cell.name not in unmapped)
         shared.append(patch)
         checksums |= {f"{patch.href}/{name}": checksum for name, checksum in files.items()}
         if told is not None:
             told(number + 1, len(run.cells))
     _clear(folder, {Path(patch.href).name for patch in shared} | {f"{patch.name}.json" for patch in shared})
-    card = data_card(run, licence or NO_LICENCE, eopatches=eopatches)
+    card = data_card(run, licence or NO_LICENCE, eopatches=eopatches, unmapped=unmapped)
     write_collection(
         folder, shared, title=card["title"], description=card["what"], licence=licence or "",
         notes={"landweave:card": f"./{CARD}"},
@@ -135,11 +138,16 @@ def _clear(folder: Path, kept: set[str]) -> None:
             shutil.rmtree(old) if old.is_dir() else old.unlink()
 
 
-def _share(run: FinishedRun, cell: "Cell", folder: Path, *, eopatches: bool) -> tuple[Shared, dict[str, str]]:
+def _share(
+    run: FinishedRun, cell: "Cell", folder: Path, *, eopatches: bool, mapped: bool
+) -> tuple[Shared, dict[str, str]]:
     """A patch of the data set, written where it does not stand there already, and the checksums of its files."""
     patch = run.patch(cell.name)
     # Only what every run gives again: pixels, no notes of how they were stored.
     patch = patch.drop_attrs(deep=False)
+    if not mapped:
+        # What lies there is an earlier run's, if anything does.
+        patch = patch.drop_vars(["prediction", "confidence", "prediction_oof"], errors="ignore")
     patch[LEFT_OUT] = ((TIME, Y, X), reasons_of(run.plan, patch))
     href = f"patches/{cell.name}" if eopatches else f"patches/{cell.name}.zarr"
     features = _features(run.plan, patch) if eopatches else {}
