@@ -235,6 +235,22 @@ def test_a_changed_run_is_published_anew_where_it_changed(world, tmp_path, monke
     assert verify(moved / "zarr").sound
 
 
+def test_what_was_made_in_the_folder_since_is_no_part_of_it(world, tmp_path):
+    folder = copy_of(world / "zarr", tmp_path)
+    publish_dataset(world, folder, licence="CC-BY-4.0")
+    whole = all_bytes(folder)
+    (folder / "out" / "model").mkdir(parents=True)
+    (folder / "out" / "map.tif").write_bytes(b"a run's")
+    (folder / "notes.txt").write_text("mine")
+    (folder / "static").mkdir()
+    (folder / "static" / "of an earlier data set.tif").write_bytes(b"")
+    publish_dataset(world, folder, licence="CC-BY-4.0")
+    again = all_bytes(folder)
+    assert {name: again[name] for name in whole} == whole
+    assert {str(name) for name in set(again) - set(whole)} == {"out/map.tif", "notes.txt"}
+    assert verify(folder).strange == ("notes.txt", "out/map.tif")
+
+
 def swap_classes(folder):
     legend = folder / "legend.toml"
     text = legend.read_text()

@@ -40,6 +40,7 @@ from landweave.sources.stored import is_collection
 if TYPE_CHECKING:
     from landweave.patch.grid import Cell
 
+AREA = "area.geojson"
 NO_LICENCE = "not stated: whoever publishes this must say on what terms imagery and reference may be used"
 
 
@@ -101,17 +102,13 @@ def publish_dataset(
     )  # fmt: skip
     write_json(folder / CARD, card)
     _write(folder / "legend.toml", legend_text(run.plan.legend))
-    for path in run.plan.project.features.static:
-        (folder / "static").mkdir(exist_ok=True)
-        shutil.copyfile(run.plan.project.path(path), folder / "static" / Path(path).name)
     buffer = _write_area(run, folder)
-    if run.plan.reference is None:
-        given = run.plan.project.model.path
-        model = run.plan.project.path(given) if given else run.folder / "model"
-        shutil.copytree(model, folder / "model", dirs_exist_ok=True)
+    copied = _copy_given(run, folder)
     _write(folder / "landweave.toml", project_text(run.plan, eopatches=eopatches, buffer=buffer))
     _write(folder / "README.md", readme_text(card, eopatches=eopatches))
-    write_checksums(folder, checksums)
+    made = [COLLECTION, CARD, "legend.toml", "landweave.toml", "README.md", *copied]
+    made += [f"items/{patch.name}.json" for patch in shared] + ([AREA] if buffer is not None else [])
+    write_checksums(folder, checksums, made)
     (folder / UNFINISHED).unlink()
     return folder
 
@@ -197,13 +194,29 @@ def _features(plan: Plan, patch: xr.Dataset) -> dict[tuple[str, str], list[str]]
     return features | {("mask_timeless", layers[name]): [name] for name in layers if name in patch}
 
 
+def _copy_given(run: FinishedRun, folder: Path) -> list[str]:
+    """Copy layers without time, and a model that the project does not train; names of the folders that they are in."""
+    for name in ("static", "model"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    copied = []
+    for path in run.plan.project.features.static:
+        (folder / "static").mkdir(exist_ok=True)
+        shutil.copyfile(run.plan.project.path(path), folder / "static" / Path(path).name)
+        copied = ["static"]
+    if run.plan.reference is None:
+        given = run.plan.project.model.path
+        shutil.copytree(run.plan.project.path(given) if given else run.folder / "model", folder / "model")
+        copied.append("model")
+    return copied
+
+
 def _write_area(run: FinishedRun, folder: Path) -> float | None:
     """Keep the area of interest, where patches were cut by one; its buffer, metres, and None without one."""
     import shapely
 
     area, buffer = area_of(run.plan.project), run.plan.project.area.buffer
     cut = [cell for cell in run.cells if cell.area is not None]
-    path = folder / "area.geojson"
+    path = folder / AREA
     path.unlink(missing_ok=True)
     if not cut:
         return None
