@@ -1,6 +1,7 @@
 """Every name of eo-learn's that landweave knows: ``from landweave.eolearn.names import EOPatch, LoadTask``."""
 
 from landweave.eolearn.executor import EOExecutor
+from landweave.eolearn.exporting import ExportToTiffTask
 from landweave.eolearn.features import FeatureType
 from landweave.eolearn.folders import OverwritePermission, load_patch, save_patch
 from landweave.eolearn.holding import BBox
@@ -15,7 +16,7 @@ from landweave.eolearn.land_cover import (
     SimpleFilterTask,
 )
 from landweave.eolearn.patch import EOPatch
-from landweave.eolearn.rasters import ErosionTask, ExportToTiffTask, VectorToRasterTask
+from landweave.eolearn.rasters import ErosionTask, VectorToRasterTask
 from landweave.eolearn.tasks import (
     AddFeatureTask,
     CopyTask,
