@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from landweave.eolearn.features import FeatureType, one_feature
-from landweave.eolearn.holding import BBox, moment_of
+from landweave.eolearn.holding import BBox, moment_of, of_this_machine
 from landweave.eolearn.patch import EOPatch
 from landweave.eolearn.tasks import EOTask
 from landweave.errors import InputError
@@ -43,8 +43,7 @@ class ExportToTiffTask(EOTask):
         image_dtype: Any = None, no_data_value: float | None = None, config: Any = None,
         folder: str | Path | None = None,
     ) -> None:  # fmt: skip
-        if filesystem is not None or config is not None:
-            raise InputError("Files are written to this machine's disks; leave filesystem and config out.")
+        of_this_machine(filesystem=filesystem, config=config)
         if path is None and folder is None:
             raise InputError("Give the path of a file or folder to export to.")
         self.feature, self.path = one_feature(feature, kinds=_IMAGES), Path(str(path if path is not None else folder))
