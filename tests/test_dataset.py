@@ -22,10 +22,12 @@ from landweave.errors import InputError
 from landweave.maps.dataset import verify
 from landweave.runs import patchwork
 from landweave.runs.cards import project_text
+from landweave.runs.checking import refuse_stale
 from landweave.runs.driver import run
 from landweave.runs.project import make_project, read_project
 from landweave.runs.reading import open_run
 from landweave.runs.sharing import publish_dataset
+from landweave.runs.state import Options
 from landweave.sources.protocol import Source
 from landweave.sources.stored import StoredSource, is_collection, open_collection
 
@@ -307,6 +309,26 @@ def test_a_patch_that_could_not_be_mapped_is_shared_without_a_prediction_and_the
     assert f"Patch {first} has no prediction: the run could not map it." in (shared / "README.md").read_text()
     source = open_collection(shared / "collection.json")
     assert source.variables == ("B04", "B08", "left_out")
+
+
+def test_a_map_with_a_hole_may_be_shown_but_is_no_data_set(tmp_path, monkeypatch):
+    project, _ = two_class_world(tmp_path / "w", size=40, source='clouds = "none"')
+    first = min(cell.name for cell in open_run(project).cells)
+    whole = patchwork._scan
+
+    def fails(plan, task, **options):
+        if task.cell.name == first:
+            raise OSError("no such scene")
+        return whole(plan, task, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(patchwork, "_scan", fails)
+        assert run(read_project(project), options=Options(allow_missing=True)).status == 1
+    done = open_run(project)
+    assert (done.folder / "map.tif").exists()
+    assert refuse_stale(done, with_holes=True) == []
+    with pytest.raises(InputError, match=rf"fetch of {first} is not fresh \(failed: no such scene\)"):
+        publish_dataset(project, tmp_path / "set")
 
 
 def test_a_check_finds_what_is_damaged_missing_or_strange(world, tmp_path):

@@ -97,3 +97,15 @@ def test_links_of_another_make_are_one_line(tmp_path, links):
     change(file, lambda content: content.update(links=links))
     with pytest.raises(InputError, match=r"collection\.json: its links are not as landweave writes them"):
         open_collection(file)
+
+
+@pytest.mark.parametrize("place", ["../../other.zarr", "/etc", "../items/../../x", "a\0b"])
+def test_a_catalogue_names_no_file_outside_its_folder(tmp_path, place):
+    file = catalogue(tmp_path)
+    change(tmp_path / "items" / "a.json", lambda item: item["assets"]["data"].update(href=place))
+    with pytest.raises(InputError, match="does not lie in the data set"):
+        open_collection(file)
+    file = catalogue(tmp_path)
+    change(file, lambda content: content["links"][1].update(href=f"./items/../../{place}"))
+    with pytest.raises(InputError, match="does not lie in the data set"):
+        open_collection(file)

@@ -70,8 +70,15 @@ def status_lines(project: Project, *, check_files: bool = False) -> Iterator[str
         yield "compare    older than the run; `landweave compare` makes it anew"
 
 
-def refuse_stale(run: "FinishedRun") -> list[str]:
+def refuse_stale(run: "FinishedRun", *, with_holes: bool = False) -> list[str]:
     """Hold all that a run made against what would decide it now, as ``landweave status`` does.
+
+    Parameters
+    ----------
+    run
+        What is to be given away.
+    with_holes
+        Let pass also patches whose imagery or labels could not be read, which the map lacks.
 
     Returns
     -------
@@ -82,8 +89,7 @@ def refuse_stale(run: "FinishedRun") -> list[str]:
     ------
     InputError
         For the first thing that was not made, failed for the run as a whole, or was made from something else: what
-        lies there then does not mean what the project says now. Also where a patch has no imagery or no labels, which
-        without the failure it would have.
+        lies there then does not mean what the project says now.
     """
     from landweave.runs.stages import STAGES
 
@@ -95,7 +101,8 @@ def refuse_stale(run: "FinishedRun") -> list[str]:
             if not stage.needed(state):
                 continue
             for cell, _, reason in state.stale_cells(stage) if stage.work else ():
-                if stage.name not in {"sample", "predict"} or not reason.startswith("failed: "):
+                passes = with_holes or stage.name in {"sample", "predict"}
+                if not passes or not reason.startswith("failed: "):
                     raise InputError(_not_fresh(plan, f"{stage.name} of {cell.name}", reason))
                 if stage.name == "predict":
                     unmapped.append(cell.name)

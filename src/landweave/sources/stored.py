@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +122,7 @@ def open_collection(path: str | Path, *, needed: Sequence[str] = (), resampling:
         patches that are no Zarr here, and a variable that a patch lacks.
     """
     path = Path(path)
-    patches = tuple(sorted((_patch(path.parent / link) for link in _links(path)), key=lambda patch: patch.name))
+    patches = tuple(sorted((_patch(path.parent, link) for link in _links(path)), key=lambda patch: patch.name))
     if not patches:
         raise InputError(f"{path}: the data set has no patch.")
     check_names([(patch.name, patch.item) for patch in patches])
@@ -149,7 +150,8 @@ def _links(path: Path) -> list[str]:
         raise InputError(f"{path}: its links are not as landweave writes them; publish the data set again.") from None
 
 
-def _patch(item: Path) -> StoredPatch:
+def _patch(folder: Path, link: str) -> StoredPatch:
+    item = folder / _inside(folder, link)
     try:
         content = json.loads(item.read_text(encoding="utf-8"))
         told, asset = content["properties"], content["assets"]["data"]
@@ -164,10 +166,19 @@ def _patch(item: Path) -> StoredPatch:
         raise InputError(f"{item}: no item of a data set of landweave; publish the data set again.") from None
     if not kind.startswith("application/vnd.zarr"):
         raise InputError(f'{item}: the patches are {kind}; read them as source.type = "eopatches".')
+    zarr = folder / _inside(folder, str(Path(link).parent / href))
     return StoredPatch(
-        name=name, item=item.resolve(), path=(item.parent / href).resolve(), geobox=geobox, days=days,
+        name=name, item=item.resolve(), path=zarr.resolve(), geobox=geobox, days=days,
         variables=variables,
     )  # fmt: skip
+
+
+def _inside(folder: Path, place: str) -> Path:
+    """A place in the data set's folder: a catalogue from elsewhere names no other files of this machine."""
+    plain = Path(os.path.normpath(place))
+    if plain.is_absolute() or ".." in plain.parts or "\0" in place:
+        raise InputError(f"{folder}: the catalogue names {place!r}, which does not lie in the data set; get it again.")
+    return plain
 
 
 def _grid(shape: Any, transform: Any, crs: Any) -> GeoBox:

@@ -99,7 +99,7 @@ def publish(
     run = open_run(project)
     check_same_project(run)
     if (run.folder / "map.tif").exists():
-        refuse_stale(run)
+        refuse_stale(run, with_holes=True)
     layers = make_layers(run)
     tiles = Tiles(run=run, files=layers.files, pictures="WEBP")
     told = _static(describe(run, layers, tiles), request)
