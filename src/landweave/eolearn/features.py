@@ -105,6 +105,24 @@ def renamed_features(features: Any, patch: Any = None, *, kinds: Collection[str]
     return found
 
 
+def one_feature(features: Any, *, kinds: Collection[str] | None = None) -> tuple[FeatureType, str]:
+    """Kind and name of the only feature that ``features`` names; as :func:`renamed_features`."""
+    return one_renamed_feature(features, kinds=kinds)[:2]
+
+
+def one_renamed_feature(features: Any, *, kinds: Collection[str] | None = None) -> Renamed:
+    """Kind, name and new name of the only feature that ``features`` names; as :func:`renamed_features`."""
+    found = renamed_features(features, kinds=kinds)
+    if len(found) != 1:
+        raise InputError(f"{features!r} names {len(found)} features where one is needed.")
+    return found[0]
+
+
+def plain_features(features: Any, *, kinds: Collection[str] | None = None) -> list[tuple[FeatureType, str]]:
+    """Kinds and names, without new ones; as :func:`renamed_features`."""
+    return [(kind, name) for kind, name, _ in renamed_features(features, kinds=kinds)]
+
+
 class FeatureParser:
     """Finds features in a patch that is not there yet; what eo-learn's own tasks keep of their arguments.
 
@@ -132,24 +150,6 @@ class FeatureParser:
     def get_renamed_features(self, eopatch: Any = None) -> list[Renamed]:
         """Kinds, names and new names."""
         return renamed_features(self.features, eopatch, kinds=self.kinds)
-
-
-def one_feature(features: Any, *, kinds: Collection[str] | None = None) -> tuple[FeatureType, str]:
-    """Kind and name of the only feature that ``features`` names; as :func:`renamed_features`."""
-    return one_renamed_feature(features, kinds=kinds)[:2]
-
-
-def one_renamed_feature(features: Any, *, kinds: Collection[str] | None = None) -> Renamed:
-    """Kind, name and new name of the only feature that ``features`` names; as :func:`renamed_features`."""
-    found = renamed_features(features, kinds=kinds)
-    if len(found) != 1:
-        raise InputError(f"{features!r} names {len(found)} features where one is needed.")
-    return found[0]
-
-
-def plain_features(features: Any, *, kinds: Collection[str] | None = None) -> list[tuple[FeatureType, str]]:
-    """Kinds and names, without new ones; as :func:`renamed_features`."""
-    return [(kind, name) for kind, name, _ in renamed_features(features, kinds=kinds)]
 
 
 _Listed = tuple[FeatureType | None, str | None, str | None]
