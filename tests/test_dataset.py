@@ -20,11 +20,14 @@ from landweave.cli import app
 from landweave.eolearn.names import EOPatch
 from landweave.errors import InputError
 from landweave.maps.dataset import verify
+from landweave.runs import patchwork
 from landweave.runs.cards import project_text
+from landweave.runs.checking import refuse_stale
 from landweave.runs.driver import run
 from landweave.runs.project import make_project, read_project
 from landweave.runs.reading import open_run
 from landweave.runs.sharing import publish_dataset
+from landweave.runs.state import Options
 from landweave.sources.protocol import Source
 from landweave.sources.stored import StoredSource, is_collection, open_collection
 
@@ -213,8 +216,10 @@ def test_a_patch_that_is_not_what_its_item_says_is_written_again_and_no_other(wo
     assert {name for name in after if after[name] != before[name]} == {cut.name, flipped.name, lost.name}
 
 
-def test_a_changed_run_is_published_anew_where_it_changed(world, tmp_path):
+def test_a_changed_run_is_published_anew_where_it_changed(world, tmp_path, monkeypatch):
     moved = shutil.copytree(world, tmp_path / "moved")
+    # A run whose new model differs in one patch takes a long search to find.
+    monkeypatch.setattr("landweave.runs.sharing.refuse_stale", lambda _: {})
     name = sorted(cell.name for cell in open_run(moved).cells)[1]
     before = written(moved / "zarr")
     path = moved / "out" / "predictions" / f"{name}.tif"
@@ -230,6 +235,100 @@ def test_a_changed_run_is_published_anew_where_it_changed(world, tmp_path):
     with xr.open_zarr(moved / "zarr" / "patches" / f"{name}.zarr", consolidated=False, mask_and_scale=False) as shared:
         np.testing.assert_array_equal(shared.prediction.values, values[0])
     assert verify(moved / "zarr").sound
+
+
+def test_what_was_made_in_the_folder_since_is_no_part_of_it(world, tmp_path):
+    folder = copy_of(world / "zarr", tmp_path)
+    publish_dataset(world, folder, licence="CC-BY-4.0")
+    whole = all_bytes(folder)
+    (folder / "out" / "model").mkdir(parents=True)
+    (folder / "out" / "map.tif").write_bytes(b"a run's")
+    (folder / "notes.txt").write_text("mine")
+    (folder / "static").mkdir()
+    (folder / "static" / "of an earlier data set.tif").write_bytes(b"")
+    publish_dataset(world, folder, licence="CC-BY-4.0")
+    again = all_bytes(folder)
+    assert {name: again[name] for name in whole} == whole
+    assert {str(name) for name in set(again) - set(whole)} == {"out/map.tif", "notes.txt"}
+    assert verify(folder).strange == ("notes.txt", "out/map.tif")
+
+
+def swap_classes(folder):
+    legend = folder / "legend.toml"
+    text = legend.read_text()
+    legend.write_text(
+        text.replace("value = 2", "value = 0").replace("value = 7", "value = 2").replace("value = 0", "value = 7")
+    )
+
+
+def change_a_date(folder):
+    path = folder / "S2_2020-06-01_B04.tif"
+    with rasterio.open(path, "r+") as file:
+        file.write(file.read() + 1)
+
+
+def change_a_prediction(folder):
+    path = next((folder / "out" / "predictions").glob("*_oof.tif"))
+    with rasterio.open(path, "r+") as file:
+        file.write(9 - file.read())
+
+
+def lose_a_prediction(folder):
+    next(path for path in (folder / "out" / "predictions").glob("*.tif") if "_" not in path.stem).unlink()
+
+
+@pytest.mark.parametrize("stale", [swap_classes, change_a_date, change_a_prediction, lose_a_prediction])
+def test_what_the_run_no_longer_is_is_not_published(world, tmp_path, stale):
+    moved = shutil.copytree(world, tmp_path / "moved")
+    stale(moved)
+    with pytest.raises(InputError, match=r"not fresh .*; run the project first"):
+        publish_dataset(moved, tmp_path / "set")
+    assert not (tmp_path / "set").exists()
+
+
+def test_a_patch_that_could_not_be_mapped_is_shared_without_a_prediction_and_the_card_says_so(tmp_path, monkeypatch):
+    project, _ = two_class_world(tmp_path / "w", size=40, source='clouds = "none"')
+    first, second, *_ = sorted(cell.name for cell in open_run(project).cells)
+    predictions = tmp_path / "w" / "out" / "predictions"
+    whole = patchwork.write_raster
+
+    def fails(path, *arguments, **options):
+        if path == predictions / f"{first}.tif":
+            raise OSError("no room")
+        return whole(path, *arguments, **options)
+
+    monkeypatch.setattr(patchwork, "write_raster", fails)
+    assert run(read_project(project), workers=1).status == 1
+    # What an earlier run might have left.
+    shutil.copyfile(predictions / f"{second}.tif", predictions / f"{first}.tif")
+    shared = publish_dataset(project, tmp_path / "set")
+    for name, there in {first: False, second: True}.items():
+        with xr.open_zarr(shared / "patches" / f"{name}.zarr", consolidated=False) as patch:
+            assert "reference" in patch
+            assert {known in patch for known in ("prediction", "confidence", "prediction_oof")} == {there}
+    assert f"Patch {first} has no prediction: the run could not map it." in (shared / "README.md").read_text()
+    source = open_collection(shared / "collection.json")
+    assert source.variables == ("B04", "B08", "left_out")
+
+
+def test_a_map_with_a_hole_may_be_shown_but_is_no_data_set(tmp_path, monkeypatch):
+    project, _ = two_class_world(tmp_path / "w", size=40, source='clouds = "none"')
+    first = min(cell.name for cell in open_run(project).cells)
+    whole = patchwork._scan
+
+    def fails(plan, task, **options):
+        if task.cell.name == first:
+            raise OSError("no such scene")
+        return whole(plan, task, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(patchwork, "_scan", fails)
+        assert run(read_project(project), options=Options(allow_missing=True)).status == 1
+    done = open_run(project)
+    assert (done.folder / "map.tif").exists()
+    assert refuse_stale(done, with_holes=True) == []
+    with pytest.raises(InputError, match=rf"fetch of {first} is not fresh \(failed: no such scene\)"):
+        publish_dataset(project, tmp_path / "set")
 
 
 def test_a_check_finds_what_is_damaged_missing_or_strange(world, tmp_path):

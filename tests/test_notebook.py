@@ -9,6 +9,7 @@ import resource
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -91,6 +92,29 @@ def test_the_notebook_is_stored_without_what_a_run_left_in_it():
 def test_links_in_the_notebook_lead_somewhere():
     for target in re.findall(r"\]\(([^)#]+)\)", NOTEBOOK.read_text(encoding="utf-8")):
         assert (NOTEBOOK.parent / target).exists(), target
+
+
+def test_the_pixel_that_is_looked_at_lies_in_the_nearest_patch_of_which_the_register_tells_something():
+    import geopandas as gpd
+    import xarray as xr
+    from odc.geo.geobox import GeoBox
+    from odc.geo.xr import xr_zeros
+
+    cells = [
+        SimpleNamespace(name=str(k), geobox=GeoBox.from_bbox((k * 60, 0, k * 60 + 60, 60), "EPSG:32633", resolution=10))
+        for k in range(5)
+    ]
+    patches = {cell.name: xr.Dataset({"reference": xr_zeros(cell.geobox, "uint8")}) for cell in cells}
+    patches["0"].reference[:] = 3
+    patches["1"] = patches["1"].drop_vars("reference")
+    patches["3"].reference[1:4, 1:4] = 7
+    known = {
+        "np": np, "gpd": gpd, "run": SimpleNamespace(cells=cells, patch=patches.get),
+        "legend": SimpleNamespace(values=[3, 7]),
+    }  # fmt: skip
+    place = next(cell for cell in json.loads(NOTEBOOK.read_text())["cells"] if cell["id"] == "place")
+    exec("".join(place["source"]), known)
+    assert (known["middle"].name, known["largest"], known["row"], known["column"]) == ("3", 7, 2, 2)
 
 
 def test_a_country_of_two_patches_goes_all_the_way(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from odc.geo.geobox import GeoBox
 from odc.geo.geom import Geometry
 
 from landweave.errors import InputError
-from landweave.patch.grid import native_cells, projected_cells, read_area, subset, utm_cells
+from landweave.patch.grid import given_cells, native_cells, projected_cells, read_area, subset, utm_cells
 
 # In steps of a tenth of a metre: numbers next to zero that no map holds are geometry libraries' business.
 LATITUDES = st.integers(-70_000_000, 70_000_000).map(lambda millionths: millionths / 1e6)
@@ -165,3 +165,16 @@ def test_which_pixels_an_area_holds_does_not_depend_on_the_size_of_cells(slip):
         found.append(held)
     assert found[0] == found[1] == found[2]
     assert 88 * 82 <= len(found[0]) <= 90 * 84
+
+
+@settings(max_examples=25)
+@given(st.floats(17.97, 17.999), st.floats(18.0005, 18.03), st.floats(-60, 60))
+def test_patches_of_two_zones_given_back_are_what_they_were(west, east, south):
+    area = shapely.Polygon([(west, south), (east, south + 0.003), (east, south + 0.02), (west, south + 0.015)])
+    cells = utm_cells(area, resolution=20, patch_size=30)
+    again = given_cells({cell.name: cell.geobox for cell in cells}, area=area)
+    assert [cell.name for cell in again] == [cell.name for cell in cells]
+    for cell, other in zip(cells, again, strict=True):
+        for pixels in (type(cell).inside, type(cell).own, type(cell).mapped):
+            one, two = (np.ones(cell.geobox.shape, bool) if of is None else of for of in map(pixels, (cell, other)))
+            np.testing.assert_array_equal(one, two)

@@ -3,6 +3,7 @@
 import functools
 import http.server
 import json
+import re
 import shutil
 import threading
 from contextlib import contextmanager
@@ -15,8 +16,11 @@ from markupsafe import escape
 from pmtiles.reader import MmapSource, Reader, all_tiles
 
 from landweave.errors import InputError
+from landweave.runs.checking import remake_report
 from landweave.runs.comparing import compare
 from landweave.runs.layers import make_layers
+from landweave.runs.ledger import Ledger
+from landweave.runs.project import read_project
 from landweave.runs.reading import open_run
 from landweave.viewer.publishing import MARK, POLICY, Publication, publish
 from landweave.viewer.tiles import Tiles, parse_day, tiles_over
@@ -128,6 +132,9 @@ def test_nothing_of_this_machine_and_nothing_of_the_registers_own_is_published(f
     (folder / "out" / "run.json").write_text(json.dumps(record))
     report = folder / "out" / "report.html"
     report.write_text(report.read_text().replace("</main>", f"<p>Failed: {escape(error)}</p></main>"))
+    with Ledger(folder / "out") as ledger:
+        made = ledger.get("report")
+        ledger.done("report", inputs=made.inputs, files=list(made.files), info=made.info)
     publish(folder, tmp_path / "public", Publication(tiles="folder", images=0))
     texts = [p for p in (tmp_path / "public").rglob("*") if p.suffix in {".html", ".json", ".xml", ".qml"}]
     for path in texts:
@@ -138,6 +145,17 @@ def test_nothing_of_this_machine_and_nothing_of_the_registers_own_is_published(f
     assert "cannot be read, nor can a.tif" in (tmp_path / "public" / "patches.json").read_text()
     assert (tmp_path / "public" / "compare.html").exists()
     assert not list((tmp_path / "public").rglob("*.gpkg"))
+
+
+def test_a_map_whose_classes_were_renamed_since_is_not_published(finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "country")
+    legend = read_project(folder).path(read_project(folder).reference.legend)
+    text = legend.read_text()
+    one, other = re.findall(r"^name = .*$", text, flags=re.MULTILINE)[:2]
+    legend.write_text(text.replace(one, "name = 0").replace(other, one).replace("name = 0", other))
+    with pytest.raises(InputError, match=r"not fresh \(.*classes changed.*\); run the project first"):
+        publish(folder, tmp_path / "page", REQUEST)
+    assert not (tmp_path / "page").exists()
 
 
 def test_the_current_folder_is_refused_and_a_link_leads_to_its_target(finished, tmp_path, monkeypatch):
@@ -174,6 +192,7 @@ def test_a_name_with_markup_is_text_in_the_page(finished, tmp_path):
     project.write_text(
         project.read_text().replace('name = "simulated"', "name = '</title><script>alert(1)</script>'", 1)
     )
+    remake_report(read_project(project))
     page = publish(tmp_path / "country", tmp_path / "page", Publication(images=0)).read_text()
     assert "<title>&lt;/title&gt;&lt;script&gt;" in page
     assert page.count("<script") == 1

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from landweave.eolearn.holding import of_this_machine
 from landweave.eolearn.workflow import EONode, EOWorkflow, ExceptionInfo, NodeStats, WorkflowResults
 from landweave.errors import InputError
 from landweave.patch.store import write_whole
@@ -30,6 +31,10 @@ class EOExecutor:
         Whether :meth:`run` writes a log of each execution.
     logs_folder
         Where logs and report go, in a folder named by the time.
+    filesystem, logs_filter, logs_handler_factory
+        Refused: logs are this machine's files, and hold each node's seconds and error.
+    raise_on_temporal_mismatch
+        Taken, and changes nothing: other dates than the patch has are an error anyway.
 
     >>> from landweave.eolearn.tasks import InputTask, OutputTask
     >>> from landweave.eolearn.workflow import linearly_connect_tasks
@@ -49,7 +54,14 @@ class EOExecutor:
         execution_names: Iterable[str] | None = None,
         save_logs: bool = False,
         logs_folder: str | Path = ".",
+        filesystem: Any = None,
+        logs_filter: Any = None,
+        logs_handler_factory: Any = None,
+        raise_on_temporal_mismatch: bool = False,  # noqa: ARG002
     ) -> None:
+        of_this_machine(filesystem=filesystem)
+        if logs_filter is not None or logs_handler_factory is not None:
+            raise InputError("Logs hold each node's seconds and error; leave logs_filter and logs_handler_factory out.")
         self.workflow = workflow
         self.execution_kwargs = [dict(one) for one in execution_kwargs]
         count = len(self.execution_kwargs)
@@ -111,23 +123,24 @@ class EOExecutor:
         """Numbers, from 0, of those that failed."""
         return [number for number, one in enumerate(self.execution_results) if one.workflow_failed()]
 
-    def get_log_paths(self) -> list[Path]:
+    def get_log_paths(self, full_path: bool = True) -> list[Path]:  # noqa: ARG002
         """Where the logs of :meth:`run` lie."""
         return [self._ran() / f"eoexecution-{name}.log" for name in self.execution_names]
 
-    def get_report_path(self) -> Path:
+    def get_report_path(self, full_path: bool = True) -> Path:  # noqa: ARG002
         """Where :meth:`make_report` puts its page."""
         return self._ran() / "report.html"
 
-    def make_report(self) -> None:
-        """Write a page with every execution, its seconds and its error."""
+    def make_report(self, include_logs: bool = True) -> None:
+        """Write a page with every execution, its seconds and, unless without logs, its error."""
         rows = []
         for name, one in zip(self.execution_names, self.execution_results, strict=True):
             failed = one.failed_node()
             seconds = math.fsum(node.seconds for node in one.stats)
             cells = [name, "finished" if failed is None else f"failed in {failed.node_name}", f"{seconds:.1f}"]
             line = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
-            trace = "" if failed is None or failed.exception_info is None else failed.exception_info.traceback
+            problem = failed.exception_info if failed is not None and include_logs else None
+            trace = "" if problem is None else problem.traceback
             rows.append(f"<tr>{line}<td><pre>{html.escape(trace)}</pre></td></tr>")
         good, bad = len(self.get_successful_executions()), len(self.get_failed_executions())
         page = (

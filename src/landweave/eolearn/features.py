@@ -128,6 +128,35 @@ def plain_features(features: Any, *, kinds: Collection[str] | None = None) -> li
     return [(kind, name) for kind, name, _ in renamed_features(features, kinds=kinds)]
 
 
+class FeatureParser:
+    """Finds features in a patch that is not there yet; what eo-learn's own tasks keep of their arguments.
+
+    Parameters
+    ----------
+    features
+        As for :func:`renamed_features`.
+    allowed_feature_types
+        ``...``: all; some kinds; or a function that says of a kind whether it may be used.
+    """
+
+    def __init__(self, features: Any, allowed_feature_types: Any = ...) -> None:
+        self.features, allowed = features, allowed_feature_types
+        self.kinds: list[FeatureType] | None = None
+        if callable(allowed):
+            self.kinds = [kind for kind in FeatureType if allowed(kind)]
+        elif allowed is not ...:
+            self.kinds = [FeatureType(getattr(kind, "value", kind)) for kind in allowed]
+        list(_listed(features))
+
+    def get_features(self, eopatch: Any = None) -> list[tuple[FeatureType, str]]:
+        """Kinds and names."""
+        return [(kind, name) for kind, name, _ in self.get_renamed_features(eopatch)]
+
+    def get_renamed_features(self, eopatch: Any = None) -> list[Renamed]:
+        """Kinds, names and new names."""
+        return renamed_features(self.features, eopatch, kinds=self.kinds)
+
+
 _Listed = tuple[FeatureType | None, str | None, str | None]
 
 

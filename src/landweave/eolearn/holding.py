@@ -178,6 +178,12 @@ def checked(kind: FeatureType, name: str, value: Any, moments: list[datetime.dat
     return value
 
 
+def of_this_machine(*, filesystem: Any = None, config: Any = None) -> None:
+    """Refuse what eo-learn's users give for buckets and archives."""
+    if filesystem is not None or config is not None:
+        raise InputError("Folders and files are those of this machine's disks; leave filesystem and config out.")
+
+
 def moment_of(value: Any) -> datetime.datetime:
     """A moment of a datetime, a date or ISO text."""
     if isinstance(value, datetime.datetime):

@@ -120,8 +120,9 @@ class LinearInterpolationTask(EOTask):
     def execute(self, eopatch: EOPatch) -> EOPatch:
         kind, name, new = self.feature
         values = eopatch[kind, name]
-        # Whole numbers know no NaN.
-        values = values.copy() if values.dtype.kind == "f" else values.astype("float64")
+        # Whole numbers know no NaN, and compiled code knows neither 16 bits nor bytes the other way round.
+        short = values.dtype.kind == "f" and values.dtype.itemsize <= 4
+        values = values.astype("float32" if short else "float64")
         moments = eopatch.get_timestamps()
         if len(moments) < 2:
             raise InputError(f"{kind}/{name} has {len(moments)} dates; interpolation needs two.")

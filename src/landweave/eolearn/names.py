@@ -1,9 +1,11 @@
 """Every name of eo-learn's that landweave knows: ``from landweave.eolearn.names import EOPatch, LoadTask``."""
 
 from landweave.eolearn.executor import EOExecutor
-from landweave.eolearn.features import FeatureType
+from landweave.eolearn.exporting import ExportToTiffTask
+from landweave.eolearn.features import FeatureParser, FeatureType
 from landweave.eolearn.folders import OverwritePermission, load_patch, save_patch
 from landweave.eolearn.holding import BBox
+from landweave.eolearn.importing import VectorImportTask
 from landweave.eolearn.land_cover import (
     FilterTimeSeriesTask,
     FractionSamplingTask,
@@ -15,7 +17,15 @@ from landweave.eolearn.land_cover import (
     SimpleFilterTask,
 )
 from landweave.eolearn.patch import EOPatch
-from landweave.eolearn.rasters import ErosionTask, ExportToTiffTask, VectorToRasterTask
+from landweave.eolearn.rasters import ErosionTask, VectorToRasterTask
+from landweave.eolearn.shaping import (
+    CreateEOPatchTask,
+    DuplicateFeatureTask,
+    ExplodeBandsTask,
+    InitializeFeatureTask,
+    MoveFeatureTask,
+    TemporalSubsetTask,
+)
 from landweave.eolearn.tasks import (
     AddFeatureTask,
     CopyTask,
@@ -39,17 +49,22 @@ __all__ = [
     "AddFeatureTask",
     "BBox",
     "CopyTask",
+    "CreateEOPatchTask",
+    "DuplicateFeatureTask",
     "EOExecutor",
     "EONode",
     "EOPatch",
     "EOTask",
     "EOWorkflow",
     "ErosionTask",
+    "ExplodeBandsTask",
     "ExportToTiffTask",
     "ExtractBandsTask",
+    "FeatureParser",
     "FeatureType",
     "FilterTimeSeriesTask",
     "FractionSamplingTask",
+    "InitializeFeatureTask",
     "InputTask",
     "JoinMasksTask",
     "LinearInterpolationTask",
@@ -57,6 +72,7 @@ __all__ = [
     "MapFeatureTask",
     "MaskFeatureTask",
     "MergeFeatureTask",
+    "MoveFeatureTask",
     "NormalizedDifferenceIndexTask",
     "OutputTask",
     "OverwritePermission",
@@ -65,6 +81,8 @@ __all__ = [
     "RenameFeatureTask",
     "SaveTask",
     "SimpleFilterTask",
+    "TemporalSubsetTask",
+    "VectorImportTask",
     "VectorToRasterTask",
     "WorkflowResults",
     "ZipFeatureTask",

@@ -10,7 +10,17 @@ import numpy as np
 import xarray as xr
 
 from landweave.eolearn.features import KINDS, FeatureType, renamed_features
-from landweave.eolearn.holding import STAMP, BBox, Features, Unread, checked, moment_of, same, shape_text
+from landweave.eolearn.holding import (
+    STAMP,
+    BBox,
+    Features,
+    Unread,
+    checked,
+    moment_of,
+    of_this_machine,
+    same,
+    shape_text,
+)
 from landweave.errors import InputError
 from landweave.patch.eopatch_features import AXES, positions
 from landweave.patch.model import TIME, check_patch, make_patch
@@ -253,17 +263,26 @@ class EOPatch:
         steps = [one if isinstance(one, numbers) else have.index(moment_of(one)) for one in wanted]
         return at_steps(self, positions(steps, len(have), "timestamps").tolist())
 
-    def save(self, path: Any, features: Any = ..., overwrite_permission: Any = "ADD_ONLY", **options: Any) -> None:
+    def save(
+        self, path: Any, features: Any = ..., overwrite_permission: Any = "ADD_ONLY", *, filesystem: Any = None,
+        compress_level: Any = None, temporal_selection: Any = None, **options: Any,  # noqa: ARG002
+    ) -> None:  # fmt: skip
         """Write a folder that eo-learn 1.5 loads; as :func:`landweave.eolearn.folders.save_patch`."""
         from landweave.eolearn.folders import save_patch
 
+        of_this_machine(filesystem=filesystem)
+        if temporal_selection is not None:
+            raise InputError("A folder is written whole: temporal_selection is not known here, save all dates at once.")
         save_patch(self, path, features=features, overwrite_permission=overwrite_permission, **options)
 
     @staticmethod
-    def load(path: Any, features: Any = ..., lazy_loading: bool = False, **options: Any) -> "EOPatch":
+    def load(
+        path: Any, features: Any = ..., lazy_loading: bool = False, *, filesystem: Any = None, **options: Any
+    ) -> "EOPatch":
         """Read a folder in any published form; as :func:`landweave.eolearn.folders.load_patch`."""
         from landweave.eolearn.folders import load_patch
 
+        of_this_machine(filesystem=filesystem)
         return load_patch(path, features=features, lazy_loading=lazy_loading, **options)
 
 

@@ -1,8 +1,6 @@
-"""The tasks of eo-learn's land cover notebook that draw vectors, erode labels and write GeoTIFFs."""
+"""The tasks of eo-learn's land cover notebook that draw vectors and erode labels."""
 
-import datetime
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +11,6 @@ from landweave.eolearn.holding import STAMP, BBox
 from landweave.eolearn.patch import EOPatch
 from landweave.eolearn.tasks import EOTask
 from landweave.errors import InputError
-from landweave.patch.store import write_whole
 
 _IMAGES = [kind for kind in FeatureType if kind.is_image()]
 
@@ -81,13 +78,8 @@ class VectorToRasterTask(EOTask):
     def _size(self, eopatch: EOPatch) -> tuple[int, int]:
         shape = self.raster_shape
         if shape is None:
-            steps = self.resolution if isinstance(self.resolution, tuple) else (self.resolution, self.resolution)
-            across, up = (float(str(step).removesuffix("m")) for step in steps)
             assert eopatch.bbox is not None
-            left, bottom, right, top = eopatch.bbox
-            if eopatch.bbox.crs == "EPSG:4326":
-                raise InputError("raster_resolution is in metres, but the patch is in degrees; give raster_shape.")
-            return round((top - bottom) / up), round((right - left) / across)
+            return _rows_and_columns(eopatch.bbox, self.resolution)
         if all(isinstance(number, int) for number in shape):
             height, width = shape
             return height, width
@@ -117,7 +109,8 @@ class VectorToRasterTask(EOTask):
 class ErosionTask(EOTask):
     """Labels off the edges of their ground, by OpenCV's ellipse in a square of ``disk_radius`` pixels.
 
-    With ``disk_radius=1`` nothing is taken away, as in eo-learn: see :func:`landweave.eolearn.arrays.ellipse`.
+    With ``disk_radius=1`` nothing is taken away, as in eo-learn: see :func:`landweave.eolearn.arrays.ellipse`. Each
+    date of a dated mask is eroded by itself; eo-learn takes its rows for bands there.
     """
 
     def __init__(
@@ -131,85 +124,55 @@ class ErosionTask(EOTask):
     def execute(self, eopatch: EOPatch) -> EOPatch:
         kind, name, new = self.mask_feature
         labels = eopatch[kind, name][..., 0]
-        eroded = arrays.erode(labels, self.shape, only=self.erode_labels or None, empty=self.no_data_label)
-        eopatch[kind, new] = eroded[..., None]
+        dates = labels if kind.is_temporal() else labels[None]
+        eroded = [
+            arrays.erode(date, self.shape, only=self.erode_labels or None, empty=self.no_data_label) for date in dates
+        ]
+        eopatch[kind, new] = np.array(eroded, labels.dtype).reshape(labels.shape)[..., None]
         return eopatch
 
 
-class ExportToTiffTask(EOTask):
-    """A feature as a GeoTIFF: a band for each band of each date, date by date."""
+def _rows_and_columns(bbox: BBox, resolution: Any) -> tuple[int, int]:
+    """Rows and columns of about these metres, as sentinelhub counts them: between two corners, in UTM.
 
-    def __init__(
-        self, feature: Any, path: str | Path | None = None, *, date_indices: Any = None, band_indices: Any = None,
-        crs: Any = None, fail_on_missing: bool = True, compress: str | None = None, filesystem: Any = None,
-        image_dtype: Any = None, no_data_value: float | None = None, config: Any = None,
-        folder: str | Path | None = None,
-    ) -> None:  # fmt: skip
-        if filesystem is not None or config is not None:
-            raise InputError("Files are written to this machine's disks; leave filesystem and config out.")
-        if path is None and folder is None:
-            raise InputError("Give the path of a file or folder to export to.")
-        self.feature, self.path = one_feature(feature, kinds=_IMAGES), Path(str(path if path is not None else folder))
-        self.dates, self.bands, self.fail_on_missing = date_indices, band_indices, fail_on_missing
-        self.crs = None if crs is None else BBox((0, 0, 1, 1), crs).crs
-        self.compress, self.dtype, self.nodata = compress, image_dtype, no_data_value
-
-    def execute(self, eopatch: EOPatch, *, filename: str | None = "") -> EOPatch:
-        if filename is None or (self.feature not in eopatch and not self.fail_on_missing):
-            return eopatch
-        if self.feature not in eopatch or eopatch.bbox is None:
-            raise InputError(f"{'/'.join(self.feature)} and a bbox are needed to export; the patch lacks one of them.")
-        values = eopatch[self.feature]
-        if self.bands is not None:
-            values = values[..., _numbers(self.bands)]
-        if self.feature[0].is_temporal():
-            values = values[_steps(self.dates, eopatch.get_timestamps())]
-        else:
-            values = values[None]
-        # GeoTIFF has no truth values, and readers that know 64 bits are rare.
-        dtype = np.dtype(self.dtype or values.dtype).name
-        values = values.astype({"int64": "int32", "bool": "uint8"}.get(dtype, dtype))
-        path = self.path / filename if filename else self.path
-        if path.suffix.lower() not in {".tif", ".tiff"}:
-            path = path.with_name(f"{path.name}.tif")
-        write_whole(path, lambda part: self._write(part, np.moveaxis(values, -1, 1), eopatch.bbox))
-        return eopatch
-
-    def _write(self, path: Path, values: np.ndarray, bbox: BBox | None) -> None:
-        import rasterio
-        from rasterio.warp import Resampling, calculate_default_transform, reproject
-
-        assert bbox is not None
-        height, width = values.shape[-2:]
-        planes, grid = values.reshape(-1, height, width), bbox.geobox(height, width)
-        crs, transform = self.crs or bbox.crs, grid.transform
-        if crs != bbox.crs:
-            transform, width, height = calculate_default_transform(bbox.crs, crs, width, height, *bbox)
-            moved = np.full((len(planes), height, width), 0 if self.nodata is None else self.nodata, planes.dtype)
-            reproject(
-                planes, moved, src_transform=grid.transform, src_crs=bbox.crs, dst_transform=transform, dst_crs=crs,
-                resampling=Resampling.nearest,
-            )  # fmt: skip
-            planes = moved
-        with rasterio.open(
-            path, "w", driver="GTiff", width=width, height=height, count=len(planes), dtype=planes.dtype.name,
-            nodata=self.nodata, transform=transform, crs=crs, compress=self.compress,
-        ) as file:  # fmt: skip
-            file.write(planes)
+    In another CRS, such as that of web maps, a unit is not a metre on the ground.
+    """
+    try:
+        steps = [float(str(one).strip("m")) for one in (resolution if isinstance(resolution, tuple) else [resolution])]
+    except ValueError:
+        steps = []
+    if len(steps) not in {1, 2} or not min(steps) > 0:
+        raise InputError(f"raster_resolution is {resolution!r}; give metres, or a pair of them: across, up.")
+    left, bottom, right, top = _in_utm(bbox)
+    height, width = round(abs(top - bottom) / steps[-1]), round(abs(right - left) / steps[0])
+    if min(height, width) < 1:
+        raise InputError(f"raster_resolution is {resolution!r}, but the patch is smaller than half of that.")
+    return height, width
 
 
-def _numbers(chosen: Any) -> list[int]:
-    # A pair is an interval with both ends, a list are numbers.
-    return list(range(chosen[0], chosen[1] + 1)) if isinstance(chosen, tuple) else list(chosen)
+def _in_utm(bbox: BBox) -> tuple[float, float, float, float]:
+    from pyproj import CRS, Transformer
+
+    crs = CRS(bbox.crs)
+    if crs.utm_zone is not None:
+        return bbox.bbox
+    left, bottom, right, top = bbox
+    degrees = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    longitude, latitude = degrees.transform((left + right) / 2, (bottom + top) / 2)
+    zone = Transformer.from_crs(crs, _zone_at(longitude, latitude), always_xy=True)
+    return (*zone.transform(left, bottom), *zone.transform(right, top))
 
 
-def _steps(chosen: Any, moments: list[datetime.datetime]) -> list[int]:
-    if chosen is None:
-        return list(range(len(moments)))
-    if isinstance(chosen, list) or all(isinstance(one, int) for one in chosen):
-        return _numbers(chosen)
-    first, last = arrays.target_moments(list(chosen))
-    return [step for step, moment in enumerate(moments) if first <= moment <= last]
+def _zone_at(longitude: float, latitude: float) -> str:
+    if not -80 <= latitude <= 84:
+        raise InputError("raster_resolution is measured in UTM, which ends at 80 S and 84 N; give raster_shape.")
+    zone = int((longitude + 180) // 6) % 60 + 1
+    # Norway's coast and Svalbard have wider zones.
+    if 56 <= latitude < 64 and 3 <= longitude < 12:
+        zone = 32
+    elif latitude >= 72 and 0 <= longitude < 42:
+        zone = 31 + 2 * int((longitude + 3) // 12)
+    return f"EPSG:{326 if latitude >= 0 else 327}{zone:02}"
 
 
 def _naive(moment: Any) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from landweave.eolearn.features import (
+    FeatureParser,
     FeatureType,
     Renamed,
     one_feature,
@@ -17,6 +18,7 @@ from landweave.eolearn.features import (
     renamed_features,
 )
 from landweave.eolearn.folders import OverwritePermission, load_patch, merged, save_patch
+from landweave.eolearn.holding import of_this_machine
 from landweave.eolearn.patch import EOPatch
 from landweave.errors import InputError
 
@@ -46,26 +48,39 @@ class EOTask(ABC):
         return self.execute(*eopatches, **kwargs)
 
     @staticmethod
-    def parse_feature(feature: Any, eopatch: EOPatch | None = None) -> tuple[FeatureType, str]:
+    def parse_feature(
+        feature: Any, eopatch: EOPatch | None = None, allowed_feature_types: Any = ...
+    ) -> tuple[FeatureType, str]:
         """Kind and name of one feature."""
-        renamed_features(feature, eopatch)
-        return one_feature(feature)
+        return EOTask.parse_renamed_feature(feature, eopatch, allowed_feature_types)[:2]
 
     @staticmethod
-    def parse_features(features: Any, eopatch: EOPatch | None = None) -> list[tuple[FeatureType, str]]:
+    def parse_features(
+        features: Any, eopatch: EOPatch | None = None, allowed_feature_types: Any = ...
+    ) -> list[tuple[FeatureType, str]]:
         """Kinds and names of features."""
-        return [(kind, name) for kind, name, _ in renamed_features(features, eopatch)]
+        return FeatureParser(features, allowed_feature_types).get_features(eopatch)
 
     @staticmethod
-    def parse_renamed_feature(feature: Any, eopatch: EOPatch | None = None) -> Renamed:
+    def parse_renamed_feature(
+        feature: Any, eopatch: EOPatch | None = None, allowed_feature_types: Any = ...
+    ) -> Renamed:
         """Kind, name and new name of one feature."""
-        renamed_features(feature, eopatch)
-        return one_renamed_feature(feature)
+        kinds = FeatureParser(feature, allowed_feature_types).kinds
+        renamed_features(feature, eopatch, kinds=kinds)
+        return one_renamed_feature(feature, kinds=kinds)
 
     @staticmethod
-    def parse_renamed_features(features: Any, eopatch: EOPatch | None = None) -> list[Renamed]:
+    def parse_renamed_features(
+        features: Any, eopatch: EOPatch | None = None, allowed_feature_types: Any = ...
+    ) -> list[Renamed]:
         """Kinds, names and new names of features."""
-        return renamed_features(features, eopatch)
+        return FeatureParser(features, allowed_feature_types).get_renamed_features(eopatch)
+
+    @staticmethod
+    def get_feature_parser(features: Any, allowed_feature_types: Any = ...) -> FeatureParser:
+        """What finds features in a patch that is given later."""
+        return FeatureParser(features, allowed_feature_types)
 
 
 def as_task(step: Callable[..., xr.Dataset], *, names: Names | None = None, **options: Any) -> EOTask:
@@ -158,11 +173,6 @@ def _same_times(one: EOPatch, other: EOPatch) -> bool:
     ]
 
 
-def _of_this_machine(filesystem: Any, config: Any) -> None:
-    if filesystem is not None or config is not None:
-        raise InputError("Folders are read from this machine's disks; leave filesystem and config out.")
-
-
 class LoadTask(EOTask):
     """Reads a folder; merges it into the patch where one is given. Arguments as :func:`load_patch`."""
 
@@ -170,7 +180,7 @@ class LoadTask(EOTask):
         self, path: str | Path, filesystem: Any = None, config: Any = None, features: Any = ...,
         lazy_loading: bool = False, *, load_timestamps: bool | str = "auto", temporal_selection: Any = None,
     ) -> None:  # fmt: skip
-        _of_this_machine(filesystem, config)
+        of_this_machine(filesystem=filesystem, config=config)
         self.path = Path(path)
         self.options = {"features": features, "lazy_loading": lazy_loading, "load_timestamps": load_timestamps}
         self.temporal_selection = temporal_selection
@@ -191,18 +201,23 @@ class SaveTask(EOTask):
         overwrite_permission: Any = OverwritePermission.ADD_ONLY, *, save_timestamps: bool | str = "auto",
         use_zarr: bool = False, temporal_selection: Any = None, compress_level: Any = None,  # noqa: ARG002
     ) -> None:  # fmt: skip
-        _of_this_machine(filesystem, config)
-        if temporal_selection is not None:
-            raise InputError("A folder is written whole: temporal_selection is not known here, save all dates at once.")
+        of_this_machine(filesystem=filesystem, config=config)
+        _refuse_part(temporal_selection)
         self.path = Path(path)
         self.options = {
             "features": features, "overwrite_permission": overwrite_permission, "save_timestamps": save_timestamps,
             "use_zarr": use_zarr,
         }  # fmt: skip
 
-    def execute(self, eopatch: EOPatch, *, eopatch_folder: str = "") -> EOPatch:
+    def execute(self, eopatch: EOPatch, *, eopatch_folder: str = "", temporal_selection: Any = None) -> EOPatch:
+        _refuse_part(temporal_selection)
         save_patch(eopatch, self.path / eopatch_folder, **self.options)
         return eopatch
+
+
+def _refuse_part(temporal_selection: Any) -> None:
+    if temporal_selection is not None:
+        raise InputError("A folder is written whole: temporal_selection is not known here, save all dates at once.")
 
 
 class AddFeatureTask(EOTask):
@@ -294,11 +309,14 @@ class ZipFeatureTask(EOTask):
 
 
 class MergeFeatureTask(ZipFeatureTask):
-    """The bands of several features, side by side in one; its dtype is what NumPy's concatenation gives."""
+    """The bands of several features, side by side in one; its dtype is what NumPy's concatenation gives.
 
-    def zip_method(self, *features: np.ndarray, dtype: Any = None) -> np.ndarray:
-        """Concatenation along the last axis."""
-        return np.concatenate(features, axis=-1, dtype=dtype)
+    ``axis`` and ``dtype``, given with the features, say otherwise.
+    """
+
+    def zip_method(self, *features: np.ndarray, dtype: Any = None, axis: int = -1) -> np.ndarray:
+        """Concatenation, by default along the last axis."""
+        return np.concatenate(features, axis=axis, dtype=dtype)
 
 
 class ExtractBandsTask(MapFeatureTask):

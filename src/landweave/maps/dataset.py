@@ -3,7 +3,7 @@
 import datetime
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,12 +134,20 @@ def standing(folder: Path, name: str, href: str, made_from: str) -> dict[str, st
         return None
 
 
-def write_checksums(folder: Path, known: Mapping[str, str]) -> Path:
-    """Write ``checksums.sha256``: a line for every other file, as ``sha256sum`` writes and checks it.
+def write_checksums(folder: Path, known: Mapping[str, str], made: Sequence[str]) -> Path:
+    """Write ``checksums.sha256``: a line for each file of the data set, as ``sha256sum`` writes and checks it.
 
-    Those that are ``known``, name to checksum, are not read again.
+    Those that are ``known``, name to checksum, are not read again; those that are ``made`` are read, and files in a
+    folder that was made. What else lies in the folder, such as the outputs of a run from it, is not the data set's.
     """
-    lines = [f"{known.get(name) or _sha256(folder / name)}  {name}\n" for name in _files(folder)]
+    checksums = dict(known)
+    for name in made:
+        path = folder / name
+        inside = {f"{name}/{inner}": one for inner, one in checksums_in(path).items()} if path.is_dir() else None
+        checksums |= {name: _sha256(path)} if inside is None else inside
+    # The collection comes last, so that a list whose end was cut off lacks it.
+    ordered = sorted(checksums, key=lambda name: (name == COLLECTION, name))
+    lines = [f"{checksums[name]}  {name}\n" for name in ordered]
     return write_whole(folder / CHECKSUMS, lambda part: _text(part, "".join(lines)))
 
 
@@ -196,9 +204,11 @@ def verify(folder: Path, *, again: bool = False, save_every: int = 100) -> Verdi
     Raises
     ------
     InputError
-        Where the folder is no data set, or its list of checksums cannot be read.
+        Where the folder is no data set, or its list of checksums cannot be read or was cut off.
     """
     listed = dict(_listed(folder))
+    if COLLECTION not in listed:
+        raise InputError(f"{folder / CHECKSUMS}: the list is not whole, it lacks {COLLECTION}; get the list again.")
     progress = folder / _PROGRESS
     known = {} if again else _read_progress(progress)
     damaged, missing, read = [], [], 0
@@ -213,8 +223,12 @@ def verify(folder: Path, *, again: bool = False, save_every: int = 100) -> Verdi
                 if _sha256(folder / name) != checksum:
                     damaged.append(name)
                     continue
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 missing.append(name)
+                continue
+            except OSError:
+                # A folder in its place, or a file that the disk or its owner does not give.
+                damaged.append(name)
                 continue
             known[name] = sign
             if read % save_every == 0:
@@ -223,10 +237,38 @@ def verify(folder: Path, *, again: bool = False, save_every: int = 100) -> Verdi
         _write_progress(progress, known)
         raise
     progress.unlink(missing_ok=True)
+    if not _complete(folder, listed, {*damaged, *missing}):
+        damaged.append(CHECKSUMS)
     strange = tuple(name for name in _files(folder) if name not in listed)
     return Verdict(
         files=len(listed), read=read, damaged=tuple(damaged), missing=tuple(missing), strange=strange
     )  # fmt: skip
+
+
+def _complete(folder: Path, listed: Mapping[str, str], bad: Collection[str]) -> bool:
+    """Whether the list has every item of the collection and every file of its patch; what is bad is not asked."""
+    files: dict[str, dict[str, str]] = {}
+    for name, checksum in listed.items():
+        first, _, rest = name.partition("/")
+        patch, _, inside = rest.partition("/")
+        files.setdefault(f"{first}/{patch}", {})[inside] = checksum
+    try:
+        links = [] if COLLECTION in bad else _read_json(folder / COLLECTION)["links"]
+        items = [str(Path(link["href"])) for link in links if link["rel"] == "item"]
+        if not set(items) <= set(listed):
+            return False
+        for item in set(items) - set(bad):
+            told = _read_json(folder / item)
+            href = str(told["assets"]["data"]["href"]).removeprefix("../")
+            if checksum_of(dict(sorted(files.get(href, {}).items()))) != told["properties"][_CONTENT]:
+                return False
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    return True
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> Path:
@@ -278,13 +320,13 @@ def _item(patch: Shared, box: list[float]) -> Any:
 def _listed(folder: Path) -> Iterator[tuple[str, str]]:
     path = folder / CHECKSUMS
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError):
         raise InputError(f"{path}: no list of checksums that can be read; is {folder} a published data set?") from None
     for number, line in enumerate(lines, start=1):
         checksum, gap, name = line[:64], line[64:66], line[66:]
-        inside = name and not Path(name).is_absolute() and ".." not in Path(name).parts
-        if gap != "  " or not inside or not set(checksum) <= set("0123456789abcdef"):
+        inside = name and "\0" not in name and not Path(name).is_absolute() and ".." not in Path(name).parts
+        if gap != "  " or not inside or len(checksum) < 64 or set(checksum) - set("0123456789abcdef"):
             raise InputError(f"{path}, line {number}: no checksum and name of a file; get the list again.")
         yield name, checksum
 

@@ -146,7 +146,7 @@ def utm_cells(
     met = [zone for zone, strip in strips.items() if strip.intersects(area)]
     # An area that ends on the border of two zones has nothing in the second, unless that border is all of it.
     zones = [zone for zone in met if not strips[zone].touches(area)] or met[:1]
-    overlap = OVERLAP * resolution / (111_320 * math.cos(math.radians(max(abs(south), abs(north)))))
+    overlap = _overlap(resolution, south, north)
     for zone in zones:
         north_side = (south + north) / 2 >= 0
         first, last = zone == zones[0], zone == zones[-1]
@@ -265,7 +265,7 @@ def given_cells(grids: Mapping[str, GeoBox], *, area: BaseGeometry | None = None
     -------
     list of Cell
         Sorted by name. A patch in UTM that overlaps one of another zone answers for its own zone's 6 degrees alone,
-        so that the same ground does not count twice.
+        so that the same ground does not count twice; it maps as much beyond as those of :func:`utm_cells`.
 
     Raises
     ------
@@ -278,9 +278,10 @@ def given_cells(grids: Mapping[str, GeoBox], *, area: BaseGeometry | None = None
         if area is not None:
             # At the equator's length of a degree; elsewhere the buffer is a little wide.
             outline = _outline(area, geobox.crs, buffer / 111_320 if geobox.crs.geographic else buffer)
-            if not outline.intersects(geobox.extent.geom):
+            inner = _inner(outline, abs(geobox.resolution.x))
+            if not inner.intersects(geobox.extent.geom):
                 continue
-            within = _part(outline, geobox)
+            within = _part(outline, geobox, inner)
         cells.append(Cell(name=name, geobox=geobox, area=within))
     if not cells:
         raise InputError("The area of interest and the imagery do not overlap; check the area and its CRS.")
@@ -289,15 +290,21 @@ def given_cells(grids: Mapping[str, GeoBox], *, area: BaseGeometry | None = None
     extents = [cell.geobox.extent.to_crs("EPSG:4326").geom for cell in cells]
     pairs = shapely.STRtree(extents).query(extents, predicate="intersects").T
     shared = {int(one) for one, other in pairs if cells[one].geobox.crs != cells[other].geobox.crs}
-    return [_of_its_zone(cell) if number in shared else cell for number, cell in enumerate(cells)]
+    _, south, _, north = shapely.total_bounds(extents) if area is None else area.bounds
+    return [_of_its_zone(cell, south, north) if number in shared else cell for number, cell in enumerate(cells)]
 
 
-def _of_its_zone(cell: Cell) -> Cell:
+def _overlap(resolution: float, south: float, north: float) -> float:
+    return OVERLAP * resolution / (111_320 * math.cos(math.radians(max(abs(south), abs(north)))))
+
+
+def _of_its_zone(cell: Cell, south: float, north: float) -> Cell:
     code = cell.geobox.crs.epsg or 0
     zone = code % 100
     if code // 100 not in {326, 327} or not 1 <= zone <= 60:
         return cell
-    return replace(cell, west=zone * 6 - 186, east=zone * 6 - 180)
+    overlap = _overlap(abs(cell.geobox.resolution.x), south, north)
+    return replace(cell, west=zone * 6 - 186, east=zone * 6 - 180, overlap=overlap)
 
 
 def subset(cells: Sequence[Cell], *, center: tuple[float, float], size: str) -> list[Cell]:
@@ -331,14 +338,11 @@ def subset(cells: Sequence[Cell], *, center: tuple[float, float], size: str) -> 
         raise InputError(f"subset.center {list(center)} (longitude, latitude) lies in no patch of the grid.")
     same = [cell for cell in cells if cell.geobox.crs == middle.geobox.crs]
     # From corner to corner, in steps of a full cell: the last cells of a native grid may be smaller.
-    side_x, side_y = (max(sides) for sides in zip(*map(_side, same), strict=True))
+    side_x = max(cell.geobox.boundingbox.span_x for cell in same)
+    side_y = max(cell.geobox.boundingbox.span_y for cell in same)
     left, top = _corner(middle)
-    chosen = []
-    for cell in same:
-        x, y = _corner(cell)
-        if _reach(x - left, side_x, columns) and _reach(top - y, side_y, rows):
-            chosen.append(cell)
-    return chosen
+    placed = [(cell, *_corner(cell)) for cell in same]
+    return [cell for cell, x, y in placed if _reach(x - left, side_x, columns) and _reach(top - y, side_y, rows)]
 
 
 def _outline(area: BaseGeometry, crs: CRS, buffer: float) -> BaseGeometry:
@@ -367,11 +371,6 @@ def _reach(distance: float, side: float, count: int) -> bool:
 def _corner(cell: Cell) -> tuple[float, float]:
     box = cell.geobox.boundingbox
     return box.left, box.top
-
-
-def _side(cell: Cell) -> tuple[float, float]:
-    box = cell.geobox.boundingbox
-    return box.right - box.left, box.top - box.bottom
 
 
 def _index(number: int) -> str:

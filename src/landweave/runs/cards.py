@@ -1,7 +1,7 @@
 """What a data set says of itself: its card, its README, its legend, and a project that reads it back."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,11 @@ LEFT_OUT = "left_out"
 """The variable that says why an observation does not count: see :func:`landweave.features.clouds.mask_reasons`."""
 
 
-def data_card(run: "FinishedRun", licence: str, *, eopatches: bool) -> dict[str, Any]:
-    """What the data set is, where, when, on what terms, how it was made, and what is known to be wrong with it."""
+def data_card(run: "FinishedRun", licence: str, *, eopatches: bool, unmapped: Sequence[str]) -> dict[str, Any]:
+    """What the data set is, where, when, on what terms, how it was made, and what is known to be wrong with it.
+
+    ``unmapped`` are patches without a prediction.
+    """
     plan, record = run.plan, read_record(run.folder / "run.json")
     west, south, east, north = np.array([outline_bounds(cell.geobox, "EPSG:4326") for cell in run.cells]).T
     has_reference = plan.reference is not None
@@ -54,14 +57,15 @@ def data_card(run: "FinishedRun", licence: str, *, eopatches: bool) -> dict[str,
         "layers": layers,
         "made_with": {"landweave": record.get("landweave"), "versions": record.get("versions", {})},
         "accuracy": scores or None,
-        "known_faults": known_faults(run, record),
+        "known_faults": known_faults(run, record, unmapped),
         "checksums": CHECKSUMS,
     }  # fmt: skip
 
 
-def known_faults(run: "FinishedRun", record: dict[str, Any]) -> list[str]:
+def known_faults(run: "FinishedRun", record: dict[str, Any], unmapped: Sequence[str]) -> list[str]:
     """What a user of the data should know, in sentences; only what the run itself tells."""
-    faults = [f"{one['what']}: {one['error']}" for one in record.get("failures", ())]
+    faults = [f"Patch {name} has no prediction: the run could not map it." for name in unmapped]
+    faults += [f"{one['what']}: {one['error']}" for one in record.get("failures", ())]
     if run.plan.reference is not None:
         faults.append(
             "The reference is an official map and not the truth; where it is likely wrong, the run's report tells."

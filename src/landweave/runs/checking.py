@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from landweave.errors import InputError
 from landweave.patch.grid import Cell
@@ -12,6 +13,9 @@ from landweave.runs.opening import Plan, make_plan
 from landweave.runs.project import Project
 from landweave.runs.state import Options, Run, Stage
 from landweave.sources.stac import StacSource
+
+if TYPE_CHECKING:
+    from landweave.runs.reading import FinishedRun
 
 
 def check_project(project: Project) -> list[str]:
@@ -64,6 +68,54 @@ def status_lines(project: Project, *, check_files: bool = False) -> Iterator[str
     done = FinishedRun(plan=plan, cells=tuple(cells))
     if (plan.folder / FIGURES).exists() and comparison_of(done) is None:
         yield "compare    older than the run; `landweave compare` makes it anew"
+
+
+def refuse_stale(run: "FinishedRun", *, with_holes: bool = False) -> list[str]:
+    """Hold all that a run made against what would decide it now, as ``landweave status`` does.
+
+    Parameters
+    ----------
+    run
+        What is to be given away.
+    with_holes
+        Let pass also patches whose imagery or labels could not be read, which the map lacks.
+
+    Returns
+    -------
+    list
+        Names of patches that the run could not map; what lies there of them is an earlier run's.
+
+    Raises
+    ------
+    InputError
+        For the first thing that was not made, failed for the run as a whole, or was made from something else: what
+        lies there then does not mean what the project says now.
+    """
+    from landweave.runs.stages import STAGES
+
+    plan = run.plan
+    unmapped = []
+    with Ledger(plan.folder, exclusive=False) as ledger:
+        state = Run(plan, run.cells, ledger, Engine(workers=1, scheduler=None, memory=None), Options())
+        for stage in STAGES:
+            if not stage.needed(state):
+                continue
+            for cell, _, reason in state.stale_cells(stage) if stage.work else ():
+                passes = with_holes or stage.name in {"sample", "predict"}
+                if not passes or not reason.startswith("failed: "):
+                    raise InputError(_not_fresh(plan, f"{stage.name} of {cell.name}", reason))
+                if stage.name == "predict":
+                    unmapped.append(cell.name)
+            # A frozen model, and the samples that it was trained on, are what the run means to keep.
+            if stage.once_inputs and not (stage.frozen and state.frozen):
+                why = ledger.stale(stage.key, {**stage.once_inputs(state), "revision": str(stage.revision)})
+                if why:
+                    raise InputError(_not_fresh(plan, stage.key, why))
+    return unmapped
+
+
+def _not_fresh(plan: Plan, what: str, why: str) -> str:
+    return f"{plan.project.file}: {what} is not fresh ({why}); run the project first: `landweave run`."
 
 
 def remake_report(project: Project) -> Path:

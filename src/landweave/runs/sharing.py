@@ -29,6 +29,7 @@ from landweave.patch.eopatch_writing import write_dataset
 from landweave.patch.model import TIME, X, Y
 from landweave.patch.store import DATA_SET, write_patch, write_whole
 from landweave.runs.cards import CARD, LEFT_OUT, data_card, legend_text, project_text, readme_text
+from landweave.runs.checking import refuse_stale
 from landweave.runs.cutting import area_of
 from landweave.runs.observing import reasons_of
 from landweave.runs.opening import Plan
@@ -39,6 +40,7 @@ from landweave.sources.stored import is_collection
 if TYPE_CHECKING:
     from landweave.patch.grid import Cell
 
+AREA = "area.geojson"
 NO_LICENCE = "not stated: whoever publishes this must say on what terms imagery and reference may be used"
 
 
@@ -75,40 +77,38 @@ def publish_dataset(
     Raises
     ------
     InputError
-        Where the run has no map yet, a patch's imagery was let go, or the folder holds something else.
+        Where the run has no map yet, or is stale; where a patch's imagery was let go, or the folder holds something
+        else.
     """
     run, folder = open_run(project), Path(folder)
     _check(run, folder)
+    unmapped = refuse_stale(run)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / UNFINISHED).touch()
     (folder / CHECKSUMS).unlink(missing_ok=True)
     shared: list[Shared] = []
     checksums: dict[str, str] = {}
     for number, cell in enumerate(run.cells):
-        patch, files = _share(run, cell, folder, eopatches=eopatches)
+        patch, files = _share(run, cell, folder, eopatches=eopatches, mapped=cell.name not in unmapped)
         shared.append(patch)
         checksums |= {f"{patch.href}/{name}": checksum for name, checksum in files.items()}
         if told is not None:
             told(number + 1, len(run.cells))
     _clear(folder, {Path(patch.href).name for patch in shared} | {f"{patch.name}.json" for patch in shared})
-    card = data_card(run, licence or NO_LICENCE, eopatches=eopatches)
+    card = data_card(run, licence or NO_LICENCE, eopatches=eopatches, unmapped=unmapped)
     write_collection(
         folder, shared, title=card["title"], description=card["what"], licence=licence or "",
         notes={"landweave:card": f"./{CARD}"},
     )  # fmt: skip
     write_json(folder / CARD, card)
     _write(folder / "legend.toml", legend_text(run.plan.legend))
-    for path in run.plan.project.features.static:
-        (folder / "static").mkdir(exist_ok=True)
-        shutil.copyfile(run.plan.project.path(path), folder / "static" / Path(path).name)
     buffer = _write_area(run, folder)
-    if run.plan.reference is None:
-        given = run.plan.project.model.path
-        model = run.plan.project.path(given) if given else run.folder / "model"
-        shutil.copytree(model, folder / "model", dirs_exist_ok=True)
+    copied = _copy_given(run, folder)
     _write(folder / "landweave.toml", project_text(run.plan, eopatches=eopatches, buffer=buffer))
     _write(folder / "README.md", readme_text(card, eopatches=eopatches))
-    write_checksums(folder, checksums)
+    made = [COLLECTION, CARD, "legend.toml", "landweave.toml", "README.md", *copied]
+    made += [f"items/{patch.name}.json" for patch in shared] + ([AREA] if buffer is not None else [])
+    write_checksums(folder, checksums, made)
     (folder / UNFINISHED).unlink()
     return folder
 
@@ -135,11 +135,16 @@ def _clear(folder: Path, kept: set[str]) -> None:
             shutil.rmtree(old) if old.is_dir() else old.unlink()
 
 
-def _share(run: FinishedRun, cell: "Cell", folder: Path, *, eopatches: bool) -> tuple[Shared, dict[str, str]]:
+def _share(
+    run: FinishedRun, cell: "Cell", folder: Path, *, eopatches: bool, mapped: bool
+) -> tuple[Shared, dict[str, str]]:
     """A patch of the data set, written where it does not stand there already, and the checksums of its files."""
     patch = run.patch(cell.name)
     # Only what every run gives again: pixels, no notes of how they were stored.
     patch = patch.drop_attrs(deep=False)
+    if not mapped:
+        # What lies there is an earlier run's, if anything does.
+        patch = patch.drop_vars(["prediction", "confidence", "prediction_oof"], errors="ignore")
     patch[LEFT_OUT] = ((TIME, Y, X), reasons_of(run.plan, patch))
     href = f"patches/{cell.name}" if eopatches else f"patches/{cell.name}.zarr"
     features = _features(run.plan, patch) if eopatches else {}
@@ -189,13 +194,29 @@ def _features(plan: Plan, patch: xr.Dataset) -> dict[tuple[str, str], list[str]]
     return features | {("mask_timeless", layers[name]): [name] for name in layers if name in patch}
 
 
+def _copy_given(run: FinishedRun, folder: Path) -> list[str]:
+    """Copy layers without time, and a model that the project does not train; names of the folders that they are in."""
+    for name in ("static", "model"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    copied = []
+    for path in run.plan.project.features.static:
+        (folder / "static").mkdir(exist_ok=True)
+        shutil.copyfile(run.plan.project.path(path), folder / "static" / Path(path).name)
+        copied = ["static"]
+    if run.plan.reference is None:
+        given = run.plan.project.model.path
+        shutil.copytree(run.plan.project.path(given) if given else run.folder / "model", folder / "model")
+        copied.append("model")
+    return copied
+
+
 def _write_area(run: FinishedRun, folder: Path) -> float | None:
     """Keep the area of interest, where patches were cut by one; its buffer, metres, and None without one."""
     import shapely
 
     area, buffer = area_of(run.plan.project), run.plan.project.area.buffer
     cut = [cell for cell in run.cells if cell.area is not None]
-    path = folder / "area.geojson"
+    path = folder / AREA
     path.unlink(missing_ok=True)
     if not cut:
         return None

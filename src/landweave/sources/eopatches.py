@@ -15,7 +15,7 @@ from landweave.patch.eopatch_features import Feature, read_feature
 from landweave.patch.eopatch_folder import EOPatchFolder, grid_of, list_eopatches, moments_of
 from landweave.patch.model import NODATA, REFLECTANCE_SCALE
 from landweave.sources.eopatch_choices import band_names_of, bands_feature_of, data_mask_of, refuse_partial
-from landweave.sources.patches import Numbers, bounds_of, load_patches, shared_grid
+from landweave.sources.patches import Numbers, bounds_of, check_names, load_patches, shared_grid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +195,7 @@ def open_eopatches(
     if resampling not in Resampling.__members__:
         raise InputError(f"resampling {resampling!r} is not known; use one of {', '.join(Resampling.__members__)}.")
     folders = list_eopatches(path)
+    check_names([(folder.path.name, folder.path) for folder in folders])
     bands = bands_feature_of(folders[0], bands_feature, band_names)
     depth = folders[0].features["data", bands].shape[-1]
     names = band_names_of(folders[0].features["data", bands], band_names)

@@ -8,12 +8,16 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
+from landweave.errors import InputError
 from landweave.patch.align import nearest_pixels, outline_bounds, pixel_offset
 from landweave.patch.model import NODATA, make_patch, to_int16
 from landweave.sources.pixels import UNKNOWN, touching, warped
 
 Place = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Rows, columns and inside, of :func:`landweave.patch.align.nearest_pixels`."""
+
+LONGEST_NAME = 200
+"""Bytes: file names hold 255, and what a stage adds to a patch's name must fit."""
 
 BLOCK_BYTES = 64 * 1024**2
 """About so much of a patch is held at once while it is read."""
@@ -46,6 +50,34 @@ missing, and values * factor + shift is their reflectance in units of 1e-4."""
 
 Read = Callable[[P, Sequence[str], Sequence[int], slice, slice], Mapping[str, Numbers]]
 """Patch, variables, steps, rows, columns -> the numbers of each variable."""
+
+
+def check_names(named: Sequence[tuple[str, object]]) -> None:
+    """Refuse names of patches that would be files elsewhere than where a run writes, or each other's.
+
+    Parameters
+    ----------
+    named
+        Name of each patch, and where it stands.
+
+    Raises
+    ------
+    InputError
+        For a name that is empty or hidden, holds a separator of folders, ``..`` or what cannot be printed, is longer
+        than file names may be, or occurs twice.
+    """
+    seen: dict[str, object] = {}
+    for name, where in named:
+        plain = name.isprintable() and not set(name) & set("/\\:") and ".." not in name and not name.startswith(".")
+        if not name or not plain or len(name.encode()) > LONGEST_NAME:
+            shown = name if len(name) <= 40 else f"{name[:40]}..."
+            raise InputError(
+                f"{where}: {shown!r} cannot be a patch's name, which becomes a file's: give it 1 to {LONGEST_NAME} "
+                "letters without / \\ : and .., the first no full stop."
+            )
+        other = seen.setdefault(name, where)
+        if other is not where:
+            raise InputError(f"{where}: the patch is called {name!r} as that of {other}; give each its own name.")
 
 
 def load_patches(

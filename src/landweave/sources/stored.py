@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,12 @@ import numpy as np
 import xarray as xr
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from pyproj.exceptions import CRSError
 
 from landweave.errors import InputError
 from landweave.patch.model import NODATA
 from landweave.patch.store import DATA_SET, read_patch
-from landweave.sources.patches import Numbers, bounds_of, load_patches, shared_grid
+from landweave.sources.patches import Numbers, bounds_of, check_names, load_patches, shared_grid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,15 +118,14 @@ def open_collection(path: str | Path, *, needed: Sequence[str] = (), resampling:
     Raises
     ------
     InputError
-        For an item that is missing or not as landweave writes it, patches that are no Zarr here, and a variable that a
-        patch lacks.
+        For an item that is missing or not as landweave writes it, an id that cannot be a file's name or occurs twice,
+        patches that are no Zarr here, and a variable that a patch lacks.
     """
     path = Path(path)
-    content = json.loads(path.read_text(encoding="utf-8"))
-    links = [str(link.get("href")) for link in content.get("links", ()) if link.get("rel") == "item"]
-    patches = tuple(sorted((_patch(path.parent / link) for link in links), key=lambda patch: patch.name))
+    patches = tuple(sorted((_patch(path.parent, link) for link in _links(path)), key=lambda patch: patch.name))
     if not patches:
         raise InputError(f"{path}: the data set has no patch.")
+    check_names([(patch.name, patch.item) for patch in patches])
     common = [name for name in patches[0].variables if all(name in patch.variables for patch in patches)]
     for name in needed:
         lacking = [patch.name for patch in patches if name not in patch.variables]
@@ -140,7 +141,17 @@ def open_collection(path: str | Path, *, needed: Sequence[str] = (), resampling:
     )  # fmt: skip
 
 
-def _patch(item: Path) -> StoredPatch:
+def _links(path: Path) -> list[str]:
+    """Where the collection says that its items are."""
+    try:
+        links = json.loads(path.read_text(encoding="utf-8"))["links"]
+        return [str(link["href"]) for link in links if link["rel"] == "item"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(f"{path}: its links are not as landweave writes them; publish the data set again.") from None
+
+
+def _patch(folder: Path, link: str) -> StoredPatch:
+    item = folder / _inside(folder, link)
     try:
         content = json.loads(item.read_text(encoding="utf-8"))
         told, asset = content["properties"], content["assets"]["data"]
@@ -148,19 +159,34 @@ def _patch(item: Path) -> StoredPatch:
         variables = {
             name: str(one["data_type"]) for name, one in told["cube:variables"].items() if "time" in one["dimensions"]
         }
-        geobox = GeoBox(
-            tuple(told["proj:shape"]), Affine(*told["proj:transform"]), told["proj:code"] or told["proj:wkt2"]
-        )
+        geobox = _grid(told["proj:shape"], told["proj:transform"], told["proj:code"] or told["proj:wkt2"])
         days = tuple(_when(text) for text in times)
         name, href, kind = str(content["id"]), str(asset["href"]), str(asset["type"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, CRSError):
         raise InputError(f"{item}: no item of a data set of landweave; publish the data set again.") from None
     if not kind.startswith("application/vnd.zarr"):
         raise InputError(f'{item}: the patches are {kind}; read them as source.type = "eopatches".')
+    zarr = folder / _inside(folder, str(Path(link).parent / href))
     return StoredPatch(
-        name=name, item=item.resolve(), path=(item.parent / href).resolve(), geobox=geobox, days=days,
+        name=name, item=item.resolve(), path=zarr.resolve(), geobox=geobox, days=days,
         variables=variables,
     )  # fmt: skip
+
+
+def _inside(folder: Path, place: str) -> Path:
+    """A place in the data set's folder: a catalogue from elsewhere names no other files of this machine."""
+    plain = Path(os.path.normpath(place))
+    if plain.is_absolute() or ".." in plain.parts or "\0" in place:
+        raise InputError(f"{folder}: the catalogue names {place!r}, which does not lie in the data set; get it again.")
+    return plain
+
+
+def _grid(shape: Any, transform: Any, crs: Any) -> GeoBox:
+    height, width = (int(number) for number in shape)
+    affine = Affine(*(float(number) for number in transform))
+    if min(height, width) < 1 or not np.isfinite(affine.determinant) or affine.is_degenerate:
+        raise ValueError(shape, transform)
+    return GeoBox((height, width), affine, crs)
 
 
 def _read(

@@ -15,6 +15,7 @@ from rio_tiler.utils import render
 
 from landweave.errors import InputError
 from landweave.patch.store import write_whole
+from landweave.runs.checking import refuse_stale
 from landweave.runs.layers import make_layers
 from landweave.runs.machine import usable_cores
 from landweave.runs.reading import FinishedRun, check_same_project, open_run
@@ -85,7 +86,8 @@ def publish(
     Raises
     ------
     InputError
-        When there is no map yet, or the folder is somebody's.
+        When there is no map yet, when the project or what it reads has changed since the run, or when the folder is
+        somebody's.
     """
     request, folder = request or Publication(), Path(folder).resolve()
     if request.tiles not in {"pmtiles", "folder"}:
@@ -96,6 +98,8 @@ def publish(
         raise InputError(f"{folder}: holds something that was not published by landweave; give a new or empty folder.")
     run = open_run(project)
     check_same_project(run)
+    if (run.folder / "map.tif").exists():
+        refuse_stale(run, with_holes=True)
     layers = make_layers(run)
     tiles = Tiles(run=run, files=layers.files, pictures="WEBP")
     told = _static(describe(run, layers, tiles), request)
