@@ -239,13 +239,13 @@ def test_a_patch_that_is_always_cloudy_is_class_0_and_no_failure(tmp_path):
     assert "x0001y0001" in (tmp_path / "out" / "report.html").read_text()
 
 
-def full_disk(monkeypatch, suffix):
-    """Writes of files with this suffix fail as on a full disk, half-way."""
+def full_disk(monkeypatch, suffix, error=None):
+    """Writes of files with this suffix fail as on a full disk, or with another error, half-way."""
     from landweave.patch import store
 
     def fill(part):
         part.write_bytes(b"half a file")
-        raise OSError(28, "No space left on device", str(part))
+        raise error or OSError(28, "No space left on device", str(part))
 
     def refuse(path, write):
         return original(path, fill if str(path).endswith(suffix) else write)

@@ -260,7 +260,7 @@ def _work(
         state.measured[stage.name] = {"seconds": time.perf_counter() - began, **sums}
     # What the user can mend ends the run, but not where it may go on without some patches.
     goes_on = stage.name == "predict" or state.frozen or state.options.allow_missing
-    if wrong and (len(wrong) == len(todo) or not goes_on):
+    if wrong and (len(wrong) == len(state.cells) or not goes_on):
         raise InputError(wrong[-1])
 
 
