@@ -170,7 +170,7 @@ def test_a_patch_that_cannot_be_read_does_not_stop_what_may_go_on_without_it(wor
     shutil.rmtree(world.parent / "out" / "predictions")
     mapped = runs("predictions/x0001y0001.tif")
     assert (mapped.status, [what for what, _ in mapped.failures]) == (1, ["predict/x0001y0001"])
-    assert mapped.made["mosaic"] == 1
+    assert "mosaic" in mapped.made
 
 
 def test_a_trial_that_cannot_read_is_one_line(world, monkeypatch):
