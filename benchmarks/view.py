@@ -117,7 +117,9 @@ def measure(port, pid):
     for layer in view["layers"]:
         places = tiles_over(view["area"], layer["min_zoom"], layer["max_zoom"])
         chosen = [places[i] for i in rng.choice(len(places), min(TILES, len(places)), replace=False)]
-        days = [day["date"] for day in view["dates"] if day["valid"] > 0.5] if layer.get("dated") else [None]
+        days = [day["date"] for day in view["dates"] if (day["valid"] or 0) > 0.5] if layer.get("dated") else [None]
+        if not days:
+            continue  # a made-up country has no images
         keys = [
             layer["id"] if (day := days[i % len(days)]) is None else f"{layer['id']}/{day}" for i in range(len(chosen))
         ]
