@@ -240,7 +240,11 @@ def test_ctrl_c_in_a_terminal_is_one_line_whatever_the_workers_do(tmp_path):
     """A terminal interrupts all processes of a command at once."""
     project, _ = two_class_world(tmp_path, size=240)
     command = [sys.executable, "-m", "landweave", "run", str(project), "--workers", "2"]
-    begun = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    # Whoever runs these tests in the background has told them to ignore interrupts.
+    begun = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
+    )  # fmt: skip
     end = time.monotonic() + 60
     fetched = tmp_path / "out" / "labels"
     while not (fetched.exists() and any(fetched.iterdir())) and time.monotonic() < end and begun.poll() is None:
