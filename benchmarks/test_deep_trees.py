@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from landweave.features.s2cloudless import BANDS, THRESHOLD, cloud_probability, model_file
-from landweave.trees import deep_kernels
-from landweave.trees.deep import deep_forest, raw_scores
-from landweave.trees.text import read_forest
+from landweave.tree_models import deep_kernels
+from landweave.tree_models.deep import deep_forest, raw_scores
+from landweave.tree_models.text import read_forest
 
 pytest.importorskip("pytest_benchmark", reason="timings need pytest-benchmark")
 if importlib.util.find_spec("s2cloudless") is None:

@@ -14,8 +14,8 @@ import pytest
 
 from landweave.classifier.estimators import as_floats
 from landweave.classifier.fit import fit
-from landweave.trees.shallow import ShallowForest, probabilities, shallow_forest
-from landweave.trees.text import read_forest
+from landweave.tree_models.shallow import ShallowForest, probabilities, shallow_forest
+from landweave.tree_models.text import read_forest
 
 pytest.importorskip("pytest_benchmark", reason='needs pytest-benchmark: pip install "landweave[bench]"')
 

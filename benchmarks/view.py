@@ -31,7 +31,7 @@ def big_run(project, folder, megapixels):
     from odc.geo.geom import box
 
     from landweave.patch.grid import projected_cells
-    from landweave.runs.reading import open_run
+    from landweave.runs.results.run import open_run
 
     run = open_run(project)
     across = math.ceil(math.sqrt(megapixels * 1e6) / PATCH)
@@ -48,7 +48,7 @@ def big_run(project, folder, megapixels):
 def make_files(run):
     """Predictions, labels and observations of every patch: blots of classes of some hectares."""
     from landweave.patch.store import write_raster
-    from landweave.runs.mapping import write_mosaics
+    from landweave.runs.mapping.mosaic import write_mosaics
 
     values = np.array(run.plan.legend.values, "uint8")
     rng = np.random.default_rng(1)
@@ -68,7 +68,7 @@ def make_files(run):
 
 def serve(project, folder, megapixels):
     """In a process of its own, so that its memory is the server's."""
-    from landweave.runs.reading import open_run
+    from landweave.runs.results.run import open_run
     from landweave.viewer.server import serve as start
     from landweave.viewer.server import view_of
 

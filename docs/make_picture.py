@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 
 import landweave
 from landweave.patch.grid import Cell
-from landweave.runs.reading import FinishedRun, stretch
+from landweave.runs.results.run import FinishedRun, stretch
 
 
 def whole(run: FinishedRun, read: Callable[[Cell], np.ndarray]) -> np.ndarray:

@@ -94,7 +94,7 @@ def catalogue(folder):
 
 def small_country(folder, *, size_km, dates, seed, patch=60, **options):
     """A simulated country as an archive, its project cut down to what runs in seconds."""
-    from landweave.sources.simulated.archive import write_archive
+    from landweave.sources.simulated.archive.archive import write_archive
 
     write_archive(folder, size_km=size_km, dates=dates, seed=seed, **options)
     for before, after in {

@@ -37,8 +37,8 @@ def country(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def finished(country) -> Path:
     """The same, after a run in this process."""
-    from landweave.runs.driver import run
-    from landweave.runs.project import read_project
+    from landweave.runs.pipeline.driver import run
+    from landweave.runs.project.settings import read_project
 
     result = run(read_project(country), workers=1)
     assert result.status == 0, result.failures

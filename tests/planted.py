@@ -6,7 +6,7 @@ import geopandas as gpd
 import numpy as np
 import shapely
 
-from landweave.sources.simulated.archive import write_archive
+from landweave.sources.simulated.archive.archive import write_archive
 
 
 def country_without_archive(folder, *, size_km, dates, seed, **changes):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landweave.accuracy.calibration_error import calibration_errors
-from landweave.accuracy.confident import doubtful_labels
+from landweave.accuracy.confident_learning import doubtful_labels
 from landweave.accuracy.conformal import (
     conformal_coverage,
     conformal_sets,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landweave.accuracy.designs import ALLOCATIONS, allocate, anticipated, class_sizes, sample_size
+from landweave.accuracy.design_based.designs import ALLOCATIONS, allocate, anticipated, class_sizes, sample_size
 from landweave.errors import InputError
 
 SHARES, ACCURACIES = [0.02, 0.015, 0.32, 0.645], [0.7, 0.6, 0.9, 0.95]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landweave.accuracy.edges import erosion_effect, thin_objects
+from landweave.accuracy.spatial.edges import erosion_effect, thin_objects
 
 CLASSES = {2: "wood", 7: "pond"}
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landweave.accuracy.estimates import Stratum, estimate
-from landweave.accuracy.intervals import better, effective_size, quantile, wald, wilson
-from landweave.accuracy.stratified import Strata, Tally, cell_shares, measures, tally
+from landweave.accuracy.design_based.estimates import Stratum, estimate
+from landweave.accuracy.design_based.intervals import better, effective_size, quantile, wald, wilson
+from landweave.accuracy.design_based.stratified import Strata, Tally, cell_shares, measures, tally
 from landweave.errors import InputError
 
 OLOFSSON_2014 = [[66, 0, 5, 4], [0, 55, 8, 12], [1, 0, 153, 11], [2, 1, 9, 313]]

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from landweave.accuracy.importance import class_histograms, feeding, hot_cells, permutation_importance
 from landweave.features.interpolation import features_reference
 from landweave.features.recipe import Recipe
-from landweave.trees.text import split_totals
+from landweave.tree_models.text import split_totals
 
 ONE = 10_000
 """A reflectance of 1."""

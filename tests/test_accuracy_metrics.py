@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 from sklearn import metrics as oracle
 
-from landweave.accuracy.balance import equal_footing
 from landweave.accuracy.bootstrap import interval
+from landweave.accuracy.class_balance import equal_footing
 from landweave.accuracy.curves import average_roc, precision_recall_curves, roc_curves
 from landweave.accuracy.metrics import auc, average_precision, precision_recall, roc, score, shares
 from landweave.errors import InputError

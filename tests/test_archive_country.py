@@ -13,24 +13,25 @@ import pytest
 import rasterio
 from archives import DATES, SEED, SIZE, Faults, edit, served, without_output
 
+from landweave.engine.fingerprint import fingerprint_of
 from landweave.errors import InputError
 from landweave.features.clouds import SNOW, mask_reasons
 from landweave.patch.align import nearest_pixels
 from landweave.patch.staging import assemble, quicklook, read_notes, read_stage, stage, staged
 from landweave.patch.store import read_patch
-from landweave.runs import reporting
-from landweave.runs.driver import run
-from landweave.runs.ledger import fingerprint_of
-from landweave.runs.opening import make_plan
-from landweave.runs.project import read_project
-from landweave.runs.state import Options
-from landweave.sources import asking, remote
+from landweave.runs.pipeline.driver import run
+from landweave.runs.pipeline.state import Options
+from landweave.runs.project.plan import make_plan
+from landweave.runs.project.settings import read_project
+from landweave.runs.report import page as reporting
+from landweave.sources import remote
 from landweave.sources.simulated.country import make_country
 from landweave.sources.simulated.scenes import acquisition_dates
 from landweave.sources.simulated.source import SimulatedSource
 from landweave.sources.simulated.view import _HALO, TILE, _snow, _surface
 from landweave.sources.simulated.weather import weather
-from landweave.sources.stac import StacSource
+from landweave.sources.stac import asking
+from landweave.sources.stac.source import StacSource
 
 SAME_BYTES = ("map.tif", "confidence.tif", "accuracy.json", "samples.parquet")
 

@@ -12,12 +12,13 @@ from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
 from landweave.patch.model import NODATA
-from landweave.runs.checking import check_project
-from landweave.runs.project import read_project
-from landweave.sources import asking, pixels, remote
-from landweave.sources.scenes import meet, read_scene
-from landweave.sources.search import Query, find_items
-from landweave.sources.stac import open_stac
+from landweave.runs.pipeline.check import check_project
+from landweave.runs.project.settings import read_project
+from landweave.sources import pixels, remote
+from landweave.sources.stac import asking
+from landweave.sources.stac.scenes import meet, read_scene
+from landweave.sources.stac.search import Query, find_items
+from landweave.sources.stac.source import open_stac
 
 GRID = GeoBox.from_bbox((500_040, 5_098_720, 501_320, 5_100_000), "EPSG:32633", resolution=10)
 ALL = Query(collection="sentinel-2-l2a", bbox=None, start=None, end=None)

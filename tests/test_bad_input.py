@@ -11,9 +11,9 @@ from worlds import CORNER, two_class_world, write_tif
 
 from landweave.errors import InputError
 from landweave.patch.store import read_raster
-from landweave.runs.driver import run
-from landweave.runs.project import read_project
-from landweave.runs.reading import open_run
+from landweave.runs.pipeline.driver import run
+from landweave.runs.project.settings import read_project
+from landweave.runs.results.run import open_run
 
 
 def command(*words, cwd=None):
@@ -272,7 +272,7 @@ def test_a_full_disk_ends_with_status_1_and_the_run_goes_on_afterwards(world, mo
 
 
 def test_a_patch_that_fails_before_train_stops_the_run_there_unless_missing_ones_are_allowed(world, monkeypatch):
-    from landweave.runs.state import Options
+    from landweave.runs.pipeline.state import Options
 
     with monkeypatch.context() as patched:
         full_disk(patched, "labels/x0001y0001.tif")
@@ -293,7 +293,8 @@ def test_a_patch_that_fails_before_train_stops_the_run_there_unless_missing_ones
 
 
 def test_two_runs_on_one_folder_are_refused(world):
-    from landweave.runs.ledger import BusyError, Ledger
+    from landweave.engine.ledger import Ledger
+    from landweave.engine.lock import BusyError
 
-    with Ledger(world.parent / "out"), pytest.raises(BusyError, match="another run"):
+    with Ledger(world.parent / "out" / "ledger.sqlite"), pytest.raises(BusyError, match="another run"):
         run(read_project(world), workers=1)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from landweave.cli import app, main
+from landweave.cli.app import app, main
 
 COMMANDS = sorted(command.name or command.callback.__name__.replace("_", "-") for command in app.registered_commands)
 COMMANDS += sorted(group.name for group in app.registered_groups)
@@ -93,7 +93,7 @@ def test_a_fresh_project_is_told_which_file_it_lacks(landweave, tmp_path):
 
 
 def test_an_interrupt_and_a_full_disk_end_in_one_line(landweave, tmp_path, monkeypatch):
-    from landweave.runs import templates
+    from landweave.runs.project import starter as templates
 
     def interrupt(_):
         raise KeyboardInterrupt

@@ -20,11 +20,11 @@ from landweave.errors import InputError
 from landweave.maps.areas import PixelAreas
 from landweave.maps.compare import EDGE, INSIDE, Doubt, area_matrix, comparison, order_places
 from landweave.patch.store import read_raster
-from landweave.runs.checking import status_lines
-from landweave.runs.comparing import _land, compare, comparison_lines, comparison_of
-from landweave.runs.driver import run
-from landweave.runs.project import read_project
-from landweave.runs.reading import open_run
+from landweave.runs.pipeline.driver import run
+from landweave.runs.pipeline.status import status_lines
+from landweave.runs.project.settings import read_project
+from landweave.runs.results.compare import _land, compare, comparison_lines, comparison_of
+from landweave.runs.results.run import open_run
 
 VALUES = (4, 1, 9)
 CLASSES = hnp.arrays("uint8", (5, 6), elements=st.sampled_from((0, *VALUES)))

@@ -17,16 +17,17 @@ import psutil
 import pytest
 import rasterio
 
+from landweave.engine import ledger
+from landweave.engine.fingerprint import fingerprint_of
 from landweave.patch.store import read_raster
-from landweave.runs import ledger
-from landweave.runs.checking import status_lines
-from landweave.runs.driver import Quiet, run
-from landweave.runs.ledger import fingerprint_of
-from landweave.runs.picturing import block
-from landweave.runs.project import read_project
-from landweave.runs.reading import open_run, stretch
-from landweave.runs.state import Options
-from landweave.sources.simulated.archive import write_archive
+from landweave.runs.pipeline.driver import run
+from landweave.runs.pipeline.outcome import Quiet
+from landweave.runs.pipeline.state import Options
+from landweave.runs.pipeline.status import status_lines
+from landweave.runs.project.settings import read_project
+from landweave.runs.report.pictures import block
+from landweave.runs.results.run import open_run, stretch
+from landweave.sources.simulated.archive.archive import write_archive
 
 SAME_BYTES = (
     "map.tif", "map.tif.aux.xml", "confidence.tif", "accuracy.json", "model", "folds", "samples.parquet",

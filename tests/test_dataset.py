@@ -16,20 +16,21 @@ import xarray as xr
 from typer.testing import CliRunner
 from worlds import two_class_world
 
-from landweave.cli import app
+from landweave.cli.app import app
 from landweave.eolearn.names import EOPatch
 from landweave.errors import InputError
 from landweave.maps.dataset import verify
-from landweave.runs import patchwork
-from landweave.runs.cards import project_text
-from landweave.runs.checking import refuse_stale
-from landweave.runs.driver import run
-from landweave.runs.project import make_project, read_project
-from landweave.runs.reading import open_run
-from landweave.runs.sharing import publish_dataset
-from landweave.runs.state import Options
+from landweave.runs.fetch import task as fetching
+from landweave.runs.mapping import task as mapping
+from landweave.runs.pipeline.driver import run
+from landweave.runs.pipeline.state import Options
+from landweave.runs.pipeline.status import refuse_stale
+from landweave.runs.project.settings import make_project, read_project
+from landweave.runs.publish.card import project_text
+from landweave.runs.publish.dataset import publish_dataset
+from landweave.runs.results.run import open_run
+from landweave.sources.patchwise.datasets import StoredSource, is_collection, open_collection
 from landweave.sources.protocol import Source
-from landweave.sources.stored import StoredSource, is_collection, open_collection
 
 _: type[Source] = StoredSource
 
@@ -156,7 +157,7 @@ class Killed(BaseException):
 
 def broken_off(project, folder, monkeypatch, *, after, eopatches=False):
     """A data set whose publishing died when a patch's files were written and its item was not."""
-    import landweave.runs.sharing as module
+    import landweave.runs.publish.dataset as module
 
     whole, calls = module.write_item, []
 
@@ -219,7 +220,7 @@ def test_a_patch_that_is_not_what_its_item_says_is_written_again_and_no_other(wo
 def test_a_changed_run_is_published_anew_where_it_changed(world, tmp_path, monkeypatch):
     moved = shutil.copytree(world, tmp_path / "moved")
     # A run whose new model differs in one patch takes a long search to find.
-    monkeypatch.setattr("landweave.runs.sharing.refuse_stale", lambda _: {})
+    monkeypatch.setattr("landweave.runs.publish.dataset.refuse_stale", lambda _: {})
     name = sorted(cell.name for cell in open_run(moved).cells)[1]
     before = written(moved / "zarr")
     path = moved / "out" / "predictions" / f"{name}.tif"
@@ -290,14 +291,14 @@ def test_a_patch_that_could_not_be_mapped_is_shared_without_a_prediction_and_the
     project, _ = two_class_world(tmp_path / "w", size=40, source='clouds = "none"')
     first, second, *_ = sorted(cell.name for cell in open_run(project).cells)
     predictions = tmp_path / "w" / "out" / "predictions"
-    whole = patchwork.write_raster
+    whole = mapping.write_raster
 
     def fails(path, *arguments, **options):
         if path == predictions / f"{first}.tif":
             raise OSError("no room")
         return whole(path, *arguments, **options)
 
-    monkeypatch.setattr(patchwork, "write_raster", fails)
+    monkeypatch.setattr(mapping, "write_raster", fails)
     assert run(read_project(project), workers=1).status == 1
     # What an earlier run might have left.
     shutil.copyfile(predictions / f"{second}.tif", predictions / f"{first}.tif")
@@ -314,7 +315,7 @@ def test_a_patch_that_could_not_be_mapped_is_shared_without_a_prediction_and_the
 def test_a_map_with_a_hole_may_be_shown_but_is_no_data_set(tmp_path, monkeypatch):
     project, _ = two_class_world(tmp_path / "w", size=40, source='clouds = "none"')
     first = min(cell.name for cell in open_run(project).cells)
-    whole = patchwork._scan
+    whole = fetching.scan
 
     def fails(plan, task, **options):
         if task.cell.name == first:
@@ -322,7 +323,7 @@ def test_a_map_with_a_hole_may_be_shown_but_is_no_data_set(tmp_path, monkeypatch
         return whole(plan, task, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(patchwork, "_scan", fails)
+        patched.setattr(fetching, "scan", fails)
         assert run(read_project(project), options=Options(allow_missing=True)).status == 1
     done = open_run(project)
     assert (done.folder / "map.tif").exists()

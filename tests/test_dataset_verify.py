@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from typer.testing import CliRunner
 
-from landweave.cli import app
+from landweave.cli.app import app
 from landweave.errors import InputError
 from landweave.maps.dataset import (
     ZARR,

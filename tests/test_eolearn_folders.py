@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from landweave.eolearn.names import BBox, EOPatch, FeatureType, OverwritePermission, SaveTask
 from landweave.errors import InputError
-from landweave.patch import eopatch_writing
-from landweave.patch.eopatch_folder import open_eopatch
-from landweave.patch.eopatch_writing import write_eopatch
+from landweave.patch.eopatch import writing as eopatch_writing
+from landweave.patch.eopatch.folder import open_eopatch
+from landweave.patch.eopatch.writing import write_eopatch
 
 CUBE = np.arange(3 * 4 * 6 * 2, dtype="float32").reshape(3, 4, 6, 2)
 DATA, MASK, META = FeatureType.DATA, FeatureType.MASK, FeatureType.META_INFO

@@ -16,12 +16,12 @@ from pyproj import Geod
 from test_cli import landweave  # noqa: F401 - a fixture
 from worlds import CORNER, write_tif
 
-from landweave.accuracy.estimates import MAPPED_TITLE
+from landweave.accuracy.design_based.estimates import MAPPED_TITLE
 from landweave.errors import InputError
-from landweave.runs.drawing import SizeRequest, draw_sample, plan_size
-from landweave.runs.estimating import estimate_accuracy, estimate_project, write_figures
-from landweave.runs.map_source import find_map
-from landweave.runs.samples import read_sample
+from landweave.runs.estimate.accuracy import estimate_accuracy, estimate_project, write_figures
+from landweave.runs.estimate.draw import SizeRequest, draw_sample, plan_size
+from landweave.runs.estimate.map import find_map
+from landweave.runs.estimate.sample_file import read_sample
 
 NAMES = {1: "forest", 2: "meadow & field", 5: "pond"}
 SIDE = 120

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import rasterio
 
-from landweave.runs.driver import run
-from landweave.runs.evaluating import Evaluation, evaluate_table
-from landweave.runs.project import read_project
-from landweave.runs.reading import open_run
+from landweave.errors import InputError
+from landweave.runs.evaluate import Evaluation, evaluate_table
+from landweave.runs.pipeline.driver import run
+from landweave.runs.project.settings import read_project
+from landweave.runs.results.run import open_run
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 ALL = sorted(path.name for path in EXAMPLES.glob("*.toml") if "[source]" in path.read_text())
@@ -105,7 +106,10 @@ def test_every_labelled_table_works_as_it_is(shared_data):
     tables = sorted(shared_data.glob("*/*_timeseries.parquet"))
     assert len(tables) >= 5
     for table in tables:
-        if "point_mt" not in table.name:
+        if "dekads" in table.name:  # dekads without an observation are left out, so samples differ in length
+            with pytest.raises(InputError, match=r"samples have 51 observations, but not .* give all the same number"):
+                evaluate_table(Evaluation(table=table))
+        elif "point_mt" not in table.name:
             figures = evaluate_table(Evaluation(table=table, folds=2, model="random_forest"))
             assert figures["overall_accuracy"]["value"] > 0.6
 

@@ -12,7 +12,8 @@ from landweave.errors import InputError
 from landweave.features import indices
 from landweave.features.indices import INDEX_NAMES, evaluate, expression_bands, index_bands, index_formula
 from landweave.features.interpolation import features, layer_values
-from landweave.features.recipe import Recipe, fit_scales, target_days
+from landweave.features.recipe import Recipe, target_days
+from landweave.features.units import fit_scales
 from landweave.patch.model import NODATA
 
 RECIPE = Recipe(

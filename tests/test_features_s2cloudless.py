@@ -28,7 +28,7 @@ from landweave.features.s2cloudless import (
 )
 from landweave.patch.align import nearest_pixels
 from landweave.patch.model import NODATA, to_int16
-from landweave.trees.text import NotCovered
+from landweave.tree_models.text import NotCovered
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,13 @@ import pytest
 import rasterio
 from worlds import two_class_world, write_tif
 
+from landweave.engine.fingerprint import fingerprint_of
+from landweave.engine.lock import LedgerError
 from landweave.errors import InputError
-from landweave.runs import patchwork
-from landweave.runs.driver import run
-from landweave.runs.ledger import LedgerError, fingerprint_of
-from landweave.runs.project import read_project
-from landweave.runs.state import Options
+from landweave.runs.mapping import task as mapping
+from landweave.runs.pipeline.driver import run
+from landweave.runs.pipeline.state import Options
+from landweave.runs.project.settings import read_project
 
 SAME = ("map.tif", "confidence.tif", "accuracy.json", "model", "samples.parquet")
 
@@ -99,7 +100,7 @@ def test_where_no_patch_can_be_predicted_the_run_says_so_keeps_the_logs_and_the_
         raise OSError("the model is out of reach")
 
     with monkeypatch.context() as patched:
-        patched.setattr(patchwork, "_load", gone)
+        patched.setattr(mapping, "_load", gone)
         result = run(read_project(copy), workers=1)
     assert result.status == 1
     assert "no patch could be predicted" in result.stopped
@@ -161,7 +162,7 @@ def test_a_class_of_a_single_patch_does_not_drown_the_others(tmp_path):
 
 
 def test_report_refuses_to_mix_new_settings_with_old_figures(copy):
-    from landweave.runs.checking import remake_report
+    from landweave.runs.pipeline.status import remake_report
 
     assert remake_report(read_project(copy)).exists()
     assert run(read_project(copy), workers=1).made == {}

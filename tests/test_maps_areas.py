@@ -14,7 +14,7 @@ from worlds import CORNER, write_tif
 
 from landweave.errors import InputError
 from landweave.maps.areas import PixelAreas, count_classes, open_map
-from landweave.maps.drawing import draw_pixels
+from landweave.maps.stratified_sample import draw_pixels
 
 
 def geodesic_area(crs, transform, row, column, size):

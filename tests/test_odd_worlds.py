@@ -9,10 +9,10 @@ from worlds import CORNER, two_class_world, write_tif
 
 from landweave.errors import InputError
 from landweave.patch.store import read_raster
-from landweave.runs.checking import check_project
-from landweave.runs.driver import run
-from landweave.runs.project import read_project
-from landweave.runs.reading import open_run
+from landweave.runs.pipeline.check import check_project
+from landweave.runs.pipeline.driver import run
+from landweave.runs.project.settings import read_project
+from landweave.runs.results.run import open_run
 
 EDGE = (500_000, 5_099_200, 500_800, 5_100_000)
 

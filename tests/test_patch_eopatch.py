@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
 from landweave.errors import InputError
-from landweave.patch import eopatch_features
-from landweave.patch.eopatch_features import read_feature
-from landweave.patch.eopatch_folder import feature_of, grid_of, is_eopatch, open_eopatch, read_meta_info, to_dataset
-from landweave.patch.eopatch_writing import write_dataset, write_eopatch
-from landweave.patch.old_pickles import LONGEST, NAMES, read_old_pickle
+from landweave.patch.eopatch import features as eopatch_features
+from landweave.patch.eopatch.features import read_feature
+from landweave.patch.eopatch.folder import feature_of, grid_of, is_eopatch, open_eopatch, read_meta_info, to_dataset
+from landweave.patch.eopatch.old_pickles import LONGEST, NAMES, read_old_pickle
+from landweave.patch.eopatch.writing import write_dataset, write_eopatch
 
 CUBE = np.arange(3 * 4 * 6 * 2, dtype="float32").reshape(3, 4, 6, 2)
 FORMS = (".npy", ".npy.gz", ".zarr2", ".zarr3")
@@ -332,7 +332,7 @@ def test_a_dataset_has_named_axes_and_the_grid_of_the_box(tmp_path):
 
 @given(st.integers(2, 300), st.integers(2, 300), st.floats(1, 100), st.sampled_from([np.floor, np.rint, np.ceil]))
 def test_any_rounding_of_a_box_to_pixels_fits(rows, columns, size, rounding):
-    from landweave.patch.eopatch_folder import EOPatchFolder
+    from landweave.patch.eopatch.folder import EOPatchFolder
 
     across, up = (columns + 0.37) * size, (rows + 0.81) * size
     feature = _Shaped((int(rounding(rows + 0.81)), int(rounding(columns + 0.37)), 1))

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landweave.errors import InputError
-from landweave.patch.eopatch_features import read_feature
-from landweave.patch.eopatch_folder import is_eopatch, list_eopatches, open_eopatch, to_dataset
-from landweave.patch.old_pickles import DEEPEST, read_old_pickle
+from landweave.patch.eopatch.features import read_feature
+from landweave.patch.eopatch.folder import is_eopatch, list_eopatches, open_eopatch, to_dataset
+from landweave.patch.eopatch.old_pickles import DEEPEST, read_old_pickle
 
 CUBE = np.arange(3 * 4 * 6 * 2, dtype="float32").reshape(3, 4, 6, 2)
 

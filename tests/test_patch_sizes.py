@@ -9,10 +9,10 @@ from rasterio.features import geometry_mask
 from rasterio.windows import from_bounds
 
 from landweave.patch.store import read_raster
-from landweave.runs.driver import run
-from landweave.runs.opening import make_plan
-from landweave.runs.project import read_project
-from landweave.runs.state import Options
+from landweave.runs.pipeline.driver import run
+from landweave.runs.pipeline.state import Options
+from landweave.runs.project.plan import make_plan
+from landweave.runs.project.settings import read_project
 
 
 def mapped(country, place, *, model, size, crs, dilation=0):

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 
+from landweave.engine.fingerprint import fingerprint_of
 from landweave.errors import InputError
 from landweave.patch.model import make_patch
 from landweave.patch.store import read_patch, read_raster, write_patch, write_raster, write_whole
-from landweave.runs.ledger import fingerprint_of
 
 GRID = GeoBox.from_bbox((500_000, 5_000_000, 500_300, 5_000_200), "EPSG:32633", resolution=10)
 

@@ -15,13 +15,13 @@ from browsers import NARROW, WIDE, browser, count, keep, visit, wait_until
 from markupsafe import escape
 from pmtiles.reader import MmapSource, Reader, all_tiles
 
+from landweave.engine.ledger import Ledger
 from landweave.errors import InputError
-from landweave.runs.checking import remake_report
-from landweave.runs.comparing import compare
-from landweave.runs.layers import make_layers
-from landweave.runs.ledger import Ledger
-from landweave.runs.project import read_project
-from landweave.runs.reading import open_run
+from landweave.runs.pipeline.status import remake_report
+from landweave.runs.project.settings import read_project
+from landweave.runs.results.compare import compare
+from landweave.runs.results.layers import make_layers
+from landweave.runs.results.run import open_run
 from landweave.viewer.publishing import MARK, POLICY, Publication, publish
 from landweave.viewer.tiles import Tiles, parse_day, tiles_over
 
@@ -132,7 +132,7 @@ def test_nothing_of_this_machine_and_nothing_of_the_registers_own_is_published(f
     (folder / "out" / "run.json").write_text(json.dumps(record))
     report = folder / "out" / "report.html"
     report.write_text(report.read_text().replace("</main>", f"<p>Failed: {escape(error)}</p></main>"))
-    with Ledger(folder / "out") as ledger:
+    with Ledger(folder / "out" / "ledger.sqlite") as ledger:
         made = ledger.get("report")
         ledger.done("report", inputs=made.inputs, files=list(made.files), info=made.info)
     publish(folder, tmp_path / "public", Publication(tiles="folder", images=0))

@@ -5,9 +5,9 @@ import pytest
 from worlds import two_class_world
 
 from landweave.patch.store import read_raster
-from landweave.runs.driver import run
-from landweave.runs.project import read_project
-from landweave.runs.reading import open_run
+from landweave.runs.pipeline.driver import run
+from landweave.runs.project.settings import read_project
+from landweave.runs.results.run import open_run
 
 WORLD = {"size": 320, "patch": 40, "share": 0.01, "overlap": 0.5}
 POND = 7

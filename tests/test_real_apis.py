@@ -11,16 +11,16 @@ import pytest
 import servers
 from archives import edit, small_country
 
+from landweave.engine.fingerprint import fingerprint_of
 from landweave.errors import InputError
 from landweave.patch.model import NODATA
 from landweave.patch.store import read_patch
-from landweave.runs.driver import run
-from landweave.runs.ledger import fingerprint_of
-from landweave.runs.opening import make_plan
-from landweave.runs.project import read_project
-from landweave.runs.state import Options
-from landweave.sources import search
-from landweave.sources.search import Query, find_items
+from landweave.runs.pipeline.driver import run
+from landweave.runs.pipeline.state import Options
+from landweave.runs.project.plan import make_plan
+from landweave.runs.project.settings import read_project
+from landweave.sources.stac import search
+from landweave.sources.stac.search import Query, find_items
 
 COLLECTION = "sentinel-2-l2a"
 UNTOLD = "_33TJC_"

@@ -8,9 +8,9 @@ import rasterio
 from odc.geo.geobox import GeoBox
 
 from landweave.features.clouds import CLOUD, NO_DATA, VALID, mask_reasons
+from landweave.features.coverage import compare_masks, ndvi_through_year
 from landweave.features.indices import evaluate, index_formula
 from landweave.features.interpolation import features
-from landweave.features.observed import compare_masks, ndvi_through_year
 from landweave.features.recipe import Recipe
 from landweave.patch.model import NODATA, make_patch
 from landweave.sources.pixels import grid_of, read_codes

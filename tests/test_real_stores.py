@@ -11,18 +11,18 @@ import pytest
 import servers
 from archives import Faults, edit, item, land, served, small_country
 
-from landweave.cli import main
+from landweave.cli.app import main
 from landweave.errors import InputError
 from landweave.patch.model import NODATA
 from landweave.patch.store import read_patch
-from landweave.runs.checking import check_project
-from landweave.runs.driver import run
-from landweave.runs.opening import make_plan
-from landweave.runs.project import read_project
-from landweave.runs.state import Options
+from landweave.runs.pipeline.check import check_project
+from landweave.runs.pipeline.driver import run
+from landweave.runs.pipeline.state import Options
+from landweave.runs.project.plan import make_plan
+from landweave.runs.project.settings import read_project
 from landweave.sources import pixels, remote
-from landweave.sources.scenes import read_scene
-from landweave.sources.stac import open_stac
+from landweave.sources.stac.scenes import read_scene
+from landweave.sources.stac.source import open_stac
 
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 SIZED = {"blue": "B02_10m", "green": "B03_10m", "red": "B04_10m", "nir": "B08_10m", "swir16": "B11_20m",

@@ -15,16 +15,20 @@ import pytest
 from test_bad_input import full_disk
 from worlds import two_class_world
 
+from landweave.engine import executor, machine
+from landweave.engine.executor import open_engine
+from landweave.engine.ledger import Ledger
+from landweave.engine.lock import LedgerError
+from landweave.engine.machine import usable_memory
 from landweave.errors import InputError
 from landweave.maps import mosaic
-from landweave.runs import executor, forecasting, learning, machine
-from landweave.runs.driver import Quiet, run
-from landweave.runs.executor import open_engine
-from landweave.runs.forecasting import forecast
-from landweave.runs.ledger import Ledger, LedgerError
-from landweave.runs.machine import usable_memory
-from landweave.runs.project import read_project
-from landweave.runs.state import Options
+from landweave.runs.pipeline import forecast as forecasting
+from landweave.runs.pipeline.driver import run
+from landweave.runs.pipeline.forecast import forecast
+from landweave.runs.pipeline.outcome import Quiet
+from landweave.runs.pipeline.state import Options
+from landweave.runs.project.settings import read_project
+from landweave.runs.train import models as learning
 
 KEPT = []
 
@@ -76,7 +80,7 @@ def test_a_scheduler_without_a_worker_is_not_waited_for(world, monkeypatch):
 
 
 def test_workers_of_another_version_are_refused(world, monkeypatch):
-    from landweave.runs import driver
+    from landweave.runs.pipeline import driver
 
     answers = [{"landweave": "1", "numpy": "2.0"}, {"landweave": "1", "numpy": "1.9"}]
     monkeypatch.setattr(driver, "versions", lambda: answers[0])
@@ -99,7 +103,7 @@ def test_training_again_that_is_broken_off_is_taken_up_and_no_map_has_two_models
 
     with monkeypatch.context() as patched:
         # After the new models stand there, before the ledger knows.
-        patched.setattr(learning, "_write_held_out", interrupt)
+        patched.setattr(learning, "write_held_out", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run(read_project(world), options=Options(retrain=True))
     done = run(read_project(world))
@@ -183,20 +187,23 @@ def test_a_trial_that_cannot_read_is_one_line(world, monkeypatch):
 
 
 def test_a_ledger_damaged_within_is_told_and_not_dumped(tmp_path):
-    with Ledger(tmp_path) as ledger:
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
         for number in range(400):
             ledger.done(f"fetch/{number:04}", inputs={"a": "b" * 200}, files=[], info={})
     path = tmp_path / "ledger.sqlite"
     content = bytearray(path.read_bytes())
     content[8192:-8192] = bytes(len(content) - 16384)
     path.write_bytes(content)
-    with Ledger(tmp_path) as ledger, pytest.raises(LedgerError, match=r"ledger\.sqlite: cannot be used"):
+    with (
+        Ledger(tmp_path / "ledger.sqlite") as ledger,
+        pytest.raises(LedgerError, match=r"ledger\.sqlite: cannot be used"),
+    ):
         ledger.entries()
 
 
 def test_a_ledger_that_was_cut_off_is_looked_at_without_the_advice_to_delete_it(tmp_path):
     """A journal that waits to be rolled back needs a writer; who only looks is none."""
-    with Ledger(tmp_path) as ledger:
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
         ledger.done("a", inputs={}, files=[], info={})
     code = """
 import os, sqlite3, sys
@@ -213,11 +220,11 @@ os._exit(9)
     if os.access(tmp_path / "ledger.sqlite", os.W_OK):
         # Who may do everything is stopped by the mode of opening alone.
         with pytest.raises((LedgerError, sqlite3.DatabaseError)) as told:
-            Ledger(tmp_path, exclusive=False)
+            Ledger(tmp_path / "ledger.sqlite", exclusive=False)
         assert "delete" not in str(told.value)
         assert "`landweave run` sets it right" in str(told.value)
     (tmp_path / "ledger.sqlite").chmod(0o600)
-    with Ledger(tmp_path) as ledger:
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
         assert [entry.key for entry in ledger.entries()] == ["a"]
 
 

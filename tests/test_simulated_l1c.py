@@ -21,18 +21,18 @@ from landweave.features.s2cloudless import (
     to_fine,
 )
 from landweave.patch.model import NODATA
-from landweave.sources.catalogues import BANDS as ALL_BANDS
-from landweave.sources.scenes import read_scene
-from landweave.sources.search import Query, find_items
 from landweave.sources.simulated import toa
-from landweave.sources.simulated.archive import is_archive, write_archive
+from landweave.sources.simulated.archive.archive import is_archive, write_archive
+from landweave.sources.simulated.archive.products import L1C, L2A
 from landweave.sources.simulated.country import make_country
 from landweave.sources.simulated.cover import NUMBER
-from landweave.sources.simulated.products import L1C, L2A
 from landweave.sources.simulated.scenes import acquisition_dates, scene
 from landweave.sources.simulated.view import TILE, view
 from landweave.sources.simulated.weather import weather
-from landweave.sources.stac import open_stac
+from landweave.sources.stac.catalogues import BANDS as ALL_BANDS
+from landweave.sources.stac.scenes import read_scene
+from landweave.sources.stac.search import Query, find_items
+from landweave.sources.stac.source import open_stac
 
 # On one of its dates snow lies under a broken sky; the baseline changes in the middle of the year.
 WORLD = {"size_km": 1.5, "dates": 6, "seed": 234}

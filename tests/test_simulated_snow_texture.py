@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from landweave.cli import app
-from landweave.sources.simulated.archive import is_archive
+from landweave.cli.app import app
+from landweave.sources.simulated.archive.archive import is_archive
 from landweave.sources.simulated.country import MIXED, make_country
 from landweave.sources.simulated.cover import BANDS, LEGEND, NUMBER
 from landweave.sources.simulated.scenes import acquisition_dates, scene

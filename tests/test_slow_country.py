@@ -10,11 +10,11 @@ import time
 
 import pytest
 
-from landweave.runs.driver import run
-from landweave.runs.ledger import fingerprint_of
-from landweave.runs.project import read_project
-from landweave.runs.reading import open_run
-from landweave.sources.simulated.archive import write_archive
+from landweave.engine.fingerprint import fingerprint_of
+from landweave.runs.pipeline.driver import run
+from landweave.runs.project.settings import read_project
+from landweave.runs.results.run import open_run
+from landweave.sources.simulated.archive.archive import write_archive
 
 pytestmark = pytest.mark.slow
 

@@ -8,9 +8,9 @@ import pytest
 import rasterio
 from eolearn_environment import interpreter, run_script
 
-from landweave.patch.eopatch_features import read_feature
-from landweave.patch.eopatch_folder import open_eopatch, read_meta_info, to_dataset
-from landweave.patch.eopatch_writing import write_eopatch
+from landweave.patch.eopatch.features import read_feature
+from landweave.patch.eopatch.folder import open_eopatch, read_meta_info, to_dataset
+from landweave.patch.eopatch.writing import write_eopatch
 
 pytestmark = pytest.mark.slow
 

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from landweave.accuracy.designs import allocate, sample_size
-from landweave.accuracy.estimates import FEW_OMITTED
-from landweave.accuracy.intervals import better, wald
-from landweave.accuracy.stratified import Strata, Tally, measures
+from landweave.accuracy.design_based.designs import allocate, sample_size
+from landweave.accuracy.design_based.estimates import FEW_OMITTED
+from landweave.accuracy.design_based.intervals import better, wald
+from landweave.accuracy.design_based.stratified import Strata, Tally, measures
 
 SAMPLES = 2000
 VALUES = (1, 2, 3, 4, 5, 6, 8, 9)

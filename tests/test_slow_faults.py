@@ -17,9 +17,9 @@ from contextlib import contextmanager
 import pytest
 from archives import small_country, without_output
 
-from landweave.runs.driver import run
-from landweave.runs.ledger import fingerprint_of
-from landweave.runs.project import read_project
+from landweave.engine.fingerprint import fingerprint_of
+from landweave.runs.pipeline.driver import run
+from landweave.runs.project.settings import read_project
 
 pytestmark = pytest.mark.slow
 
@@ -175,7 +175,7 @@ def test_a_disk_that_takes_no_more_costs_nothing_that_was_made(quiet, country, l
     program = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}));"
-        "sys.argv[0] = 'landweave'; from landweave.cli import main; main()"
+        "sys.argv[0] = 'landweave'; from landweave.cli.app import main; main()"
     )
     full = subprocess.run(
         [sys.executable, "-c", program, "run", str(country), "--workers", "1"],

@@ -8,9 +8,9 @@ import numpy as np
 import planted
 import pytest
 
-from landweave.runs.comparing import compare
-from landweave.runs.driver import run
-from landweave.runs.project import read_project
+from landweave.runs.pipeline.driver import run
+from landweave.runs.project.settings import read_project
+from landweave.runs.results.compare import compare
 
 SEEDS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 42)
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from landweave.runs.driver import run
-from landweave.runs.project import read_project
-from landweave.runs.state import Options
-from landweave.sources.simulated.archive import write_archive
+from landweave.runs.pipeline.driver import run
+from landweave.runs.pipeline.state import Options
+from landweave.runs.project.settings import read_project
+from landweave.sources.simulated.archive.archive import write_archive
 
 pytestmark = pytest.mark.slow
 

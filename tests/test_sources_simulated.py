@@ -18,8 +18,8 @@ from odc.geo.geobox import GeoBox
 from landweave.errors import InputError
 from landweave.legend import Legend
 from landweave.patch.model import NODATA
-from landweave.sources.simulated import archive as writing
-from landweave.sources.simulated.archive import write_archive
+from landweave.sources.simulated.archive import archive as writing
+from landweave.sources.simulated.archive.archive import write_archive
 from landweave.sources.simulated.country import country_geobox, make_country
 from landweave.sources.simulated.cover import BANDS, KINDS, LEGEND, NUMBER
 from landweave.sources.simulated.noise import cells, smooth

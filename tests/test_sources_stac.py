@@ -13,12 +13,13 @@ from rasterio.windows import Window
 
 from landweave.errors import InputError
 from landweave.patch.model import NODATA
-from landweave.sources import asking, remote
+from landweave.sources import remote
 from landweave.sources.pixels import COARSE, read_coarse
-from landweave.sources.radiometry import check
-from landweave.sources.scenes import newest_of_duplicates, passes, read_scene
-from landweave.sources.search import Query, find_items
-from landweave.sources.stac import open_stac
+from landweave.sources.stac import asking
+from landweave.sources.stac.radiometry import check
+from landweave.sources.stac.scenes import newest_of_duplicates, passes, read_scene
+from landweave.sources.stac.search import Query, find_items
+from landweave.sources.stac.source import open_stac
 
 GRID = GeoBox.from_bbox((500_040, 5_098_720, 501_320, 5_100_000), "EPSG:32633", resolution=10)
 ALL = Query(collection="sentinel-2-l2a", bbox=None, start=None, end=None)

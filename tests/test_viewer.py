@@ -24,10 +24,10 @@ from landweave.maps.areas import count_classes, open_map
 from landweave.patch.align import outline_bounds
 from landweave.patch.grid import utm_cells
 from landweave.patch.store import read_raster
-from landweave.runs import layers as layers_module
-from landweave.runs.dossier import REASONS, find_cell, pixel_dossier
-from landweave.runs.layers import AGREE, DIFFER, EDGE, disagreement, make_layers
-from landweave.runs.reading import open_run
+from landweave.runs.results import layers as layers_module
+from landweave.runs.results.layers import AGREE, DIFFER, EDGE, disagreement, make_layers
+from landweave.runs.results.pixel import REASONS, find_cell, pixel_dossier
+from landweave.runs.results.run import open_run
 from landweave.viewer import server, tiles
 from landweave.viewer.server import HEADERS, PAGE_POLICY, make_app, open_view
 from landweave.viewer.tiles import tile_geobox
@@ -435,7 +435,7 @@ def test_a_project_without_a_map_says_what_to_do(country, tmp_path):
 def test_without_the_extra_the_command_says_how_to_get_it(finished, monkeypatch):
     import importlib.util
 
-    from landweave.cli import view as command
+    from landweave.cli.app import view as command
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'landweave\[viewer\]'"):
@@ -451,8 +451,8 @@ def raster_view(tmp_path_factory):
     """A project whose imagery is read from files of its own, with two bands and no quicklooks."""
     from worlds import two_class_world
 
-    from landweave.runs.driver import run
-    from landweave.runs.project import read_project
+    from landweave.runs.pipeline.driver import run
+    from landweave.runs.project.settings import read_project
 
     project, _ = two_class_world(
         tmp_path_factory.mktemp("rasters"),

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the view needs the extra `viewer`")
 from browsers import NARROW, WIDE, browser, count, keep, served, visit, wait_until
 
-from landweave.runs.reading import open_run
+from landweave.runs.results.run import open_run
 from landweave.viewer import server, tiles
 from landweave.viewer.server import make_app, open_view
 

@@ -17,8 +17,8 @@ from archives import edit
 from fastapi.testclient import TestClient
 
 from landweave.errors import InputError
-from landweave.runs.layers import make_layers
-from landweave.runs.reading import check_same_project, open_run
+from landweave.runs.results.layers import make_layers
+from landweave.runs.results.run import check_same_project, open_run
 from landweave.viewer import server, tiles
 from landweave.viewer.description import describe
 from landweave.viewer.overview import overview

@@ -1,6 +1,6 @@
 """``python -m landweave``."""
 
-from landweave.cli import main
+from landweave.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -13,8 +13,8 @@ import numpy as np
 
 from landweave.errors import InputError
 from landweave.patch.model import NODATA
-from landweave.trees.shallow import ShallowForest, probabilities, shallow_forest
-from landweave.trees.text import NotCovered, read_forest
+from landweave.tree_models.shallow import ShallowForest, probabilities, shallow_forest
+from landweave.tree_models.text import NotCovered, read_forest
 
 _LOG = logging.getLogger(__name__)
 

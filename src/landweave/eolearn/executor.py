@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from landweave.engine.executor import Outcome, open_engine
+from landweave.engine.machine import usable_cores
 from landweave.eolearn.holding import of_this_machine
 from landweave.eolearn.workflow import EONode, EOWorkflow, ExceptionInfo, NodeStats, WorkflowResults
 from landweave.errors import InputError
 from landweave.patch.store import write_whole
-from landweave.runs.executor import Outcome, open_engine
-from landweave.runs.machine import usable_cores
 
 
 class EOExecutor:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from landweave.errors import InputError
-from landweave.patch.eopatch_features import AXES, DISCRETE, META, VECTORS
+from landweave.patch.eopatch.features import AXES, DISCRETE, META, VECTORS
 
 KINDS = (*AXES, *VECTORS, META)
 """Names of the kinds, as folders have them."""

@@ -1,19 +1,19 @@
-"""An EOPatch from a folder and into one."""
+"""What a folder of eo-learn's holds, read and written."""
 
+import datetime
 import enum
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from landweave.eolearn.features import FeatureType, names_kind
-from landweave.eolearn.holding import BBox, Unread, same
-from landweave.eolearn.patch import EOPatch
+from landweave.eolearn.features import FeatureType
+from landweave.eolearn.holding import BBox, Unread
 from landweave.errors import InputError
-from landweave.patch.eopatch_features import META, Feature, positions, read_feature
-from landweave.patch.eopatch_folder import EOPatchFolder, foreign_entries, is_eopatch, open_eopatch, read_meta_info
-from landweave.patch.eopatch_writing import check_feature, write_eopatch
+from landweave.patch.eopatch.features import META, Feature, positions, read_feature
+from landweave.patch.eopatch.folder import EOPatchFolder, foreign_entries, is_eopatch, open_eopatch, read_meta_info
+from landweave.patch.eopatch.writing import check_feature, write_eopatch
 
 
 class OverwritePermission(enum.StrEnum):
@@ -29,33 +29,32 @@ class OverwritePermission(enum.StrEnum):
     """All features; files that are no part of the patch stay."""
 
 
-def load_patch(
-    path: str | Path,
-    *,
-    features: Any = ...,
-    lazy_loading: bool = False,
-    load_timestamps: bool | str = "auto",
-    temporal_selection: slice | Sequence[int] | Sequence[bool] | Callable[..., Any] | None = None,
-) -> EOPatch:
-    """Read a folder of eo-learn's, in any published form.
+@dataclass(frozen=True, kw_only=True)
+class FolderContent:
+    """What a folder holds, before it is a patch."""
+
+    bbox: BBox | None
+    timestamps: list[datetime.datetime] | None
+    features: dict[tuple[str, str], Any]
+    """Kind and name to a value, or to one that is read when it is touched."""
+
+
+def read_folder(path: str | Path, *, temporal_selection: Any = None, with_meta_info: bool = True) -> FolderContent:
+    """Read what a folder of eo-learn's holds, in any published form.
 
     Parameters
     ----------
     path
         The folder.
-    features
-        Which features.
-    lazy_loading
-        Read each when it is touched.
-    load_timestamps
-        ``"auto"``: where all features, or one with time, are asked for.
     temporal_selection
         A slice or numbers of dates (the last is -1), true and false for each, or a function of all moments to that.
+    with_meta_info
+        Whether the one file of meta information that old versions wrote is read as well.
 
     Raises
     ------
     InputError
-        As :func:`landweave.patch.eopatch_folder.open_eopatch`, and for a feature or a date that is not there.
+        As :func:`landweave.patch.eopatch.folder.open_eopatch`, and for a date that is not there.
     """
     folder = open_eopatch(path)
     moments = list(folder.timestamps) or None
@@ -67,46 +66,39 @@ def load_patch(
     if moments is not None and steps is not None:
         steps = positions(steps, len(moments), folder.path)
         moments = [moments[step] for step in steps]
-    whole = EOPatch(
-        bbox=None if folder.bbox is None or folder.crs is None else BBox(folder.bbox, folder.crs), timestamps=moments
-    )
-    for (kind, name), feature in folder.features.items():
-        whole[kind, name] = Unread(read=partial(_read, feature, steps), shown=f"not read yet: {feature.path.name}")
-    if folder.old_meta_info is not None and names_kind(features, META):
-        for name, value in read_meta_info(replace(folder, features={})).items():
-            if (META, name) not in folder.features:
-                whole[META, name] = value
-    patch = whole.copy(features, copy_timestamps=load_timestamps)
-    if not lazy_loading:
-        for key in patch.get_features():
-            _ = patch[key]
-    return patch
+    features: dict[tuple[str, str], Any] = {
+        key: Unread(read=partial(_read, feature, steps), shown=f"not read yet: {feature.path.name}")
+        for key, feature in folder.features.items()
+    }
+    if folder.old_meta_info is not None and with_meta_info:
+        old = read_meta_info(replace(folder, features={}))
+        features |= {(META, name): value for name, value in old.items() if (META, name) not in folder.features}
+    box = None if folder.bbox is None or folder.crs is None else BBox(folder.bbox, folder.crs)
+    return FolderContent(bbox=box, timestamps=moments, features=features)
 
 
-def save_patch(
-    patch: EOPatch,
+def write_folder(
     path: str | Path,
+    features: Mapping[tuple[str, str], Any],
     *,
-    features: Any = ...,
+    bbox: BBox | None,
+    timestamps: list[datetime.datetime] | None,
     overwrite_permission: Any = OverwritePermission.ADD_ONLY,
-    save_timestamps: bool | str = "auto",
     use_zarr: bool = False,
 ) -> Path:
-    """Write a folder that eo-learn 1.5 loads; it stands there whole or not at all.
+    """Write a folder that eo-learn 1.5 loads; it appears whole or not at all.
 
     Parameters
     ----------
-    patch
-        With a bbox.
     path
-        The folder: new, empty, or an EOPatch. What stays of one that is there already, files that are no part of it
-        among them, stays as it is; its box, its dates and the one file of meta information of old are written anew.
+        The folder: new, empty, or an EOPatch. Of an EOPatch that is already there, features that are not replaced and
+        files that are no part of it are kept; its box, its dates and the old file of meta information are rewritten.
     features
-        Which features.
+        Kind and name to value.
+    bbox, timestamps
+        Of the patch.
     overwrite_permission
         One of :class:`OverwritePermission`, or its name.
-    save_timestamps
-        ``"auto"``: where all features, or one with time, are saved.
     use_zarr
         Arrays as Zarr instead of gzipped ``.npy``.
 
@@ -117,55 +109,41 @@ def save_patch(
         lies elsewhere or has other dates.
     """
     path = Path(path)
-    if patch.bbox is None:
+    if bbox is None:
         raise InputError(f"{path}: the patch has no bbox, so it cannot be saved.")
     permission = _permission(overwrite_permission)
-    chosen = patch.copy(features, copy_timestamps=save_timestamps)
-    moments, stays = chosen.timestamps, []
+    moments, stays = timestamps, []
     meta: dict[tuple[str, str], Any] | None = None
     if is_eopatch(path):
         stays = foreign_entries(path)
         if permission is not OverwritePermission.OVERWRITE_PATCH:
             there = open_eopatch(path)
             meta = _old_meta(there)
-            _check_upon(there, meta, chosen, permission)
-            stays += [feature.path for key, feature in there.features.items() if key not in chosen]
-            # What cannot be told in JSON stays in its pickle.
+            _check_upon(
+                there, meta, FolderContent(bbox=bbox, timestamps=timestamps, features=dict(features)), permission
+            )
+            stays += [feature.path for key, feature in there.features.items() if key not in features]
+            # What JSON cannot hold stays in its pickle.
             stays += [there.old_meta_info] if there.old_meta_info is not None and meta is None else []
             moments = moments if moments is not None else list(there.timestamps) or None
             meta = {key: value for key, value in (meta or {}).items() if key not in there.features}
-    arrays = {**(meta or {}), **{(str(kind), name): chosen[kind, name] for kind, name in chosen.get_features()}}
     return write_eopatch(
-        path, arrays, bbox=patch.bbox.bbox, crs=patch.bbox.crs, timestamps=moments,
+        path, {**(meta or {}), **features}, bbox=bbox.bbox, crs=bbox.crs, timestamps=moments,
         form=".zarr" if use_zarr else ".npy.gz", kept=stays,
     )  # fmt: skip
 
 
-def merged(one: EOPatch, other: EOPatch) -> EOPatch:
-    """A patch with the features of both; InputError where they lie elsewhere, or have other dates or values."""
-    if one.bbox is not None and other.bbox is not None and one.bbox != other.bbox:
-        raise InputError(f"Patches of different boxes cannot be merged: {one.bbox} and {other.bbox}.")
-    if one.timestamps is not None and other.timestamps is not None and one.timestamps != other.timestamps:
-        raise InputError("Patches of different timestamps cannot be merged; choose common dates first.")
-    new = EOPatch(
-        bbox=one.bbox or other.bbox, timestamps=one.timestamps if one.timestamps is not None else other.timestamps
-    )
-    for patch in (one, other):
-        for kind, name in patch.get_features():
-            if (kind, name) in new and not same(new[kind, name], patch[kind, name]):
-                raise InputError(f"{kind}/{name} has other values in the other patch; rename one of them.")
-            new[kind, name] = patch[kind].held(name)
-    return new
-
-
 def _check_upon(
-    there: EOPatchFolder, meta: dict[tuple[str, str], Any] | None, chosen: EOPatch, permission: OverwritePermission
+    there: EOPatchFolder,
+    meta: dict[tuple[str, str], Any] | None,
+    chosen: FolderContent,
+    permission: OverwritePermission,
 ) -> None:
     path, box = there.path, chosen.bbox
     if there.bbox is not None and there.crs is not None and BBox(there.bbox, there.crs) != box:
         raise InputError(f"{path}: the patch there lies elsewhere; choose another folder.")
     lowered = {(kind, name.lower()): name for kind, name in (*there.features, *(meta or {}))}
-    for kind, name in chosen.get_features():
+    for kind, name in chosen.features:
         other = lowered.get((kind, name.lower()))
         if other not in (None, name) and (kind, name) not in there.features:
             raise InputError(
@@ -179,7 +157,7 @@ def _check_upon(
         return
     for key, feature in there.features.items():
         kind, name = FeatureType(feature.kind), feature.name
-        if kind.is_temporal() and key not in chosen:
+        if kind.is_temporal() and key not in chosen.features:
             # Saved without timestamps, it may have any; the number at least must be right.
             unknown = not there.timestamps and kind.is_array()
             if not unknown or feature.shape[0] != len(chosen.timestamps):

@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from landweave.eolearn.features import FeatureType
 from landweave.errors import InputError
-from landweave.patch.eopatch_features import AXES, DISCRETE
+from landweave.patch.eopatch.features import AXES, DISCRETE
 
 STAMP = "TIMESTAMP"
 """The column of dated vectors that says when."""

@@ -3,7 +3,7 @@
 from landweave.eolearn.executor import EOExecutor
 from landweave.eolearn.exporting import ExportToTiffTask
 from landweave.eolearn.features import FeatureParser, FeatureType
-from landweave.eolearn.folders import OverwritePermission, load_patch, save_patch
+from landweave.eolearn.folders import OverwritePermission
 from landweave.eolearn.holding import BBox
 from landweave.eolearn.importing import VectorImportTask
 from landweave.eolearn.land_cover import (
@@ -16,7 +16,7 @@ from landweave.eolearn.land_cover import (
     PredictPatchTask,
     SimpleFilterTask,
 )
-from landweave.eolearn.patch import EOPatch
+from landweave.eolearn.patch import EOPatch, load_patch, save_patch
 from landweave.eolearn.rasters import ErosionTask, VectorToRasterTask
 from landweave.eolearn.shaping import (
     CreateEOPatchTask,

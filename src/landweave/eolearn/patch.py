@@ -2,14 +2,16 @@
 
 import copy
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from landweave.eolearn.features import KINDS, FeatureType, renamed_features
+from landweave.eolearn.features import KINDS, FeatureType, names_kind, renamed_features
+from landweave.eolearn.folders import read_folder, write_folder
 from landweave.eolearn.holding import (
     STAMP,
     BBox,
@@ -22,7 +24,7 @@ from landweave.eolearn.holding import (
     shape_text,
 )
 from landweave.errors import InputError
-from landweave.patch.eopatch_features import AXES, positions
+from landweave.patch.eopatch.features import AXES, META, positions
 from landweave.patch.model import TIME, check_patch, make_patch
 
 
@@ -36,7 +38,7 @@ class EOPatch:
     timestamps
         A moment, or ISO text, for each step of time.
     features
-        By kind: name to array with the axes of :data:`landweave.patch.eopatch_features.AXES`, to a table of
+        By kind: name to array with the axes of :data:`landweave.patch.eopatch.features.AXES`, to a table of
         geometries, or to anything for ``meta_info``.
 
     Raises
@@ -267,9 +269,7 @@ class EOPatch:
         self, path: Any, features: Any = ..., overwrite_permission: Any = "ADD_ONLY", *, filesystem: Any = None,
         compress_level: Any = None, temporal_selection: Any = None, **options: Any,  # noqa: ARG002
     ) -> None:  # fmt: skip
-        """Write a folder that eo-learn 1.5 loads; as :func:`landweave.eolearn.folders.save_patch`."""
-        from landweave.eolearn.folders import save_patch
-
+        """Write a folder that eo-learn 1.5 loads; as :func:`save_patch`."""
         of_this_machine(filesystem=filesystem)
         if temporal_selection is not None:
             raise InputError("A folder is written whole: temporal_selection is not known here, save all dates at once.")
@@ -279,11 +279,91 @@ class EOPatch:
     def load(
         path: Any, features: Any = ..., lazy_loading: bool = False, *, filesystem: Any = None, **options: Any
     ) -> "EOPatch":
-        """Read a folder in any published form; as :func:`landweave.eolearn.folders.load_patch`."""
-        from landweave.eolearn.folders import load_patch
-
+        """Read a folder in any published form; as :func:`load_patch`."""
         of_this_machine(filesystem=filesystem)
         return load_patch(path, features=features, lazy_loading=lazy_loading, **options)
+
+
+def load_patch(
+    path: str | Path,
+    *,
+    features: Any = ...,
+    lazy_loading: bool = False,
+    load_timestamps: bool | str = "auto",
+    temporal_selection: slice | Sequence[int] | Sequence[bool] | Callable[..., Any] | None = None,
+) -> EOPatch:
+    """Read a folder of eo-learn's, in any published form.
+
+    Parameters
+    ----------
+    path, temporal_selection
+        As of :func:`landweave.eolearn.folders.read_folder`.
+    features
+        Which features.
+    lazy_loading
+        Read each when it is touched.
+    load_timestamps
+        ``"auto"``: where all features, or one with time, are asked for.
+
+    Raises
+    ------
+    InputError
+        As of ``read_folder``, and for a feature that is not there.
+    """
+    content = read_folder(path, temporal_selection=temporal_selection, with_meta_info=names_kind(features, META))
+    whole = EOPatch(bbox=content.bbox, timestamps=content.timestamps)
+    for key, value in content.features.items():
+        whole[key] = value
+    patch = whole.copy(features, copy_timestamps=load_timestamps)
+    if not lazy_loading:
+        for key in patch.get_features():
+            _ = patch[key]
+    return patch
+
+
+def save_patch(
+    patch: EOPatch,
+    path: str | Path,
+    *,
+    features: Any = ...,
+    save_timestamps: bool | str = "auto",
+    **options: Any,
+) -> Path:
+    """Write a folder that eo-learn 1.5 loads; it appears whole or not at all.
+
+    Parameters
+    ----------
+    patch
+        With a bbox.
+    path, options
+        As of :func:`landweave.eolearn.folders.write_folder`, which names the errors too.
+    features
+        Which features.
+    save_timestamps
+        ``"auto"``: where all features, or one with time, are saved.
+    """
+    if patch.bbox is None:
+        raise InputError(f"{path}: the patch has no bbox, so it cannot be saved.")
+    chosen = patch.copy(features, copy_timestamps=save_timestamps)
+    values = {(str(kind), name): chosen[kind, name] for kind, name in chosen.get_features()}
+    return write_folder(path, values, bbox=patch.bbox, timestamps=chosen.timestamps, **options)
+
+
+def merged(one: EOPatch, other: EOPatch) -> EOPatch:
+    """A patch with the features of both; InputError where they lie elsewhere, or have other dates or values."""
+    if one.bbox is not None and other.bbox is not None and one.bbox != other.bbox:
+        raise InputError(f"Patches of different boxes cannot be merged: {one.bbox} and {other.bbox}.")
+    if one.timestamps is not None and other.timestamps is not None and one.timestamps != other.timestamps:
+        raise InputError("Patches of different timestamps cannot be merged; choose common dates first.")
+    new = EOPatch(
+        bbox=one.bbox or other.bbox, timestamps=one.timestamps if one.timestamps is not None else other.timestamps
+    )
+    for patch in (one, other):
+        for kind, name in patch.get_features():
+            if (kind, name) in new and not same(new[kind, name], patch[kind, name]):
+                raise InputError(f"{kind}/{name} has other values in the other patch; rename one of them.")
+            new[kind, name] = patch[kind].held(name)
+    return new
 
 
 def at_steps(patch: EOPatch, steps: Sequence[int], features: Any = ...) -> EOPatch:

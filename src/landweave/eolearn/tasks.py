@@ -17,9 +17,9 @@ from landweave.eolearn.features import (
     plain_features,
     renamed_features,
 )
-from landweave.eolearn.folders import OverwritePermission, load_patch, merged, save_patch
+from landweave.eolearn.folders import OverwritePermission
 from landweave.eolearn.holding import of_this_machine
-from landweave.eolearn.patch import EOPatch
+from landweave.eolearn.patch import EOPatch, load_patch, merged, save_patch
 from landweave.errors import InputError
 
 Names = Mapping[tuple[str, str], Sequence[str]]

@@ -62,7 +62,7 @@ def features(
         When two observations stand on one day.
     ValueError
         When shapes or types do not fit, or int16 is asked for and a layer's units are not known
-        (:func:`landweave.features.recipe.fit_scales`).
+        (:func:`landweave.features.units.fit_scales`).
     """
     return _features(bands, valid, days, recipe, static=static, dtype=dtype, run=_compiled)
 

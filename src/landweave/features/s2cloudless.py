@@ -1,7 +1,7 @@
 """Clouds by the s2cloudless model: probabilities of L1C pixels on a coarse grid, smoothed, cut off and widened.
 
 Only the model's file is taken from the optional package (https://github.com/sentinel-hub/sentinel2-cloud-detector,
-licensed CC BY-SA 4.0; Skakun et al. 2022, Remote Sensing of Environment 274: 112990); :mod:`landweave.trees.deep`
+licensed CC BY-SA 4.0; Skakun et al. 2022, Remote Sensing of Environment 274: 112990); :mod:`landweave.tree_models.deep`
 evaluates it.
 """
 
@@ -21,8 +21,8 @@ from landweave.errors import InputError
 from landweave.features.clouds import dilate
 from landweave.patch.align import nearest_pixels
 from landweave.patch.model import NODATA
-from landweave.trees.deep import deep_forest, probabilities
-from landweave.trees.text import NotCovered, read_forest
+from landweave.tree_models.deep import deep_forest, probabilities
+from landweave.tree_models.text import NotCovered, read_forest
 
 BANDS = ("B01", "B02", "B04", "B05", "B08", "B8A", "B09", "B10", "B11", "B12")
 """What the model looks at, in its order: reflectance at the top of the atmosphere."""

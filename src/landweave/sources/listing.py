@@ -21,7 +21,7 @@ _DIGITS = {"Y": r"\d{4}", "m": r"\d{2}", "d": r"\d{2}", "j": r"\d{3}", "H": r"\d
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class ListedFile:
     """One file, or one band of it, as the user describes it."""
 
     path: Path
@@ -49,7 +49,7 @@ class Entry:
     """Digital number that means missing, where given."""
 
 
-def list_pattern(root: Path, pattern: str) -> list[Entry]:
+def list_pattern(root: Path, pattern: str) -> list[ListedFile]:
     """Files whose names fit a pattern.
 
     Parameters
@@ -62,7 +62,7 @@ def list_pattern(root: Path, pattern: str) -> list[Entry]:
 
     Returns
     -------
-    list of Entry
+    list of ListedFile
         Sorted by path.
 
     Raises
@@ -94,7 +94,7 @@ def list_pattern(root: Path, pattern: str) -> list[Entry]:
             if name in names
         }
         entries.append(
-            Entry(
+            ListedFile(
                 path=path,
                 moment=moments.get("date", moments.get("start")),
                 variable=match.groupdict().get("variable_0"),
@@ -106,7 +106,7 @@ def list_pattern(root: Path, pattern: str) -> list[Entry]:
     return entries
 
 
-def list_table(table: Path) -> list[Entry]:
+def list_table(table: Path) -> list[ListedFile]:
     """Rows of a CSV or Parquet table with date, variable, path[, band, scale, offset, nodata].
 
     Relative paths start from the table's folder. A row without a variable is a file whose band descriptions are
@@ -126,7 +126,7 @@ def list_table(table: Path) -> list[Entry]:
         if numbers["scale"] == 0:
             raise InputError(f"{where}: scale is 0; give reflectance per digital number, such as 1e-4.")
         entries.append(
-            Entry(
+            ListedFile(
                 path=table.parent / row["path"],
                 moment=read_moment(row["date"], where),
                 variable=row["variable"] or None,

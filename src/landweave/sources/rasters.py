@@ -15,12 +15,12 @@ from rasterio.warp import Resampling
 
 from landweave.errors import InputError
 from landweave.patch.model import NODATA, REFLECTANCE_SCALE, make_patch
-from landweave.sources.listing import Entry, list_pattern, list_table, read_moment
+from landweave.sources.listing import ListedFile, list_pattern, list_table, read_moment
 from landweave.sources.pixels import opened, read_codes, read_on, to_reflectance
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layer:
+class RasterLayer:
     """One band of one file: one variable at one moment."""
 
     path: Path
@@ -49,7 +49,7 @@ class Layer:
 class RasterSource:
     """Rasters that share one grid; files are opened when pixels are asked for. Made by :func:`open_rasters`."""
 
-    layers: tuple[Layer, ...]
+    layers: tuple[RasterLayer, ...]
     """Every band of use, in order of moment, path, band."""
 
     geobox: GeoBox
@@ -138,11 +138,11 @@ class RasterSource:
                     arrays[name][step] = self._fuse(files, geobox)[0]
         return make_patch({name: arrays[name] for name in variables}, geobox, dates)
 
-    def _first_valid(self, of_day: Sequence[Layer], geobox: GeoBox) -> np.ndarray:
+    def _first_valid(self, of_day: Sequence[RasterLayer], geobox: GeoBox) -> np.ndarray:
         leading = next(name for name in self.variables if any(layer.variable == name for layer in of_day))
         return self._fuse([layer for layer in of_day if layer.variable == leading], geobox)[1]
 
-    def _fuse(self, files: Sequence[Layer], geobox: GeoBox) -> tuple[np.ndarray, np.ndarray]:
+    def _fuse(self, files: Sequence[RasterLayer], geobox: GeoBox) -> tuple[np.ndarray, np.ndarray]:
         # The second array is the rank of the file that each pixel came from.
         fused = np.full(geobox.shape, NODATA, "int16")
         rank = np.zeros(geobox.shape, "int16")
@@ -155,18 +155,18 @@ class RasterSource:
             fused[taken], rank[taken] = values[taken], number
         return fused, rank
 
-    def _fuse_classes(self, files: Sequence[Layer], geobox: GeoBox, rank: np.ndarray | None) -> np.ndarray:
+    def _fuse_classes(self, files: Sequence[RasterLayer], geobox: GeoBox, rank: np.ndarray | None) -> np.ndarray:
         fused = np.zeros(geobox.shape, "uint8")
         for number, layer in enumerate(files):
             values = self._classes(layer, geobox)
             fused = values if rank is None or number == 0 else np.where(rank == number, values, fused)
         return fused
 
-    def _band(self, layer: Layer, geobox: GeoBox) -> np.ndarray:
+    def _band(self, layer: RasterLayer, geobox: GeoBox) -> np.ndarray:
         numbers = read_on(layer.path, layer.band, layer.nodata, self.geobox, geobox, resampling=self.resampling)
         return to_reflectance(numbers, scale=layer.scale, offset=layer.offset)
 
-    def _classes(self, layer: Layer, geobox: GeoBox) -> np.ndarray:
+    def _classes(self, layer: RasterLayer, geobox: GeoBox) -> np.ndarray:
         return read_codes(layer.path, layer.band, self.geobox, geobox)
 
 
@@ -228,7 +228,7 @@ def open_rasters(
     classes = tuple(dict.fromkeys([*categorical, *([mask] if mask else [])]))
     wanted = None if bands is None else {*bands, *classes}
     used = [e for e in listed if wanted is None or e.variable is None or e.variable in wanted]
-    layers: list[Layer] = []
+    layers: list[RasterLayer] = []
     grid: tuple[Path, tuple[int, int], Any, Any] | None = None
     for entry in used:
         with opened(entry.path) as file:
@@ -237,7 +237,7 @@ def open_rasters(
             for band, variable, moment in _bands_of(entry, file, bands):
                 if wanted is None or variable in wanted:
                     given = _numbers(entry, file, band, scale=scale, offset=offset, nodata=nodata)
-                    layers.append(Layer(path=entry.path, band=band, variable=variable, moment=moment, **given))
+                    layers.append(RasterLayer(path=entry.path, band=band, variable=variable, moment=moment, **given))
     there = list(dict.fromkeys(layer.variable for layer in layers))
     for name in [*(bands or ()), *([mask] if mask else [])]:
         if name not in there:
@@ -296,7 +296,7 @@ def _check_sibling(path: Path, file: Any, grid: tuple[Path, tuple[int, int], Any
         )
 
 
-def _bands_of(entry: Entry, file: Any, bands: Sequence[str] | None) -> list[tuple[int, str, datetime]]:
+def _bands_of(entry: ListedFile, file: Any, bands: Sequence[str] | None) -> list[tuple[int, str, datetime]]:
     described = [text or "" for text in file.descriptions]
     if entry.moment is None:
         if entry.variable is None:
@@ -330,7 +330,7 @@ def _bands_of(entry: Entry, file: Any, bands: Sequence[str] | None) -> list[tupl
 
 
 def _numbers(
-    entry: Entry, file: Any, band: int, *, scale: float | None, offset: float | None, nodata: float | None
+    entry: ListedFile, file: Any, band: int, *, scale: float | None, offset: float | None, nodata: float | None
 ) -> dict[str, Any]:
     own_scale, own_offset = file.scales[band - 1], file.offsets[band - 1]
     if (own_scale, own_offset) == (1.0, 0.0):
@@ -348,7 +348,7 @@ def _first(*values: float | None) -> float | None:
     return next((float(value) for value in values if value is not None), None)
 
 
-def _names(listed: Sequence[Entry]) -> list[str]:
+def _names(listed: Sequence[ListedFile]) -> list[str]:
     return list(dict.fromkeys(entry.variable for entry in listed if entry.variable))
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from landweave.errors import InputError
-from landweave.runs.comparing import comparison_of
-from landweave.runs.estimating import estimate_project
-from landweave.runs.layers import Layers
-from landweave.runs.reading import FinishedRun
-from landweave.runs.record import read_record
+from landweave.runs import layout
+from landweave.runs.estimate.accuracy import estimate_project
+from landweave.runs.results.compare import comparison_of
+from landweave.runs.results.layers import Layers
+from landweave.runs.results.record import read_record
+from landweave.runs.results.run import FinishedRun
 from landweave.viewer.tiles import COMBINATIONS, NDVI, Tiles
 
 VALUES: dict[str, dict[str, Any]] = {
@@ -73,7 +74,7 @@ def describe(run: FinishedRun, layers: Layers, tiles: Tiles) -> dict[str, Any]:
         "estimate_title": "estimated area (sample)",
         "dates": _dates(run),
         "places": [place.model_dump(mode="json") for place in run.plan.project.places],
-        "report": (run.folder / "report.html").exists(),
+        "report": (run.folder / layout.REPORT).exists(),
         "comparison": comparison_of(run) is not None,
         "doubtful": _doubtful(run),
         "dossier": True,
@@ -85,11 +86,11 @@ def patches(run: FinishedRun) -> dict[str, Any]:
     import geopandas as gpd
     import shapely
 
-    path = run.folder / "grid.gpkg"
+    path = run.folder / layout.GRID
     if not path.exists():
         return {"type": "FeatureCollection", "features": []}
     frame = gpd.read_file(path)
-    failures = read_record(run.folder / "run.json").get("failures", [])
+    failures = read_record(run.folder / layout.RECORD).get("failures", [])
     errors = {str(f["what"]).rpartition("/")[2]: str(f["error"]) for f in failures}
     # Their edges are dense, so that they bend as the projection bends them; a tenth of a metre does not show.
     frame.geometry = shapely.set_precision(shapely.simplify(frame.geometry.to_numpy(), 1e-6), 1e-7)
@@ -110,7 +111,7 @@ def bare(text: str) -> str:
 def _doubtful(run: FinishedRun) -> list[dict[str, Any]]:
     """Places where the reference is likely wrong: as a comparison ranked them, else as the run did."""
     compared = comparison_of(run)
-    told = compared["places"] if compared else read_record(run.folder / "label_errors.json").get("first", [])
+    told = compared["places"] if compared else read_record(run.folder / layout.LABEL_ERRORS_SUMMARY).get("first", [])
     keys = ("rank", "reference_class", "suggested_class", "area_ha", "lon", "lat")
     return [{key: row[key] for key in keys} for row in told] if run.plan.reference is not None else []
 

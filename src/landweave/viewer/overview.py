@@ -12,13 +12,12 @@ import rasterio
 from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 
+from landweave.engine.fingerprint import fingerprint
 from landweave.patch.align import nearest_pixels, outline_bounds
 from landweave.patch.grid import Cell
 from landweave.patch.store import write_whole
-from landweave.runs.fetching import quicklook_path
-from landweave.runs.layers import FOLDER
-from landweave.runs.ledger import fingerprint
-from landweave.runs.reading import FinishedRun
+from landweave.runs import layout
+from landweave.runs.results.run import FinishedRun
 
 LONGEST = 2048
 """Pixels of its longer side, at most."""
@@ -45,8 +44,8 @@ def overview(run: FinishedRun, day: datetime.date) -> Overview | None:
 
     None where no patch has a quicklook of it.
     """
-    path = run.folder / FOLDER / "images" / f"{day.isoformat().replace(':', '')}.tif"
-    looks = {cell.name: quicklook_path(run.folder, cell.name, day) for cell in run.cells}
+    path = run.folder / layout.view_image(day)
+    looks = {cell.name: run.folder / layout.quicklook(cell.name, day) for cell in run.cells}
     looks = {name: look for name, look in looks.items() if look.exists()}
     if not looks:
         return None

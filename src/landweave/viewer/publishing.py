@@ -13,29 +13,23 @@ import numpy as np
 from markupsafe import escape
 from rio_tiler.utils import render
 
+from landweave.engine.machine import usable_cores
 from landweave.errors import InputError
 from landweave.patch.store import write_whole
-from landweave.runs.checking import refuse_stale
-from landweave.runs.layers import make_layers
-from landweave.runs.machine import usable_cores
-from landweave.runs.reading import FinishedRun, check_same_project, open_run
-from landweave.runs.record import read_record
+from landweave.runs import layout
+from landweave.runs.pipeline.status import refuse_stale
+from landweave.runs.results.layers import make_layers
+from landweave.runs.results.record import read_record
+from landweave.runs.results.run import FinishedRun, check_same_project, open_run
 from landweave.viewer.description import bare, describe, page_files, patches
-from landweave.viewer.tiles import SIDE, Tile, Tiles, parse_day, tiles_over
+from landweave.viewer.tiles import SIDE, MapTile, Tiles, parse_day, tiles_over
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'"
 )
 
-DOWNLOADS = (
-    "map.tif",
-    "map.tif.aux.xml",
-    "map.qml",
-    "map.stac.json",
-    "confidence.tif",
-    "accuracy.json",
-)
+DOWNLOADS = (layout.MAP, layout.MAP_NAMES, layout.MAP_STYLE, layout.MAP_ITEM, layout.CONFIDENCE, layout.ACCURACY)
 """The register's own polygons, as in ``compare.gpkg`` and ``label_errors.gpkg``, may not be ours to give."""
 
 MARK = "published.txt"
@@ -98,7 +92,7 @@ def publish(
         raise InputError(f"{folder}: holds something that was not published by landweave; give a new or empty folder.")
     run = open_run(project)
     check_same_project(run)
-    if (run.folder / "map.tif").exists():
+    if (run.folder / layout.MAP).exists():
         refuse_stale(run, with_holes=True)
     layers = make_layers(run)
     tiles = Tiles(run=run, files=layers.files, pictures="WEBP")
@@ -109,7 +103,7 @@ def publish(
         (part / "data").mkdir()
         told["downloads"] = list(_downloads(run.folder, part / "data"))
         _write_page(part, str(told["name"]))
-        for name, there in {"report.html": told["report"], "compare.html": told["comparison"]}.items():
+        for name, there in {layout.REPORT: told["report"], layout.COMPARISON_PAGE: told["comparison"]}.items():
             if there:
                 (part / name).write_text(_public(run, run.folder / name), encoding="utf-8")
         _write_tiles(tiles, told, part / "tiles", request.tiles, progress)
@@ -126,7 +120,7 @@ def publish(
 def _public(run: FinishedRun, page: Path) -> str:
     """A page without the paths of this machine."""
     text = page.read_text(encoding="utf-8")
-    for failure in read_record(run.folder / "run.json").get("failures", []):
+    for failure in read_record(run.folder / layout.RECORD).get("failures", []):
         for part in (str(failure["error"]), str(failure.get("log", ""))):
             text = text.replace(str(escape(part)), str(escape(bare(part)))) if part else text
     for place in (run.folder, run.plan.project.file.parent.resolve()):
@@ -178,10 +172,10 @@ def _write_tiles(
 
 def _made(
     tiles: Tiles, layer: str, day: str | None, places: Sequence[tuple[int, int, int]]
-) -> Iterator[tuple[tuple[int, int, int], Tile | None]]:
+) -> Iterator[tuple[tuple[int, int, int], MapTile | None]]:
     """Tiles in the order of their places, made by as many threads as there are cores, a few ahead."""
 
-    def one(place: tuple[int, int, int]) -> Tile | None:
+    def one(place: tuple[int, int, int]) -> MapTile | None:
         return tiles.values(layer, *place) if day is None else tiles.image(layer, parse_day(day), *place)
 
     with ThreadPoolExecutor(usable_cores()) as pool:
@@ -194,7 +188,7 @@ def _write_archive(
     path: Path,
     layer: Mapping[str, Any],
     bounds: tuple[float, float, float, float],
-    made: Iterator[tuple[tuple[int, int, int], Tile | None]],
+    made: Iterator[tuple[tuple[int, int, int], MapTile | None]],
 ) -> None:
     from pmtiles.tile import Compression, TileType, zxy_to_tileid
     from pmtiles.writer import Writer
@@ -218,7 +212,7 @@ def _write_archive(
         writer.finalize(header, {"name": layer["title"]})
 
 
-def _write_files(folder: Path, suffix: str, made: Iterator[tuple[tuple[int, int, int], Tile | None]]) -> None:
+def _write_files(folder: Path, suffix: str, made: Iterator[tuple[tuple[int, int, int], MapTile | None]]) -> None:
     blank = _blank(suffix)
     for (z, x, y), tile in made:
         path = folder / str(z) / str(x) / f"{y}.{suffix}"

@@ -24,15 +24,16 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from landweave.engine.machine import usable_cores
+from landweave.engine.memory import share_one_heap
 from landweave.errors import InputError
-from landweave.runs.dossier import pixel_dossier
-from landweave.runs.executor import share_one_heap
-from landweave.runs.layers import make_layers
-from landweave.runs.machine import usable_cores
-from landweave.runs.reading import FinishedRun, check_same_project, open_run
-from landweave.runs.record import read_record
+from landweave.runs import layout
+from landweave.runs.results.layers import make_layers
+from landweave.runs.results.pixel import pixel_dossier
+from landweave.runs.results.record import read_record
+from landweave.runs.results.run import FinishedRun, check_same_project, open_run
 from landweave.viewer.description import describe, page_files, patches
-from landweave.viewer.tiles import Tile, Tiles, parse_day
+from landweave.viewer.tiles import MapTile, Tiles, parse_day
 
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
@@ -58,7 +59,7 @@ HEADERS = {
 WAITING = 256
 """Tiles, and as many dossiers, that may wait for a core; further ones are told to come again."""
 
-WATCHED = ("run.json", "map.tif", "confidence.tif", "report.html", "compare.json")
+WATCHED = (layout.RECORD, layout.MAP, layout.CONFIDENCE, layout.REPORT, layout.COMPARISON)
 """Files of a run by which it is seen that it has changed."""
 
 LOOK = 1.0
@@ -89,7 +90,7 @@ class View:
     _lock: Any = field(default_factory=threading.Lock, repr=False)
 
     def dossier(self, lon: float, lat: float) -> dict[str, Any]:
-        """As :func:`landweave.runs.dossier.pixel_dossier`, one at a time: compiled kernels share their room."""
+        """As :func:`landweave.runs.results.pixel.pixel_dossier`, one at a time: compiled kernels share their room."""
         with self._lock:
             return pixel_dossier(self.run, lon, lat)
 
@@ -110,7 +111,7 @@ def open_view(project: str | Path) -> View:
 def view_of(run: FinishedRun) -> View:
     """The same for a run that is open already."""
     stamp = stamp_of(run.folder)
-    told = read_record(run.folder / "run.json").get("patches", {})
+    told = read_record(run.folder / layout.RECORD).get("patches", {})
     # Read once: a country's record is large, and every patch is asked for its share.
     run = replace(run, fractions={name: seen.get("valid_fraction", []) for name, seen in told.items()})
     layers = make_layers(run)
@@ -192,7 +193,7 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
         finally:
             waiting[queue] -= 1
 
-    async def tile(make: Callable[[Tiles], Tile | None], version: str | None) -> Response:
+    async def tile(make: Callable[[Tiles], MapTile | None], version: str | None) -> Response:
         headers = showing.headers(version)
         try:
             made = await worked(lambda: make(showing.view.tiles), "tiles")
@@ -254,11 +255,11 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
 
     @get("/report")
     async def report() -> Response:
-        return await document("report.html")
+        return await document(layout.REPORT)
 
     @get("/compare")
     async def comparison() -> Response:
-        return await document("compare.html")
+        return await document(layout.COMPARISON_PAGE)
 
     @app.exception_handler(Exception)
     async def fault(_: Request, error: Exception) -> Response:

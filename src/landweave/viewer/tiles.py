@@ -33,8 +33,8 @@ from landweave.patch.align import outline_bounds
 from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
 from landweave.patch.store import read_date
-from landweave.runs.fetching import quicklook_path
-from landweave.runs.reading import TRUE_COLOUR, FinishedRun
+from landweave.runs import layout
+from landweave.runs.results.run import TRUE_COLOUR, FinishedRun
 from landweave.viewer.overview import overview
 
 SIDE = 256
@@ -70,7 +70,7 @@ CACHED_TILES, CACHED_BANDS = 16 << 20, 24 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tile:
+class MapTile:
     """A tile as it is sent."""
 
     content: bytes
@@ -150,22 +150,22 @@ class Tiles:
         # Pictures have no place on Earth, and rio-tiler's own way to keep that quiet does not hold in threads.
         warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
-    def values(self, layer: str, z: int, x: int, y: int) -> Tile | None:
+    def values(self, layer: str, z: int, x: int, y: int) -> MapTile | None:
         """A tile of one of ``files``: PNG in grey, whose values are the map's; 0 nothing."""
         path = self.files[layer]
         self._check(self.zooms, z, x, y)
         key = (path, path.stat().st_mtime_ns, z, x, y)
-        found: Tile | None = self._kept(self._made, key, lambda: _of_file(path, z, x, y))
+        found: MapTile | None = self._kept(self._made, key, lambda: _of_file(path, z, x, y))
         return found
 
-    def image(self, layer: str, day: datetime.date, z: int, x: int, y: int) -> Tile | None:
+    def image(self, layer: str, day: datetime.date, z: int, x: int, y: int) -> MapTile | None:
         """A tile of a dated layer: a picture, or values in grey for ``ndvi``."""
         zooms = self.image_zooms[layer]
         if day not in self._days:
             raise KeyError(day)
         self._check(zooms, z, x, y)
         key = (layer, day, z, x, y)
-        found: Tile | None = self._kept(self._made, key, lambda: self._image(*key))
+        found: MapTile | None = self._kept(self._made, key, lambda: self._image(*key))
         return found
 
     def forget(self) -> None:
@@ -184,7 +184,7 @@ class Tiles:
             cache[key] = made
         return made
 
-    def _image(self, layer: str, day: datetime.date, z: int, x: int, y: int) -> Tile | None:
+    def _image(self, layer: str, day: datetime.date, z: int, x: int, y: int) -> MapTile | None:
         box = tile_geobox(z, x, y)
         if layer == "true-colour" and self.has_looks and z < self.natural_zoom:
             return self._of_looks(day, z, x, y, box)
@@ -212,7 +212,7 @@ class Tiles:
     @cached_property
     def has_looks(self) -> bool:
         """Whether true colour of the far view comes from pictures at half the resolution."""
-        return any((self.run.folder / "patches").glob("*_quicklooks"))
+        return any((self.run.folder).glob(layout.quicklooks("*")))
 
     @cached_property
     def _tree(self) -> Any:
@@ -224,7 +224,7 @@ class Tiles:
         found = self._tree.query(shapely.box(bounds.left, bounds.bottom, bounds.right, bounds.top))
         return [self.run.cells[i] for i in sorted(found.tolist())]
 
-    def _of_looks(self, day: datetime.date, z: int, x: int, y: int, box: GeoBox) -> Tile | None:
+    def _of_looks(self, day: datetime.date, z: int, x: int, y: int, box: GeoBox) -> MapTile | None:
         """True colour of quicklooks, or of the small picture of the whole area where a tile holds many of them."""
         cells = self._cells(box)
         if not cells:
@@ -233,7 +233,7 @@ class Tiles:
         if small is not None and abs(box.resolution.x) * math.cos(math.radians(self.bounds[1])) >= small.metres:
             paths = [small.path]
         else:
-            paths = [quicklook_path(self.run.folder, cell.name, day) for cell in cells]
+            paths = [self.run.folder / layout.quicklook(cell.name, day) for cell in cells]
         there = [str(path) for path in paths if path.exists()]
         if not there:
             return None
@@ -252,7 +252,7 @@ class Tiles:
             return np.stack([patch[name].values[0] for name in names])
         number, out = plan.dates.index(day), None
         for cell in self._cells(box):
-            path = self.run.folder / "patches" / f"{cell.name}.zarr"
+            path = self.run.folder / layout.stack(cell.name)
             if not path.exists():
                 continue
             key = (path, path.stat().st_mtime_ns, tuple(names), number)
@@ -267,16 +267,16 @@ class Tiles:
             out = part if out is None else np.where(out == NODATA, part, out)
         return out
 
-    def _encoded(self, picture: np.ndarray, known: np.ndarray) -> Tile | None:
+    def _encoded(self, picture: np.ndarray, known: np.ndarray) -> MapTile | None:
         """A picture uint8 (3, y, x), transparent where it is not known; None where it is nowhere."""
         if not known.any():
             return None
         mask = np.where(known, 255, 0).astype("uint8")
         if self.pictures == "WEBP":
-            return Tile(content=render(picture, mask=mask, img_format="WEBP", quality=80), media_type="image/webp")
+            return MapTile(content=render(picture, mask=mask, img_format="WEBP", quality=80), media_type="image/webp")
         if known.all():
-            return Tile(content=render(picture, img_format="JPEG", quality=85), media_type="image/jpeg")
-        return Tile(content=render(picture, mask=mask, img_format="PNG", zlevel=3), media_type="image/png")
+            return MapTile(content=render(picture, img_format="JPEG", quality=85), media_type="image/jpeg")
+        return MapTile(content=render(picture, mask=mask, img_format="PNG", zlevel=3), media_type="image/png")
 
     def _stretched(self, bands: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Picture uint8 (3, y, x) and where it is known, bool (y, x)."""
@@ -351,7 +351,7 @@ def _to_web(lon: float, lat: float) -> tuple[float, float]:
     return math.radians(lon) * radius, math.log(math.tan(math.pi / 4 + math.radians(lat) / 2)) * radius
 
 
-def _of_file(path: Path, z: int, x: int, y: int) -> Tile | None:
+def _of_file(path: Path, z: int, x: int, y: int) -> MapTile | None:
     try:
         found = _read_tile(str(path), x, y, z)
     except TileOutsideBounds:
@@ -368,10 +368,10 @@ def _read_tile(path: str, x: int, y: int, z: int) -> Any:
 
 def _bytes(kept: Any) -> int:
     """About how much memory a tile or a patch's bands take; something, also where it is nothing that is kept."""
-    return 500 + (len(kept.content) if isinstance(kept, Tile) else getattr(kept, "nbytes", 0))
+    return 500 + (len(kept.content) if isinstance(kept, MapTile) else getattr(kept, "nbytes", 0))
 
 
-def _ndvi_tile(bands: np.ndarray) -> Tile | None:
+def _ndvi_tile(bands: np.ndarray) -> MapTile | None:
     red, near = bands.astype("int32")
     known = (bands != NODATA).all(axis=0) & (red + near > 0)
     ratio = (near - red) / np.where(known, red + near, 1)
@@ -379,8 +379,8 @@ def _ndvi_tile(bands: np.ndarray) -> Tile | None:
     return _png(values[None]) if known.any() else None
 
 
-def _png(values: np.ndarray) -> Tile:
-    return Tile(content=render(values, img_format="PNG", zlevel=3), media_type="image/png")
+def _png(values: np.ndarray) -> MapTile:
+    return MapTile(content=render(values, img_format="PNG", zlevel=3), media_type="image/png")
 
 
 def parse_day(text: str) -> datetime.date:

@@ -10,7 +10,7 @@ from odc.geo.geobox import GeoBox
 from landweave.errors import InputError
 from landweave.sources.simulated.cover import NUMBER, class_values
 from landweave.sources.simulated.noise import cells, hashed, smooth, uniform
-from landweave.sources.simulated.settlements import Ground, Place, settle
+from landweave.sources.simulated.settlements import Airfield, Ground, settle
 
 CRS = "EPSG:32633"
 RESOLUTION = 10.0
@@ -46,7 +46,7 @@ class Country:
     elevation: np.ndarray
     """float32, metres."""
 
-    airfields: tuple[Place, ...]
+    airfields: tuple[Airfield, ...]
     """One of grass and one of tarmac; none in a country too small for them."""
 
     quarters: tuple[int, ...]

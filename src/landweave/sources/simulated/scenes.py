@@ -10,7 +10,7 @@ from landweave.patch.model import NODATA
 from landweave.sources.simulated.country import Country
 from landweave.sources.simulated.cover import BANDS, CLOUD, SNOW, class_values
 from landweave.sources.simulated.noise import uniform
-from landweave.sources.simulated.view import _HALO, TILE, View, view
+from landweave.sources.simulated.view import _HALO, TILE, SatelliteView, view
 from landweave.sources.simulated.weather import YEAR
 
 SCL = "SCL"
@@ -97,7 +97,13 @@ def window(
 
 
 def ground_light(
-    seen: View, ground: np.ndarray, green: np.ndarray, snow: np.floating, *, gain: np.floating, spill: np.floating
+    seen: SatelliteView,
+    ground: np.ndarray,
+    green: np.ndarray,
+    snow: np.floating,
+    *,
+    gain: np.floating,
+    spill: np.floating,
 ) -> np.ndarray:
     """Reflectance at the ground in one band, as the sensor blurs it.
 

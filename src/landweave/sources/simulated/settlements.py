@@ -38,7 +38,7 @@ class Ground:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Airfield:
     """A named spot."""
 
     name: str
@@ -54,7 +54,7 @@ class Place:
     """Number of its piece of ground."""
 
 
-def settle(ground: Ground, *, seed: int) -> tuple[tuple[Place, ...], tuple[int, ...]]:
+def settle(ground: Ground, *, seed: int) -> tuple[tuple[Airfield, ...], tuple[int, ...]]:
     """Put everything on the ground, in place.
 
     Returns
@@ -218,7 +218,7 @@ def _road(ground: Ground, start: np.ndarray, end: np.ndarray, key: tuple[int, ..
     ground.put("pavement", (rows[passable], cols[passable]), key[0], 64)
 
 
-def _airfields(ground: Ground, seed: int) -> tuple[Place, ...]:
+def _airfields(ground: Ground, seed: int) -> tuple[Airfield, ...]:
     """A grass runway among meadows, and a tarmac one with taxiway and apron."""
     if ground.side < 400:
         return ()
@@ -244,8 +244,8 @@ def _airfields(ground: Ground, seed: int) -> tuple[Place, ...]:
     ground.kind[rows[hall], cols[hall]] = NUMBER["bright roof"]
     ground.field_id[rows[hall], cols[hall]] = runway_field
     return (
-        Place(name="Grass airfield", row=int(grass[0]), col=int(grass[1]), field_id=strip_field),
-        Place(name="Tarmac airport", row=int(tarmac[0]), col=int(tarmac[1]), field_id=runway_field),
+        Airfield(name="Grass airfield", row=int(grass[0]), col=int(grass[1]), field_id=strip_field),
+        Airfield(name="Tarmac airport", row=int(tarmac[0]), col=int(tarmac[1]), field_id=runway_field),
     )
 
 

@@ -14,7 +14,7 @@ from landweave.patch.model import NODATA
 from landweave.sources.simulated.country import Country
 from landweave.sources.simulated.cover import KINDS, spectrum
 from landweave.sources.simulated.scenes import ground_light, window
-from landweave.sources.simulated.view import TILE, Surface, View, cloud_height, view
+from landweave.sources.simulated.view import TILE, SatelliteView, Surface, cloud_height, view
 
 BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 
@@ -100,7 +100,7 @@ def _of_band(surface: Surface, ground: np.ndarray, green: np.ndarray) -> tuple[n
 class _Air:
     """The atmosphere over one tile on one date, seen from straight above."""
 
-    def __init__(self, seen: View, *, base: float) -> None:
+    def __init__(self, seen: SatelliteView, *, base: float) -> None:
         self._height = seen.elevation
         self._pressure = np.exp(-self._height / 8000)
         self._aerosol = np.clip(_AEROSOL + 0.22 * seen.haze, 0.03, 0.6).astype("float32")

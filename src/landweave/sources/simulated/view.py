@@ -111,7 +111,7 @@ def greenness(surface: Surface, day: int) -> np.ndarray:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class View:
+class SatelliteView:
     """What lies between the sun, one tile of ground and the satellite on one date; all (TILE, TILE) or with halo."""
 
     surface: Surface
@@ -154,7 +154,7 @@ class View:
 
 
 @functools.lru_cache(maxsize=12)
-def view(size_km: float, seed: int, day: datetime.date, i: int, j: int, *, snow_texture: bool = False) -> View:
+def view(size_km: float, seed: int, day: datetime.date, i: int, j: int, *, snow_texture: bool = False) -> SatelliteView:
     """Ground, snow and sky of one tile; the same for every sensor and every stage of processing."""
     surface = _surface(size_km, seed, i, j, snow_texture=snow_texture)
     sky, number = weather(seed, day, snow_texture=snow_texture), day.timetuple().tm_yday
@@ -164,7 +164,7 @@ def view(size_km: float, seed: int, day: datetime.date, i: int, j: int, *, snow_
     cloud, shadow, thin = _clouds(sky, number, seed, inner_rows, inner_cols)
     # Sentinel-2 flies towards the south-south-west: the swath's edge leans.
     side = country_geobox(size_km).shape[0]
-    return View(
+    return SatelliteView(
         surface=surface,
         sky=sky,
         number=number,

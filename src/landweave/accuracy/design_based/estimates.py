@@ -1,0 +1,283 @@
+"""From a labelled probability sample to published figures: accuracies and areas with standard errors and intervals."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from landweave.accuracy.design_based.intervals import better, quantile, wald
+from landweave.accuracy.design_based.stratified import Measure, Strata, cell_shares, measures, tally
+from landweave.errors import InputError
+from landweave.legend import NONE
+
+FEW_OMITTED = 15
+"""With fewer omitted units of a class its intervals were measured to be too narrow (docs/area-estimates.md)."""
+
+FEW_UNITS = 15
+"""A district with fewer units gets figures but no intervals."""
+
+UNMAPPED = "not mapped at any sample unit"
+UNSEEN = "no sample unit is of this class"
+
+MAPPED_TITLE = "mapped area (pixel count, not an estimate)"
+"""How the number of a map's pixels is called wherever it is shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stratum:
+    """One stratum of a design."""
+
+    name: str
+    """What people call it; the class, where strata are the map's classes."""
+
+    units: int
+    """Units (pixels) in it."""
+
+    area: float
+    """Hectares."""
+
+    def __post_init__(self) -> None:
+        if self.units < 1 or not self.area > 0:
+            raise InputError(
+                f"Stratum {self.name!r} has {self.units} units and {self.area} ha; a design needs the size of each."
+            )
+
+
+def estimate(
+    stratum: np.ndarray | Sequence[int],
+    mapped: np.ndarray | Sequence[int],
+    reference: np.ndarray | Sequence[int],
+    *,
+    strata: Mapping[int, Stratum],
+    classes: Mapping[int, str],
+    areas: np.ndarray | None = None,
+    districts: np.ndarray | Sequence[str] | None = None,
+    district_areas: Mapping[str, float] | None = None,
+    finite: bool = True,
+    level: float = 0.95,
+) -> dict[str, Any]:
+    """Accuracy of a map and area of its classes from a stratified random sample with reference labels.
+
+    The strata may be the map's classes (Olofsson et al. 2013, 2014) or anything else that was fixed before the sample
+    was drawn, such as the classes of an earlier map (Stehman 2014); see
+    :func:`landweave.accuracy.design_based.stratified.measures`.
+
+    Parameters
+    ----------
+    stratum, mapped, reference
+        Of each unit, (n,): key of its stratum, value of its class on the map (0 where the map shows none, which counts
+        as wrong) and value of its true class.
+    strata
+        Key to size of every stratum. Land outside all strata is not spoken of.
+    classes
+        Class value to name, in the legend's order.
+    areas
+        Area of each unit, (n,), any unit; None where the units of a stratum are of one size.
+    districts
+        Name of the district of each unit, (n,); "" for none.
+    district_areas
+        Hectares of the strata in each district, by name. A class's area in a district is then its share there times
+        this; without it an estimated total, which is far less precise.
+    finite
+        Whether a stratum that was sampled to the last unit has no sampling error.
+    level
+        Coverage of the intervals, 0..1.
+
+    Returns
+    -------
+    dict
+        JSON-ready: ``sample_units``, ``few_units`` (fewer in a district give no interval), ``few_omitted_units`` (fewer
+        of a class give an interval that is too narrow), ``overall_accuracy``, ``classes`` (name to ``users_accuracy``,
+        ``producers_accuracy``, ``f1``, ``share``, ``area_ha``, and ``omitted_units``, ``effective_omitted_units``,
+        ``too_narrow``), ``confusion`` (``labels``, ``counts`` with rows reference and columns map, ``shares``),
+        ``strata``, and ``districts`` (name to the same figures, ``sample_units``, ``area_ha`` and of each class
+        ``total_ha``, which adds up over districts to the whole). A score is ``{value, se, low, high, interval, wald}``:
+        ``interval`` names the better interval, which ``low`` and ``high`` are: ``wald``, or ``wilson`` where fewer
+        than 10 units are expected to have, or not to have, the property; ``reason`` says why something is missing.
+
+    Raises
+    ------
+    InputError
+        When lengths differ, a stratum is unknown or has fewer than two units, or a label is missing or unknown.
+
+    Examples
+    --------
+    >>> strata = {1: Stratum(name="forest", units=900, area=9.0), 2: Stratum(name="other", units=100, area=1.0)}
+    >>> found = estimate([1, 1, 1, 2, 2], [1, 1, 1, 2, 2], [1, 1, 2, 2, 2], strata=strata,
+    ...                  classes={1: "forest", 2: "other"})
+    >>> round(found["overall_accuracy"]["value"], 2), round(found["classes"]["other"]["area_ha"]["value"], 2)
+    (0.7, 4.0)
+    """
+    names, keys = list(classes.values()), list(strata)
+    k = len(names)
+    h = _positions(stratum, keys, "stratum")
+    m = _positions(mapped, [*classes, NONE], "map class")
+    r = _positions(reference, list(classes), "reference label")
+    if not len(h) == len(m) == len(r):
+        raise InputError(f"{len(h)} strata, {len(m)} map classes, {len(r)} labels; give one of each for every unit.")
+    _check_filled(h, strata, finite=finite)
+    sizes = Strata(
+        units=np.array([s.units for s in strata.values()], "float64"),
+        areas=np.array([s.area for s in strata.values()], "float64"),
+    )
+    size = None if areas is None else _checked_areas(areas, len(h))
+    whole = tally(h, m, r, h=len(keys), k=k, areas=size)
+    write = _Writer(names, level=level)
+    total = float(sizes.areas.sum())
+    shares, _ = cell_shares(sizes, whole, finite=finite)
+    counts = whole.count.sum(axis=0).T
+    figures: dict[str, Any] = {
+        "sample_units": len(h),
+        "few_units": FEW_UNITS,
+        "few_omitted_units": FEW_OMITTED,
+        "level": level,
+        "area_ha": total,
+        **write.figures(measures(sizes, whole, finite=finite), area=total),
+        "confusion": {
+            "labels": names,
+            "counts": counts[:, :k].astype("int64").tolist(),
+            "unclassified": counts[:, k].astype("int64").tolist(),
+            "shares": shares.T[:, :k].tolist(),
+            "unclassified_shares": shares.T[:, k].tolist(),
+        },
+        "strata": [
+            {"key": key, "name": s.name, "units": s.units, "area_ha": s.area, "sample_units": int((h == i).sum())}
+            for i, (key, s) in enumerate(strata.items())
+        ],
+    }
+    if districts is not None:
+        named = np.asarray(districts, dtype=object)
+        figures["districts"] = {}
+        for name in sorted({*named.tolist(), *(district_areas or {})} - {""}):
+            inside = named == name
+            part = tally(
+                h[inside], m[inside], r[inside], h=len(keys), k=k, areas=None if size is None else size[inside]
+            )
+            known = (district_areas or {}).get(name)
+            found = measures(sizes, whole, part=part, finite=finite)
+            figures["districts"][name] = {
+                "sample_units": int(inside.sum()),
+                "area_ha": known,
+                **write.figures(found, area=known, units=int(inside.sum())),
+            }
+    return figures
+
+
+class _Writer:
+    """Arrays become named scores."""
+
+    def __init__(self, names: Sequence[str], *, level: float) -> None:
+        self._names, self._level = names, level
+
+    def figures(self, found: Mapping[str, Measure], *, area: float | None, units: int | None = None) -> dict[str, Any]:
+        """Scores of the whole, or of a district with so many sample units."""
+        too_few = units is not None and units < FEW_UNITS
+        few = f"{units} sample units lie in the district; an interval needs {FEW_UNITS}" if too_few else ""
+        classes = {}
+        for i, name in enumerate(self._names):
+            counted, effective = round(float(found["omitted"].value[i])), float(found["omitted"].effective[i])
+            mark = _mark(counted, effective)
+            share = self._score(found["share"], i, few=few, mark=mark, missing="no sample unit")
+            total = self._total(found["area"], i, few=few, mark=mark)
+            classes[name] = {
+                "users_accuracy": self._score(found["users_accuracy"], i, few=few, missing=UNMAPPED),
+                "producers_accuracy": self._score(found["producers_accuracy"], i, few=few, mark=mark, missing=UNSEEN),
+                "f1": self._score(found["f1"], i, few=few, mark=mark, missing=UNSEEN),
+                "share": share,
+                "area_ha": total if area is None else _times(share, area),
+                **({} if units is None else {"total_ha": total}),
+                "sample_units": int(found["producers_accuracy"].bearing[i]),
+                "omitted_units": counted,
+                "effective_omitted_units": effective,
+                "too_narrow": bool(mark),
+            }
+        overall = self._score(found["overall_accuracy"], None, few=few, missing="no sample unit")
+        return {"overall_accuracy": overall, "classes": classes}
+
+    def _score(
+        self, measure: Measure, i: int | None, *, few: str = "", mark: str = "", missing: str = ""
+    ) -> dict[str, Any]:
+        value, se, effective = (
+            np.asarray(a if i is None else a[i]) for a in (measure.value, measure.se, measure.effective)
+        )
+        if not np.isfinite(value):
+            return _empty(missing)
+        low, high, is_wilson = better(value, se, np.maximum(effective, 1.0), level=self._level)
+        ends = wald(value, se, level=self._level)
+        score = {
+            "value": float(value), "se": float(se), "low": float(low), "high": float(high),
+            "interval": "wilson" if is_wilson else "wald", "wald": [float(end) for end in ends],
+        }  # fmt: skip
+        if few:
+            return score | {"low": None, "high": None, "interval": None, "wald": None, "reason": few}
+        return score | ({"reason": mark} if mark else {})
+
+    def _total(self, measure: Measure, i: int, *, few: str, mark: str) -> dict[str, Any]:
+        value, se = float(measure.value[i]), float(measure.se[i])
+        half = quantile(self._level) * se
+        ends = [max(value - half, 0.0), value + half]
+        score: dict[str, Any] = {
+            "value": value, "se": se, "low": ends[0], "high": ends[1], "interval": "wald", "wald": ends,
+        }  # fmt: skip
+        if few:
+            return score | {"low": None, "high": None, "interval": None, "wald": None, "reason": few}
+        return score | ({"reason": mark} if mark else {})
+
+
+def _mark(counted: int, effective: float) -> str:
+    if effective >= FEW_OMITTED:
+        return ""
+    worth = "" if counted == round(effective, 1) else f", worth {effective:.1f} of equal weight"
+    return (
+        f"{counted} omitted units of the class in the sample{worth}; with fewer than {FEW_OMITTED} the interval is "
+        "too narrow"
+    )
+
+
+def _times(share: Mapping[str, Any], area: float) -> dict[str, Any]:
+    """A share of the land as hectares."""
+    score = dict(share)
+    for key in ("value", "se", "low", "high"):
+        score[key] = None if share[key] is None else share[key] * area
+    score["wald"] = None if share["wald"] is None else [end * area for end in share["wald"]]
+    return score
+
+
+def _empty(reason: str) -> dict[str, Any]:
+    return {"value": None, "se": None, "low": None, "high": None, "interval": None, "wald": None, "reason": reason}
+
+
+def _positions(labels: np.ndarray | Sequence[int], known: Sequence[int], what: str) -> np.ndarray:
+    labels = np.asarray(labels)
+    if labels.ndim != 1:
+        raise InputError(f"{what} has shape {labels.shape}; give one a unit.")
+    order = np.argsort(known, kind="stable")
+    ranked = np.asarray(known)[order]
+    at = np.minimum(np.searchsorted(ranked, labels), len(ranked) - 1)
+    wrong = np.flatnonzero(ranked[at] != labels)
+    if len(wrong):
+        row = int(wrong[0])
+        if labels[row] == NONE:
+            raise InputError(f"unit {row + 1} has no {what}; give one to every unit of the sample.")
+        raise InputError(f"unit {row + 1} has the {what} {labels[row]}, which is not among {sorted(known)}.")
+    return np.asarray(order[at])
+
+
+def _check_filled(h: np.ndarray, strata: Mapping[int, Stratum], *, finite: bool) -> None:
+    for i, s in enumerate(strata.values()):
+        n = int((h == i).sum())
+        if n < 2 and not (finite and n == s.units):
+            raise InputError(
+                f"stratum {s.name!r} has {n} sample unit{'s' * (n != 1)}; its variance needs 2: label more of it, or "
+                "draw again with a minimum."
+            )
+        if n > s.units:
+            raise InputError(f"stratum {s.name!r} has {n} sample units of {s.units}; check the size of the stratum.")
+
+
+def _checked_areas(areas: np.ndarray, n: int) -> np.ndarray:
+    size = np.asarray(areas, "float64")
+    if size.shape != (n,) or not (np.isfinite(size).all() and (size > 0).all()):
+        raise InputError(f"areas has shape {size.shape}, for {n} units; give a positive number for each.")
+    return size

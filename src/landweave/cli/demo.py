@@ -1,0 +1,60 @@
+"""``landweave demo``: a small simulated country, everything run on it, and the truth beside the figures."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from landweave.runs import layout
+from landweave.runs.pipeline.driver import run
+from landweave.runs.pipeline.outcome import Progress, Result
+from landweave.runs.project.settings import read_project
+from landweave.sources.simulated.archive.archive import is_archive, write_archive
+
+
+class DemoProgress(Progress, Protocol):
+    """Progress of a run, and a bar for the simulation before it."""
+
+    def counter(self, stage: str) -> Callable[[int, int], None]:
+        """Something to call with done and total."""
+        ...
+
+
+def run_demo(
+    folder: Path, *, size_km: float, dates: int, seed: int, workers: int, progress: DemoProgress
+) -> tuple[Result, list[str]]:
+    """Simulate a country into a folder and run its project; a second call goes on where the first stopped.
+
+    Returns
+    -------
+    result, lines
+        What became of the run, and what to tell about it.
+    """
+    arguments: dict[str, Any] = {"size_km": size_km, "dates": dates, "seed": seed}
+    if not is_archive(folder, **arguments):
+        write_archive(folder, **arguments, progress=progress.counter("simulate"))
+    project = read_project(folder / "landweave.toml")
+    result = run(project, workers=workers, progress=progress)
+    return result, _lines(project.folder / layout.ACCURACY) if result.status == 0 else []
+
+
+def _lines(path: Path) -> list[str]:
+    figures = json.loads(path.read_text(encoding="utf-8"))
+    truth, split = figures["against_truth"], figures["split"]
+    agreement, accuracy = figures["overall_accuracy"], truth["overall_accuracy"]
+    gained, repeated = truth["reference_wrong_map_right"], truth["map_repeats_reference_error"]
+    tested, patches = split["test_patches"], split["train_patches"] + split["test_patches"]
+    sources = f"{gained:.4f} (register wrong, map right) - {repeated:.4f} (map repeats the register's error)"
+    return [
+        f"A simulated country; figures from the {tested} of {patches} patches that were not trained on:",
+        f"  agreement with the register  {_figure(agreement)}",
+        f"  accuracy against the truth   {_figure(accuracy)}   (known only because it is simulated)",
+        f"  the register is wrong on     {truth['reference_error']:.2%} of that land",
+        f"  difference                   {accuracy['value'] - agreement['value']:+.4f} = {sources}",
+    ]
+
+
+def _figure(score: dict[str, Any]) -> str:
+    if score["low"] is None:
+        return f"{score['value']:.4f}"
+    return f"{score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})"

@@ -1,0 +1,137 @@
+"""One writer at a time in an output folder, also where a process died or the file system is remote."""
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+BEAT = 10.0
+"""Seconds between two signs of life of a run."""
+
+WATCH = 3.5
+"""Beats for which the lock of another machine is watched before its holder is taken for dead."""
+
+_RECORD = 512
+"""Bytes of the lock's record: always as many, so that a full disk cannot cut it short."""
+
+
+class LedgerError(RuntimeError):
+    """The ledger cannot be used; the message says why and what to do."""
+
+
+class BusyError(LedgerError):
+    """Another run holds the ledger."""
+
+
+class Lock:
+    """A folder's one holder, and its sign of life.
+
+    The operating system's lock ends with its holder, but does not reach across all network file systems. So the file
+    also says who holds it, and a number in it grows as long as the holder lives. No clock is compared with another.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        self._me = {"host": socket.gethostname(), "boot": _boot(), "pid": os.getpid(), "token": uuid.uuid4().hex}
+        self._over = threading.Event()
+        try:
+            self._take()
+        except BaseException:
+            os.close(self._file)
+            raise
+        self._heart = threading.Thread(target=self._live, daemon=True, name="ledger")
+        self._heart.start()
+
+    def check(self) -> None:
+        """LedgerError when another run has taken the folder over, since this one showed no life."""
+        if self._read().get("token") != self._me["token"]:
+            raise LedgerError(
+                f"{self._path.parent}: another run took this output folder over while this one stood still; "
+                "this one ends, and nothing is lost."
+            )
+
+    def close(self) -> None:
+        """Release the lock."""
+        self._over.set()
+        self._heart.join()
+        with suppress(OSError):
+            if self._read().get("token") == self._me["token"]:
+                self._put({})
+        os.close(self._file)
+
+    def _take(self) -> None:
+        reaches = True
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}:
+                raise self._busy(self._read()) from None
+            reaches = False
+        holder = self._read()
+        if holder and self._lives(holder, reaches=reaches):
+            raise self._busy(holder)
+        self._put({**self._me, "beat": 0})
+
+    def _lives(self, holder: Mapping[str, Any], *, reaches: bool) -> bool:
+        same_boot, same_host = (holder.get(key) == self._me[key] for key in ("boot", "host"))
+        if same_boot and (same_host or self._me["boot"]):
+            # The same kernel: its lock would still be held. Where there are no locks, its process is looked for.
+            return not reaches and _is_process(holder.get("pid"))
+        if same_host:
+            return False  # this machine was started anew since
+        end = time.monotonic() + WATCH * BEAT
+        while time.monotonic() < end:
+            time.sleep(BEAT / 10)
+            if self._read() != holder:
+                return True
+        return False
+
+    def _live(self) -> None:
+        beat = 0
+        while not self._over.wait(BEAT):
+            beat += 1
+            with suppress(OSError):
+                if self._read().get("token") != self._me["token"]:
+                    return
+                self._put({**self._me, "beat": beat})
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            content = json.loads(os.pread(self._file, _RECORD, 0) or b"{}")
+        except ValueError:
+            return {"host": "unknown"}
+        return content if isinstance(content, dict) else {}
+
+    def _put(self, content: Mapping[str, Any]) -> None:
+        os.pwrite(self._file, json.dumps(content).encode().ljust(_RECORD), 0)
+
+    def _busy(self, holder: Mapping[str, Any]) -> BusyError:
+        who = f" (process {holder['pid']} on {holder['host']})" if {"pid", "host"} <= holder.keys() else ""
+        return BusyError(f"{self._path.parent}: another run works in this output folder{who}; wait for it or end it.")
+
+
+def _boot() -> str:
+    """What tells one start of a machine from all others; empty where it cannot be known."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _is_process(pid: Any) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, TypeError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True

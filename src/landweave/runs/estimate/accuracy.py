@@ -1,0 +1,270 @@
+"""``landweave estimate accuracy``: what a labelled probability sample says of a map."""
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landweave.accuracy.design_based.estimates import MAPPED_TITLE, estimate
+from landweave.errors import InputError
+from landweave.legend import NONE, Legend
+from landweave.maps.areas import MapGrid, count_classes
+from landweave.patch.store import read_points, write_whole
+from landweave.runs.estimate.map import MapSource, find_map
+from landweave.runs.estimate.sample_file import LABEL, LabelledSample, read_sample
+from landweave.runs.project.plan import Plan
+from landweave.runs.project.settings import Project, read_project
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccuracyRequest:
+    """What ``landweave estimate accuracy`` was asked."""
+
+    source: Path
+    """The labelled sample, or a project that names one."""
+    map: Path | None = None
+    """The map to judge; default: the project's, or the one that the sample was drawn from."""
+    legend: Path | None = None
+    """Names of the classes, where neither map nor sample has them."""
+    districts: Path | None = None
+    """Polygons, for figures by district."""
+    column: str | None = None
+    """Column of their names."""
+    label: str = LABEL
+    """Column of the labels."""
+    design: Path | None = None
+    """The drawn file, where the labelled one lost its design."""
+    drop_unlabelled: bool = False
+    """Leave out units without a label."""
+
+
+def estimate_request(request: AccuracyRequest) -> dict[str, Any]:
+    """What :func:`estimate_project` or :func:`estimate_accuracy` gives for a request of the command line."""
+    if request.source.suffix == ".toml" or request.source.is_dir():
+        project = read_project(request.source)
+        figures = estimate_project(project)
+        if figures is None:
+            raise InputError(
+                f'{project.file}: no sample to estimate from; draw one, label it, and add [estimate] sample = "….gpkg".'
+            )
+        if request != AccuracyRequest(source=request.source):
+            raise InputError(
+                f"{project.file}: a project says itself what to use; give other options with a sample file."
+            )
+        return figures
+    return estimate_accuracy(
+        request.source, map_source=None if request.map is None else find_map(request.map, legend=request.legend),
+        legend=request.legend, districts=request.districts, column=request.column, label=request.label,
+        design=request.design, drop_unlabelled=request.drop_unlabelled,
+    )  # fmt: skip
+
+
+def estimate_accuracy(
+    sample: str | Path,
+    *,
+    map_source: MapSource | None = None,
+    legend: str | Path | None = None,
+    districts: str | Path | None = None,
+    column: str | None = None,
+    label: str = LABEL,
+    design: str | Path | None = None,
+    drop_unlabelled: bool = False,
+) -> dict[str, Any]:
+    """What a labelled sample says of a map: accuracies and areas with intervals.
+
+    Parameters
+    ----------
+    sample, label, design, drop_unlabelled
+        As for :func:`landweave.runs.estimate.sample_file.read_sample`.
+    map_source
+        The map to be judged: the one that the sample was drawn from, or a later one on the same land, for which the
+        strata are then those of the earlier map. None judges the strata themselves.
+    legend
+        Names of the classes, where neither map nor sample has them.
+    districts, column
+        Polygons and the column of their names, for figures by district.
+
+    Returns
+    -------
+    dict
+        What :func:`landweave.accuracy.design_based.estimates.estimate` gives, and ``title``, ``sample``, ``map``,
+        ``strata_are_the_maps_classes``, ``mapped`` (``title`` and by class ``pixels`` and ``area_ha``), ``colors`` and
+        ``notes``.
+    """
+    read = read_sample(sample, label=label, design=design, drop_unlabelled=drop_unlabelled)
+    names = _names(read, map_source, legend)
+    zones = None
+    if districts is not None:
+        from landweave.runs.estimate.districts import read_districts
+
+        zones = read_districts(Path(districts), column, crs=map_source.grid.crs if map_source else read.crs)
+    counted = count_classes(map_source.grid, zones=zones.shapes if zones else ()) if map_source else None
+    if counted is not None:
+        names |= {v: str(v) for v in counted.pixels if v not in names}
+    reference = _values(read, names)
+    notes: list[str] = []
+    if map_source is not None and counted is not None:
+        mapped = _mapped(map_source.grid, read)
+        same = None if read.fingerprint is None else counted.fingerprint == read.fingerprint
+    else:
+        mapped, same = read.stratum, True
+        strange = [s.name for v, s in read.strata.items() if v not in names]
+        if strange:
+            raise InputError(f"{read.path}: stratum {strange[0]!r} is no class; give the map to judge by --map.")
+    notes += _notes(read, mapped, same=same)
+    place, areas = (None, None) if zones is None else (
+        zones.of_points(read.x, read.y, crs=read.crs),
+        zones.sizes(counted.zone_areas) if counted else {},
+    )  # fmt: skip
+    figures = estimate(
+        read.stratum, mapped, reference, strata=read.strata, classes=names, areas=read.areas,
+        districts=place, district_areas=areas,
+    )  # fmt: skip
+    if zones is not None and counted is not None and same is False:
+        notes.append("Areas of districts are those of the land that the map to be judged shows.")
+    if place is not None and (place == "").any():
+        notes.append(f"{int((place == '').sum())} sample units lie in no district; they count only for the whole.")
+    return {
+        "title": "Accuracy and area, estimated from a probability sample",
+        "sample": read.path.name, "map": None if map_source is None else map_source.grid.path.name,
+        "strata_are_the_maps_classes": same,
+        **figures,
+        "mapped": None if counted is None else {
+            "title": MAPPED_TITLE,
+            "classes": {
+                name: {"pixels": counted.pixels.get(v, 0), "area_ha": counted.areas.get(v, 0.0) / 1e4}
+                for v, name in names.items()
+            },
+        },
+        "colors": {names[v]: c for v, c in (map_source.colors if map_source else {}).items() if v in names},
+        "notes": notes,
+    }  # fmt: skip
+
+
+def estimate_project(project: Project | Plan | str | Path) -> dict[str, Any] | None:
+    """The design-based estimate of a project's map, from the sample that ``[estimate] sample`` names.
+
+    Returns
+    -------
+    dict or None
+        As :func:`estimate_accuracy`, by district where the project has ``[districts]``; None where it names no sample.
+
+    Raises
+    ------
+    InputError
+        When the sample is missing, not wholly labelled, or cannot be used.
+    """
+    if isinstance(project, Plan):
+        project = project.project
+    elif not isinstance(project, Project):
+        project = read_project(project)
+    settings = project.estimate
+    if settings is None:
+        return None
+    sample = project.path(settings.sample)
+    if not sample.exists():
+        raise InputError(
+            f"{project.file}: estimate.sample: no such file {sample}; `landweave estimate draw` makes one."
+        )
+    return estimate_accuracy(
+        sample, map_source=find_map(project.file), label=settings.label, drop_unlabelled=settings.drop_unlabelled,
+        districts=None if project.districts is None else project.path(project.districts.path),
+        column=None if project.districts is None else project.districts.column,
+    )  # fmt: skip
+
+
+def sample_print(plan: Plan) -> str:
+    """Fingerprint of the labelled sample that a project names; "" where it names none, or none is there yet."""
+    from landweave.engine.fingerprint import fingerprint_of
+
+    settings = plan.project.estimate
+    path = None if settings is None else plan.project.path(settings.sample)
+    return fingerprint_of(path) if path is not None and path.exists() else ""
+
+
+def write_figures(figures: Mapping[str, Any], *, output: Path | None = None, report: Path | None = None) -> None:
+    """Write figures as JSON, and an accuracy estimate as one HTML page."""
+    for path in (output, report):
+        if path is not None and (path.is_dir() or not path.resolve().parent.is_dir()):
+            raise InputError(f"{path}: give the name of a file in a folder that exists.")
+    if output is not None:
+        _write(output, json.dumps(figures, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    if report is not None:
+        from landweave.report.estimate import render_estimate
+
+        _write(report, render_estimate(figures))
+
+
+def _write(path: Path, text: str) -> None:
+    def write(part: Path) -> None:
+        part.write_text(text, encoding="utf-8")
+
+    write_whole(path, write)
+
+
+def _names(read: LabelledSample, map_source: MapSource | None, legend: str | Path | None) -> dict[int, str]:
+    if legend is not None:
+        return Legend.read(legend).names
+    if map_source is not None and map_source.names:
+        return dict(map_source.names)
+    return dict(read.classes) or {v: s.name for v, s in read.strata.items()}
+
+
+def _values(read: LabelledSample, names: Mapping[int, str]) -> np.ndarray:
+    """Class values of the labels, which may be names or, where no class is called by a number, values."""
+    table = {name: value for value, name in names.items()}
+    if not any(name.isdecimal() for name in table):
+        table |= {str(value): value for value in names}
+    folded = {name.casefold(): value for name, value in table.items()}
+    found = []
+    for place, text in zip(read.places, read.labels, strict=True):
+        value = table.get(text, folded.get(text.casefold()))
+        if value is None:
+            near = difflib.get_close_matches(text, table, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(names.values())}."
+            raise InputError(f"{read.path}, {place}: the legend has no class {text!r}; {hint}")
+        found.append(value)
+    return np.array(found, "int64")
+
+
+def _mapped(grid: MapGrid, read: LabelledSample) -> np.ndarray:
+    """The map's class at each unit; InputError where a unit lies outside the map."""
+    from odc.geo.geobox import GeoBox
+
+    from landweave.patch.align import pixels_of, to_crs
+
+    if read.crs is None or not (np.isfinite(read.x) & np.isfinite(read.y)).all():
+        raise InputError(f"{read.path}: its points have no place or no CRS; a CSV needs longitude and latitude.")
+    x, y = to_crs(read.x, read.y, source=read.crs, target=grid.crs)
+    _, _, inside = pixels_of(GeoBox(grid.shape, grid.transform, grid.crs), x, y)
+    outside = np.flatnonzero(~inside)
+    if len(outside):
+        raise InputError(
+            f"{read.path}, {read.places[outside[0]]}: the point lies outside the map {grid.path.name} "
+            f"({len(outside)} of {len(x)} do); give the map of this land."
+        )
+    values = read_points(grid.path, x, y).astype("int64")
+    return np.where(values == (NONE if grid.nodata is None else grid.nodata), NONE, values)
+
+
+def _notes(read: LabelledSample, mapped: np.ndarray, *, same: bool | None) -> list[str]:
+    notes = []
+    if same is False:
+        notes.append(
+            "The map is not the one that the sample was drawn from; the strata are those of the earlier map, so the "
+            "estimators of Stehman (2014) are used, and the figures speak of the land that it had classified."
+        )
+    if same is None:
+        notes.append("Which map the sample was drawn from is not known; the strata are taken as they are given.")
+    if (mapped == NONE).any():
+        notes.append(f"{int((mapped == NONE).sum())} sample units have no class on the map; they count as wrong.")
+    if read.left_out:
+        notes.append(
+            f"{read.left_out} drawn units have no label and were left out, as if they were missing at random within "
+            "their strata; if they were not, the figures are biased."
+        )
+    return notes

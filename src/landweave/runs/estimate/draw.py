@@ -1,0 +1,197 @@
+"""``landweave estimate size`` and ``draw``: how many units to label, and which."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landweave.accuracy.design_based.designs import ALLOCATIONS, allocate, anticipated, class_sizes, sample_size
+from landweave.errors import InputError
+from landweave.maps.areas import Counted, count_classes
+from landweave.maps.stratified_sample import draw_pixels
+from landweave.runs.estimate.map import MapSource
+from landweave.runs.estimate.sample_file import write_sample
+
+EXPECTED = 0.85
+"""User's accuracy that is taken for a class of which nothing is known."""
+
+TARGET = 0.01
+"""Standard error of the overall accuracy that a sample is planned for."""
+
+MINIMUM = 50
+"""Fewest units of a class (Olofsson et al. 2014, section 5.1.2)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizeRequest:
+    """What a sample is to achieve."""
+
+    n: int | None = None
+    """Units in all; None finds them from ``target``."""
+    target: float = TARGET
+    """Standard error of the overall accuracy."""
+    class_target: float | None = None
+    """Standard error of each user's accuracy; None asks for none."""
+    minimum: int = MINIMUM
+    """Fewest units of a class."""
+    allocation: str = "proportional"
+    """``proportional``, ``equal`` or ``neyman``."""
+    expected: Sequence[str] = ()
+    """User's accuracies: ``0.9`` for all classes, ``forest=0.95`` for one."""
+
+
+def plan_size(
+    request: SizeRequest, *, source: MapSource | None = None, counted: Counted | None = None, shares: Sequence[str] = ()
+) -> dict[str, Any]:
+    """How many units to label, and how to divide them.
+
+    Parameters
+    ----------
+    request
+        What the sample is to achieve.
+    source, counted
+        The map and what it holds; or
+    shares
+        shares of the land, as ``forest=0.32``, where there is no map yet.
+
+    Returns
+    -------
+    dict
+        JSON-ready: ``n``, ``target``, ``chosen``, ``classes`` (name to ``value``, ``share``,
+        ``expected_users_accuracy``, ``pixels``) and ``allocations``: of each way ``sizes``, and the anticipated
+        ``se_overall`` and ``se_users`` by class.
+    """
+    if source is not None and counted is not None:
+        total = sum(counted.areas.values())
+        if not total > 0:
+            raise InputError(f"{source.grid.path}: the map has no class anywhere.")
+        weight = {_name(source.names, v): area / total for v, area in counted.areas.items()}
+        units = {_name(source.names, v): n for v, n in counted.pixels.items()}
+        values = {_name(source.names, v): v for v in counted.pixels}
+    else:
+        weight = {name: share for name, share in (_pair(text, "--share") for text in shares) if name}
+        if not weight or len(weight) < len(shares):
+            raise InputError("give a map, or the shares of its classes as --share forest=0.32 --share water=0.02 …")
+        units, values = {}, {}
+    names = list(weight)
+    known = {} if source is None else source.expected
+    users = _expected(request.expected, names, known)
+    share = np.round(np.array(list(weight.values())) / sum(weight.values()), 12)
+    have = np.array([units[name] for name in names]) if units else None
+    least = np.full(len(names), max(request.minimum, 2))
+    if request.class_target is not None:
+        least = np.maximum(least, class_sizes(users, se=request.class_target))
+    capped = least if have is None else np.minimum(least, have)
+    wanted = sample_size(share, users, se=request.target, population=None if have is None else int(have.sum()))
+    n = request.n if request.n is not None else max(math.ceil(round(wanted, 9)), int(capped.sum()))
+    chosen = f"{request.allocation}, at least {request.minimum} a class"
+    ways = {chosen: (request.allocation, least)}
+    ways |= {f"{m}, at least {request.minimum} a class": (m, least) for m in ALLOCATIONS if n >= capped.sum()}
+    ways |= {m: (m, np.full(len(names), 2)) for m in ALLOCATIONS}
+    allocations: dict[str, Any] = {}
+    for way, (method, bound) in ways.items():
+        sizes = allocate(n, share, method=method, accuracies=users, minimum=bound, units=have)
+        named = dict(zip(names, sizes.tolist(), strict=True))
+        if named not in [other["sizes"] for other in allocations.values()]:
+            overall, by_class = anticipated(np.maximum(sizes, 2), share, users)
+            allocations[way] = {
+                "sizes": named, "se_overall": overall, "se_users": dict(zip(names, by_class.tolist(), strict=True))
+            }  # fmt: skip
+    return {
+        "n": n, "target": request.target, "class_target": request.class_target, "minimum": request.minimum,
+        "chosen": chosen,
+        "classes": {
+            name: {"value": values.get(name), "share": float(share[i]), "expected_users_accuracy": float(users[i]),
+                   "pixels": units.get(name)}
+            for i, name in enumerate(names)
+        },
+        "allocations": allocations,
+    }  # fmt: skip
+
+
+def draw_sample(
+    source: MapSource,
+    output: Path,
+    *,
+    request: SizeRequest,
+    per_class: Sequence[str] = (),
+    seed: int = 42,
+    blind: bool = False,
+) -> dict[str, Any]:
+    """Draw a stratified random sample from a map and write it, ready to be labelled.
+
+    Parameters
+    ----------
+    source
+        The map; its classes are the strata.
+    output
+        A GeoPackage, see :func:`landweave.runs.estimate.sample_file.write_sample`; an existing file is never
+        overwritten.
+    request
+        How many, and how divided.
+    per_class
+        Instead, so many of a class: ``forest=150``; classes that are not named get none and must not exist.
+    seed
+        Of the draw.
+    blind
+        Keep the strata out of the points' columns.
+
+    Returns
+    -------
+    dict
+        ``n``, ``sizes`` by class name and ``seed``.
+    """
+    output = Path(output)
+    if output.suffix.lower() != ".gpkg" or not output.resolve().parent.is_dir():
+        raise InputError(f"{output}: give the name of a .gpkg file in a folder that exists.")
+    if output.exists():
+        raise InputError(f"{output}: it exists already, and may hold labels; give another name or remove it.")
+    counted = count_classes(source.grid)
+    plan = plan_size(request, source=source, counted=counted)
+    sizes: dict[str, int] = plan["allocations"][plan["chosen"]]["sizes"]
+    how = plan["chosen"]
+    if per_class:
+        given = dict(_pair(text, "--per-class") for text in per_class)
+        _check_names(given, plan["classes"], "--per-class")
+        lacking = [name for name in plan["classes"] if name not in given]
+        if lacking:
+            raise InputError(f"--per-class says nothing of {lacking[0]!r}, so its land would have no chance; name all.")
+        sizes, how = {name: int(given[name]) for name in plan["classes"]}, "as given"
+    by_value = {plan["classes"][name]["value"]: n for name, n in sizes.items()}
+    drawn = draw_pixels(source.grid, by_value, pixels=counted.pixels, seed=seed)
+    names = {**source.names, **{plan["classes"][name]["value"]: name for name in sizes}}
+    write_sample(output, source.grid, counted, drawn, names=names, how={"seed": seed, "allocation": how}, blind=blind)
+    return {"n": sum(sizes.values()), "sizes": sizes, "seed": seed, "allocation": how}
+
+
+def _name(names: Mapping[int, str], value: int) -> str:
+    return names.get(value, str(value))
+
+
+def _pair(text: str, option: str) -> tuple[str, float]:
+    name, _, number = text.rpartition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if not value >= 0:
+        raise InputError(f"{option} {text!r}: write it as class=number, such as forest=0.3.")
+    return name.strip(), value
+
+
+def _expected(texts: Sequence[str], names: Sequence[str], measured: Mapping[str, float]) -> np.ndarray:
+    given = dict(_pair(text, "--expect") for text in texts)
+    everywhere = given.pop("", None)
+    _check_names(given, names, "--expect")
+    found: dict[str, float] = dict.fromkeys(names, EXPECTED if everywhere is None else everywhere)
+    found |= {**(measured if everywhere is None else {}), **given}
+    return np.array([found[name] for name in names])
+
+
+def _check_names(given: Mapping[str, Any], known: Sequence[str] | Mapping[str, Any], option: str) -> None:
+    for name in given:
+        if name not in known:
+            raise InputError(f"{option} {name}: the map has no class {name!r}; it has {', '.join(known)}.")

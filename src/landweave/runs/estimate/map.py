@@ -1,0 +1,82 @@
+"""A map of classes, from a project or a file, and what its classes are called."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import rasterio
+
+from landweave.errors import InputError
+from landweave.legend import Legend
+from landweave.maps.areas import MapGrid, open_map
+from landweave.runs import layout
+from landweave.runs.project.settings import Project, read_project
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapSource:
+    """A map of classes, and what they are called."""
+
+    grid: MapGrid
+    names: dict[int, str]
+    """Class value to name; values without a name are called by their number."""
+    colors: dict[int, str]
+    """Class value to ``#rrggbb``, where the file has a colour table."""
+    expected: dict[str, float]
+    """User's accuracy to expect, by class name: the agreement with the reference, where a run measured it."""
+
+
+def find_map(source: str | Path, *, legend: str | Path | None = None) -> MapSource:
+    """A project's map, or a map file, with the names of its classes.
+
+    Parameters
+    ----------
+    source
+        A project file, its folder, or a raster of classes.
+    legend
+        A ``legend.toml`` for a raster whose band tags (``class_1 = forest``) do not name its classes.
+
+    Raises
+    ------
+    InputError
+        When there is no map there.
+    """
+    path, expected = Path(source), {}
+    if path.suffix == ".toml" or path.is_dir():
+        project = read_project(path)
+        path = project.folder / layout.MAP
+        if not path.exists():
+            raise InputError(f"{path}: the project has no map yet; `landweave run` makes it.")
+        expected = _measured(project)
+    grid = open_map(path)
+    names, colors = _names_and_colors(path)
+    if legend is not None:
+        given = Legend.read(legend)
+        names, colors = given.names, given.colors
+    return MapSource(grid=grid, names=names, colors=colors, expected=expected)
+
+
+def _names_and_colors(path: Path) -> tuple[dict[int, str], dict[int, str]]:
+    with rasterio.open(path) as file:
+        tags = file.tags(1)
+        try:
+            table = file.colormap(1)
+        except ValueError:
+            table = {}
+    names = {
+        int(key.removeprefix("class_")): name
+        for key, name in tags.items()
+        if key.startswith("class_") and key.removeprefix("class_").isdecimal()
+    }
+    colors = {value: "#{:02x}{:02x}{:02x}".format(*rgba[:3]) for value, rgba in table.items() if value in names}
+    return dict(sorted(names.items())), colors
+
+
+def _measured(project: Project) -> dict[str, float]:
+    path = project.folder / layout.ACCURACY
+    if not path.exists():
+        return {}
+    classes = json.loads(path.read_text(encoding="utf-8")).get("classes", {})
+    values = {name: scores["precision"]["value"] for name, scores in classes.items()}
+    # Neither 0 nor 1 is a sound expectation: it would leave a class without units.
+    return {name: min(max(value, 0.05), 0.99) for name, value in values.items() if value is not None}

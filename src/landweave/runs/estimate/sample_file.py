@@ -1,0 +1,355 @@
+"""A probability sample as a file: written to be labelled, read back with the design that it was drawn by."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from landweave.accuracy.design_based.estimates import Stratum
+from landweave.errors import InputError
+from landweave.legend import code_text
+from landweave.maps.areas import Counted, MapGrid, PixelAreas
+from landweave.maps.stratified_sample import Drawn
+from landweave.patch.store import dated, write_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = "landweave sample design 1"
+LAYER, PIXELS, DESIGN = "sample", "pixels", "design"
+"""Layers of the file: points to label, outlines of their pixels, the design."""
+
+LABEL = "reference"
+"""The column to fill in."""
+
+_DESIGN_COLUMNS = "stratum, stratum_pixels (or inclusion_probability) and stratum_area_ha"
+
+
+_DESIGN_KEYS = {"units", "strata", "crs", "transform", "classes", "fingerprint"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledSample:
+    """A sample that was labelled; arrays are (n,)."""
+
+    path: Path
+    places: tuple[str, ...]
+    """Where each unit stands in its file, for complaints: ``row 17 (id 5)``."""
+    labels: tuple[str, ...]
+    """What the interpreter wrote."""
+    stratum: np.ndarray
+    """Key of the stratum, int64."""
+    x: np.ndarray
+    y: np.ndarray
+    """Coordinates in ``crs``; NaN where the file has none."""
+    crs: str | None
+    areas: np.ndarray | None
+    """Area of each unit, square metres; None where it is not known."""
+    strata: dict[int, Stratum]
+    classes: dict[int, str]
+    """Classes of the map that the sample was drawn from; empty where that is not known."""
+    fingerprint: str | None
+    """Of that map."""
+    left_out: int
+    """Units without a label that were left out."""
+
+
+def write_sample(
+    path: Path,
+    grid: MapGrid,
+    counted: Counted,
+    drawn: Drawn,
+    *,
+    names: Mapping[int, str],
+    how: Mapping[str, Any],
+    blind: bool = False,
+) -> Path:
+    """Write a drawn sample as a GeoPackage, ready to be labelled.
+
+    Parameters
+    ----------
+    path
+        Where; the layer ``sample`` holds the points (``id``, an empty ``reference`` and ``remark``, and unless blind
+        ``stratum``, ``stratum_name``, ``inclusion_probability``, ``stratum_pixels`` and ``stratum_area_ha``),
+        ``pixels`` their outlines, and the table ``design`` what the estimates need, as JSON.
+    grid, counted, drawn
+        The map, what it holds, and the pixels that were drawn.
+    names
+        Class value to name.
+    how
+        Seed and allocation, kept with the design.
+    blind
+        Keep the stratum out of the points' columns, so that it does not sway whoever labels them.
+    """
+    import geopandas as gpd
+    import pandas as pd
+    import pyogrio
+    import shapely
+
+    sizes = {int(v): int((drawn.stratum == v).sum()) for v in np.unique(drawn.stratum)}
+    a, b, c, d, e, f = tuple(grid.transform)[:6]
+    x, y = (p * (drawn.column + 0.5) + q * (drawn.row + 0.5) + r for p, q, r in ((a, b, c), (d, e, f)))
+    areas = PixelAreas(grid.crs, grid.transform, grid.shape).at(drawn.row, drawn.column)
+    number = np.arange(1, len(x) + 1)
+    empty = pd.array([None] * len(x), dtype="string")
+    columns: dict[str, Any] = {"id": number, LABEL: empty, "remark": empty}
+    if not blind:
+        strata = drawn.stratum.tolist()
+        columns |= {
+            "stratum": drawn.stratum.astype("int64"),
+            "stratum_name": [names.get(v, str(v)) for v in strata],
+            "inclusion_probability": [sizes[v] / counted.pixels[v] for v in strata],
+            "stratum_pixels": [counted.pixels[v] for v in strata],
+            "stratum_area_ha": [counted.areas[v] / 1e4 for v in strata],
+        }
+    points = gpd.GeoDataFrame(columns, geometry=gpd.points_from_xy(x, y), crs=grid.crs)
+    corners = [(0, 0), (1, 0), (1, 1), (0, 1)]
+    rings = np.stack(
+        [np.stack([p * (drawn.column + i) + q * (drawn.row + j) + r for p, q, r in ((a, b, c), (d, e, f))], axis=1)
+         for i, j in corners], axis=1
+    )  # fmt: skip
+    outlines = gpd.GeoDataFrame({"id": number}, geometry=shapely.polygons(rings), crs=grid.crs)
+    design = {
+        "format": FORMAT, "map": grid.path.name, "fingerprint": counted.fingerprint, "crs": grid.crs,
+        "transform": [float(v) for v in tuple(grid.transform)[:6]], "shape": list(grid.shape), **how,
+        "classes": {str(v): name for v, name in names.items()},
+        "strata": [
+            {"value": v, "name": names.get(v, str(v)), "pixels": counted.pixels[v],
+             "area_ha": counted.areas[v] / 1e4, "drawn": n}
+            for v, n in sizes.items()
+        ],
+        "units": {
+            "id": number.tolist(), "stratum": drawn.stratum.tolist(), "row": drawn.row.tolist(),
+            "column": drawn.column.tolist(), "area_m2": [round(float(v), 6) for v in areas],
+        },
+    }  # fmt: skip
+
+    def write(part: Path) -> None:
+        pyogrio.write_dataframe(points, part, layer=LAYER, driver="GPKG")
+        pyogrio.write_dataframe(outlines, part, layer=PIXELS, driver="GPKG")
+        pyogrio.write_dataframe(pd.DataFrame({"content": [json.dumps(design)]}), part, layer=DESIGN, driver="GPKG")
+
+    with dated():
+        return write_whole(path, write)
+
+
+def read_sample(
+    path: str | Path, *, label: str = LABEL, design: str | Path | None = None, drop_unlabelled: bool = False
+) -> LabelledSample:
+    """Read a labelled sample and its design.
+
+    Parameters
+    ----------
+    path
+        The GeoPackage that was drawn, or any vector file or CSV with its ``id`` and the labels. A sample from elsewhere
+        needs the columns ``stratum``, ``stratum_pixels`` (or ``inclusion_probability``) and ``stratum_area_ha``, and as
+        CSV ``longitude`` and ``latitude``.
+    label
+        The column of labels.
+    design
+        The file that was drawn, where ``path`` does not hold its design any more.
+    drop_unlabelled
+        Leave out units without a label, as if they were missing at random within their stratum.
+
+    Raises
+    ------
+    InputError
+        When the design is not known; when units are missing, doubled or were moved; when a label is missing.
+    """
+    path = Path(path)
+    table = _read_table(path, label)
+    content = _read_design(Path(design) if design is not None else path)
+    if content is not None:
+        units = _units_of_design(path, table, content, drop=drop_unlabelled)
+    elif design is not None:
+        raise InputError(f"{design}: no design in it; give the GeoPackage that `landweave estimate draw` wrote.")
+    else:
+        units = _units_of_columns(path, table)
+    labels = [code_text(text) for text in table.frame[label]]
+    missing = [place for place, text in zip(table.places, labels, strict=True) if not text]
+    if missing and not drop_unlabelled:
+        raise InputError(
+            f"{path}, {missing[0]}: no label in {label!r} ({len(missing)} of {len(labels)} units have none); "
+            "label them all, or leave them out with --drop-unlabelled."
+        )
+    keep = np.array([bool(text) for text in labels], bool)
+    return LabelledSample(
+        path=path,
+        places=tuple(place for place, text in zip(table.places, labels, strict=True) if text),
+        labels=tuple(text for text in labels if text),
+        stratum=units.stratum[keep],
+        x=units.x[keep],
+        y=units.y[keep],
+        crs=units.crs,
+        areas=None if units.areas is None else units.areas[keep],
+        strata=units.strata,
+        classes={int(v): str(name) for v, name in (content or {}).get("classes", {}).items()},
+        fingerprint=(content or {}).get("fingerprint"),
+        left_out=units.drawn - int(keep.sum()),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Table:
+    frame: "pd.DataFrame"
+    places: tuple[str, ...]
+    ids: tuple[str, ...]
+    x: np.ndarray
+    y: np.ndarray
+    crs: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Units:
+    stratum: np.ndarray
+    areas: np.ndarray | None
+    x: np.ndarray
+    y: np.ndarray
+    crs: str | None
+    strata: dict[int, Stratum]
+    drawn: int
+
+
+def _read_table(path: Path, label: str) -> _Table:
+    import pandas as pd
+
+    if not path.exists():
+        raise InputError(f"{path}: no such file of a sample.")
+    crs: str | None = None
+    is_csv = path.suffix.lower() in {".csv", ".txt"}
+    if is_csv:
+        try:
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        except (ValueError, OSError):
+            raise InputError(f"{path}: not readable as CSV.") from None
+        place = [pd.to_numeric(frame[name], errors="coerce").to_numpy("float64")
+                 for name in ("longitude", "latitude") if name in frame]  # fmt: skip
+        if len(place) == 2:
+            x, y, crs = *place, "EPSG:4326"
+        else:
+            x = y = np.full(len(frame), np.nan)
+    else:
+        import pyogrio
+        import shapely
+        from pyogrio.errors import DataSourceError
+
+        try:
+            layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+            layer = LAYER if LAYER in layers else layers[0]
+            frame = pyogrio.read_dataframe(path, layer=layer)
+        except (DataSourceError, ValueError, IndexError):
+            raise InputError(f"{path}: not readable as a sample; give the labelled GeoPackage, or a CSV.") from None
+        middles = shapely.centroid(frame.geometry.to_numpy())
+        x, y = shapely.get_x(middles), shapely.get_y(middles)
+        crs = None if frame.crs is None else frame.crs.to_wkt()
+    if label not in frame:
+        raise InputError(f"{path}: no column {label!r} with the labels; it has {', '.join(map(str, frame.columns))}.")
+    if not len(frame):
+        raise InputError(f"{path}: the sample is empty.")
+    ids = tuple(code_text(v) for v in frame["id"]) if "id" in frame else ("",) * len(frame)
+    word, first = ("line", 2) if is_csv else ("row", 1)
+    places = tuple(f"{word} {i + first}" + (f" (id {name})" if name else "") for i, name in enumerate(ids))
+    return _Table(frame=frame, places=places, ids=ids, x=x, y=y, crs=crs)
+
+
+def _read_design(path: Path) -> dict[str, Any] | None:
+    """The design that a drawn file holds; None where it holds none."""
+    import pyogrio
+    from pyogrio.errors import DataSourceError
+
+    if path.suffix.lower() in {".csv", ".txt"}:
+        return None
+    try:
+        if DESIGN not in {str(name) for name, _ in pyogrio.list_layers(path)}:
+            return None
+        content = json.loads(pyogrio.read_dataframe(path, layer=DESIGN, read_geometry=False)["content"].iloc[0])
+    except (DataSourceError, ValueError, KeyError, IndexError):
+        raise InputError(
+            f"{path}: its design is not readable; draw again, or give the drawn file by --design."
+        ) from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{path}: its design is not in the form {FORMAT!r}; draw it with this version.")
+    return content
+
+
+def _units_of_design(path: Path, table: _Table, content: Mapping[str, Any], *, drop: bool) -> _Units:
+    units = content["units"]
+    known = {str(name): i for i, name in enumerate(units["id"])}
+    if "id" not in table.frame:
+        raise InputError(f"{path}: no column 'id', so that its rows cannot be matched with the design; keep it.")
+    for place, name in zip(table.places, table.ids, strict=True):
+        if name not in known:
+            raise InputError(f"{path}, {place}: the design has no such unit; added units have no probability.")
+    if len(set(table.ids)) < len(table.ids):
+        twice = next(i for i, name in enumerate(table.ids) if name in table.ids[:i])
+        raise InputError(f"{path}, {table.places[twice]}: this unit stands there twice; keep one row of it.")
+    gone = sorted(set(known) - set(table.ids), key=known.__getitem__)
+    if gone and not drop:
+        raise InputError(
+            f"{path}: {len(gone)} of {len(known)} drawn units are missing, such as id {gone[0]}; put them back, or "
+            "leave them out with --drop-unlabelled."
+        )
+    at = np.array([known[name] for name in table.ids])
+    row, column = np.array(units["row"])[at] + 0.5, np.array(units["column"])[at] + 0.5
+    a, b, c, d, e, f = content["transform"]
+    x, y = a * column + b * row + c, d * column + e * row + f
+    _check_not_moved(path, table, x, y, crs=content["crs"], pixel=float(np.hypot(a, d)))
+    strata = {
+        int(s["value"]): Stratum(name=s["name"], units=int(s["pixels"]), area=float(s["area_ha"]))
+        for s in content["strata"]
+    }
+    return _Units(
+        stratum=np.array(units["stratum"], "int64")[at], areas=np.array(units["area_m2"], "float64")[at],
+        x=x, y=y, crs=content["crs"], strata=strata, drawn=len(known),
+    )  # fmt: skip
+
+
+def _check_not_moved(path: Path, table: _Table, x: np.ndarray, y: np.ndarray, *, crs: str, pixel: float) -> None:
+    from landweave.patch.align import to_crs
+
+    if table.crs is None:
+        return
+    here_x, here_y = to_crs(table.x, table.y, source=table.crs, target=crs)
+    moved = np.flatnonzero(~(np.hypot(here_x - x, here_y - y) < pixel))
+    if len(moved):
+        raise InputError(
+            f"{path}, {table.places[moved[0]]}: the point was moved from where it was drawn; its label must speak of "
+            "the drawn pixel, so put it back."
+        )
+
+
+def _units_of_columns(path: Path, table: _Table) -> _Units:
+    """The design as columns: what a sample from elsewhere needs."""
+    import pandas as pd
+
+    frame = table.frame
+    sizes = next((name for name in ("stratum_pixels", "inclusion_probability") if name in frame), None)
+    if "stratum" not in frame or sizes is None or "stratum_area_ha" not in frame:
+        raise InputError(
+            f"{path}: how the sample was drawn is not known, so nothing can be estimated from it; draw one with "
+            f"`landweave estimate draw`, or add the columns {_DESIGN_COLUMNS}."
+        )
+    texts = [code_text(v) for v in frame["stratum"]]
+    names = sorted(set(texts), key=lambda t: (not t.isdecimal(), int(t) if t.isdecimal() else 0, t))
+    keys = {t: int(t) if all(n.isdecimal() for n in names) else i for i, t in enumerate(names, start=1)}
+    shown = [code_text(v) for v in frame["stratum_name"]] if "stratum_name" in frame else texts
+    numbers = {n: pd.to_numeric(frame[n], errors="coerce").to_numpy("float64") for n in (sizes, "stratum_area_ha")}
+    strata = {}
+    for text in names:
+        rows = np.array([t == text for t in texts])
+        size, area = (numbers[n][rows] for n in (sizes, "stratum_area_ha"))
+        for column, values in ((sizes, size), ("stratum_area_ha", area)):
+            if not (np.isfinite(values).all() and np.ptp(values) <= 1e-9 * abs(values[0]) and values[0] > 0):
+                raise InputError(
+                    f"{path}: stratum {text or '(none)'!r} needs one number above 0 in {column}, the same in each row."
+                )
+        units = float(size[0]) if sizes == "stratum_pixels" else rows.sum() / float(size[0])
+        name = shown[int(np.flatnonzero(rows)[0])] or text
+        strata[keys[text]] = Stratum(name=name, units=round(units), area=float(area[0]))
+    return _Units(
+        stratum=np.array([keys[t] for t in texts], "int64"), areas=None, x=table.x, y=table.y, crs=table.crs,
+        strata=strata, drawn=len(texts),
+    )  # fmt: skip

@@ -1,0 +1,223 @@
+"""``landweave evaluate``: cross-validation, or a given test table, without any raster."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landweave.accuracy.metrics import score, shares
+from landweave.classifier.calibration import align_columns
+from landweave.classifier.fit import fit
+from landweave.classifier.model import Model
+from landweave.engine.machine import usable_cores
+from landweave.errors import InputError
+from landweave.labels.series import LabelledTable, block_ids, check_labels, group_folds, random_folds, read_table
+from landweave.legend import Legend
+from landweave.patch.store import write_whole
+from landweave.runs.validate.thresholds import Rows, judge
+
+SPLITS = ("random", "group", "block")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What to evaluate, and how."""
+
+    table: Path
+    """Long or wide table of labelled series."""
+    samples: Path | None = None
+    """Labels of a long table; found by name if absent."""
+    label: str = "label"
+    """Column of the labels."""
+    group: str | None = None
+    """Column of groups that stay together."""
+    split: str | None = None
+    """``random``, ``group`` or ``block``; default random."""
+    block_size: float = 0.1
+    """Side of the blocks, degrees."""
+    folds: int = 5
+    """Parts of the cross-validation."""
+    model: str = "lightgbm"
+    """``lightgbm``, ``random_forest`` or an importable class."""
+    test: Path | None = None
+    """A table to test on, instead of folds."""
+    seed: int = 42
+    """Of folds and model."""
+
+    def __post_init__(self) -> None:
+        if self.split is not None and self.split not in SPLITS:
+            raise InputError(f"--split {self.split}: choose one of {', '.join(SPLITS)}.")
+        if self.split == "group" and not self.group:
+            raise InputError("--split group needs --group with the name of a column.")
+        if self.group and self.split != "group" and self.split is not None:
+            raise InputError(f"--group {self.group} goes with --split group, not with --split {self.split}.")
+        if self.test is not None and self.split is not None:
+            raise InputError("--test and --split exclude each other: the test table is the split.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Held:
+    truth: np.ndarray
+    probabilities: np.ndarray
+    clusters: Any
+    split: dict[str, Any]
+    folds: np.ndarray | None = None
+
+
+def evaluate_table(
+    request: Evaluation,
+    *,
+    output: Path | None = None,
+    report: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Measure a classifier on a table, as ``accuracy.json`` holds it.
+
+    Parameters
+    ----------
+    request
+        Table, split, model.
+    output, report
+        Where to write the figures as JSON and a report as HTML.
+    progress
+        Called with done and total models.
+
+    Raises
+    ------
+    InputError
+        For a table that cannot be evaluated; nothing is written then.
+    """
+    for path in (output, report):
+        if path is not None and (path.is_dir() or not path.resolve().parent.is_dir()):
+            raise InputError(f"{path}: give the name of a file in a folder that exists.")
+    table = _read(request, request.table, request.samples)
+    legend = Legend.from_labels(table.labels)
+    check_labels(table.labels)
+    tick = progress or _no_progress
+    held = _given(request, table, legend) if request.test else _folds(request, table, legend, tick)
+    names = legend.names
+    predicted = np.array(legend.values, "uint8")[held.probabilities.argmax(axis=1)]
+    figures = score(
+        held.truth, predicted, classes=names, probabilities=held.probabilities, clusters=held.clusters,
+        seed=request.seed,
+    )  # fmt: skip
+    figures |= {"split": held.split, "seed": request.seed, "model": request.model, "table": request.table.name}
+    label = legend.translate(table.labels)[0]
+    figures["training_rows"] = {name: int((label == value).sum()) for value, name in names.items()}
+    figures["test_share"] = shares(held.truth, None, names)
+    rows = Rows(truth=held.truth, probabilities=held.probabilities, clusters=held.clusters, folds=held.folds)
+    figures |= judge(rows, None if request.test else rows, classes=names, seed=request.seed)
+    if output is not None:
+        _write(output, json.dumps(figures, indent=1, allow_nan=False) + "\n")
+    if report is not None:
+        from landweave.runs.report.page import evaluation_report
+
+        _write(report, evaluation_report(figures, legend, request.table))
+    return figures
+
+
+def evaluation_lines(figures: dict[str, Any]) -> list[str]:
+    """The figures as a table for the terminal."""
+    split = figures["split"]
+    lines = [
+        f"{figures['table']}: {figures['model']}, split {split['kind']} ({split['how']}), seed {figures['seed']}",
+        f"overall accuracy {_shown(figures['overall_accuracy'])}",
+        f"weighted F1      {_shown(figures['weighted_f1'])}",
+        "",
+        f"{'class':<24} {'recall':>22} {'precision':>22} {'F1':>22} {'AUC':>22} {'samples':>8}",
+    ]
+    for name, row in figures["classes"].items():
+        cells = " ".join(f"{_shown(row[key]):>22}" for key in ("recall", "precision", "f1", "auc"))
+        lines.append(f"{name[:24]:<24} {cells} {row['support']:>8}")
+    return lines
+
+
+def _no_progress(done: int, total: int) -> None:
+    """Nothing."""
+    del done, total
+
+
+def _read(request: Evaluation, table: Path, samples: Path | None) -> LabelledTable:
+    return read_table(table, samples=samples, label=request.label, group=request.group)
+
+
+def _predict(request: Evaluation, taught: np.ndarray, y: np.ndarray, asked: np.ndarray, legend: Legend) -> np.ndarray:
+    estimator = fit(
+        taught, y, type=request.model, seed=request.seed, threads=usable_cores(),
+        feature_names=[f"f{i}" for i in range(taught.shape[1])],
+    )  # fmt: skip
+    model = Model(estimator=estimator, class_names=legend.names)
+    return align_columns(model.probabilities(asked, threads=usable_cores()), model.classes, legend.values)
+
+
+def _given(request: Evaluation, table: LabelledTable, legend: Legend) -> _Held:
+    assert request.test is not None
+    test = _read(request, request.test, None)
+    if test.feature_names != table.feature_names:
+        strange = sorted(set(test.feature_names) ^ set(table.feature_names))
+        raise InputError(
+            f"{request.test}: its columns differ from those of {request.table}"
+            f"{f' (such as {strange[0]})' if strange else ' in their order'}; both need the same features."
+        )
+    truth, unknown = legend.translate(test.labels)
+    if unknown:
+        raise InputError(f"{request.test}: class {min(unknown)!r} does not occur in {request.table}.")
+    p = _predict(request, table.X, legend.translate(table.labels)[0], test.X, legend)
+    groups = None if test.groups is None else np.asarray(test.groups)
+    trained = len(table.labels) if table.groups is None else len(set(table.groups))
+    tested = len(truth) if groups is None else len(np.unique(groups))
+    split = {
+        "kind": "given", "train_patches": 0, "test_patches": 0, "train_groups": trained, "test_groups": tested,
+        "how": f"trained on {len(table.labels)} samples, tested on the {len(truth)} of {request.test.name}",
+    }  # fmt: skip
+    clusters = np.arange(len(truth)) if groups is None else groups
+    return _Held(truth=truth, probabilities=p, clusters=clusters, split=split)
+
+
+def _folds(request: Evaluation, table: LabelledTable, legend: Legend, tick: Callable[[int, int], None]) -> _Held:
+    kind = request.split or ("group" if request.group else "random")
+    groups: np.ndarray | None = None
+    if kind == "group":
+        groups = np.asarray(table.groups)
+    elif kind == "block":
+        if table.longitude is None or table.latitude is None:
+            raise InputError(f"{request.table}: --split block needs the columns longitude and latitude.")
+        groups = np.asarray(block_ids(table.longitude, table.latitude, size=request.block_size))
+    k, seed = request.folds, request.seed
+    if groups is None:
+        fold = random_folds(table.labels, k=k, seed=seed)
+    else:
+        fold = group_folds(groups.tolist(), table.labels, k=k, seed=seed)
+    y = legend.translate(table.labels)[0]
+    p = np.zeros((len(y), len(legend.values)), "float32")
+    for number in range(k):
+        tick(number, k)
+        out = fold == number
+        p[out] = _predict(request, table.X[~out], y[~out], table.X[out], legend)
+    tick(k, k)
+    count = len(y) if groups is None else len(np.unique(groups))
+    unit = {"random": "samples", "group": "groups", "block": "blocks"}[kind]
+    split = {
+        "kind": kind, "train_patches": 0, "test_patches": 0, "train_groups": count, "test_groups": count, "folds": k,
+        "how": f"{k}-fold cross-validation over {count} {unit}; each is tested once, by a model without it",
+    }  # fmt: skip
+    clusters = np.arange(len(y)) if groups is None else groups
+    return _Held(truth=y, probabilities=p, clusters=clusters, split=split, folds=fold)
+
+
+def _shown(figure: dict[str, Any]) -> str:
+    if figure["value"] is None:
+        return "-"
+    if figure["low"] is None:
+        return f"{figure['value']:.3f}"
+    return f"{figure['value']:.3f} ({figure['low']:.3f}-{figure['high']:.3f})"
+
+
+def _write(path: Path, text: str) -> None:
+    def write(part: Path) -> None:
+        part.write_text(text, encoding="utf-8")
+
+    write_whole(path, write)

@@ -1,0 +1,75 @@
+"""What is done to one patch, on whatever worker: read, draw samples, predict.
+
+Each function takes the plan and one task, writes its files whole or not at all, and returns a small record:
+``files`` relative to the output folder, and ``info`` that JSON can hold.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from landweave.engine.fingerprint import fingerprint_of
+from landweave.features.clouds import NO_DATA, VALID
+from landweave.features.coverage import count_histogram, mean_probability, ndvi_tally, valid_counts
+from landweave.patch.model import saturated
+from landweave.runs.fetch.coverage import UNKNOWN_SKY, write_observations
+from landweave.runs.fetch.imagery import FetchTask, fetch_stack, relative, stored_path
+from landweave.runs.fetch.strips import scan, source_of
+from landweave.runs.project.plan import Plan
+
+NDVI_STEP = 4
+"""Of rows and columns: on which pixels NDVI is counted through the year."""
+
+Record = dict[str, Any]
+
+
+def fetch(plan: Plan, task: FetchTask) -> Record:
+    """Read a patch once: the share of valid pixels of each date; its imagery kept where the project asks."""
+    cell = task.cell
+    inside = cell.inside()
+    here = np.ones(cell.geobox.shape, bool) if inside is None else inside
+    valid = np.zeros(len(plan.dates), "int64")
+    seen = np.zeros((2, *cell.geobox.shape), "uint16")
+    tally: dict[str, np.ndarray] = {}
+    clipped = 0
+    files, stack = [], ""
+    if plan.project.source.stores:
+        made = fetch_stack(plan, cell, source=source_of(plan, task), stamp=task.stamp)
+        # What is not kept is no file that must be there; its fingerprint tells later stages of other pixels.
+        files = [relative(plan, path) for path in made if plan.project.source.keep or path.suffix != ".zarr"]
+        stack = fingerprint_of(stored_path(plan, cell))
+
+    def count(rows: slice, strip: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+        nonlocal clipped
+        bands, reasons, sky = strip
+        valid[:] += (reasons[:, here[rows]] == VALID).sum(axis=1)
+        seen[0, rows], mean = valid_counts(reasons), mean_probability(sky, reasons != NO_DATA)
+        seen[1, rows] = np.where(np.isfinite(mean), np.rint(100 * np.nan_to_num(mean)), UNKNOWN_SKY)
+        for key, numbers in _ndvi(plan, bands, reasons, rows).items():
+            tally[key] = tally.get(key, 0) + numbers
+        clipped += saturated(bands)
+
+    scan(plan, task, write=count, sky=True)
+    files += write_observations(plan, cell, seen, tally)
+    pixels = int(here.sum())
+    return {
+        "files": files,
+        "info": {
+            "valid_fraction": [float(n) / max(pixels, 1) for n in valid],
+            "never_seen": int((seen[0][here] == 0).sum()),
+            "pixels": pixels,
+            "stack": stack,
+            "saturated": clipped,
+            "valid_counts": count_histogram(seen[0][here], len(plan.dates)).tolist(),
+        },
+    }
+
+
+def _ndvi(plan: Plan, bands: np.ndarray, reasons: np.ndarray, rows: slice) -> dict[str, np.ndarray]:
+    """NDVI counted on every fourth pixel of every fourth row: enough for a curve, at a sixteenth of the work."""
+    names = plan.recipe.source_bands
+    if not {"B04", "B08"} <= set(names):
+        return {}
+    some = (slice(None), slice(-rows.start % NDVI_STEP, None, NDVI_STEP), slice(None, None, NDVI_STEP))
+    red, near = (bands[names.index(name)][some] for name in ("B04", "B08"))
+    return ndvi_tally(red, near, reasons[some])

@@ -1,0 +1,207 @@
+"""The list of places where the reference is likely wrong: ``label_errors.gpkg`` and ``label_errors.json``."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from landweave.accuracy.label_errors import LEAST, Classify, judge_pieces
+from landweave.classifier.calibration import align_columns
+from landweave.classifier.fit import fit
+from landweave.patch.store import dated, write_whole
+from landweave.runs import layout
+from landweave.runs.project.plan import Plan
+from landweave.runs.sample.table import read_rows
+
+if TYPE_CHECKING:
+    import geopandas
+    import pandas as pd
+
+FOREST = {"n_estimators": 60, "min_samples_leaf": 20}
+"""Of the second opinion: averages over many like pieces, so that no single wrong label is learnt."""
+
+FIRST = 20
+"""Entries that the summary tells."""
+
+_COLUMNS = (
+    "rank", "patches", "reference_class", "reference_code", "suggested_class", "area_ha", "score", "doubt", "share",
+    "confidence", "looks_suggested", "looks_reference", "pixels", "part", "evidence",
+)  # fmt: skip
+_SHARES = ("score", "doubt", "share", "confidence", "looks_suggested", "looks_reference")
+
+
+def confidence_of_classes(plan: Plan) -> tuple[float, ...]:
+    """Mean held-out probability of each class over the land that the reference calls so, in the legend's order.
+
+    NaN for a class without held-out rows.
+    """
+    import pandas as pd
+
+    from landweave.accuracy.confident_learning import self_confidence
+
+    rows, values = read_rows(plan.folder), list(plan.legend.values)
+    held = pd.read_parquet(plan.folder / layout.HELD_OUT)
+    p = held[[f"p_{value}" for value in values]].to_numpy()
+    use = np.isfinite(p[:, 0]) & held["seen"].to_numpy() & rows["split"].isin(("train", "test")).to_numpy()
+    column = np.full(256, -1, "int64")
+    column[values] = np.arange(len(values))
+    found = self_confidence(column[rows["label"].to_numpy()[use]], p[use], rows["weight"].to_numpy()[use])
+    return tuple(float(value) for value in found)
+
+
+def list_suspects(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
+    """Judge all pieces of the reference, and write the list and its summary.
+
+    Parameters
+    ----------
+    plan
+        The run.
+    patches
+        Names of those that have out-of-fold predictions.
+
+    Returns
+    -------
+    dict
+        The stage's record; ``info`` is the summary: ``listed``, ``hectares``, ``judged`` (pieces that were large
+        enough), ``pairs`` (``reference``, ``suggested``, ``count``, ``hectares``; most land first), ``first`` (of the
+        most doubtful: the list's columns, and ``lon`` and ``lat`` of a place within) and ``how`` in words.
+    """
+    for name in (layout.LABEL_ERRORS, layout.LABEL_ERRORS_SUMMARY):
+        (plan.folder / name).unlink(missing_ok=True)
+    tables = [_read(plan, name) for name in patches]
+    if not tables:
+        return {"files": [], "info": {"listed": 0, "reason": "no out-of-fold predictions of a reference"}}
+    pieces, parts = _joined(plan, tables)
+    least = 1 if plan.reference.kind == "points" else LEAST
+    names = list(plan.legend.names.values())
+    found = judge_pieces(
+        pieces, parts, classes=names, classify=_second_opinion(plan), seed=plan.project.sampling.seed, least=least
+    )
+    listed = _placed(plan, found)
+    summary = _summary(listed, judged=int((pieces["pixels"] >= least).sum()))
+    _write_list(plan.folder / layout.LABEL_ERRORS, listed)
+    text = json.dumps(summary, indent=1, allow_nan=False) + "\n"
+
+    def write(part: Path) -> None:
+        part.write_text(text, encoding="utf-8")
+
+    write_whole(plan.folder / layout.LABEL_ERRORS_SUMMARY, write)
+    return {
+        "files": [layout.LABEL_ERRORS, layout.LABEL_ERRORS_SUMMARY],
+        "info": {key: summary[key] for key in ("listed", "hectares", "judged")},
+    }
+
+
+def _read(plan: Plan, name: str) -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.read_parquet(plan.folder / layout.pieces(name)).assign(patches=name)
+
+
+def _joined(plan: Plan, tables: "list[pd.DataFrame]") -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """Pieces, a polygon's parts in several patches added up, and the doubtful parts within them."""
+    import pandas as pd
+
+    table = pd.concat(tables, ignore_index=True)
+    if plan.reference.kind != "polygons":
+        # Numbers are those of a patch: give every piece its own.
+        keys = pd.MultiIndex.from_arrays([table["patches"], table["within"]])
+        table["within"] = pd.factorize(keys)[0] + 1
+        table.loc[~table["part"], "piece"] = table["within"]
+    parts = table[table["part"]].reset_index(drop=True)
+    parts["piece"] = -1 - np.arange(len(parts))
+    sums = [name for name in map(str, table) if name in {"pixels", "core"} or name[:2] in {"p_", "c_", "s_"}]
+    rules: Any = {"label": "first", **dict.fromkeys(sums, "sum"), "patches": " ".join, "outline": "first"}
+    pieces = table[~table["part"]].groupby("piece", as_index=False, sort=True).agg(rules)
+    return pieces, parts
+
+
+def _second_opinion(plan: Plan) -> Classify:
+    """A forest over the looks of pieces; which numbers it is given decides its answer, and nothing else."""
+
+    def classify(looks: np.ndarray, label: np.ndarray, others: np.ndarray) -> np.ndarray:
+        names = [f"look_{i}" for i in range(looks.shape[1])]
+        forest = fit(
+            looks.astype("float32"), (label + 1).astype("uint8"), type="random_forest", params=FOREST,
+            seed=plan.project.sampling.seed, feature_names=names,
+        )  # fmt: skip
+        p = forest.predict(others.astype("float32"))
+        return align_columns(p, [value - 1 for value in forest.classes], range(len(plan.legend.values)))
+
+    return classify
+
+
+def _placed(plan: Plan, found: "pd.DataFrame") -> "geopandas.GeoDataFrame":
+    """The list with outlines in the reference's CRS, codes and areas, in order."""
+    import geopandas as gpd
+    import shapely
+    from pyproj import Geod
+
+    outlines = shapely.from_wkb(np.array([outline or None for outline in found["outline"]], object))
+    codes = np.full(len(found), "", object)
+    whole = ~found["part"].to_numpy()
+    if plan.reference.kind == "polygons":
+        shapes, codes = _polygons(plan, found["within"].to_numpy() - 1)
+        outlines[whole] = shapes[whole]
+    frame = gpd.GeoDataFrame(found.assign(reference_code=codes), geometry=outlines, crs=plan.reference.crs)
+    frame = frame[~(frame.geometry.is_empty | frame.geometry.isna())].reset_index(drop=True)
+    geod = Geod(ellps="WGS84")
+    areas = [abs(geod.geometry_area_perimeter(shape)[0]) / 1e4 for shape in frame.geometry.to_crs("EPSG:4326")]
+    frame = frame.assign(area_ha=np.round(areas, 3), rank=np.arange(1, len(frame) + 1), part=frame["part"].astype(int))
+    frame = frame.rename(columns={"reference": "reference_class", "suggested": "suggested_class"})
+    rounded = {name: frame[name].round(4) for name in _SHARES}
+    return frame.assign(**rounded)[[*_COLUMNS, "geometry"]]
+
+
+def _polygons(plan: Plan, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Outline and code of the register's features by their numbers."""
+    import pyogrio
+    import shapely
+
+    from landweave.legend import code_text
+
+    reference, wanted = plan.reference, np.unique(numbers)
+    shapes, codes = np.empty(len(wanted), object), np.full(len(wanted), "", object)
+    # A few thousand at a time, since they come as a list of numbers in a query.
+    for start in range(0, len(wanted), 2000):
+        part = wanted[start : start + 2000]
+        _, fids, wkb, fields = pyogrio.raw.read(
+            reference.path, layer=reference.layer, columns=[reference.column], fids=part, return_fids=True
+        )
+        at = np.searchsorted(wanted, fids)
+        found = shapely.from_wkb(wkb, on_invalid="fix")
+        shapes[at] = shapely.make_valid(found, method="structure", keep_collapsed=False)
+        codes[at] = [code_text(code) for code in fields[0]]
+    where = np.searchsorted(wanted, numbers)
+    return shapes[where], codes[where]
+
+
+def _summary(listed: "geopandas.GeoDataFrame", *, judged: int) -> dict[str, Any]:
+    pairs = listed.groupby(["reference_class", "suggested_class"])["area_ha"].agg(["count", "sum"]).reset_index()
+    pairs = pairs.sort_values(["sum", "reference_class", "suggested_class"], ascending=[False, True, True])
+    first = listed.head(FIRST)
+    inside = first.geometry.representative_point().to_crs("EPSG:4326")
+    places = [{"lon": round(point.x, 6), "lat": round(point.y, 6)} for point in inside]
+    rows = json.loads(first.drop(columns="geometry").to_json(orient="records"))
+    return {
+        "listed": len(listed),
+        "hectares": round(float(listed["area_ha"].sum()), 2),
+        "judged": judged,
+        "pairs": [
+            {"reference": a, "suggested": b, "count": int(n), "hectares": round(float(area), 2)}
+            for a, b, n, area in pairs.itertuples(index=False)
+        ],
+        "first": [row | place for row, place in zip(rows, places, strict=True)],
+        "how": (
+            "pieces of the reference that look more like another class than like their own to models that never saw "
+            "them, ranked by score: doubt x pixels / (pixels + 50); doubt is 1 - (how much a piece looks like its "
+            "class) / (how much pieces of that class do)"
+        ),
+    }
+
+
+def _write_list(path: Path, listed: "geopandas.GeoDataFrame") -> None:
+    with dated():
+        write_whole(path, lambda part: listed.to_file(part, layer="label_errors", driver="GPKG"))

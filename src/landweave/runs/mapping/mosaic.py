@@ -1,0 +1,41 @@
+"""Where patches become one thing: the grid as a file, the mosaics."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from landweave.engine.machine import usable_cores
+from landweave.maps.mosaic import mosaic
+from landweave.maps.sidecars import qgis_style, stac_item
+from landweave.patch.store import write_whole
+from landweave.runs import layout
+from landweave.runs.project.plan import Plan
+
+
+def write_mosaics(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
+    """Write ``map.tif`` with its names, style and STAC item beside it, and ``confidence.tif``."""
+    parts = {name: plan.folder / layout.prediction(name) for name in patches}
+    options: dict[str, Any] = {
+        "crs": plan.project.map.crs, "resolution": plan.project.map.resolution, "threads": usable_cores()
+    }  # fmt: skip
+    mosaic(parts, plan.folder / layout.MAP, band=1, legend=plan.legend, overviews="mode", **options)
+    mosaic(parts, plan.folder / layout.CONFIDENCE, band=2, legend=None, overviews="average", **options)
+    _write_companions(plan)
+    names = (layout.MAP, layout.MAP_NAMES, layout.MAP_STYLE, layout.MAP_ITEM, layout.CONFIDENCE)
+    files = [name for name in names if (plan.folder / name).exists()]
+    return {"files": files, "info": {"patches": len(parts)}}
+
+
+def _write_companions(plan: Plan) -> None:
+    """What QGIS and catalogues read beside the map."""
+    style = qgis_style(plan.legend)
+    write_whole(plan.folder / layout.MAP_STYLE, lambda part: _write(part, style))
+    maps = {"map": plan.folder / layout.MAP, "confidence": plan.folder / layout.CONFIDENCE}
+    item = stac_item(plan.project.name, maps, legend=plan.legend, start=plan.start, end=plan.end)
+    text = json.dumps(item, indent=1, ensure_ascii=False) + "\n"
+    write_whole(plan.folder / layout.MAP_ITEM, lambda part: _write(part, text.encode()))
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)

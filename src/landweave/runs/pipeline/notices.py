@@ -1,0 +1,109 @@
+"""What a user should know before trusting a run's figures, in sentences."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from landweave.engine.ledger import DONE, FAILED
+from landweave.patch.grid import Cell
+from landweave.runs.project.plan import Plan
+
+if TYPE_CHECKING:
+    from landweave.runs.pipeline.state import Run
+
+
+def notices(run: "Run") -> list[str]:
+    """One sentence for each thing that was left out, repaired or could not be done; told by the run and the report."""
+    return [*_of_labels(run), *_of_samples(run), *_of_model(run), *_of_imagery(run), *_of_failures(run)]
+
+
+def _of_labels(run: "Run") -> list[str]:
+    unknown: Counter[str] = Counter()
+    repaired: set[int] = set()
+    for _, entry in run.made("label"):
+        unknown.update(entry.info["unknown"])
+        repaired.update(entry.info["repaired"])
+    lines = []
+    if unknown:
+        listed = ", ".join(f"{code} ({count})" for code, count in sorted(unknown.items())[:10])
+        more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
+        lines.append(
+            f"Register codes that the legend does not know, taken as no class (features a patch): {listed}{more}."
+        )
+    if repaired:
+        lines.append(f"Invalid polygons of the reference that were repaired: {len(repaired)}.")
+    return [*lines, *points_outside(run.plan, run.cells)]
+
+
+def points_outside(plan: Plan, cells: Sequence[Cell]) -> list[str]:
+    """How many of the reference's points no patch holds, as a sentence; none where all are held or are no points."""
+    if plan.reference is None or plan.reference.kind != "points":
+        return []
+    from landweave.labels.on_grid import points_table
+
+    inside = [points_table(plan.reference, plan.legend, cell.geobox)["inside"].to_numpy() for cell in cells]
+    outside = int((~np.any(inside, axis=0)).sum())
+    return [f"{outside} of {len(inside[0])} points lie outside the imagery and are left out."] if outside else []
+
+
+def _of_samples(run: "Run") -> list[str]:
+    train = run.ledger.get("train")
+    if train is None or train.state != DONE or run.plan.project.model.path:
+        return []
+    lines = []
+    if train.info["absent"]:
+        absent = ", ".join(train.info["absent"])
+        lines.append(f"Classes without any training sample, which the map cannot show: {absent}.")
+    if train.info["missing"]:
+        missing = ", ".join(train.info["missing"])
+        lines.append(f"The model was trained without these patches and is frozen until --retrain: {missing}.")
+    if run.taught is not None and run.taught.kind == "none":
+        lines.append("No patch or block could be held out, so the figures are in-sample.")
+    return lines
+
+
+def _of_model(run: "Run") -> list[str]:
+    given = [entry.info.get("slow_because") for _, entry in run.made("predict")]
+    return [f"LightGBM itself predicted, which is slow: {reason}." for reason in sorted({r for r in given if r})]
+
+
+def _of_imagery(run: "Run") -> list[str]:
+    seen = {cell.name: entry.info for cell, entry in run.made("fetch")}
+    dark = sorted(name for name, info in seen.items() if info["never_seen"] == info["pixels"] > 0)
+    lines = []
+    if dark:
+        some = ", ".join(dark[:10]) + (f" and {len(dark) - 10} more" if len(dark) > 10 else "")
+        lines.append(f"Patches without a single valid observation, left as class 0: {some}.")
+    unseen = sum(info["never_seen"] for name, info in seen.items() if name not in dark)
+    total = max(sum(info["pixels"] for info in seen.values()), 1)
+    if unseen:
+        lines.append(f"{unseen / total:.2%} of the pixels have no valid observation and are left as class 0.")
+    empty = sum(int(entry.info["mapped"].get("0", 0)) for _, entry in run.made("predict"))
+    if empty > unseen + sum(seen[name]["pixels"] for name in dark) and run.plan.project.model.reject_below is None:
+        lines.append(
+            f"{empty / total:.2%} of the pixels are left as class 0, most of them because no target day lies "
+            "between two of their valid observations: check period and step_days."
+        )
+    clipped = sum(info["saturated"] for info in seen.values())
+    if clipped:
+        lines.append(
+            f"{clipped} band values lie beyond what int16 holds in 1e-4 reflectance (3.2767) and were clipped: "
+            "check the source's scale and offset."
+        )
+    return lines
+
+
+def _of_failures(run: "Run") -> list[str]:
+    return [f"Failed: {key}: {error}" for key, error in failures(run)]
+
+
+def failures(run: "Run") -> list[tuple[str, str]]:
+    """What failed and was not made since, with the last line of its error; only patches that the run still has."""
+    names = {cell.name for cell in run.cells}
+    return [
+        (entry.key, entry.info["error"])
+        for entry in run.ledger.entries()
+        if entry.state == FAILED and ("/" not in entry.key or entry.key.split("/", 1)[1] in names)
+    ]

@@ -1,0 +1,64 @@
+"""What a run came to, and how it reports its progress."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Progress(Protocol):
+    """What the faces show while a run goes on."""
+
+    def tell(self, line: str) -> None:
+        """Something to know before the work begins."""
+        ...
+
+    def start(self, stage: str, total: int, todo: int) -> None:
+        """A stage begins: so many things in all, so many to be made."""
+        ...
+
+    def advance(self, stage: str, failed: bool) -> None:  # noqa: FBT001 - called by this module only
+        """One thing is made, or has failed."""
+        ...
+
+    def finish(self, stage: str) -> None:
+        """The stage is over."""
+        ...
+
+
+class Quiet:
+    """Shows nothing."""
+
+    def tell(self, line: str) -> None:
+        """Nothing."""
+
+    def start(self, stage: str, total: int, todo: int) -> None:
+        """Nothing."""
+
+    def advance(self, stage: str, failed: bool) -> None:  # noqa: FBT001 - as in the protocol
+        """Nothing."""
+
+    def finish(self, stage: str) -> None:
+        """Nothing."""
+
+
+_: type[Progress] = Quiet
+
+
+@dataclass(kw_only=True)
+class Result:
+    """What became of a run."""
+
+    status: int = 0
+    """0 done, 1 something failed."""
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    """Stage and patch, and the last line of the error."""
+    stopped: str | None = None
+    """Why the run stopped before its end."""
+    notices: list[str] = field(default_factory=list)
+    """What to know before trusting the figures."""
+    agreement: dict[str, Any] | None = None
+    """Overall agreement with the reference, as in ``accuracy.json``; None where nothing was measured."""
+    made: dict[str, int] = field(default_factory=dict)
+    """Stage to the number of things made; nothing stands for a stage that was fresh."""
+    folder: Path = Path()
+    """The output folder."""

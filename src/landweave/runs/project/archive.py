@@ -1,0 +1,113 @@
+"""An archive as the project wants it: searched once, remembered in the output folder."""
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from landweave.engine.fingerprint import fingerprint
+from landweave.errors import InputError
+from landweave.patch.grid import checked_bounds
+from landweave.patch.store import write_whole
+from landweave.runs import layout
+from landweave.runs.project.settings import Project
+from landweave.sources.remote import is_remote, is_signed, readable
+from landweave.sources.stac.scenes import read_scene
+from landweave.sources.stac.search import Query, default_collection, find_items
+from landweave.sources.stac.source import StacSource, open_stac
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+
+def open_archive(
+    project: Project, area: "BaseGeometry | None", *, needed: tuple[str, ...], remember: bool = False
+) -> StacSource:
+    """Search the archive that ``[source]`` names.
+
+    Parameters
+    ----------
+    project
+        With ``source.type = "stac"``.
+    area
+        In longitude and latitude; None: wherever a static catalogue has scenes.
+    needed
+        Variables that every scene must have.
+    remember
+        Write an API's answer to ``scenes.json`` in the output folder. It is read again, and nothing is searched, as
+        long as the question stays the same; remove the file to search anew. Signed addresses, which expire and are
+        no one else's business, are not written, but asked for anew by every run.
+
+    Raises
+    ------
+    InputError
+        When the archive does not answer, or has nothing that fits.
+    """
+    settings = project.source
+    url = str(settings.url)
+    remote = is_remote(url)
+    if not remote:
+        url = str(project.path(url))
+    if area is not None:
+        try:
+            # Before the search, since servers read such a box in one way or another.
+            checked_bounds(area, utm=project.area.crs in {None, "utm"})
+        except InputError as error:
+            raise InputError(f"{project.file}: {error}") from None
+    query = Query(
+        collection=settings.collection or default_collection(url),
+        bbox=None if area is None else _bbox(area, project.area.buffer),
+        start=project.period.start, end=project.period.end, max_cloud_cover=settings.max_cloud_cover,
+    )  # fmt: skip
+    asked = fingerprint([url, query.__dict__])
+    items = _remembered(project, asked) if remote else None
+    if items is None:
+        items = find_items(url, query)
+        if remote and remember and not any(map(is_signed, _hrefs(items))):
+            _remember(project, {"question": asked, "url": readable(url), "items": items})
+    scenes = [read_scene(item, bands=settings.bands) for item in items]
+    source = open_stac(
+        scenes,
+        needed=needed,
+        start=project.period.start,
+        end=project.period.end,
+        resampling=settings.method,
+        where=readable(url),
+    )
+    several = sorted({scene.collection for scene in source.scenes})
+    if len(several) > 1:
+        # L1C and L2A, or one acquisition processed twice, must not become one image.
+        raise InputError(
+            f"{project.file}: the scenes are of several collections ({', '.join(several)}); set source.collection."
+        )
+    if settings.store is False and source.remote:
+        raise InputError(f"{project.file}: source.store = false, but the archive lies on a server; leave it out.")
+    return source
+
+
+def _bbox(area: "BaseGeometry", buffer: float) -> tuple[float, float, float, float]:
+    west, south, east, north = area.bounds
+    high = buffer / 111_320
+    wide = high / max(math.cos(math.radians(max(abs(south), abs(north)))), 0.01)
+    return max(west - wide, -180.0), max(south - high, -90.0), min(east + wide, 180.0), min(north + high, 90.0)
+
+
+def _hrefs(items: list[dict[str, Any]]) -> list[str]:
+    return [
+        str(asset.get("href", "")) for item in items for asset in item["assets"].values() if isinstance(asset, dict)
+    ]
+
+
+def _remember(project: Project, answer: dict[str, Any]) -> None:
+    def write(part: Path) -> None:
+        part.write_text(json.dumps(answer) + "\n", encoding="utf-8")
+
+    write_whole(project.folder / layout.SCENES, write)
+
+
+def _remembered(project: Project, asked: str) -> list[dict[str, Any]] | None:
+    try:
+        content = json.loads((project.folder / layout.SCENES).read_text(encoding="utf-8"))
+        return list(content["items"]) if content["question"] == asked else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

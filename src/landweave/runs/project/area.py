@@ -1,0 +1,94 @@
+"""From ``[area]`` to cells: which ground, cut into which patches."""
+
+from typing import TYPE_CHECKING, Any
+
+import shapely
+from odc.geo.crs import CRS
+from odc.geo.geom import Geometry
+
+from landweave.errors import InputError
+from landweave.patch.grid import Cell, given_cells, native_cells, projected_cells, read_area, subset, utm_cells
+from landweave.runs.project.settings import Project
+from landweave.sources.patchwise.datasets import StoredSource
+from landweave.sources.patchwise.eopatches import EOPatchSource
+from landweave.sources.protocol import Source
+from landweave.sources.stac.source import StacSource
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+
+def cells_of(project: Project, source: Source) -> list[Cell]:
+    """The patches of a project, by name; InputError where area, grid and imagery do not fit together."""
+    settings = project.area
+    area = area_of(project)
+    grids = source.grids if isinstance(source, EOPatchSource | StoredSource) else {}
+    crs = settings.crs or ("native" if source.geobox is not None or grids else "utm")
+    if crs == "native" and grids:
+        cells = given_cells(grids, area=area, buffer=settings.buffer)
+    elif crs == "native":
+        if source.geobox is None:
+            raise InputError(f'{project.file}: area.crs = "native", but the source has no grid of its own.')
+        cells = native_cells(
+            source.geobox, patch_size=settings.patch_size, area=area,
+            buffer=settings.buffer / _metres_per_unit(source.geobox) if area is not None else 0.0,
+        )  # fmt: skip
+    else:
+        buffer = settings.buffer
+        if area is None and source.geobox is None:
+            if not isinstance(source, StacSource | EOPatchSource | StoredSource):
+                raise InputError(f"{project.file}: [area] needs aoi or bounds; the source has no extent of its own.")
+            area, buffer = shapely.box(*source.bbox), 0.0
+        elif area is None:
+            assert source.geobox is not None
+            # Half a pixel less, so that rounding makes no patch beyond the imagery's edge.
+            inner = source.geobox.extent.buffer(-0.5 * abs(source.geobox.resolution.x))
+            area, buffer = inner.to_crs("EPSG:4326").geom, 0.0
+        options: dict[str, Any] = {
+            "resolution": settings.resolution, "patch_size": settings.patch_size, "buffer": buffer
+        }  # fmt: skip
+        try:
+            cells = utm_cells(area, **options) if crs == "utm" else projected_cells(area, crs=crs, **options)
+        except InputError as error:
+            raise InputError(f"{project.file}: {error}") from None
+        except Exception as error:  # noqa: BLE001 - pyproj has many ways to say that a CRS is unknown
+            raise InputError(f"{project.file}: area.crs = {crs!r} is not usable: {error}".split("\n")[0]) from None
+    if settings.subset:
+        cells = subset(cells, center=settings.subset.center, size=settings.subset.size)
+    return cells
+
+
+def area_of(project: Project) -> "BaseGeometry | None":
+    """The area of interest in longitude and latitude; None where the project names none."""
+    settings = project.area
+    if settings.aoi:
+        return read_area(project.path(settings.aoi))
+    if settings.bounds:
+        west, south, east, north = settings.bounds
+        if east <= west or north <= south:
+            across = settings.bounds_crs == "EPSG:4326" and -180 <= east < west <= 180 and south < north
+            raise InputError(
+                f"{project.file}: area.bounds {list(settings.bounds)} must be west, south, east, north"
+                + ("; across the antimeridian, run one project on either side." if across else ".")
+            )
+        if settings.bounds_crs == "EPSG:4326" and not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+            raise InputError(
+                f"{project.file}: area.bounds {list(settings.bounds)} are no degrees; name their area.bounds_crs."
+            )
+        try:
+            CRS(settings.bounds_crs)
+        except Exception:  # noqa: BLE001 - pyproj has many ways to say that a CRS is unknown
+            raise InputError(f"{project.file}: area.bounds_crs = {settings.bounds_crs!r} is not known.") from None
+        box = Geometry(shapely.box(west, south, east, north).segmentize((east - west) / 20), settings.bounds_crs)
+        shape: BaseGeometry = box.to_crs("EPSG:4326").geom
+        return shape
+    return None
+
+
+def _metres_per_unit(geobox: Any) -> float:
+    return 111_320.0 if geobox.crs is not None and geobox.crs.geographic else 1.0
+
+
+def pixel_metres(cell: Cell) -> float:
+    """Side of a cell's pixel, metres; of degrees at the equator's length."""
+    return float(abs(cell.geobox.resolution.x)) * _metres_per_unit(cell.geobox)

@@ -1,0 +1,37 @@
+"""A model from elsewhere, or of this project: does it fit the features and the classes?"""
+
+from pathlib import Path
+
+from landweave.classifier.model import Model, recipe_mismatch
+from landweave.errors import InputError
+from landweave.runs import layout
+from landweave.runs.project.plan import Plan
+
+
+def given_model(plan: Plan) -> Model:
+    """The model that ``model.path`` names; InputError where its recipe or classes are not the project's."""
+    assert plan.project.model.path is not None
+    return _fitting(plan, plan.project.path(plan.project.model.path))
+
+
+def fitting_model(plan: Plan) -> str:
+    """Folder of the model that maps; InputError where it was trained for other features or classes."""
+    path = plan.project.model.path
+    folder = plan.project.path(path) if path else plan.folder / layout.MODEL
+    _fitting(plan, folder)
+    return str(folder) if path else layout.MODEL
+
+
+def _fitting(plan: Plan, folder: Path) -> Model:
+    model = Model.load(folder)
+    difference = recipe_mismatch(model.recipe, plan.recipe.to_json())
+    if difference:
+        raise InputError(f"{folder}: {difference} (for a model of this project: run with --retrain).")
+    for value in model.classes:
+        name, ours = model.class_names[value], plan.legend.names.get(value)
+        if ours != name:
+            raise InputError(
+                f"{folder}: the model's class {value} is {name!r}, the legend's is {ours!r}; "
+                "use the legend that the model was trained with."
+            )
+    return model

@@ -1,0 +1,248 @@
+"""From settings to things: the source, the legend, the reference, the cells, the recipe."""
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from odc.geo.crs import CRS
+
+from landweave.errors import InputError
+from landweave.features import s2cloudless
+from landweave.features.clouds import snow_bands
+from landweave.features.indices import is_import_path, load_function
+from landweave.features.recipe import Recipe, target_days
+from landweave.labels.units import QUARTERS, WHOLE
+from landweave.legend import Legend
+from landweave.patch.grid import Cell
+from landweave.runs.project.area import cells_of, pixel_metres
+from landweave.runs.project.settings import Project
+from landweave.sources.pixels import opened
+from landweave.sources.protocol import Source
+
+if TYPE_CHECKING:
+    from landweave.labels.reference import Reference
+from landweave.runs.project.source import CLOUD_MASK, CLOUD_PROBABILITY, mask_variables_of, open_source, unscaled_recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All that a worker needs to know about a run: settings opened and checked."""
+
+    project: Project
+    folder: Path
+    """The output folder."""
+    source: Source
+    legend: Legend
+    reference: Any
+    """A :class:`landweave.labels.reference.Reference`, or None."""
+    dates: tuple[datetime.date, ...]
+    """Acquisition dates within the period."""
+    start: datetime.date
+    end: datetime.date
+    """The period, both ends inclusive."""
+    recipe: Recipe
+    """Scales of custom and static layers not fitted yet."""
+    cut: int
+    """1: units of split and folds are patches; 2: their quarters."""
+    pixel_metres: float
+    """Side of a pixel, metres."""
+
+    @property
+    def days(self) -> tuple[int, ...]:
+        """Whole days from the period's start to each date."""
+        return tuple((day_of(date) - self.start).days for date in self.dates)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What is kept of each date: bands, then what masks are made of, then masks that were made."""
+        return (*self.recipe.source_bands, *self.mask_variables, *self.made_variables)
+
+    @property
+    def mask_variables(self) -> tuple[str, ...]:
+        """The variables that decide validity, beside the bands."""
+        needed = self.source_masks
+        extra = snow_bands(self.project.source.cloud_rule, self.source.variables, snow=self.project.source.snow)
+        return (*needed, *(name for name in extra if name not in {*needed, *self.recipe.source_bands}))
+
+    @property
+    def source_masks(self) -> tuple[str, ...]:
+        """The variables by which the cloud rule, or the masking of snow, judges."""
+        return mask_variables_of(self.project)
+
+    @property
+    def made_variables(self) -> tuple[str, ...]:
+        """Masks that are made before they are kept, since they look at ground around the patch."""
+        rule = self.project.source.cloud_rule
+        if rule == "s2cloudless":
+            return (CLOUD_MASK, CLOUD_PROBABILITY)
+        return (CLOUD_MASK,) if self.dilation_pixels and rule != "none" else ()
+
+    @property
+    def categorical(self) -> tuple[str, ...]:
+        """Variables of codes or per cents, uint8."""
+        return (*self.source.categorical, *self.made_variables)
+
+    @property
+    def masks_decide(self) -> bool:
+        """Whether masks alone tell the most that can be valid of a date, so that its bands may be left unread."""
+        rule = self.project.source.cloud_rule
+        return rule == "scl" or (rule == "mask" and "SCL" in self.mask_variables)
+
+    @property
+    def thresholds(self) -> dict[int, float]:
+        """Class value to threshold."""
+        return {self.legend.value_of(name): t for name, t in self.project.model.thresholds.items()}
+
+    @property
+    def dilation_pixels(self) -> int:
+        """Halo of the cloud mask, pixels."""
+        return round(self.project.source.dilation / self.pixel_metres)
+
+
+def day_of(moment: datetime.date) -> datetime.date:
+    """The day of a date; of a second pass of a day, which is a ``datetime``, its day."""
+    return moment.date() if isinstance(moment, datetime.datetime) else moment
+
+
+def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[Cell]]:
+    """Open everything that a project names.
+
+    Parameters
+    ----------
+    project
+        From :func:`landweave.runs.project.settings.read_project`.
+    remember
+        Keep what an archive's search found in the output folder.
+
+    Returns
+    -------
+    plan, cells
+        The plan, and the patches in the order of their names.
+
+    Raises
+    ------
+    InputError
+        For anything that cannot be opened or does not fit together; nothing has been written then.
+    """
+    source = open_source(project, remember=remember)
+    dates, start, end = _observed(project, source)
+    recipe = _recipe(project, source, start, end)
+    cells = cells_of(project, source)
+    from landweave.labels.reference import check_overlap
+
+    reference, legend = _reference_and_legend(project)
+    if reference is not None:
+        check_overlap(reference, [cell.geobox for cell in cells])
+    points = reference is not None and reference.kind == "points"
+    plan = Plan(
+        project=project, folder=project.folder, source=source, legend=legend, reference=reference,
+        dates=tuple(dates), start=start, end=end, recipe=recipe,
+        cut=QUARTERS if points or len(cells) < 2 else WHOLE, pixel_metres=pixel_metres(cells[0]),
+    )  # fmt: skip
+    _check_thresholds(project, legend)
+    _check_map_crs(project)
+    return plan, cells
+
+
+def _observed(project: Project, source: Source) -> tuple[list[datetime.date], datetime.date, datetime.date]:
+    dates = source.dates(project.period.start, project.period.end)
+    if not dates:
+        have = source.dates(None, None)
+        span = f"the imagery reaches from {have[0]} to {have[-1]}" if have else "the imagery has no date at all"
+        raise InputError(
+            f"{project.file}: no date inside the period {project.period.start} to {project.period.end}; {span}."
+        )
+    return dates, project.period.start or day_of(dates[0]), project.period.end or day_of(dates[-1])
+
+
+def _recipe(project: Project, source: Source, start: datetime.date, end: datetime.date) -> Recipe:
+    settings = project.features
+    recipe = unscaled_recipe(project, target_days(start, end, settings.step_days))
+    try:
+        recipe.check_source(source.variables)
+    except InputError as error:
+        raise InputError(f"{project.file}: {error}") from None
+    rule = project.source.cloud_rule
+    wanted = {"mask": project.source.mask, "decided": project.source.mask, "scl": "SCL"}.get(rule)
+    if wanted and wanted not in source.variables:
+        raise InputError(
+            f'{project.file}: clouds = "{rule}" needs the variable {wanted}, which the imagery does not have; '
+            f"it has {', '.join(source.variables)}."
+        )
+    if rule == "s2cloudless":
+        _check_detector(project, source)
+    for _, expression in recipe.custom:
+        if is_import_path(expression):
+            load_function(expression)
+    truth = project.reference.truth if project.reference else None
+    for path in (*settings.static, *([truth] if truth else [])):
+        with opened(project.path(path)):
+            pass
+    return recipe
+
+
+def _check_detector(project: Project, source: Source) -> None:
+    lacking = [name for name in s2cloudless.BANDS if name not in source.variables]
+    if lacking:
+        raise InputError(
+            f'{project.file}: clouds = "s2cloudless" needs Sentinel-2 L1C with {", ".join(s2cloudless.BANDS)}; the '
+            f'imagery has no {", ".join(lacking)}: use an L1C collection, or clouds = "scl", "mask" or "none".'
+        )
+    try:
+        s2cloudless.model_file()
+    except InputError as error:
+        raise InputError(f"{project.file}: {error}") from None
+
+
+def _reference_and_legend(project: Project) -> "tuple[Reference | None, Legend]":
+    from landweave.labels.reference import read_reference, reference_codes
+
+    if project.reference:
+        settings = project.reference
+        reference = read_reference(project.path(settings.path), column=settings.column, layer=settings.layer)
+        if settings.legend:
+            return reference, Legend.read(project.path(settings.legend))
+        return reference, Legend.from_labels(reference_codes(reference))
+    if project.training:
+        if project.training.legend:
+            return None, Legend.read(project.path(project.training.legend))
+        from landweave.labels.series import read_series
+
+        return None, Legend.from_labels(read_series(**training_paths(project)).labels)
+    if project.model.path:
+        from landweave.classifier.model import Model
+
+        return None, Legend.of_names(Model.load(project.path(project.model.path)).class_names)
+    raise InputError(f"{project.file}: add a [reference]: `landweave simulate` writes a register to learn from.")
+
+
+def training_paths(project: Project) -> dict[str, Any]:
+    """Arguments of ``read_series`` for ``[training]``."""
+    settings = project.training
+    assert settings is not None
+    from landweave.labels.series import samples_path
+
+    table = project.path(settings.table)
+    samples = samples_path(table, project.path(settings.samples) if settings.samples else None)
+    return {"table": table, "samples": samples, "label": settings.label}
+
+
+def _check_thresholds(project: Project, legend: Legend) -> None:
+    for name in project.model.thresholds:
+        try:
+            legend.value_of(name)
+        except InputError as error:
+            raise InputError(f"{project.file}: model.thresholds: {error}") from None
+
+
+def _check_map_crs(project: Project) -> None:
+    settings = project.map
+    if settings.crs is None:
+        return
+    try:
+        crs = CRS(settings.crs)
+    except Exception:  # noqa: BLE001 - pyproj has many ways to say that a CRS is unknown
+        raise InputError(f"{project.file}: map.crs = {settings.crs!r} is not known; write it as EPSG:3035.") from None
+    if crs.geographic and settings.resolution is not None and settings.resolution > 1:
+        raise InputError(f"{project.file}: map.resolution = {settings.resolution:g} is in degrees, as map.crs is.")

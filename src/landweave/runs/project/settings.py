@@ -1,0 +1,327 @@
+"""What the user wants, from one TOML file."""
+
+import datetime
+import difflib
+import math
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+
+from landweave.errors import InputError
+from landweave.runs.project.source_settings import Fraction, Settings, SourceSettings
+
+
+def _as_date(value: object) -> object:
+    if isinstance(value, str):
+        return datetime.date.fromisoformat(value)
+    return value.date() if isinstance(value, datetime.datetime) else value
+
+
+Day = Annotated[datetime.date, BeforeValidator(_as_date)]
+
+
+class SubsetSettings(Settings):
+    """A block of patches to try first."""
+
+    center: tuple[float, float]
+    """Longitude and latitude, degrees."""
+    size: str = "3x3"
+    """Columns by rows."""
+
+
+class AreaSettings(Settings):
+    """Where."""
+
+    aoi: str | None = None
+    """Any vector file; absent: ``bounds``, or the extent of the imagery."""
+    bounds: tuple[float, float, float, float] | None = None
+    """West, south, east, north, in ``bounds_crs``."""
+    bounds_crs: str = "EPSG:4326"
+    buffer: float = Field(500.0, ge=0)
+    """Metres added around ``aoi`` or ``bounds``."""
+    resolution: float = Field(10.0, gt=0)
+    """Metres; for ``crs = "native"`` the imagery's own pixel size holds."""
+    patch_size: int = Field(500, ge=8)
+    """Pixels along a patch's side."""
+    crs: str | None = None
+    """``utm``, ``native`` or any CRS; default: native for rasters, utm for archives."""
+    subset: SubsetSettings | None = None
+
+    @model_validator(mode="after")
+    def _one_area(self) -> Self:
+        if self.aoi and self.bounds:
+            raise ValueError("aoi and bounds exclude each other; keep one")
+        if self.bounds and not all(map(math.isfinite, self.bounds)):
+            raise ValueError(f"bounds {list(self.bounds)} must be four numbers")
+        return self
+
+
+class PeriodSettings(Settings):
+    """When; both ends belong to the period. Absent: first to last date of the imagery."""
+
+    start: Day | None = None
+    end: Day | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.start and self.end and self.end < self.start:
+            raise ValueError(f"end {self.end} lies before start {self.start}")
+        return self
+
+
+class FeatureSettings(Settings):
+    """Pixels to features."""
+
+    bands: tuple[str, ...] = ("B02", "B03", "B04", "B08", "B11", "B12")
+    indices: tuple[str, ...] = ("ndvi", "ndwi", "norm")
+    step_days: int = Field(16, ge=1)
+    min_valid_fraction: Fraction = 0.0
+    static: tuple[str, ...] = ()
+    custom: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _names_once(self) -> Self:
+        names = [*self.bands, *self.indices, *self.custom, *(Path(path).stem for path in self.static)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]!r} is named twice among bands, indices, custom and static layers")
+        if not (self.bands or self.indices or self.custom):
+            raise ValueError("no feature is left: name at least one band, index or custom expression")
+        return self
+
+
+class ReferenceSettings(Settings):
+    """The official map."""
+
+    path: str
+    column: str | None = None
+    """Column of the codes (default ``label``); a raster's values are its codes."""
+    layer: str | None = None
+    """Layer of a vector file that has several."""
+    legend: str | None = None
+    """Classes and crosswalk; without it the classes are the sorted codes."""
+    erosion: int = Field(1, ge=0, le=50)
+    """Pixels taken off each class's edge for training; points are never eroded."""
+    truth: str | None = None
+    """Raster of class values of the true cover, where it is known: a simulated country."""
+
+
+class TrainingSettings(Settings):
+    """A table of labelled series, instead of a reference map."""
+
+    table: str
+    samples: str | None = None
+    legend: str | None = None
+    label: str = "label"
+    block_size: float = Field(0.1, gt=0)
+    """Degrees; side of the spatial blocks that cross-validate the table."""
+
+
+class SamplingSettings(Settings):
+    """How training pixels are drawn; exactly one of the first three holds."""
+
+    per_class: int | None = Field(None, ge=1)
+    """Pixels of each class, as evenly over the patches as they allow (default 20000)."""
+    fraction: float | None = Field(None, gt=0, le=1)
+    """Share of the labelled pixels."""
+    per_patch: int | None = Field(None, ge=1)
+    """Labelled pixels of each patch."""
+    test_pixels: int = Field(200_000, ge=1)
+    """At most so many test pixels, a uniform draw of the test patches' labelled pixels."""
+    seed: int = Field(42, ge=0)
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        given = [name for name in ("per_class", "fraction", "per_patch") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{given[0]} and {given[1]} exclude each other; keep one")
+        return self
+
+    @property
+    def rule(self) -> dict[str, Any]:
+        """The one rule in force, as keyword argument."""
+        for name in ("per_class", "fraction", "per_patch"):
+            if getattr(self, name) is not None:
+                return {name: getattr(self, name)}
+        return {"per_class": 20_000}
+
+
+class ModelSettings(Settings):
+    """The classifier."""
+
+    type: str = "lightgbm"
+    params: dict[str, Any] = Field(default_factory=dict)
+    test_fraction: float = Field(0.2, gt=0, lt=1)
+    folds: int = Field(5, ge=2, le=50)
+    prior: Literal["area", "balanced"] = "area"
+    refit: bool = True
+    calibration: Literal["none", "temperature"] = "temperature"
+    path: str | None = None
+    thresholds: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    reject_below: Fraction | None = None
+
+
+class MapSettings(Settings):
+    """The mosaic."""
+
+    crs: str | None = None
+    resolution: float | None = Field(None, gt=0)
+
+
+class DistrictSettings(Settings):
+    """Areas to report on."""
+
+    path: str
+    column: str
+
+
+class EstimateSettings(Settings):
+    """A labelled probability sample, from which accuracy and areas are estimated."""
+
+    sample: str
+    """What ``landweave estimate draw`` wrote, with its labels."""
+    label: str = "reference"
+    """Column of the labels."""
+    drop_unlabelled: bool = False
+    """Leave out units without a label, instead of refusing them."""
+
+
+class PlaceSettings(Settings):
+    """A named place."""
+
+    name: str
+    lon: float = Field(ge=-180, le=180)
+    lat: float = Field(ge=-90, le=90)
+
+
+class Project(Settings):
+    """One project file, checked; paths are still as written, see :meth:`path`."""
+
+    name: str = Field(min_length=1)
+    output: str | None = None
+    area: AreaSettings = AreaSettings()
+    period: PeriodSettings = PeriodSettings()
+    source: SourceSettings
+    features: FeatureSettings = FeatureSettings()
+    reference: ReferenceSettings | None = None
+    training: TrainingSettings | None = None
+    sampling: SamplingSettings = SamplingSettings()
+    model: ModelSettings = ModelSettings()
+    map: MapSettings = MapSettings()
+    districts: DistrictSettings | None = None
+    estimate: EstimateSettings | None = None
+    places: tuple[PlaceSettings, ...] = ()
+    file: Path = Field(exclude=True)
+    """The project file; paths in it are relative to its folder."""
+
+    @model_validator(mode="after")
+    def _something_to_learn_from(self) -> Self:
+        if self.reference and self.training:
+            raise ValueError("[reference] and [training] exclude each other; keep one")
+        if not (self.reference or self.training or self.model.path or self.source.type == "simulated"):
+            raise ValueError("nothing to learn from: add [reference], [training] table or [model] path")
+        return self
+
+    def path(self, written: str) -> Path:
+        """A path of the project file, absolute."""
+        return (self.file.parent / written).resolve()
+
+    @property
+    def folder(self) -> Path:
+        """The output folder, absolute."""
+        return self.path(self.output or f"out/{self.name}")
+
+
+def read_project(path: str | Path) -> Project:
+    """Read and check a project file.
+
+    Parameters
+    ----------
+    path
+        A TOML file, or a folder that holds ``landweave.toml``.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing, is not TOML, or holds an unknown key or a value of the wrong kind: one line
+        that names file, line and key, and the nearest known key.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "landweave.toml"
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such project file; `landweave init` writes one to start from.") from None
+    except (UnicodeDecodeError, IsADirectoryError) as error:
+        raise InputError(f"{path}: not readable as text: {error}.") from None
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not valid TOML: {error}.") from None
+    return make_project(content, file=path, text=text)
+
+
+def make_project(content: dict[str, Any], *, file: Path, text: str = "") -> Project:
+    """Check the content of a project file; ``text`` gives line numbers to the complaints."""
+    if "file" in content:
+        raise InputError(f"{file}:{_line_of(text, ('file',))} unknown key 'file'.")
+    try:
+        return Project(**content, file=file.resolve())
+    except ValidationError as error:
+        # A misspelt key also leaves its own missing: the slip is told first.
+        first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+        raise InputError(_explain(first, file, text)) from None
+
+
+def _explain(error: Any, file: Path, text: str) -> str:
+    location = tuple(part for part in error["loc"] if not (isinstance(part, str) and "[" in part))
+    key = ".".join(str(part) for part in location)
+    where = f"{file}:{_line_of(text, location)}"
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}."
+        return f"{where} unknown key {key!r}; {hint}"
+    if error["type"] == "missing":
+        return f"{where} {key!r} is missing; add it."
+    message = str(error["msg"]).removeprefix("Value error, ")
+    given = error.get("input")
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    return f"{where} {key + ': ' if key else ''}{message}{shown}."
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    model: Any = Project
+    for part in location:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation
+        candidates = [annotation, *get_args(annotation)]
+        model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+    return [name for name in model.model_fields if name != "file"]
+
+
+def _line_of(text: str, location: tuple[Any, ...]) -> int:
+    """Line of a key, else of its table, else 1; good enough to look there."""
+    names = [part for part in location if isinstance(part, str)]
+    # Of several [[places]], the one that is meant; -1 before the first.
+    entry, meant = -1, location[1] if len(location) > 1 and isinstance(location[1], int) else None
+    best, table = 1, ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
+        if header:
+            table = header[1]
+            entry += bool(names) and table == names[0] and line.lstrip().startswith("[[")
+            if names and meant in {None, entry} and table == ".".join(names[: len(table.split("."))]):
+                best = number
+            continue
+        key = re.match(r"\s*([A-Za-z0-9_.\-\"']+)\s*=", line)
+        if key and (meant is None or entry in {-1, meant}):
+            full = [*filter(None, table.split(".")), *key[1].replace('"', "").replace("'", "").split(".")]
+            if names and (full == names or full == names[: len(full)]):
+                return number
+    return best

@@ -1,0 +1,91 @@
+"""From `[source]` to the source of pixels."""
+
+from pathlib import Path
+
+from landweave.errors import InputError
+from landweave.features import s2cloudless
+from landweave.features.recipe import Recipe
+from landweave.runs.project.area import area_of
+from landweave.runs.project.settings import Project
+from landweave.sources.patchwise.datasets import is_collection, open_collection
+from landweave.sources.patchwise.eopatches import EOPatchSource, open_eopatches
+from landweave.sources.protocol import Source
+
+CLOUD_MASK, CLOUD_PROBABILITY = "cloud_mask", "cloud_probability"
+"""Variables that are made where a cloud mask looks at its neighbourhood; see :mod:`landweave.runs.fetch.observe`."""
+
+
+def open_source(project: Project, *, remember: bool = False) -> Source:
+    """The source that ``[source]`` describes; ``remember`` as for :func:`make_plan`."""
+    settings = project.source
+    if settings.type == "simulated":
+        from landweave.sources.simulated.source import SimulatedSource
+
+        return SimulatedSource(size_km=settings.size_km, n_dates=settings.dates, seed=settings.seed)
+    if settings.type == "stac" and is_collection(project.path(str(settings.url))):
+        return open_collection(
+            project.path(str(settings.url)), needed=_needed(project), resampling=settings.method
+        )  # fmt: skip
+    if settings.type == "stac":
+        from landweave.runs.project.archive import open_archive
+
+        return open_archive(project, area_of(project), needed=_needed(project), remember=remember)
+    if settings.type == "eopatches":
+        return _open_eopatches(project)
+    from landweave.sources.rasters import open_rasters
+
+    return open_rasters(
+        root=project.file.parent, table=settings.table, pattern=settings.pattern, scale=settings.scale,
+        offset=settings.offset, nodata=settings.nodata, bands=_spectral(project), mask=settings.mask,
+        resampling=settings.method,
+    )  # fmt: skip
+
+
+def _open_eopatches(project: Project) -> EOPatchSource:
+    settings = project.source
+    source = open_eopatches(
+        path=project.path(str(settings.path)), bands_feature=settings.bands_feature, band_names=settings.band_names,
+        scale=settings.scale, offset=settings.offset, nodata=settings.nodata, data_mask=settings.data_mask,
+        needed=_needed(project), resampling=settings.method,
+    )  # fmt: skip
+    masks = [name for name in ("SCL", "CLM") if name in source.categorical]
+    if settings.clouds is None and settings.mask is None and masks:
+        use = 'clouds = "scl"' if masks[0] == "SCL" else 'clouds = "mask" and mask = "CLM"'
+        raise InputError(
+            f"{project.file}: the patches hold {masks[0]}, but [source] does not say whether to use it: write {use}, "
+            'or clouds = "none".'
+        )
+    return source
+
+
+def mask_variables_of(project: Project) -> tuple[str, ...]:
+    """The variables by which the cloud rule, or the masking of snow, judges."""
+    settings = project.source
+    if settings.cloud_rule in {"mask", "decided"} and settings.mask:
+        return (settings.mask,)
+    return ("SCL",) if settings.cloud_rule == "scl" or settings.snow == "mask" else ()
+
+
+def _spectral(project: Project) -> tuple[str, ...]:
+    """Bands of the features and of the cloud detector."""
+    detector = s2cloudless.BANDS if project.source.cloud_rule == "s2cloudless" else ()
+    return tuple(dict.fromkeys((*unscaled_recipe(project, (0,)).source_bands, *detector)))
+
+
+def _needed(project: Project) -> tuple[str, ...]:
+    return (*_spectral(project), *mask_variables_of(project))
+
+
+def unscaled_recipe(project: Project, days: tuple[int, ...]) -> Recipe:
+    """The recipe of ``[features]``, before scales are fitted."""
+    settings = project.features
+    try:
+        return Recipe(
+            bands=settings.bands,
+            indices=settings.indices,
+            custom=tuple(settings.custom.items()),
+            static=tuple(Path(path).stem for path in settings.static),
+            days=days,
+        )
+    except InputError as error:
+        raise InputError(f"{project.file}: {error}") from None

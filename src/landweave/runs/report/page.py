@@ -1,0 +1,194 @@
+"""Gather what lies on disk into ``report.html``."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from landweave.errors import InputError
+from landweave.legend import Legend
+from landweave.patch.grid import Cell
+from landweave.patch.store import write_whole
+from landweave.report.report import ReportContent, Section, StageCost, render_report
+from landweave.report.sections.patches import to_json
+from landweave.runs import layout
+from landweave.runs.estimate.accuracy import estimate_project
+from landweave.runs.fetch.coverage import observed
+from landweave.runs.project.plan import Plan
+from landweave.runs.report.pictures import acquisition_images, agreements, block, panels, small_map
+from landweave.runs.results.record import read_record, told_settings
+from landweave.runs.results.run import FinishedRun
+from landweave.runs.sample.assignment import Assignment
+
+NOT_TRUTH = (
+    "A reference is not the truth: land has changed since it was surveyed, its labels are more general than pixels, "
+    "its classes overlap, and there are mistakes. A map that is right in such places counts as wrong."
+)
+"""Why agreement is not accuracy."""
+
+
+def write_report(
+    plan: Plan,
+    cells: Sequence[Cell],
+    assignment: Assignment | None,
+    *,
+    mapped: Sequence[Mapping[str, int]],
+    seen: Mapping[Cell, Mapping[str, Any]],
+    measured: Mapping[str, Mapping[str, Any]],
+    warnings: Sequence[str],
+) -> dict[str, Any]:
+    """Write ``report.html``, and ``agreement.json`` with what its map of patches shows.
+
+    Parameters
+    ----------
+    plan, cells, assignment
+        The run.
+    mapped
+        Per patch, class value to mapped pixels.
+    seen
+        Fetched patch to its record of the fetch stage.
+    measured
+        Stage to what it took in this run; of the others the record of earlier runs is told.
+    warnings
+        From :func:`landweave.runs.pipeline.notices.notices`.
+    """
+    fractions = {cell.name: info["valid_fraction"] for cell, info in seen.items()}
+    run = FinishedRun(plan=plan, cells=tuple(cells), fractions=fractions)
+    patches = agreements(run, assignment)
+    accuracy = run.accuracy if run.has_accuracy else None
+    record = read_record(plan.folder / layout.RECORD)
+    shares = _shares(plan.legend, mapped, assignment)
+    estimated, unusable = _estimated(plan)
+    importance = (read_record(plan.folder / layout.IMPORTANCE) or None) if accuracy is not None else None
+    content = ReportContent(
+        title=plan.project.name,
+        subtitle=f"Land cover, {plan.start} to {plan.end}: {len(cells)} patches, {len(plan.dates)} acquisition dates.",
+        accuracy=accuracy,
+        legend=[(c.value, c.name, c.color) for c in plan.legend.classes],
+        warnings=[*warnings, *unusable],
+        design_based=estimated,
+        importance=importance,
+        sections=[] if accuracy is None else [_suspicion(read_record(plan.folder / layout.LABEL_ERRORS_SUMMARY))],
+        acquisitions=acquisition_images(run, importance or {}),
+        map_image=small_map(run),
+        map_caption="The map, fitted on all labelled patches." if plan.project.model.refit else "The map.",
+        land={name: share for name, _, share in shares if share is not None},
+        shares=shares if assignment is not None else [],
+        patches=patches,
+        panels=panels(run, patches, assignment),
+        block=block(run),
+        settings=_settings(plan),
+        stages=_stages({**record.get("stages", {}), **measured}),
+        notes=_notes(accuracy),
+        seams=read_record(plan.folder / layout.SEAMS) or None,
+        observed=observed(plan, list(seen), [info["valid_counts"] for info in seen.values()]) if seen else None,
+    )
+    html = render_report(content)
+
+    files = {layout.REPORT: html, layout.AGREEMENT: json.dumps(to_json(patches), indent=1) + "\n"}
+    for name, text in files.items():
+        _write(plan.folder / name, text)
+    return {"files": list(files), "info": {"bytes": len(html.encode())}}
+
+
+def _suspicion(listed: Mapping[str, Any]) -> Section:
+    """Why the reference is not the truth, and where it is likely wrong, as far as ``label_errors.json`` says so."""
+    words = [NOT_TRUTH]
+    rows = listed.get("first", [])
+    if rows:
+        words.append(
+            f"{listed['listed']} places, {listed['hectares']:g} ha, look more like another class than like their own "
+            "to models that never saw them. They are listed in label_errors.gpkg; the most doubtful:"
+        )
+    return Section(
+        title="The reference under suspicion",
+        paragraphs=words,
+        header=("No.", "Reference", "Looks like", "Hectares", "Longitude, latitude") if rows else (),
+        rows=[
+            (
+                str(row["rank"]), row["reference_class"], row["suggested_class"], f"{row['area_ha']:.2f}",
+                f"{row['lon']:.4f}, {row['lat']:.4f}",
+            )
+            for row in rows[:10]
+        ],
+    )  # fmt: skip
+
+
+def _estimated(plan: Plan) -> tuple[dict[str, Any] | None, list[str]]:
+    """What the project's labelled sample says of the map, or why it says nothing: no reason to have no report."""
+    try:
+        return estimate_project(plan), []
+    except InputError as error:
+        return None, [f"No estimate from a probability sample: {error}"]
+
+
+def evaluation_report(figures: Mapping[str, Any], legend: Legend, table: Path) -> str:
+    """The report of ``landweave evaluate``: figures without a map."""
+    return render_report(
+        ReportContent(
+            title=f"Evaluation of {table.name}",
+            subject="model",
+            subtitle=f"{figures['model']} on {sum(figures['training_rows'].values())} samples; no map is involved.",
+            accuracy=figures,
+            legend=[(c.value, c.name, c.color) for c in legend.classes],
+            settings={"model": figures["model"], "seed": str(figures["seed"]), "split": figures["split"]["how"]},
+        )
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    def write(part: Path) -> None:
+        part.write_text(text, encoding="utf-8")
+
+    write_whole(path, write)
+
+
+def _shares(
+    legend: Legend, mapped: Sequence[Mapping[str, int]], assignment: Assignment | None
+) -> list[tuple[str, float | None, float | None]]:
+    pixels = {value: sum(int(part.get(str(value), 0)) for part in mapped) for value in legend.values}
+    land = assignment.land("train", "test", "both") if assignment is not None else {}
+    all_mapped, all_land = sum(pixels.values()), sum(land.values())
+    return [
+        (
+            name,
+            pixels[value] / all_mapped if all_mapped else None,
+            land.get(value, 0) / all_land if all_land else None,
+        )
+        for value, name in legend.names.items()
+    ]
+
+
+def _settings(plan: Plan) -> dict[str, str]:
+    told = told_settings(plan.project, exclude_defaults=True)
+    names = ("area", "source", "features", "reference", "training", "sampling", "model")
+    return {
+        name: ", ".join(f"{k} = {_plain(v)}" for k, v in told.get(name, {}).items()) or "defaults"
+        for name in names
+        if getattr(plan.project, name) is not None
+    }
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _stages(stages: Mapping[str, Mapping[str, Any]]) -> list[StageCost]:
+    return [
+        StageCost(name=name, seconds=row["seconds"], cpu_seconds=row["cpu_seconds"], peak_bytes=row["peak_bytes"])
+        for name, row in stages.items()
+    ]
+
+
+def _notes(accuracy: Mapping[str, Any] | None) -> list[str]:
+    truth = (accuracy or {}).get("against_truth")
+    if not truth:
+        return []
+    wrong, gained, repeated = (
+        f"{truth[key]:.2%}" for key in ("reference_error", "reference_wrong_map_right", "map_repeats_reference_error")
+    )
+    return [
+        f"Simulated: the truth is known here. The reference is wrong on {wrong} of the tested land.",
+        f"On {gained} of the land the reference is wrong and the map right; on {repeated} the map repeats its error.",
+        "Accuracy against the truth is agreement with the reference plus the first share less the second.",
+    ]

@@ -1,0 +1,269 @@
+"""What lies on disk as pictures for the report: patches in detail, a block of patches, agreement patch by patch."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import rasterio
+import shapely
+
+from landweave.labels.units import unit_ids, unit_name
+from landweave.legend import Legend
+from landweave.patch.grid import Cell
+from landweave.patch.model import NODATA
+from landweave.patch.staging import read_quicklook
+from landweave.patch.store import read_raster
+from landweave.report.report import Block, Panel
+from landweave.report.sections.patches import WORST, PatchAgreement, most_confused, ranked
+from landweave.report.words import percent
+from landweave.runs import layout
+from landweave.runs.results.run import FinishedRun, stretch
+from landweave.runs.sample.assignment import Assignment, fold_folders
+
+MAP_SIDE, PANEL_SIDE, BLOCK_SIDE = 1000, 250, 640
+"""Pixels of the drawn map's, a panel's and the block's longer side."""
+
+PANELS = 3
+"""Patches shown where there is no reference to tell the worst by."""
+
+REACH = 1
+"""Patches that the block has on either side of its middle: 3 x 3."""
+
+_CANDIDATES = 50
+
+
+def small_map(run: FinishedRun) -> np.ndarray:
+    """The map, uint8 (y, x), shrunk by the commonest class and cut to where it holds one."""
+    with rasterio.open(run.folder / layout.MAP) as file:
+        shrink = max(1.0, max(file.shape) / MAP_SIDE)
+        shape = tuple(max(1, round(side / shrink)) for side in file.shape)
+        small: np.ndarray = file.read(1, out_shape=shape, resampling=rasterio.enums.Resampling.mode)
+    rows, columns = (np.flatnonzero((small > 0).any(axis=axis)) for axis in (1, 0))
+    return small[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if len(rows) else small
+
+
+def agreements(run: FinishedRun, assignment: Assignment | None) -> list[PatchAgreement]:
+    """How every patch agrees with its reference, by a model that never saw it wherever there is one.
+
+    Empty where there is no reference raster to compare with.
+    """
+    if run.plan.reference is None:
+        return []
+    outlines = _outlines(run.cells)
+    legend = run.plan.legend
+    return [
+        PatchAgreement(
+            name=cell.name,
+            outline=outlines[cell.name],
+            counts=_confusion(*_compared(run, cell, assignment), legend),
+            role=_role(cell, assignment),
+        )
+        for cell in run.cells
+        if len(outlines[cell.name])
+    ]
+
+
+def panels(run: FinishedRun, patches: Sequence[PatchAgreement], assignment: Assignment | None) -> list[Panel]:
+    """The worst patches, the best, and one at random (by the project's seed); without a reference some, evenly."""
+    cells = {cell.name: cell for cell in run.cells}
+    order = ranked(patches)
+    if not order:
+        at = np.unique(np.linspace(0, len(run.cells) - 1, min(PANELS, len(run.cells))).round().astype(int))
+        return [_panel(run, run.cells[i], assignment) for i in at]
+    seed = run.plan.project.sampling.seed
+    titled = {patch.name: f"Worst, no. {n}" for n, patch in enumerate(order[:WORST], start=1)}
+    rest = [patch for patch in order if patch.name not in titled]
+    if rest:
+        titled[rest[-1].name] = "The best"
+    if len(rest) > 1:
+        number = int(np.random.default_rng(seed).integers(len(rest) - 1))
+        titled[rest[number].name] = f"At random (seed {seed})"
+    by_name = {patch.name: patch for patch in order}
+    return [_panel(run, cells[name], assignment, title=title, patch=by_name[name]) for name, title in titled.items()]
+
+
+def acquisition_images(run: FinishedRun, importance: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The pictures that ``importance.json`` names for its hottest cells, by date; those that are gone are left out."""
+    images = {}
+    for cell in importance.get("hot_cells", []):
+        path = run.folder / (cell.get("quicklook") or "")
+        if path.is_file() and cell["heaviest"] not in images:
+            images[cell["heaviest"]] = read_quicklook(path)
+    return images
+
+
+def block(run: FinishedRun) -> Block | None:
+    """The 3 x 3 patches around the map's middle on their clearest common date; None without imagery.
+
+    One stretch holds for all of it, and nothing is drawn between the patches: what shows at a seam is in the imagery.
+    """
+    cells = _middle_block(run.cells)
+    # A patch that has no record of its dates speaks for none.
+    shares = np.nan_to_num([run.valid_fractions(cell.name) for cell in cells]).sum(axis=0)
+    day = run.plan.dates[int(np.argmax(shares))]
+    geobox = cells[0].geobox
+    corners = [cell.geobox.affine * (0, 0) for cell in cells]
+    left, top = min(x for x, _ in corners), max(y for _, y in corners)
+    places = [
+        (round((top - y) / abs(geobox.resolution.y)), round((x - left) / abs(geobox.resolution.x))) for x, y in corners
+    ]
+    height, width = (
+        max(place[axis] + cell.geobox.shape[axis] for place, cell in zip(places, cells, strict=True)) for axis in (0, 1)
+    )
+    image = _block_image(run, cells, places, (height, width), day)
+    if image is None:
+        return None
+    classes = np.zeros((height, width), "uint8")
+    for (row, column), cell in zip(places, cells, strict=True):
+        path = run.folder / layout.prediction(cell.name)
+        if path.exists():
+            part = read_raster(path)[0]
+            classes[row : row + part.shape[0], column : column + part.shape[1]] = part
+    names = f"{len(cells)} patches around {cells[0].name}" if len(cells) > 1 else f"Patch {cells[0].name}"
+    return Block(image=image, prediction=classes if classes.any() else None, caption=f"{names}, {day}, seamless.")
+
+
+def _block_image(
+    run: FinishedRun, cells: Sequence[Cell], places: Sequence[tuple[int, int]], shape: tuple[int, int], day: Any
+) -> np.ndarray | None:
+    """The block in true colour, of quicklooks or of bands: each has one stretch for all patches."""
+
+    def whole(parts: Sequence[np.ndarray | None], none: int) -> np.ndarray | None:
+        """Parts (y, x, b) put together; None where one is missing."""
+        canvas = None
+        for (row, column), part in zip(places, parts, strict=True):
+            if part is None:
+                return None
+            if canvas is None:
+                canvas = np.full((*shape, part.shape[2]), none, part.dtype)
+            canvas[row : row + part.shape[0], column : column + part.shape[1]] = part
+        return canvas
+
+    def of_looks() -> np.ndarray | None:
+        return whole([run.quicklook(cell.name, day) for cell in cells], 255)
+
+    def of_bands() -> np.ndarray | None:
+        layers = (run.colours(cell.name, day) for cell in cells)
+        image = whole([None if part is None else np.moveaxis(part, 0, -1) for part in layers], NODATA)
+        return None if image is None else stretch(np.moveaxis(image, -1, 0))
+
+    # A large block is shrunk anyway, and quicklooks are quicker; for a small one they are too coarse.
+    first, second = (of_looks, of_bands) if max(shape) >= 2 * BLOCK_SIDE else (of_bands, of_looks)
+    image = first()
+    return second() if image is None else image
+
+
+def _middle_block(cells: Sequence[Cell]) -> list[Cell]:
+    """The fullest block of the zone with the most patches; of equals the one nearest to the zone's middle."""
+    zones: dict[str, list[Cell]] = {}
+    for cell in cells:
+        zones.setdefault(str(cell.geobox.crs), []).append(cell)
+    own = max(zones.values(), key=len)
+    boxes = [cell.geobox.boundingbox for cell in own]
+    corners = np.array([(box.left, box.top) for box in boxes])
+    # In steps of a full patch: the last ones of a grid may be smaller.
+    sides = np.array([(box.right - box.left, box.top - box.bottom) for box in boxes]).max(axis=0)
+    far = np.hypot(*(corners - corners.mean(axis=0)).T)
+    best = np.zeros(len(own), bool)
+    middle = 0
+    for i in np.argsort(far, kind="stable")[:_CANDIDATES]:
+        near = (np.abs(np.rint((corners - corners[i]) / sides)) <= REACH).all(axis=1)
+        if near.sum() > best.sum():
+            best, middle = near, int(i)
+    # The middle one first: the block is named after it.
+    return [own[middle], *(cell for i, cell in enumerate(own) if best[i] and i != middle)]
+
+
+def _panel(
+    run: FinishedRun, cell: Cell, assignment: Assignment | None, *, title: str = "", patch: PatchAgreement | None = None
+) -> Panel:
+    reference, shown = _pair(run, cell, assignment)
+    words = f"Clearest date: {run.clearest_date(cell.name)}."
+    if patch is not None:
+        cost = most_confused(patch, list(run.plan.legend.names.values()))
+        labelled = f"{patch.labelled:,}".replace(",", "\u202f")
+        told = f"{percent(patch.agreement)} of {labelled} labelled pixels agree ({patch.role})."
+        words = f"{told} {f'What costs most: {cost}.' if cost else ''} {words}"
+    return Panel(
+        name=cell.name, image=run.clearest_image(cell.name, side=PANEL_SIDE), reference=reference, prediction=shown,
+        title=title, caption=words,
+    )  # fmt: skip
+
+
+def _pair(run: FinishedRun, cell: Cell, assignment: Assignment | None) -> tuple[np.ndarray | None, np.ndarray]:
+    """Reference and prediction of a patch: out of fold where the reference is compared, the map's elsewhere."""
+    path = run.folder / layout.prediction(cell.name)
+    mapped = read_raster(path)[0] if path.exists() else np.zeros(cell.geobox.shape, "uint8")
+    if run.plan.reference is None:
+        return None, mapped
+    compared, predicted = _compared(run, cell, assignment)
+    reference = _layer(run, layout.labels(cell.name), cell)
+    return reference, np.where(compared > 0, predicted, mapped)
+
+
+def _compared(run: FinishedRun, cell: Cell, assignment: Assignment | None) -> tuple[np.ndarray, np.ndarray]:
+    """Reference, 0 where it is not compared, and the prediction that it is compared with; uint8 (y, x) each."""
+    reference = _layer(run, layout.labels(cell.name), cell)
+    held_out = run.folder / layout.out_of_fold(cell.name)
+    if assignment is not None and assignment.kind in {"given", "none"}:
+        return reference, _layer(run, layout.prediction(cell.name), cell)
+    if assignment is None or not held_out.exists():
+        return np.zeros_like(reference), np.zeros_like(reference)
+    ids, cut = unit_ids(reference.shape, run.plan.cut), run.plan.cut
+    numbers = range(cut * cut)
+    known = fold_folders(assignment, [unit_name(cell.name, n, cut) for n in numbers])
+    asked_of = np.isin(ids, [n for n in numbers if unit_name(cell.name, n, cut) in known])
+    return np.where(asked_of, reference, 0).astype("uint8"), read_raster(held_out)[0]
+
+
+def _layer(run: FinishedRun, name: str, cell: Cell) -> np.ndarray:
+    path = run.folder / name
+    return np.asarray(read_raster(path)[0]) if path.exists() else np.zeros(cell.geobox.shape, "uint8")
+
+
+def _confusion(reference: np.ndarray, predicted: np.ndarray, legend: Legend) -> np.ndarray:
+    k = len(legend.values)
+    column = np.full(256, k)
+    column[list(legend.values)] = np.arange(k)
+    use = column[reference] < k
+    cells = column[reference[use]] * (k + 1) + column[predicted[use]]
+    return np.bincount(cells, minlength=k * (k + 1)).reshape(k, k + 1)
+
+
+def _role(cell: Cell, assignment: Assignment | None) -> str:
+    if assignment is None:
+        return ""
+    if assignment.kind in {"given", "none"}:
+        return {"given": "model from elsewhere", "none": "in-sample"}[assignment.kind]
+    roles = {role for unit, role in assignment.roles.items() if unit.split("/")[0] == cell.name}
+    if len(roles) > 1:
+        return "partly test, partly training, out of fold"
+    return {"test": "test", "train": "training, out of fold"}.get(next(iter(roles), ""), "no reference")
+
+
+def _outlines(cells: Sequence[Cell]) -> Mapping[str, np.ndarray]:
+    """Corners of each patch: in their CRS where they share one, else longitude and latitude, east-west narrowed."""
+    return dict(_corners(cells))
+
+
+def _corners(cells: Sequence[Cell]) -> Iterator[tuple[str, np.ndarray]]:
+    if len({cell.geobox.crs for cell in cells}) == 1:
+        for cell in cells:
+            yield cell.name, _ring(cell)
+        return
+    shapes = {cell.name: shapely.Polygon(_in_degrees(cell)) for cell in cells}
+    narrow = np.cos(np.radians(np.mean([shape.centroid.y for shape in shapes.values()])))
+    for cell in cells:
+        own = shapes[cell.name].intersection(shapely.box(max(cell.west, -180), -90, min(cell.east, 180), 90))
+        ring = np.array(own.exterior.coords)[:-1] if isinstance(own, shapely.Polygon) else np.empty((0, 2))
+        yield cell.name, ring.reshape(-1, 2) * (narrow, 1.0)
+
+
+def _in_degrees(cell: Cell) -> np.ndarray:
+    """Corners in longitude and latitude, (4, 2)."""
+    return np.stack(cell.geobox.crs.transformer_to_crs("EPSG:4326")(*_ring(cell).T), axis=1)
+
+
+def _ring(cell: Cell) -> np.ndarray:
+    box = cell.geobox.boundingbox
+    return np.array([(box.left, box.top), (box.right, box.top), (box.right, box.bottom), (box.left, box.bottom)])

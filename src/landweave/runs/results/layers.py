@@ -1,0 +1,225 @@
+"""What the browser view shows of a run, as maps: made of the patches' files when they are asked for."""
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+
+from landweave.accuracy.design_based.estimates import MAPPED_TITLE
+from landweave.engine.fingerprint import fingerprint
+from landweave.engine.machine import usable_cores
+from landweave.errors import InputError
+from landweave.maps.areas import count_classes, open_map
+from landweave.maps.mosaic import CACHE_MB, mosaic
+from landweave.patch.grid import Cell
+from landweave.patch.store import read_raster, write_raster, write_whole
+from landweave.runs import layout
+from landweave.runs.results.run import FinishedRun
+
+REVISION = 1
+"""Raised when maps are made otherwise than before, so that those of before are made again."""
+
+_ROWS = 64
+
+AGREE, DIFFER, EDGE = 1, 2, 3
+"""Values of the map of disagreement: as the reference; otherwise within the eroded reference; otherwise in its buffer,
+where a mixed pixel or a shifted outline explains as much."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layers:
+    """Maps of a run, by name; made by :func:`make_layers`."""
+
+    files: Mapping[str, Path]
+    """``prediction``, ``confidence``, and as far as there is something to make them of ``reference``,
+    ``disagreement`` and ``observations``: uint8, 0 nothing. Observations are the number of valid ones, plus 1."""
+
+    mapped: Mapping[str, Any]
+    """``title``, and by class value ``pixels`` and ``area_ha`` (true area)."""
+
+    version: str
+    """Changes whenever a map does."""
+
+
+def make_layers(run: FinishedRun) -> Layers:
+    """The maps of a run, those made of patches in ``view/`` of its output folder; what is fresh is not made again.
+
+    Raises
+    ------
+    InputError
+        When the run has no map yet.
+    """
+    whole = {"map": run.folder / layout.MAP, "confidence": run.folder / layout.CONFIDENCE}
+    for path in whole.values():
+        if not path.exists():
+            raise InputError(f"{path}: the project has no map yet; `landweave run` makes it.")
+    files = {"prediction": whole["map"], "confidence": whole["confidence"]}
+    stamp = _read(run.folder / layout.LAYERS)
+    stamps: dict[str, Any] = {}
+    settings = run.plan.project.map.model_dump(mode="json")
+    classes = [(c.value, c.name, c.color) for c in run.plan.legend.classes]
+    for name, layer in LAYERS.items():
+        sources = {cell.name: found for cell in run.cells if all((found := layer.sources(run, cell)).values())}
+        if not sources:
+            continue
+        path = run.folder / layout.view_map(name)
+        prints = {cell: [_print(path) for path in found.values() if path] for cell, found in sources.items()}
+        stamps[name] = fingerprint([prints, settings, classes if layer.classes else None, REVISION])
+        if stamp.get(name) != stamps[name] or not path.exists():
+            _make(run, layer, sources, path)
+        files[name] = path
+    stamps["mapped"] = fingerprint(_print(whole["map"]))
+    fresh = stamp.get("mapped") == stamps["mapped"] and "areas" in stamp
+    areas = stamp["areas"] if fresh else _areas(whole["map"])
+    told = {**stamps, "areas": areas}
+    if told != stamp:
+        text = json.dumps(told, indent=1) + "\n"
+        write_whole(run.folder / layout.LAYERS, lambda part: _write(part, text))
+    version = fingerprint([stamps, _print(whole["confidence"])])[:12]
+    mapped = {"title": MAPPED_TITLE, "classes": {int(value): found for value, found in areas.items()}}
+    return Layers(files=files, mapped=mapped, version=version)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Layer:
+    """How a patch's part of a map is made."""
+
+    sources: Callable[[FinishedRun, Cell], dict[str, Path | None]]
+    """The files that it is made of; None for one that is not there."""
+    part: Callable[[dict[str, Path]], np.ndarray] | None = None
+    """uint8 (y, x) of these files; None where it is the first file's first band."""
+    classes: bool = False
+    """Whether it holds classes of the legend."""
+
+
+def _reference(run: FinishedRun, cell: Cell) -> dict[str, Path | None]:
+    return {"labels": _there(run, layout.labels(cell.name)) if run.plan.reference is not None else None}
+
+
+def _compared(run: FinishedRun, cell: Cell) -> dict[str, Path | None]:
+    # Out of fold where there is such a prediction: a model that has seen the pixels agrees with them too easily.
+    held_out = _there(run, layout.out_of_fold(cell.name))
+    if run.plan.project.model.path:
+        held_out = None
+    return {**_reference(run, cell), "predicted": held_out or _there(run, layout.prediction(cell.name))}
+
+
+def _observed(run: FinishedRun, cell: Cell) -> dict[str, Path | None]:
+    return {"observations": _there(run, layout.observations(cell.name))}
+
+
+def disagreement(reference: np.ndarray, core: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Where a map and its reference differ.
+
+    Parameters
+    ----------
+    reference, core
+        Class values of the reference, as it is and eroded, (y, x); 0 none.
+    predicted
+        Class values of the map, (y, x); 0 none.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 (y, x): :data:`AGREE`, :data:`DIFFER`, :data:`EDGE`; 0 where either has no class.
+
+    >>> disagreement(np.array([1, 1, 1, 0]), np.array([1, 1, 0, 0]), np.array([1, 2, 2, 2])).tolist()
+    [1, 2, 3, 0]
+    """
+    codes = np.where(reference == predicted, AGREE, np.where(core == 0, EDGE, DIFFER))
+    return np.asarray(np.where((reference == 0) | (predicted == 0), 0, codes), "uint8")
+
+
+def _disagreement_part(files: dict[str, Path]) -> np.ndarray:
+    labels = read_raster(files["labels"])
+    return disagreement(labels[0], labels[1], read_raster(files["predicted"])[0])
+
+
+def _observations_part(files: dict[str, Path]) -> np.ndarray:
+    return np.asarray(np.minimum(read_raster(files["observations"])[0], 254) + 1, "uint8")
+
+
+LAYERS = {
+    "reference": _Layer(sources=_reference, classes=True),
+    "disagreement": _Layer(sources=_compared, part=_disagreement_part),
+    "observations": _Layer(sources=_observed, part=_observations_part),
+}
+"""Maps that are made of patches' files."""
+
+
+def _make(run: FinishedRun, layer: _Layer, sources: Mapping[str, dict[str, Path | None]], path: Path) -> None:
+    cells = {cell.name: cell for cell in run.cells}
+    settings = run.plan.project.map
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".parts.", dir=path.parent) as folder:
+        parts = {}
+        for name, found in sources.items():
+            files = {key: file for key, file in found.items() if file is not None}
+            beyond = beyond_border(cells[name])
+            if layer.part is None and beyond is None:
+                parts[name] = next(iter(files.values()))
+                continue
+            values = read_raster(next(iter(files.values())))[0] if layer.part is None else layer.part(files)
+            inside = cells[name].inside()
+            if inside is not None:
+                values = np.where(inside, values, 0)  # nothing is said of ground that nobody asked for
+            if beyond is not None:
+                values = np.where(beyond[0], values[tuple(beyond[1])], values)
+            parts[name] = write_raster(Path(folder) / f"{name}.tif", values[None], cells[name].geobox)
+        mosaic(
+            parts, path, band=1, crs=settings.crs, resolution=settings.resolution, overviews="mode",
+            legend=run.plan.legend if layer.classes else None, threads=usable_cores(),
+        )  # fmt: skip
+
+
+def beyond_border(cell: Cell) -> tuple[np.ndarray, np.ndarray] | None:
+    """Pixels just beyond the border of a zone, bool (y, x), and the cell's own pixel nearest to each, (2, y, x).
+
+    A pixel is labelled and counted in one zone only. Where the grids of two zones meet, pixels of a third grid would
+    lie between them: in a picture the last of each goes on for one pixel. None where the cell meets no such border.
+    """
+    own, mapped = cell.own(), cell.mapped()
+    if own is None or mapped is None or not own.any() or not (mapped & ~own).any():
+        return None
+    from scipy.ndimage import distance_transform_edt
+
+    far, nearest = distance_transform_edt(~own, return_indices=True)
+    return mapped & ~own & (far < 1.5), nearest
+
+
+def _areas(path: Path) -> dict[str, dict[str, float]]:
+    # Few rows at a time, and little kept: a server that has once taken memory keeps it.
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
+        counted = count_classes(open_map(path), strip=_ROWS)
+    return {
+        str(value): {"pixels": counted.pixels[value], "area_ha": round(area / 1e4, 2)}
+        for value, area in counted.areas.items()
+    }
+
+
+def _there(run: FinishedRun, name: str) -> Path | None:
+    path = run.folder / name
+    return path if path.exists() else None
+
+
+def _print(path: Path) -> list[Any]:
+    # Not the content: a country has thousands of patches, and a view should open at once.
+    state = path.stat()
+    return [path.name, state.st_size, state.st_mtime_ns]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

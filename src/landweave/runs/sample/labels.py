@@ -1,0 +1,69 @@
+"""The reference on a patch's grid: what is written of it, and reading that back."""
+
+from typing import Any
+
+import numpy as np
+
+from landweave.labels.units import count_classes, unit_ids
+from landweave.patch.grid import Cell
+from landweave.patch.store import read_raster, write_raster
+from landweave.runs import layout
+from landweave.runs.project.plan import Plan
+
+_OPENING = 2
+"""Pixels beyond a patch's border that decide which of its pixels are thin."""
+
+
+def label(plan: Plan, cell: Cell) -> dict[str, Any]:
+    """Reference classes of a patch: band 1 as they are, band 2 eroded for training, band 3 where they are thin.
+
+    Of polygons also a raster that says which of them each pixel belongs to.
+    """
+    from landweave.labels.on_grid import rasterise
+    from landweave.labels.outlines import erode, thin_parts
+
+    settings = plan.project.reference
+    assert settings is not None
+    points = plan.reference.kind == "points"
+    # The halo lets a class reach across the patch's border, so that erosion leaves no trace of it.
+    halo = 0 if points else max(settings.erosion, _OPENING)
+    wide = rasterise(plan.reference, cell.geobox.pad(halo), plan.legend)
+    inner = (slice(halo, halo + cell.geobox.shape[0]), slice(halo, halo + cell.geobox.shape[1]))
+    whole = wide.values[inner].copy()
+    core = erode(wide.values, 0 if points else settings.erosion)[inner].copy()
+    # A point says nothing of its surroundings.
+    thin = np.zeros_like(whole) if points else thin_parts(wide.values)[inner].astype("uint8")
+    own = cell.own()
+    if own is not None:
+        whole[~own] = core[~own] = thin[~own] = 0
+    files = [layout.labels(cell.name)]
+    write_raster(
+        plan.folder / files[0], np.stack([whole, core, thin]), cell.geobox,
+        names=("reference", "reference, eroded", "narrower than three pixels"),
+    )  # fmt: skip
+    if wide.pieces is not None:
+        files.append(layout.label_pieces(cell.name))
+        pieces = np.where(whole > 0, wide.pieces[inner], 0)
+        write_raster(plan.folder / files[1], pieces[None], cell.geobox, names=("number of the polygon + 1",))
+    ids = unit_ids(whole.shape, plan.cut)
+    return {
+        "files": files,
+        "info": {
+            "counts": count_classes(whole, ids, patch=cell.name, cut=plan.cut),
+            "core": count_classes(core, ids, patch=cell.name, cut=plan.cut),
+            "unknown": wide.unknown,
+            "repaired": list(wide.repaired),
+        },
+    }
+
+
+def read_labels(plan: Plan, cell: Cell) -> np.ndarray:
+    """The bands of :func:`label`: classes, eroded classes, and where they are thin; uint8 (3, y, x)."""
+    return read_raster(plan.folder / layout.labels(cell.name))
+
+
+def read_pieces(plan: Plan, cell: Cell) -> np.ndarray | None:
+    """Number + 1 of the polygon that each pixel belongs to, int64 (y, x), 0 for none; None without polygons."""
+    if plan.reference.kind != "polygons":
+        return None
+    return np.asarray(read_raster(plan.folder / layout.label_pieces(cell.name))[0])

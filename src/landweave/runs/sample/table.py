@@ -1,0 +1,237 @@
+"""Samples of all patches, or a table of labelled series, as one training table."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from landweave.errors import InputError
+from landweave.features.interpolation import features
+from landweave.features.recipe import Recipe
+from landweave.features.units import fit_scales
+from landweave.patch.model import NODATA, to_int16
+from landweave.patch.store import write_whole
+from landweave.runs import layout
+from landweave.runs.project.plan import Plan, training_paths
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+RECIPE_KEY = b"landweave.recipe"
+"""Where the recipe stands in the metadata of ``samples.parquet``."""
+
+ROW_COLUMNS = ("patch", "x", "y", "label", "split", "fold", "weight", "unit", "core", "thin", "piece")
+"""Columns of ``samples.parquet`` beside the features."""
+
+_ROWS, _COLUMNS = 20_000, 16
+"""Of a table in memory at a time while it is written, and while it is read."""
+
+
+def custom_code(recipe: Recipe) -> list[str]:
+    """Source of the functions that custom layers import, so that editing one is noticed."""
+    import inspect
+
+    from landweave.features.indices import is_import_path, load_function
+
+    sources = []
+    for _, text in recipe.custom:
+        if is_import_path(text):
+            try:
+                sources.append(inspect.getsource(load_function(text)))
+            except (OSError, TypeError):  # a builtin has no source
+                sources.append(text)
+    return sources
+
+
+def truth_print(plan: Plan, print_of: Callable[[Path], str]) -> str:
+    """Fingerprint of the true cover's file, by ``print_of``, where one is named."""
+    settings = plan.project.reference
+    return print_of(plan.project.path(settings.truth)) if settings and settings.truth else ""
+
+
+def from_parts(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
+    """Join the patches' parts, in the order of their names, and compute the features of every row."""
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    rows = []
+    for name in patches:
+        part = pd.read_parquet(plan.folder / layout.rows(name))
+        if not part.empty:
+            rows.append(part.assign(patch=name))
+    if not rows:
+        raise InputError("The reference has no labelled pixel in this area; check its column and the legend's codes.")
+    table = pd.concat(rows, ignore_index=True)
+    static = [table.pop(f"static_{name}").to_numpy("float32") for name in plan.recipe.static]
+    # Filled part by part: the whole is large, and is held once.
+    shape = (len(plan.dates), len(table))
+    stack, why = np.empty((len(plan.recipe.source_bands), *shape), "int16"), np.empty(shape, "uint8")
+    first = 0
+    for part in rows:
+        here = slice(first, first + len(part))
+        series = pq.read_table(plan.folder / layout.row_series(part["patch"].iloc[0]))
+        for column, out in zip((*plan.recipe.source_bands, "reason"), (*stack, why), strict=True):
+            out[:, here] = series.column(column).to_numpy().reshape(len(part), -1).T
+        first = here.stop
+    days = np.array(plan.days)
+    layers = np.stack(static) if static else None
+    recipe = _given_recipe(plan) or fit_scales(plan.recipe, stack, why == 0, days, layers)
+    table_x = features(stack, why == 0, days, recipe, static=layers)
+    _write(plan, table[list(ROW_COLUMNS)], table_x, recipe)
+    _write_series(plan, np.array(plan.dates, "datetime64[ms]"), stack, why)
+    return {"files": [layout.SAMPLES, layout.SERIES], "info": {"rows": len(table), "recipe": recipe.to_json()}}
+
+
+def from_series_table(plan: Plan) -> dict[str, Any]:
+    """Interpolate a table of labelled series, aligned by days since each series began."""
+    import pandas as pd
+
+    from landweave.labels.series import read_series
+
+    series = read_series(**training_paths(plan.project))
+    wanted = plan.recipe.source_bands
+    missing = [name for name in wanted if name not in series.bands]
+    if missing:
+        table = plan.project.path(plan.project.training.table) if plan.project.training else ""
+        raise InputError(f"{table}: no column {', '.join(missing)}; it has {', '.join(series.bands)}.")
+    labels, unknown = plan.legend.translate(series.labels)
+    known = labels > 0
+    if len(np.unique(labels[known])) < 2:
+        raise InputError(f"Fewer than two classes have samples in the table (labels not in the legend: {unknown}).")
+    # Every series lies on its own days; the union of days holds them all, and gaps are gaps.
+    days = np.unique(np.concatenate(series.days))
+    stack = np.full((len(wanted), len(days), len(labels)), NODATA, "int16")
+    for i, (own, values) in enumerate(zip(series.days, series.values, strict=True)):
+        at = np.searchsorted(days, own)
+        for b, name in enumerate(wanted):
+            stack[b, at, i] = to_int16(values[:, series.bands.index(name)])
+    stack, labels = stack[:, :, known], labels[known]
+    valid = (stack != NODATA).all(axis=0)
+    recipe = fit_scales(plan.recipe, stack, valid, days)
+    table_x = features(stack, valid, days, recipe)
+    unit, fold, kind = _table_folds(plan, series, labels, known)
+    place = (np.full(len(labels), np.nan),) * 2
+    if series.longitude is not None and series.latitude is not None:
+        place = (series.longitude[known], series.latitude[known])
+    frame = pd.DataFrame(
+        {
+            "patch": "", "x": place[0], "y": place[1], "label": labels, "split": "train",
+            "fold": fold.astype("int16"), "weight": 1.0, "unit": unit, "core": True, "thin": False, "piece": 0,
+        }
+    )  # fmt: skip
+    _write(plan, frame, table_x, recipe)
+    _write_series(plan, days, stack, np.where(valid, 0, 1).astype("uint8"))
+    info = {"rows": len(frame), "recipe": recipe.to_json(), "split": kind, "unknown": unknown}
+    return {"files": [layout.SAMPLES, layout.SERIES], "info": info}
+
+
+def _table_folds(plan: Plan, series: Any, labels: np.ndarray, known: np.ndarray) -> tuple[list[str], np.ndarray, str]:
+    """Folds by spatial block where the samples have coordinates in enough blocks, else at random."""
+    from landweave.labels.series import block_ids, group_folds, random_folds
+
+    names = [str(label) for label in labels]
+    settings, seed, k = plan.project.training, plan.project.sampling.seed, plan.project.model.folds
+    assert settings is not None
+    if series.longitude is not None and series.latitude is not None:
+        blocks = block_ids(series.longitude[known], series.latitude[known], size=settings.block_size)
+        if len(set(blocks)) >= k:
+            return blocks, group_folds(blocks, names, k=k, seed=seed), "block"
+    return [str(i) for i in range(len(names))], random_folds(names, k=min(k, len(names)), seed=seed), "random"
+
+
+def _given_recipe(plan: Plan) -> Recipe | None:
+    """The recipe of a model from elsewhere: features for a model are made in the model's units."""
+    if not plan.project.model.path:
+        return None
+    from landweave.runs.project.given_model import given_model
+
+    recipe = given_model(plan).recipe
+    assert recipe is not None
+    return Recipe.from_json(recipe)
+
+
+def read_samples(folder: Path) -> "tuple[pd.DataFrame, np.ndarray, Recipe]":
+    """The training table of an output folder.
+
+    Returns
+    -------
+    rows
+        One row a sample: patch, x, y, label, split, fold, weight, unit, core.
+    features
+        int16, (samples, features), -32768 missing.
+    recipe
+        The recipe that made them.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(folder / layout.SAMPLES) as file:
+        recipe = Recipe.from_json(json.loads(file.schema_arrow.metadata[RECIPE_KEY]))
+        names = recipe.feature_names
+        matrix = np.empty((file.metadata.num_rows, len(names)), "int16")
+        for first in range(0, len(names), _COLUMNS):
+            table = file.read(columns=list(names[first : first + _COLUMNS]))
+            for number, column in enumerate(table.columns, start=first):
+                matrix[:, number] = column.to_numpy()
+        rows = file.read(columns=[name for name in file.schema_arrow.names if name not in {*names}]).to_pandas()
+    _let_go()
+    return rows, matrix, recipe
+
+
+def read_rows(folder: Path) -> "pd.DataFrame":
+    """The training table without its features: patch, x, y, label, split, fold, weight, unit, core."""
+    import pandas as pd
+
+    return pd.read_parquet(folder / layout.SAMPLES, columns=list(ROW_COLUMNS))
+
+
+def _write(plan: Plan, rows: "pd.DataFrame", matrix: np.ndarray, recipe: Recipe) -> None:
+    import pyarrow as pa
+
+    schema = pa.Schema.from_pandas(rows, preserve_index=False)
+
+    def chunk(here: slice) -> "pa.Table":
+        table = pa.Table.from_pandas(rows.iloc[here], schema=schema, preserve_index=False)
+        for number, name in enumerate(recipe.feature_names):
+            table = table.append_column(name, pa.array(np.ascontiguousarray(matrix[here, number])))
+        return table.replace_schema_metadata({RECIPE_KEY: json.dumps(recipe.to_json()).encode()})
+
+    _write_chunks(plan.folder / layout.SAMPLES, chunk, len(rows))
+
+
+def _write_series(plan: Plan, times: np.ndarray, stack: np.ndarray, reasons: np.ndarray) -> None:
+    """Observations that exist, row by row; a table's series have days since their start instead of dates."""
+    import pyarrow as pa
+
+    def chunk(here: slice) -> "pa.Table":
+        own = stack[:, :, here]
+        row, when = np.nonzero((own != NODATA).any(axis=0).T)
+        columns = {"row": (row + here.start).astype("int32"), "acquisition": times[when]}
+        columns |= {name: own[b, when, row] for b, name in enumerate(plan.recipe.source_bands)}
+        return pa.table(columns | {"reason": reasons[:, here][when, row]})
+
+    _write_chunks(plan.folder / layout.SERIES, chunk, stack.shape[2])
+
+
+def _write_chunks(path: Path, chunk: "Callable[[slice], pa.Table]", length: int) -> None:
+    """Write a table that is never in memory as a whole."""
+    import pyarrow.parquet as pq
+
+    def write(part: Path) -> None:
+        first = chunk(slice(0, _ROWS))
+        with pq.ParquetWriter(part, first.schema, compression="zstd") as writer:
+            writer.write_table(first)
+            for start in range(_ROWS, length, _ROWS):
+                writer.write_table(chunk(slice(start, start + _ROWS)))
+
+    write_whole(path, write)
+    _let_go()
+
+
+def _let_go() -> None:
+    """Give back what Arrow keeps for its next table."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()

@@ -1,0 +1,200 @@
+"""Train the models and measure them: the map's model, one per fold, and the one that tests."""
+
+import shutil
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from landweave.classifier.calibration import align_columns, apply_temperature, fit_prior, fit_temperature
+from landweave.classifier.fit import fit
+from landweave.classifier.model import Model
+from landweave.engine.machine import usable_cores
+from landweave.engine.memory import give_freed_memory_back
+from landweave.errors import InputError
+from landweave.features.recipe import Recipe
+from landweave.labels.units import total
+from landweave.patch.model import NODATA
+from landweave.runs import layout
+from landweave.runs.project.given_model import given_model
+from landweave.runs.project.plan import Plan
+from landweave.runs.sample.assignment import Assignment
+from landweave.runs.sample.table import read_samples
+from landweave.runs.train.held_out import write_held_out
+
+
+def try_settings(plan: Plan) -> None:
+    """Fit the classifier that ``[model]`` describes on a few numbers of the right shape, or load the one it names.
+
+    InputError now, not after hours.
+    """
+    settings, names = plan.project.model, plan.recipe.feature_names
+    if settings.path:
+        given_model(plan)
+        return
+    classes = np.tile(np.array(plan.legend.values, "uint8"), 6)
+    numbers = np.random.default_rng(0).integers(0, 5000, (len(classes), len(names)), "int16")
+    try:
+        fit(numbers, classes, type=settings.type, params=settings.params, feature_names=names)
+    except InputError as error:
+        raise InputError(f"{plan.project.file}: {error}") from None
+
+
+def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> dict[str, Any]:
+    """Fit fold models, the testing model and the map's model; keep every row's held-out probabilities.
+
+    The folds share out the training units; the testing model is trained on all of them and on nothing else, so that
+    the temperature, fitted on the folds, has seen no test unit.
+
+    Parameters
+    ----------
+    plan, assignment
+        The run, and who trains and tests; None for a table, which is cross-validated.
+    missing
+        Patches that the model never had; the model is frozen then.
+    """
+    rows, matrix, recipe = read_samples(plan.folder)
+    label, split, fold = (rows[name].to_numpy() for name in ("label", "split", "fold"))
+    own, taught = split == "train", np.isin(split, ("train", "refit"))
+    if not _seen(matrix[own], recipe).any():
+        raise InputError(
+            f"{plan.project.file}: no training pixel has a feature: no target day from {plan.start} "
+            f"on, every {plan.project.features.step_days}, lies between valid observations; check period and step."
+        )
+    everything = taught if plan.project.model.refit else own
+
+    numbers = range(assignment.folds if assignment is not None else int(fold.max()) + 1)
+    jobs = {layout.fold(n): own & (fold != n) for n in numbers}
+    if not own.all():
+        jobs[layout.TESTER] = own
+    jobs[layout.MODEL] = everything
+    models = _fit_all(plan, assignment, recipe, matrix, label, rows["unit"].to_numpy(), jobs, missing)
+    held_out = np.full((len(rows), len(plan.legend.values)), np.nan, "float32")
+    # A model that never saw a class cannot be blamed for not knowing it: such rows say nothing of its sureness.
+    fair = np.zeros(len(rows), bool)
+
+    def ask_folds() -> None:
+        for n in numbers:
+            part, asked = own & (fold == n), models[layout.fold(n)]
+            held_out[part] = _spread(plan, asked, matrix[part])
+            fair[part] = np.isin(label[part], asked.classes)
+
+    # First right about the training rows, then moved to the land's shares, then right about the land.
+    if plan.project.model.prior == "area" and assignment is not None:
+        priors = {folder: model.prior for folder, model in models.items()}
+        models = {folder: replace(model, prior=None) for folder, model in models.items()}
+        ask_folds()
+        sharpness = _temperature(plan, held_out[fair], label[fair], None)
+        models = {
+            folder: replace(model, prior=priors[folder], training_temperature=sharpness)
+            for folder, model in models.items()
+        }
+    ask_folds()
+    temperature = 1.0
+    if plan.project.model.calibration == "temperature":
+        temperature = _temperature(plan, held_out[fair], label[fair], rows["weight"].to_numpy()[fair])
+    models = {folder: replace(model, temperature=temperature) for folder, model in models.items()}
+    held_out[own] = apply_temperature(held_out[own], temperature)
+    if not own.all():
+        held_out[~own] = _spread(plan, models[layout.TESTER], matrix[~own])
+    if assignment is not None and assignment.kind == "none":
+        del models[
+            layout.TESTER
+        ]  # it has seen what it is asked about, so its figures are in-sample and it maps nothing
+    shutil.rmtree(plan.folder / layout.FOLDS, ignore_errors=True)
+    for folder, model in models.items():
+        model.save(plan.folder / folder)
+    write_held_out(plan, rows, held_out, seen=_seen(matrix, recipe))
+    absent = [plan.legend.names[value] for value in plan.legend.values if not (label[taught] == value).any()]
+    return {
+        "files": [*models, layout.HELD_OUT],
+        "info": {"missing": missing, "absent": absent, "temperature": temperature, "folds": len(numbers)},
+    }
+
+
+def apply_given(plan: Plan) -> dict[str, Any]:
+    """Held-out probabilities of a model from elsewhere: it has seen nothing of this area."""
+    rows, matrix, recipe = read_samples(plan.folder)
+    model = given_model(plan)
+    write_held_out(plan, rows, _spread(plan, model, matrix), seen=_seen(matrix, recipe))
+    info = {"missing": [], "absent": [], "temperature": model.temperature, "folds": 0}
+    return {"files": [layout.HELD_OUT], "info": info}
+
+
+def _fit_all(
+    plan: Plan,
+    assignment: Assignment | None,
+    recipe: Recipe,
+    matrix: np.ndarray,
+    label: np.ndarray,
+    unit: np.ndarray,
+    jobs: Mapping[str, np.ndarray],
+    missing: list[str],
+) -> dict[str, Model]:
+    """Fit one model a job, side by side: several small fits of a thread each wait for nobody, as threads of one do."""
+    cores = usable_cores()
+    threads = max(1, cores // len(jobs))
+
+    def one(use: np.ndarray) -> Model:
+        fitted = _fit(plan, assignment, recipe, matrix[use], label[use], set(unit[use]), missing, threads)
+        # The next one is fitted in another thread, which does not use what this one has freed.
+        give_freed_memory_back()
+        return fitted
+
+    # The largest first, so that none is left over at the end.
+    order = sorted(jobs, key=lambda name: -int(jobs[name].sum()))
+    with ThreadPoolExecutor(min(cores, len(jobs))) as pool:
+        fitted = dict(zip(order, pool.map(one, [jobs[name] for name in order]), strict=True))
+    return {name: fitted[name] for name in jobs}
+
+
+def _fit(
+    plan: Plan,
+    assignment: Assignment | None,
+    recipe: Recipe,
+    matrix: np.ndarray,
+    label: np.ndarray,
+    units: set[str],
+    missing: list[str],
+    threads: int,
+) -> Model:
+    settings = plan.project.model
+    estimator = fit(
+        matrix, label, type=settings.type, params=settings.params, seed=plan.project.sampling.seed,
+        threads=threads, feature_names=recipe.feature_names,
+    )  # fmt: skip
+    prior = None
+    if settings.prior == "area" and assignment is not None:
+        land = total({unit: assignment.counts[unit] for unit in units})
+        prior = fit_prior(land, {value: int((label == value).sum()) for value in estimator.classes})
+    return Model(
+        estimator=estimator,
+        class_names=plan.legend.names,
+        recipe=recipe.to_json(),
+        prior=prior,
+        provenance={"project": plan.project.name, "rows": len(label), "missing": missing},
+    )
+
+
+def _spread(plan: Plan, model: Model, matrix: np.ndarray) -> np.ndarray:
+    """Probabilities under the whole legend's classes, in its order."""
+    p = model.probabilities(matrix, threads=usable_cores())
+    return align_columns(p, model.classes, plan.legend.values)
+
+
+def _temperature(plan: Plan, held_out: np.ndarray, label: np.ndarray, weight: np.ndarray | None) -> float:
+    known = ~np.isnan(held_out[:, 0])
+    if not known.any():
+        return 1.0
+    column = {value: i for i, value in enumerate(plan.legend.values)}
+    true = np.array([column[value] for value in label[known]])
+    return fit_temperature(held_out[known], true, None if weight is None else weight[known])
+
+
+def _seen(matrix: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """Rows with any observation at all."""
+    dated = len(recipe.feature_names) - len(recipe.static)
+    seen: np.ndarray = (matrix[:, :dated] != NODATA).any(axis=1)
+    return seen

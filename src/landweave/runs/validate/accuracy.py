@@ -1,0 +1,152 @@
+"""From held-out probabilities to the figures of ``accuracy.json``."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landweave.accuracy.against_truth import against_truth
+from landweave.accuracy.metrics import score, shares
+from landweave.accuracy.spatial.edges import erosion_effect, thin_objects
+from landweave.errors import InputError
+from landweave.patch.store import read_points, write_whole
+from landweave.runs import layout
+from landweave.runs.project.plan import Plan
+from landweave.runs.sample.assignment import Assignment
+from landweave.runs.sample.table import read_rows
+from landweave.runs.train.held_out import HeldOut, read_held_out
+from landweave.runs.validate.splits import read_splits
+from landweave.runs.validate.thresholds import Rows, judge
+
+
+def measure(
+    plan: Plan, assignment: Assignment | None, *, pixels: Mapping[str, Mapping[int, int]] | None = None
+) -> dict[str, Any]:
+    """All figures of ``accuracy.json``: top level against the reference as it is, ``eroded`` inside its core.
+
+    Parameters
+    ----------
+    plan, assignment
+        The run, and who trained and tested; None for a table.
+    pixels
+        ``whole`` and ``core``: class value to pixels of the reference, as it is and eroded; None for a table.
+    """
+    held = read_held_out(plan)
+    truth, unit = held.rows["label"].to_numpy(), held.rows["unit"].to_numpy()
+    weight, core = held.rows["weight"].to_numpy(), held.rows["core"].to_numpy()
+    kind = _kind(plan, assignment)
+    options: dict[str, Any] = {"classes": plan.legend.names, "seed": plan.project.sampling.seed}
+    figures = score(
+        truth, held.predicted, weights=weight, probabilities=held.probabilities,
+        clusters=None if kind == "none" else unit, **options,
+    )  # fmt: skip
+    figures["split"] = _split(plan, assignment, kind, unit)
+    figures["seed"] = plan.project.sampling.seed
+    if core.any() and not core.all():
+        figures["eroded"] = score(
+            truth[core], held.predicted[core], weights=weight[core], probabilities=held.probabilities[core],
+            clusters=None if kind == "none" else unit[core], **options,
+        )  # fmt: skip
+    land: dict[str, Any] = {"weights": weight, "clusters": None if kind == "none" else unit, **options}
+    if pixels is not None and plan.project.reference is not None and plan.reference.kind != "points":
+        figures["erosion"] = {
+            "pixels": plan.project.reference.erosion,
+            **erosion_effect(
+                truth, held.predicted, core, whole_pixels=pixels["whole"], core_pixels=pixels["core"], **land
+            ),
+        }
+        figures["thin"] = thin_objects(truth, held.predicted, held.rows["thin"].to_numpy(), **land)
+    figures["test_share"] = shares(truth, weight, plan.legend.names)
+    figures["training_rows"] = _training_rows(plan)
+    if assignment is not None:
+        labelled = assignment.land("train", "test", "both")
+        figures["reference_pixels"] = {name: labelled.get(value, 0) for value, name in plan.legend.names.items()}
+    if plan.project.reference is not None and plan.project.reference.truth:
+        cover = _cover(plan, held.rows)
+        figures["against_truth"] = against_truth(
+            cover, truth, held.predicted, weights=weight, clusters=None if kind == "none" else unit, **options
+        )
+    if plan.reference is not None:
+        figures |= read_splits(plan)
+    tested = _rows(held, clusters=None if kind == "none" else unit)
+    figures |= judge(tested, _training(plan, kind, tested, held), thresholds=plan.thresholds, **options)
+    return figures
+
+
+def _training(plan: Plan, kind: str, tested: Rows, held: HeldOut) -> Rows | None:
+    """Out-of-fold rows of the training places; None where a model from elsewhere had none, or no place was held out."""
+    if kind in {"given", "none"}:
+        return None
+    if not (held.rows["split"] == "test").any():
+        return tested
+    return _rows(read_held_out(plan, "train"), clusters=None)
+
+
+def _rows(held: HeldOut, *, clusters: np.ndarray | None) -> Rows:
+    return Rows(
+        truth=held.rows["label"].to_numpy(), probabilities=held.probabilities, weights=held.rows["weight"].to_numpy(),
+        clusters=clusters, shown=held.predicted, folds=held.rows["fold"].to_numpy(), seen=held.seen,
+    )  # fmt: skip
+
+
+def _cover(plan: Plan, rows: Any) -> np.ndarray:
+    """The true cover at the rows' places, each in its own patch's CRS."""
+    assert plan.project.reference is not None
+    path = plan.project.path(plan.project.reference.truth or "")
+    cover = np.zeros(len(rows), "uint8")
+    for patch, part in rows.groupby("patch"):
+        here = plan.folder / layout.labels(patch)
+        cover[part.index] = read_points(path, part["x"].to_numpy(), part["y"].to_numpy(), like=here)
+    if not cover.any():
+        raise InputError(f"{path}: the truth does not cover a single test pixel; check its place and its CRS.")
+    return cover
+
+
+def _kind(plan: Plan, assignment: Assignment | None) -> str:
+    if assignment is not None:
+        return assignment.kind
+    rows = read_rows(plan.folder)
+    return "block" if rows["unit"].nunique() < len(rows) else "random"
+
+
+def _split(plan: Plan, assignment: Assignment | None, kind: str, unit: np.ndarray) -> dict[str, Any]:
+    if assignment is None:
+        groups = len(np.unique(unit))
+        return {
+            "kind": kind, "train_patches": 0, "test_patches": 0, "train_groups": groups, "test_groups": groups,
+            "folds": plan.project.model.folds, "how": "cross-validation: every group is tested by a model without it",
+        }  # fmt: skip
+    roles = list(assignment.roles.values())
+    count = {
+        "train_patches": sum(role in {"train", "both"} for role in roles),
+        "test_patches": sum(role in {"test", "both"} for role in roles),
+    }
+    how = {
+        "patch": "whole patches are held out",
+        "block": "quarters of patches are held out",
+        "given": "the model comes from elsewhere; all patches test it",
+        "none": "no held-out unit was possible: in-sample figures",
+    }[kind]
+    return {"kind": kind, **count, "how": how}
+
+
+def _training_rows(plan: Plan) -> dict[str, int]:
+    rows = read_rows(plan.folder)
+    label = rows["label"][rows["split"].isin(("train", "refit"))]
+    return {name: int((label == value).sum()) for value, name in plan.legend.names.items()}
+
+
+def validate(
+    plan: Plan, assignment: Assignment | None, *, pixels: Mapping[str, Mapping[int, int]] | None = None
+) -> dict[str, Any]:
+    """Measure held-out predictions against the reference and write ``accuracy.json``; arguments as of ``measure``."""
+    figures = measure(plan, assignment, pixels=pixels)
+    text = json.dumps(figures, indent=1, allow_nan=False) + "\n"
+
+    def write(part: Path) -> None:
+        part.write_text(text, encoding="utf-8")
+
+    write_whole(plan.folder / layout.ACCURACY, write)
+    return {"files": [layout.ACCURACY], "info": {}}

@@ -1,0 +1,366 @@
+"""Sentinel-2 from an archive: scenes, fused date by date on any grid."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from landweave.errors import InputError
+from landweave.patch.align import outline_bounds
+from landweave.patch.model import NODATA, make_patch
+from landweave.sources.pixels import grid_of, read_coarse, read_codes, read_on, stored_bytes, to_reflectance
+from landweave.sources.protocol import Source
+from landweave.sources.remote import is_remote, missing_keys, readable, serve_s3_from
+from landweave.sources.stac.catalogues import CATALOGUES, CLASSES
+from landweave.sources.stac.radiometry import CIRRUS, VISIBLE, Check, check
+from landweave.sources.stac.scenes import Asset, Scene, meet, passes
+
+_HEAD = 65_536
+_PIECES, _PIECE = 16, 1024
+_FEW_DATES = 3
+"""On which the files' bytes are counted."""
+
+_TOLERANCE = 0.01  # of a pixel
+_KEYS = {catalogue.name: catalogue.credentials for catalogue in CATALOGUES}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StacSource:
+    """Scenes of one archive; files are opened when pixels are asked for. Made by :func:`open_stac`."""
+
+    passes: Mapping[date, tuple[Scene, ...]]
+    """Date to its scenes in the order they are fused in."""
+
+    variables: tuple[str, ...]
+    """Bands, then classes, that every scene has."""
+
+    resampling: str = "cubic"
+    """How bands come to another grid."""
+
+    offsets: Mapping[str, float] = field(default_factory=dict)
+    """Scene id to the offset that goes before that of the metadata."""
+
+    incomplete: tuple[str, ...] = ()
+    """Scenes left out since they lack a band that was asked for."""
+
+    @property
+    def categorical(self) -> tuple[str, ...]:
+        """Scene classes and a provider's probabilities."""
+        return tuple(name for name in self.variables if name in CLASSES)
+
+    @property
+    def geobox(self) -> GeoBox | None:
+        """None: scenes lie on several grids."""
+        return None
+
+    @property
+    def scenes(self) -> tuple[Scene, ...]:
+        """All scenes, in the order of their dates and ids."""
+        return tuple(scene for group in self.passes.values() for scene in group)
+
+    @property
+    def remote(self) -> bool:
+        """Whether any pixel lies on a server."""
+        return any(is_remote(asset.href) for scene in self.scenes for asset in scene.assets.values())
+
+    @property
+    def bbox(self) -> tuple[float, float, float, float]:
+        """West, south, east, north of all scenes, degrees."""
+        boxes = np.array([scene.bbox for scene in self.scenes])
+        low, high = boxes.min(axis=0), boxes.max(axis=0)
+        return float(low[0]), float(low[1]), float(high[2]), float(high[3])
+
+    def dates(self, start: date | None = None, end: date | None = None) -> list[date]:
+        """Solar days with a scene, both ends inclusive; a second pass of a day is a ``datetime``."""
+        return [
+            day for day in self.passes if (start is None or _day(day) >= start) and (end is None or _day(day) <= end)
+        ]
+
+    def inputs(self) -> list[Path]:
+        """None: see :meth:`stamp`."""
+        return []
+
+    def stamp(self, geobox: GeoBox, dates: Sequence[date] | None = None) -> str:
+        """What decides the pixels of a piece of ground: scenes, places, scales, and the heads of files on this machine.
+
+        The head of a cloud-optimised GeoTIFF holds the size of every block, so that it changes with the pixels.
+        """
+        digest = hashlib.blake2b(digest_size=16)
+        for day in self.passes if dates is None else dates:
+            for scene in self._touching(self.passes[day], geobox):
+                assets = [(n, named_place(a.href), a.scale, a.offset, a.nodata) for n, a in scene.assets.items()]
+                fact = [str(day), scene.id, sorted(assets), self.offsets.get(scene.id), self.resampling]
+                digest.update(json.dumps(fact).encode())
+                for asset in scene.assets.values():
+                    if not is_remote(asset.href):
+                        digest.update(_head(asset.href))
+        return digest.hexdigest()
+
+    def load(
+        self, geobox: GeoBox, dates: Sequence[date], variables: Sequence[str], *, resampling: str | None = None
+    ) -> xr.Dataset:
+        """Read a patch; see :class:`~landweave.sources.protocol.Source`.
+
+        Parameters
+        ----------
+        geobox, dates, variables
+            As in the protocol.
+        resampling
+            Another method than the source's, such as ``average`` for a coarse grid.
+
+        Returns
+        -------
+        xarray.Dataset
+            Scale and offset of each scene are applied before scenes of a date are fused: the first valid pixel in
+            the order of ids. Classes come from the first scene that has a scene class there (or, without SCL, a
+            class that is not 0).
+
+        Raises
+        ------
+        InputError
+            For an unknown variable or date, and for a file on this machine that cannot be read.
+        OSError
+            For a file on a server that cannot be read, after retries.
+        """
+        for name in variables:
+            if name not in self.variables:
+                raise InputError(f"The archive has no {name!r}; it has {', '.join(self.variables)}.")
+        arrays: dict[str, list[np.ndarray]] = {name: [] for name in variables}
+        for day in dates:
+            if day not in self.passes:
+                raise InputError(f"The archive has no scene of {day}; ask for some of its dates.")
+            for name, values in self._date(geobox, self.passes[day], variables, resampling or self.resampling).items():
+                arrays[name].append(values)
+        shape = (0, *geobox.shape)
+        return make_patch(
+            {n: np.stack(v) if v else np.zeros(shape, "uint8" if n in CLASSES else "int16") for n, v in arrays.items()},
+            geobox,
+            dates,
+        )
+
+    def reach(self) -> None:
+        """Make sure that images on a server can be had at all, so that a refusal is told at once, and once.
+
+        Raises
+        ------
+        InputError
+            For keys that the archive asks for and the environment does not hold, and where none of three scenes of
+            a server can be opened: what was answered.
+        """
+        far = [s for s in self.scenes if any(is_remote(a.href) for a in s.assets.values())]
+        for name in sorted({s.catalogue for s in far if any(a.href.startswith("s3://") for a in s.assets.values())}):
+            lacking = missing_keys(_KEYS.get(name, ()))
+            if lacking:
+                raise InputError(
+                    f"The archive {name} gives images for signed requests only; "
+                    f"set {' and '.join(lacking)} in the environment."
+                )
+        refusals = []
+        for scene in far[:: max(1, len(far) // 3)][:3]:
+            try:
+                grid_of(_place(next(a for a in scene.assets.values() if is_remote(a.href))))
+            except OSError as error:
+                refusals.append(str(error))
+            else:
+                return
+        if refusals:
+            raise InputError(f"No image of the archive can be read: {refusals[0]}")
+
+    def overview(self, scene: Scene) -> Check:
+        """Hold a scene's coarsest overview against the offset in force; see :func:`.radiometry.check`."""
+        shape: tuple[int, int] | None = None
+        bands: dict[str, np.ndarray] = {}
+        for name in (*VISIBLE, "B08", CIRRUS):
+            asset = scene.assets.get(name)
+            if asset is None:
+                continue
+            numbers = read_coarse(_place(asset), shape)
+            shape = shape or (numbers.shape[0], numbers.shape[1])
+            values = numbers.astype("float64") * asset.scale + self._offset(scene, asset)
+            bands[name] = np.where(numbers == asset.nodata, np.nan, values)
+        if not bands or shape is None:
+            return Check(verdict="undecided", reason="no spectral band")
+        classes = read_coarse(_place(scene.assets["SCL"]), shape) if "SCL" in scene.assets else None
+        first = scene.assets[next(iter(bands))]
+        return check(bands, offset=self._offset(scene, first), scene_classes=classes)
+
+    def with_offsets(self, offsets: Mapping[str, float]) -> "StacSource":
+        """The same scenes, some of them with another offset."""
+        return replace(self, offsets=dict(offsets))
+
+    def met(self, geobox: GeoBox) -> dict[date, list[Scene]]:
+        """Date to the scenes whose footprint meets a piece of ground."""
+        box = outline_bounds(geobox, "EPSG:4326")
+        known = bool(np.isfinite(box[0]))
+        return {day: [s for s in scenes if known and meet(s.bbox, box)] for day, scenes in self.passes.items()}
+
+    def bytes_a_pixel(self, variables: Sequence[str], geoboxes: Sequence[GeoBox]) -> float | None:
+        """Bytes, as they lie in the files, of one pixel on one date, all variables together; None on a server.
+
+        Of three dates on each of some pieces of ground: a tile may be empty for the most part, so its files' sizes
+        say little.
+        """
+        found = []
+        for geobox in geoboxes:
+            days = [scenes for scenes in self.met(geobox).values() if scenes]
+            # Where scenes of a date overlap, one of them is read.
+            found += [
+                max(_bytes_of(scene, variables, geobox) for scene in scenes) / float(np.prod(geobox.shape))
+                for scenes in days[:: max(1, len(days) // _FEW_DATES)]
+            ]
+        known = [count for count in found if count > 0]
+        return float(np.mean(found)) if known else None
+
+    def _offset(self, scene: Scene, asset: Asset) -> float:
+        return self.offsets.get(scene.id, asset.offset)
+
+    def _touching(self, scenes: Iterable[Scene], geobox: GeoBox) -> list[Scene]:
+        box = outline_bounds(geobox, "EPSG:4326")
+        return [scene for scene in scenes if meet(scene.bbox, box)] if np.isfinite(box[0]) else []
+
+    def _date(
+        self, geobox: GeoBox, scenes: Sequence[Scene], variables: Sequence[str], resampling: str
+    ) -> dict[str, np.ndarray]:
+        fused = {
+            name: np.zeros(geobox.shape, "uint8") if name in CLASSES else np.full(geobox.shape, NODATA, "int16")
+            for name in variables
+        }
+        classes = [name for name in variables if name in CLASSES]
+        bare = np.ones(geobox.shape, bool)
+        for scene in self._touching(scenes, geobox):
+            for name in variables:
+                empty = fused[name] == NODATA if name not in CLASSES else bare
+                if name not in CLASSES and empty.any():
+                    values = self._band(scene, name, geobox, resampling)
+                    fused[name][empty] = values[empty]
+            if classes and bare.any():
+                leading = "SCL" if "SCL" in scene.assets else classes[0]
+                here = _codes(scene.assets[leading], geobox)
+                taken = bare & (here != 0)
+                for name in classes:
+                    values = here if name == leading else _codes(scene.assets[name], geobox)
+                    fused[name][taken] = values[taken]
+                bare &= ~taken
+        return fused
+
+    def _band(self, scene: Scene, name: str, geobox: GeoBox, resampling: str) -> np.ndarray:
+        asset = scene.assets[name]
+        numbers = read_on(_place(asset), 1, asset.nodata, _grid(asset), geobox, resampling=resampling)
+        return to_reflectance(numbers, scale=asset.scale, offset=self._offset(scene, asset))
+
+
+def open_stac(
+    scenes: Iterable[Scene],
+    *,
+    needed: Sequence[str],
+    start: date | None = None,
+    end: date | None = None,
+    resampling: str = "cubic",
+    where: str = "The archive",
+) -> StacSource:
+    """Group scenes to dates and check that they hold what is needed.
+
+    Parameters
+    ----------
+    scenes
+        From :func:`.scenes.read_scene`.
+    needed
+        Variables that every scene must have; scenes without one of them are left out, and named by ``incomplete``.
+    start, end
+        Solar days, both inclusive.
+    resampling
+        How bands come to another grid.
+    where
+        For messages.
+
+    Raises
+    ------
+    InputError
+        When no scene has all that is needed.
+    """
+    every = [s for s in scenes if (start is None or s.day >= start) and (end is None or s.day <= end)]
+    whole = [scene for scene in every if all(name in scene.assets for name in needed)]
+    if not whole:
+        there = sorted({name for scene in every for name in scene.assets})
+        missing = [name for name in needed if name not in there] or list(needed)
+        raise InputError(
+            f"{where}: no scene holds {', '.join(missing)}; there are {', '.join(there) or 'no bands that are known'}. "
+            'Name the assets of an unknown catalogue by bands.B04 = "…".'
+        )
+    common = [name for name in whole[0].assets if all(name in scene.assets for scene in whole)]
+    lean = [replace(s, assets={n: a for n, a in s.assets.items() if n in {*needed, *common}}) for s in whole]
+    return StacSource(
+        passes={day: tuple(group) for day, group in passes(lean).items()},
+        variables=(*[n for n in common if n not in CLASSES], *[n for n in common if n in CLASSES]),
+        resampling=resampling,
+        incomplete=tuple(sorted(scene.id for scene in every if scene not in whole)),
+    )
+
+
+def named_place(href: str) -> str:
+    """What identifies a file: its address without signature, or its name where it lies on this machine.
+
+    A folder that was moved holds the same pixels; the heads of its files tell.
+
+    >>> named_place("https://host/B04.tif?sig=secret"), named_place("/data/S2A_33TXM/B04.tif")
+    ('https://host/B04.tif', 'B04.tif')
+    """
+    return readable(href) if is_remote(href) else Path(href).name
+
+
+def _day(moment: date) -> date:
+    return moment.date() if isinstance(moment, datetime) else moment
+
+
+def _place(asset: Asset) -> Path | str:
+    # Here, and not once at the start: a worker may be another process on another machine.
+    if asset.endpoint and asset.href.startswith("s3://"):
+        serve_s3_from(asset.endpoint)
+    return asset.href if is_remote(asset.href) else Path(asset.href)
+
+
+def _bytes_of(scene: Scene, variables: Sequence[str], geobox: GeoBox) -> float:
+    assets = [scene.assets[name] for name in variables if name in scene.assets]
+    here = [asset for asset in assets if not is_remote(asset.href) and Path(asset.href).exists()]
+    return sum(stored_bytes(_place(asset), _grid(asset), geobox) for asset in here)
+
+
+def _codes(asset: Asset, geobox: GeoBox) -> np.ndarray:
+    return read_codes(_place(asset), 1, _grid(asset), geobox)
+
+
+def _grid(asset: Asset) -> GeoBox:
+    """What the item tells, unless the file knows better: an item's own grid need not be that of all its bands."""
+    told, own = asset.geobox, grid_of(_place(asset))
+    if told is None or told.crs is None:
+        return own
+    if own.crs is None:
+        return told
+    steps = ~told.affine * own.affine
+    corners = ((0, 0), (own.shape[1], own.shape[0]))
+    shift = max(abs(a - b) for corner in corners for a, b in zip(corner, steps * corner, strict=True))
+    same = told.shape == own.shape and shift < _TOLERANCE and own.crs.epsg in {None, told.crs.epsg}
+    return told if same else own
+
+
+def _head(path: str) -> bytes:
+    """The head of a file, its size, and pieces all along it, since uncompressed blocks keep their size."""
+    try:
+        size = Path(path).stat().st_size
+        with Path(path).open("rb") as file:
+            parts = [file.read(_HEAD), str(size).encode()]
+            for number in range(1, _PIECES + 1):
+                file.seek(max(size * number // _PIECES - _PIECE, 0))
+                parts.append(file.read(_PIECE))
+        return b"".join(parts)
+    except OSError:
+        return b"absent"
+
+
+_: type[Source] = StacSource
