@@ -1,12 +1,10 @@
 """Once per scene: does the offset that the metadata tell agree with the pixels?"""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from landweave.errors import InputError
-from landweave.patch.store import write_whole
+from landweave.patch.store import write_json
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 from landweave.sources.pixels import keep_open
@@ -51,11 +49,7 @@ def check_scenes(plan: Plan) -> dict[str, Any]:
         raise InputError(_contradiction(plan, wrong))
     offsets = {name: c.better for name, c in wrong.items() if c.better is not None} if rule == "trust-pixels" else {}
     decisions = {s.id: _decision(s, c, offsets) for s, c in zip(source.scenes, checks, strict=True)}
-
-    def write(part: Path) -> None:
-        part.write_text(json.dumps(decisions, indent=1) + "\n", encoding="utf-8")
-
-    write_whole(plan.folder / layout.RADIOMETRY, write)
+    write_json(plan.folder / layout.RADIOMETRY, decisions, allow_nan=True)
     verdicts = [c.verdict for c in checks]
     return {
         "files": [layout.RADIOMETRY],

@@ -1,6 +1,5 @@
 """What a run will take: patches, dates, bytes, disk, memory, hours; from what the archive tells and a short trial."""
 
-import json
 import math
 import tempfile
 import time
@@ -18,7 +17,7 @@ from landweave.engine.memory import KEPT_FREE
 from landweave.errors import InputError
 from landweave.patch.grid import Cell
 from landweave.patch.staging import ROWS
-from landweave.patch.store import write_whole
+from landweave.patch.store import write_json
 from landweave.runs import layout
 from landweave.runs.fetch.imagery import FetchTask
 from landweave.runs.fetch.strips import STRIP_PIXELS
@@ -102,8 +101,7 @@ def forecast(project: Project, *, workers: int, trial: bool = True) -> Forecast:
     """
     plan, cells = make_plan(project, remember=True)
     told = _expected(plan, cells, workers, _trial(plan, cells) if trial else None)
-    text = json.dumps(asdict(told), indent=1) + "\n"
-    write_whole(plan.folder / layout.FORECAST, lambda part: _write(part, text))
+    write_json(plan.folder / layout.FORECAST, asdict(told), allow_nan=True)
     return told
 
 
@@ -391,7 +389,3 @@ def _size(count: float) -> str:
 
 def _hours(hours: float) -> str:
     return f"{hours * 60:.2g} minutes" if hours < 1 else f"{hours:.3g} hours"
-
-
-def _write(part: Path, text: str) -> None:
-    part.write_text(text, encoding="utf-8")

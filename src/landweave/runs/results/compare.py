@@ -18,7 +18,7 @@ from landweave.maps.compare import Doubt, area_matrix, comparison, order_places
 from landweave.patch.align import nearest_pixels
 from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
-from landweave.patch.store import dated, read_raster, write_whole
+from landweave.patch.store import dated, read_raster, write_json, write_text, write_whole
 from landweave.report.comparison import PicturedPlace, render_comparison
 from landweave.runs import layout
 from landweave.runs.estimate.districts import read_districts
@@ -89,13 +89,12 @@ def compare(project: str | Path | FinishedRun, *, progress: Callable[[int, int],
     figures |= {"listed": len(ranked), "edges": len(edges)}
     files = tuple(plan.folder / name for name in (layout.COMPARISON_PAGE, layout.COMPARISON, layout.COMPARISON_PLACES))
     _write_places(files[2], ranked, edges)
-    text = json.dumps(figures, indent=1, allow_nan=False) + "\n"
-    write_whole(files[1], lambda part: _write(part, text))
+    write_json(files[1], figures)
     shapes = first.geometry.to_crs("EPSG:4326")
     shown = [_pictured(run, row, shape) for row, shape in zip(figures["places"], shapes, strict=True)]
     colors = {c.name: c.color for c in plan.legend.classes}
     page = render_comparison(figures, colors=colors, palette=plan.legend.colors, places=shown)
-    write_whole(files[0], lambda part: _write(part, page))
+    write_text(files[0], page)
     return Comparison(figures=figures, files=files)
 
 
@@ -314,7 +313,3 @@ def comparison_of(run: FinishedRun) -> dict[str, Any] | None:
         bool(figures) and figures.get("made_from") == made_from(run) and (run.folder / layout.COMPARISON_PAGE).exists()
     )
     return figures if fresh else None
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

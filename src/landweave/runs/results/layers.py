@@ -17,7 +17,7 @@ from landweave.errors import InputError
 from landweave.maps.areas import count_classes, open_map
 from landweave.maps.mosaic import CACHE_MB, mosaic
 from landweave.patch.grid import Cell
-from landweave.patch.store import read_raster, write_raster, write_whole
+from landweave.patch.store import read_raster, write_json, write_raster
 from landweave.runs import layout
 from landweave.runs.results.run import FinishedRun
 
@@ -78,8 +78,7 @@ def make_layers(run: FinishedRun) -> Layers:
     areas = stamp["areas"] if fresh else _areas(whole["map"])
     told = {**stamps, "areas": areas}
     if told != stamp:
-        text = json.dumps(told, indent=1) + "\n"
-        write_whole(run.folder / layout.LAYERS, lambda part: _write(part, text))
+        write_json(run.folder / layout.LAYERS, told, allow_nan=True)
     version = fingerprint([stamps, _print(whole["confidence"])])[:12]
     mapped = {"title": MAPPED_TITLE, "classes": {int(value): found for value, found in areas.items()}}
     return Layers(files=files, mapped=mapped, version=version)
@@ -219,7 +218,3 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

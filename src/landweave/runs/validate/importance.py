@@ -1,10 +1,8 @@
 """What the model looks at, and whether it leans on single acquisitions: ``importance.json``."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,7 @@ from landweave.classifier.estimators import Boosted, Estimator, Learnt
 from landweave.classifier.model import Model, decide
 from landweave.features.recipe import Recipe
 from landweave.patch.model import NODATA
-from landweave.patch.store import write_whole
+from landweave.patch.store import write_json
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.assignment import Assignment
@@ -35,12 +33,7 @@ REPEATS, CELL_REPEATS = 5, 3
 
 def write_importance(plan: Plan, assignment: Assignment | None) -> str:
     """Write ``importance.json``; with nothing but a ``reason`` where nothing was held out. Returns its name."""
-    text = json.dumps(_short(explain(plan, assignment)), indent=1, allow_nan=False) + "\n"
-
-    def write(part: Path) -> None:
-        part.write_text(text, encoding="utf-8")
-
-    write_whole(plan.folder / layout.IMPORTANCE, write)
+    write_json(plan.folder / layout.IMPORTANCE, _short(explain(plan, assignment)))
     return layout.IMPORTANCE
 
 

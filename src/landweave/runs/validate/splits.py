@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from landweave.labels.split import choose_folds
 from landweave.patch.align import to_crs
 from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
-from landweave.patch.store import write_whole
+from landweave.patch.store import write_json
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.assignment import Assignment
@@ -36,12 +35,7 @@ MAPPED = 4_000
 
 def write_splits(plan: Plan, cells: Sequence[Cell], assignment: Assignment) -> dict[str, Any]:
     """Write ``splits.json``: ``splits``, ``distances`` and ``leakage`` of ``accuracy.json``."""
-    text = json.dumps(compared(plan, cells, assignment), indent=1, allow_nan=False) + "\n"
-
-    def write(part: Path) -> None:
-        part.write_text(text, encoding="utf-8")
-
-    write_whole(plan.folder / layout.SPLITS, write)
+    write_json(plan.folder / layout.SPLITS, compared(plan, cells, assignment))
     return {"files": [layout.SPLITS], "info": {}}
 
 
