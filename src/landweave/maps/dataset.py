@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
-from landweave.patch.align import outline_bounds
+from landweave.patch.align import bounds_of, outline_bounds
 from landweave.patch.grid import crs_name
 from landweave.patch.store import DATA_SET, write_json, write_text
 
@@ -79,9 +78,8 @@ def write_collection(
     """
     import pystac
 
-    boxes = np.array([outline_bounds(patch.geobox, "EPSG:4326") for patch in patches])
     moments = sorted(_moment(text) for patch in patches for text in patch.times)
-    whole = [*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist()]
+    whole = list(bounds_of((patch.geobox for patch in patches), "EPSG:4326"))
     collection = pystac.Collection(
         id=_id_of(folder), title=title, description=description,
         license=licence if licence and " " not in licence else _LICENCE,

@@ -1,15 +1,16 @@
 """What the satellite saw of each patch, kept beside the predictions, and all patches together for the report."""
 
+import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from odc.geo.geobox import GeoBox
 
 from landweave.features.coverage import ndvi_summary
-from landweave.patch.align import nearest_pixels, outline_bounds
 from landweave.patch.grid import Cell
+from landweave.patch.painting import Piece, paint, whole_grid
 from landweave.patch.store import read_raster, write_raster, write_whole
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
@@ -86,27 +87,18 @@ def observed(plan: Plan, cells: Sequence[Cell], histograms: Sequence[Sequence[in
 
 def _whole_area(plan: Plan, cells: Sequence[Cell]) -> tuple[np.ndarray, np.ndarray]:
     """Valid observations and mean cloudiness in hundredths of a per cent over all patches, coarsely; float32, NaN."""
-    crs = max(sorted({str(cell.geobox.crs) for cell in cells}), key=[str(c.geobox.crs) for c in cells].count)
-    boxes = np.array([outline_bounds(cell.geobox, crs) for cell in cells])
-    (left, bottom), (right, top) = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
-    finest = min(abs(cell.geobox.resolution.x) for cell in cells if str(cell.geobox.crs) == crs)
-    side = max((right - left) / _MAP_SIDE, (top - bottom) / _MAP_SIDE, finest)
-    grid = GeoBox.from_bbox((left, bottom, right, top), crs, resolution=side, tight=True)
-    layers = np.full((2, *grid.shape), np.nan, "float32")
-    for cell, box in zip(cells, boxes, strict=True):
+
+    def read(cell: Cell) -> np.ndarray | None:
         path = plan.folder / layout.observations(cell.name)
         if not path.exists():
-            continue
-        rows = _within((top - box[3]) / side, (top - box[1]) / side, grid.shape[0])
-        columns = _within((box[0] - left) / side, (box[2] - left) / side, grid.shape[1])
-        part = grid[rows, columns]
-        at_rows, at_columns, inside = nearest_pixels(cell.geobox, part)
-        values = read_raster(path)[:, np.where(inside, at_rows, 0), np.where(inside, at_columns, 0)].astype("float32")
+            return None
+        values = read_raster(path).astype("float32")
         values[1][values[1] == UNKNOWN_SKY] = np.nan
-        layers[:, rows, columns][:, inside] = values[:, inside]
-    return layers[0], layers[1]
+        return values
 
-
-def _within(first: float, last: float, length: int) -> slice:
-    """Whole pixels from ``first`` to ``last``, a pixel more on either side, of 0..length."""
-    return slice(min(max(int(first) - 1, 0), length), min(int(last) + 2, length))
+    grid = whole_grid((cell.geobox for cell in cells), longest=_MAP_SIDE)
+    # The last zone comes first: where two overlap, these pictures have always shown the later one.
+    pieces = [Piece(geobox=cell.geobox, read=partial(read, cell)) for cell in reversed(cells)]
+    layers = paint(pieces, grid, missing=math.nan)
+    counts, sky = np.full((2, *grid.shape), np.nan, "float32") if layers is None else layers
+    return counts, sky

@@ -53,8 +53,8 @@ def write_report(
         From :func:`landweave.runs.pipeline.notices.notices`.
     """
     fractions = {cell.name: info["valid_fraction"] for cell, info in seen.items()}
-    run = FinishedRun(plan=plan, cells=tuple(cells), fractions=fractions)
-    patches = agreements(run, assignment)
+    run = FinishedRun(plan=plan, cells=tuple(cells), fractions=fractions, taught=assignment)
+    patches = agreements(run)
     accuracy = run.accuracy if run.has_accuracy else None
     record = read_record(plan.folder / layout.RECORD)
     shares = _shares(plan.legend, mapped, assignment)
@@ -75,7 +75,7 @@ def write_report(
         land={name: share for name, _, share in shares if share is not None},
         shares=shares if assignment is not None else [],
         patches=patches,
-        panels=panels(run, patches, assignment),
+        panels=panels(run, patches),
         block=block(run),
         settings=_settings(plan),
         stages=_stages({**record.get("stages", {}), **measured}),

@@ -15,9 +15,10 @@ from odc.geo.geobox import GeoBox
 from pyproj.exceptions import CRSError
 
 from landweave.errors import InputError
+from landweave.patch.align import bounds_of
 from landweave.patch.model import NODATA
 from landweave.patch.store import DATA_SET, read_patch
-from landweave.sources.patchwise.common_grid import Numbers, bounds_of, check_names, load_patches, shared_grid
+from landweave.sources.patchwise.common_grid import Numbers, check_names, load_patches, shared_grid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ class StoredSource:
     @property
     def bbox(self) -> tuple[float, float, float, float]:
         """West, south, east, north of all patches, degrees."""
-        return bounds_of([patch.geobox for patch in self.patches])
+        return bounds_of((patch.geobox for patch in self.patches), "EPSG:4326")
 
     def dates(self, start: datetime.date | None = None, end: datetime.date | None = None) -> list[datetime.date]:
         """Days, and second passes of days, on which any patch was seen, sorted, both ends inclusive."""

@@ -11,10 +11,11 @@ from odc.geo.geobox import GeoBox
 from rasterio.warp import Resampling
 
 from landweave.errors import InputError
+from landweave.patch.align import bounds_of
 from landweave.patch.eopatch.features import Feature, read_feature
 from landweave.patch.eopatch.folder import EOPatchFolder, grid_of, list_eopatches, moments_of
 from landweave.patch.model import NODATA, REFLECTANCE_SCALE
-from landweave.sources.patchwise.common_grid import Numbers, bounds_of, check_names, load_patches, shared_grid
+from landweave.sources.patchwise.common_grid import Numbers, check_names, load_patches, shared_grid
 from landweave.sources.patchwise.eopatch_choices import band_names_of, bands_feature_of, data_mask_of, refuse_partial
 
 
@@ -88,7 +89,7 @@ class EOPatchSource:
     @property
     def bbox(self) -> tuple[float, float, float, float]:
         """West, south, east, north of all patches, degrees."""
-        return bounds_of([patch.geobox for patch in self.patches])
+        return bounds_of((patch.geobox for patch in self.patches), "EPSG:4326")
 
     def dates(self, start: datetime.date | None = None, end: datetime.date | None = None) -> list[datetime.date]:
         """Days on which any patch was seen, sorted, both ends inclusive."""
