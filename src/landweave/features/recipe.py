@@ -110,6 +110,11 @@ class Recipe:
         return tuple(self._layer(name, "static", None) for name in self.static)
 
     @property
+    def dated(self) -> int:
+        """Number of features of the layers with time: the first columns, before those of ``static``."""
+        return (len(self.bands) + len(self.indices) + len(self.custom)) * len(self.days)
+
+    @property
     def feature_names(self) -> tuple[str, ...]:
         """Date by date, all layers of a date in their order (``ndvi_d016``), the layers without time last."""
         dated = (f"{layer.name}_d{day:03d}" for day in self.days for layer in self.layers)

@@ -152,7 +152,7 @@ def commonest_crs(geoboxes: Iterable[GeoBox]) -> str:
     """The CRS of most of the geoboxes, as text; of several equally common ones the first in the alphabet.
 
     >>> from odc.geo.geobox import GeoBox
-    >>> commonest_crs(GeoBox((1, 1), GeoBox.from_bbox((0, 0, 1, 1), 4326, shape=1).affine, c) for c in (32634, 32633))
+    >>> commonest_crs(GeoBox.from_bbox((0, 0, 100, 100), crs, resolution=10) for crs in ("EPSG:32634", "EPSG:32633"))
     'EPSG:32633'
     """
     texts = [str(geobox.crs) for geobox in geoboxes]

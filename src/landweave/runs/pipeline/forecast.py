@@ -15,6 +15,7 @@ from landweave.engine.executor import Outcome, attempt
 from landweave.engine.machine import free_disk, usable_cores, usable_memory
 from landweave.engine.memory import KEPT_FREE
 from landweave.errors import InputError
+from landweave.labels.draw import evenly
 from landweave.patch.grid import Cell
 from landweave.patch.staging import ROWS
 from landweave.patch.store import write_json
@@ -198,7 +199,7 @@ def _expected(plan: Plan, cells: Sequence[Cell], workers: int, trial: "_Costs | 
 
 def _some(cells: Sequence[Cell], count: int) -> list[Cell]:
     """So many of the cells, evenly taken."""
-    return [cells[i] for i in np.unique(np.linspace(0, len(cells) - 1, min(count, len(cells))).astype(int))]
+    return [cells[i] for i in evenly(np.arange(len(cells)), count)]
 
 
 def _sky(plan: Plan, cells: Sequence[Cell]) -> tuple[float, float | None]:

@@ -10,7 +10,9 @@ import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from landweave.labels.draw import evenly
 from landweave.legend import Legend
+from landweave.patch.align import commonest_crs
 from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
 from landweave.patch.painting import Piece, paint
@@ -72,8 +74,7 @@ def panels(run: FinishedRun, patches: Sequence[PatchAgreement]) -> list[Panel]:
     cells = {cell.name: cell for cell in run.cells}
     order = ranked(patches)
     if not order:
-        at = np.unique(np.linspace(0, len(run.cells) - 1, min(PANELS, len(run.cells))).round().astype(int))
-        return [_panel(run, run.cells[i]) for i in at]
+        return [_panel(run, run.cells[i]) for i in evenly(np.arange(len(run.cells)), PANELS)]
     seed = run.plan.project.sampling.seed
     titled = {patch.name: f"Worst, no. {n}" for n, patch in enumerate(order[:WORST], start=1)}
     rest = [patch for patch in order if patch.name not in titled]
@@ -149,10 +150,8 @@ def _painted(cells: Sequence[Cell], grid: GeoBox, layers: Sequence[np.ndarray], 
 
 def _middle_block(cells: Sequence[Cell]) -> list[Cell]:
     """The fullest block of the zone with the most patches; of equals the one nearest to the zone's middle."""
-    zones: dict[str, list[Cell]] = {}
-    for cell in cells:
-        zones.setdefault(str(cell.geobox.crs), []).append(cell)
-    own = max(zones.values(), key=len)
+    crs = commonest_crs(cell.geobox for cell in cells)
+    own = [cell for cell in cells if str(cell.geobox.crs) == crs]
     boxes = [cell.geobox.boundingbox for cell in own]
     corners = np.array([(box.left, box.top) for box in boxes])
     # In steps of a full patch: the last ones of a grid may be smaller.

@@ -1,6 +1,5 @@
 """What the browser view shows of a run, as maps: made of the patches' files when they are asked for."""
 
-import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from landweave.patch.grid import Cell
 from landweave.patch.painting import beyond_border, continued
 from landweave.patch.store import read_raster, write_json, write_raster
 from landweave.runs import layout
+from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun
 
 REVISION = 2
@@ -60,7 +60,7 @@ def make_layers(run: FinishedRun) -> Layers:
         if not path.exists():
             raise InputError(f"{path}: the project has no map yet; `landweave run` makes it.")
     files = {"prediction": whole["map"], "confidence": whole["confidence"]}
-    stamp = _read(run.folder / layout.LAYERS)
+    stamp = read_record(run.folder / layout.LAYERS)
     stamps: dict[str, Any] = {}
     settings = run.plan.project.map.model_dump(mode="json")
     classes = [(c.value, c.name, c.color) for c in run.plan.legend.classes]
@@ -195,11 +195,3 @@ def _print(path: Path) -> list[Any]:
     # Not the content: a country has thousands of patches, and a view should open at once.
     state = path.stat()
     return [path.name, state.st_size, state.st_mtime_ns]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

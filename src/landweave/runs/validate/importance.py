@@ -11,13 +11,15 @@ from landweave.accuracy.importance import SNOW_SHARE, class_histograms, feeding,
 from landweave.classifier.calibration import align_columns
 from landweave.classifier.estimators import Boosted, Estimator, Learnt
 from landweave.classifier.model import Model, decide
+from landweave.features.interpolation import any_known
 from landweave.features.recipe import Recipe
+from landweave.labels.draw import evenly
 from landweave.patch.model import NODATA
 from landweave.patch.store import write_json
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.assignment import Assignment
-from landweave.runs.sample.observations import Observed, any_date, evenly, is_snow, observed_rows, snow_shares
+from landweave.runs.sample.observations import Observed, is_snow, observed_rows, snow_shares
 from landweave.runs.sample.table import read_samples
 from landweave.runs.validate.refits import reliances, taught_rows
 from landweave.tree_models.text import split_totals
@@ -60,7 +62,7 @@ def explain(plan: Plan, assignment: Assignment | None) -> dict[str, Any]:
         return {"reason": reason}
     assert assignment is not None
     rows, matrix, recipe = read_samples(plan.folder)
-    asked = evenly(np.flatnonzero((rows["split"] == "test").to_numpy() & any_date(matrix, recipe)), TESTED)
+    asked = evenly(np.flatnonzero((rows["split"] == "test").to_numpy() & any_known(matrix[:, : recipe.dated])), TESTED)
     taught = taught_rows(rows, matrix, recipe)
     if not len(asked) or not len(taught) or not recipe.days:
         return {"reason": "no held-out pixel, or no layer, has a date"}
@@ -125,7 +127,7 @@ def own_importance(estimator: Estimator) -> dict[str, Any] | None:
 
 def on_grid(values: Sequence[float] | np.ndarray, recipe: Recipe) -> np.ndarray:
     """Values of all features as layers and dates, (layers, days); those without time are left out."""
-    dated = len(recipe.layers) * len(recipe.days)
+    dated = recipe.dated
     return np.asarray(values)[:dated].reshape(len(recipe.days), len(recipe.layers)).T
 
 

@@ -9,7 +9,9 @@ import numpy as np
 from landweave.accuracy.spatial.autocorrelation import error_range
 from landweave.accuracy.spatial.distances import distance_figures, nearest
 from landweave.accuracy.spatial.splits import Folds, compare_splits
+from landweave.features.interpolation import any_known
 from landweave.features.recipe import Recipe
+from landweave.labels.draw import evenly
 from landweave.labels.leakage import audit, classes_lost
 from landweave.labels.split import choose_folds
 from landweave.patch.align import to_crs
@@ -19,7 +21,6 @@ from landweave.patch.store import write_json
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.assignment import Assignment
-from landweave.runs.sample.observations import any_date, evenly
 from landweave.runs.sample.table import read_samples
 from landweave.runs.validate.refits import fewer_trees, reduced
 
@@ -109,7 +110,7 @@ def _splits(
     plan: Plan, assignment: Assignment, rows: Any, matrix: np.ndarray, recipe: Recipe, places: np.ndarray,
     found: Mapping[str, Any],
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:  # fmt: skip
-    split, dated = rows["split"].to_numpy(), any_date(matrix, recipe)
+    split, dated = rows["split"].to_numpy(), any_known(matrix[:, : recipe.dated])
     pool = np.flatnonzero(np.isin(split, ("train", "refit")) & dated)
     asked = evenly(np.flatnonzero((split == "test") & dated), TESTED)
     settings = {
