@@ -128,7 +128,7 @@ def test_a_room_imports_only_what_its_line_allows(module):
 
 def test_a_planted_import_is_caught():
     assert imported_by("from landweave.legend import Legend") == {"landweave.legend"}
-    assert imported_by("from landweave.runs.fetch import observe") == {"landweave.runs.fetch.observe"}
+    assert imported_by("from landweave.runs.fetch import strips") == {"landweave.runs.fetch.strips"}
     lazy = "def f():\n    from landweave.runs.pipeline.driver import run\n"
     assert {room_of(module) for module in imported_by(lazy)} == {"runs"}
     with pytest.raises(AssertionError):

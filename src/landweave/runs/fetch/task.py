@@ -14,7 +14,7 @@ from landweave.features.coverage import count_histogram, mean_probability, ndvi_
 from landweave.patch.model import saturated
 from landweave.runs.fetch.coverage import UNKNOWN_SKY, write_observations
 from landweave.runs.fetch.imagery import FetchTask, fetch_stack, relative, stored_path
-from landweave.runs.fetch.strips import scan, source_of
+from landweave.runs.fetch.strips import scan
 from landweave.runs.project.plan import Plan
 
 NDVI_STEP = 4
@@ -34,7 +34,7 @@ def fetch(plan: Plan, task: FetchTask) -> Record:
     clipped = 0
     files, stack = [], ""
     if plan.project.source.stores:
-        made = fetch_stack(plan, cell, source=source_of(plan, task), stamp=task.stamp)
+        made = fetch_stack(plan, task, inside)
         # What is not kept is no file that must be there; its fingerprint tells later stages of other pixels.
         files = [relative(plan, path) for path in made if plan.project.source.keep or path.suffix != ".zarr"]
         stack = fingerprint_of(stored_path(plan, cell))

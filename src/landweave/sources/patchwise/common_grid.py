@@ -166,14 +166,6 @@ def shared_grid(grids: Sequence[GeoBox]) -> GeoBox | None:
     return GeoBox((int(bottom - top), int(right - left)), affine, grids[0].crs)
 
 
-def bounds_of(grids: Sequence[GeoBox]) -> tuple[float, float, float, float]:
-    """West, south, east, north of all grids, degrees."""
-    boxes = np.array([outline_bounds(grid, "EPSG:4326") for grid in grids])
-    west, south = boxes[:, :2].min(axis=0).tolist()
-    east, north = boxes[:, 2:].max(axis=0).tolist()
-    return west, south, east, north
-
-
 def _observations(
     patch: P, geobox: GeoBox, place: Place, steps: Sequence[int], variables: Sequence[str], *,
     categorical: Sequence[str], read: Read[P], resampling: str,
