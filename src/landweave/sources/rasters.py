@@ -274,23 +274,6 @@ def open_rasters(
     )
 
 
-def read_static(path: str | Path, geobox: GeoBox) -> np.ndarray:
-    """A layer without time, such as heights: its first band on a grid.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, (y, x); NaN where missing or outside. Exact on the file's own grid, bilinear on another. The file's
-        own scale and offset are applied.
-    """
-    path = Path(path)
-    with opened(path) as file:
-        source = GeoBox(file.shape, file.transform, file.crs)
-        nodata, scale, offset = file.nodata, file.scales[0], file.offsets[0]
-    values: np.ndarray = read_on(path, 1, nodata, source, geobox) * scale + offset
-    return values.astype("float32")
-
-
 def _check_sibling(path: Path, file: Any, grid: tuple[Path, tuple[int, int], Any, Any]) -> None:
     first, shape, transform, crs = grid
     if file.shape != shape:

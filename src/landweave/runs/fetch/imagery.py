@@ -117,7 +117,14 @@ def fetch_stack(plan: Plan, task: FetchTask, inside: np.ndarray | None) -> list[
     return [target, *looks]
 
 
-def is_stack(plan: Plan, task: FetchTask) -> bool:
+def stack_of(plan: Plan, task: FetchTask) -> Path:
+    """A patch's Zarr, fetched again where it was deleted since the project does not keep it."""
+    if not plan.project.source.keep and not _is_stack(plan, task):
+        fetch_stack(plan, task, task.cell.inside())
+    return stored_path(plan, task.cell)
+
+
+def _is_stack(plan: Plan, task: FetchTask) -> bool:
     """Whether a patch's Zarr holds what :func:`fetch_stack` would write there."""
     notes = read_notes(stored_path(plan, task.cell))
     keys = _keys(plan, plan.source.with_offsets(task.offsets), task)

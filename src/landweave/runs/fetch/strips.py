@@ -1,7 +1,6 @@
 """A patch read strip by strip: its bands, and why observations do not count."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,10 @@ from landweave.patch.model import TIME, X, Y
 from landweave.patch.stack import Strip, strip_reader
 from landweave.patch.staging import ROWS
 from landweave.patch.strips import map_strips
-from landweave.runs.fetch.imagery import FetchTask, fetch_stack, is_stack, stored_path
+from landweave.runs.fetch.imagery import FetchTask, stack_of
 from landweave.runs.project.masked_source import CLOUD_MASK, CLOUD_PROBABILITY, UNKNOWN_PROBABILITY
 from landweave.runs.project.plan import Plan
-from landweave.sources.rasters import read_static
+from landweave.sources.pixels import read_static
 
 STRIP_PIXELS = 65_536
 """Pixels held at a time; a strip is as many rows as hold them, in whole shards of a stored patch."""
@@ -46,7 +45,7 @@ def scan(
     days = plan.dates if dates is None else [plan.dates[number] for number in dates]
     stored = None
     if plan.project.source.stores:
-        stored = strip_reader(_stack(plan, task), bands=bands, masks=others, dates=dates)
+        stored = strip_reader(stack_of(plan, task), bands=bands, masks=others, dates=dates)
 
     def read(rows: slice) -> Strip:
         if stored is not None:
@@ -103,10 +102,3 @@ def static_layers(plan: Plan, geobox: GeoBox) -> np.ndarray:
     """The recipe's layers without time on a grid, float32 (layers, y, x), NaN missing."""
     layers = [read_static(plan.project.path(path), geobox) for path in plan.project.features.static]
     return np.stack(layers) if layers else np.zeros((0, *geobox.shape), "float32")
-
-
-def _stack(plan: Plan, task: FetchTask) -> Path:
-    """The patch's Zarr, brought again where it was let go."""
-    if not plan.project.source.keep and not is_stack(plan, task):
-        fetch_stack(plan, task, task.cell.inside())
-    return stored_path(plan, task.cell)
