@@ -8,6 +8,7 @@ from typing import Any
 
 _PUBLIC = {
     "Cell": "landweave.patch.grid",
+    "ConstantSource": "landweave.sources.constant",
     "choose_thresholds": "landweave.classifier.thresholds",
     "InputError": "landweave.errors",
     "Legend": "landweave.legend",

@@ -28,7 +28,7 @@ from landweave.patch.eopatch.writing import write_dataset
 from landweave.patch.model import TIME, X, Y
 from landweave.patch.store import DATA_SET, write_json, write_patch, write_text
 from landweave.runs import layout
-from landweave.runs.fetch.observe import reasons_of
+from landweave.runs.fetch.strips import reasons_of
 from landweave.runs.pipeline.status import refuse_stale
 from landweave.runs.project.area import area_of
 from landweave.runs.project.plan import Plan
@@ -188,7 +188,7 @@ def _features(plan: Plan, patch: xr.Dataset) -> dict[tuple[str, str], list[str]]
     bands = list(plan.recipe.source_bands)
     dated = [name for name in plan.variables if name not in bands]
     features = {("data", "BANDS"): bands}
-    features |= {("mask" if name in plan.categorical else "data", name): [name] for name in dated}
+    features |= {("mask" if name in plan.source.categorical else "data", name): [name] for name in dated}
     features["mask", LEFT_OUT] = [LEFT_OUT]
     layers = {"reference": "LULC", "prediction": "PREDICTION", "confidence": "CONFIDENCE", "prediction_oof": "HELD_OUT"}
     return features | {("mask_timeless", layers[name]): [name] for name in layers if name in patch}

@@ -13,8 +13,8 @@ from landweave.report.report import ReportContent, Section, StageCost, render_re
 from landweave.report.sections.patches import to_json
 from landweave.runs import layout
 from landweave.runs.estimate.accuracy import estimate_project
-from landweave.runs.fetch.coverage import observed
 from landweave.runs.project.plan import Plan
+from landweave.runs.report.coverage import observed
 from landweave.runs.report.pictures import acquisition_images, agreements, block, panels, small_map
 from landweave.runs.results.record import read_record, told_settings
 from landweave.runs.results.run import FinishedRun

@@ -23,7 +23,6 @@ from landweave.patch.model import NODATA
 from landweave.patch.staging import read_quicklook
 from landweave.patch.store import read_date, read_patch, read_raster
 from landweave.runs import layout
-from landweave.runs.fetch.observe import observe
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project, read_project
 from landweave.runs.results.compared import Compared
@@ -221,7 +220,7 @@ class FinishedRun:
         stored = self._stored(cell)
         if stored is not None:
             return stored.load()
-        return observe(self.plan, cell.geobox, self.plan.dates, self.plan.variables)
+        return self.plan.source.load(cell.geobox, self.plan.dates, self.plan.variables)
 
     def _stored(self, cell: Cell) -> xr.Dataset | None:
         """A patch kept on disk, not loaded yet; None where none is kept."""

@@ -1,9 +1,8 @@
-"""What the satellite saw of each patch, kept beside the predictions, and all patches together for the report."""
+"""What the satellite saw of all patches together, for the report."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,46 +10,12 @@ import numpy as np
 from landweave.features.coverage import ndvi_summary
 from landweave.patch.grid import Cell
 from landweave.patch.painting import Piece, paint, whole_grid
-from landweave.patch.store import read_raster, write_raster, write_whole
+from landweave.patch.store import read_raster
 from landweave.runs import layout
+from landweave.runs.fetch.task import UNKNOWN_SKY
 from landweave.runs.project.plan import Plan
 
-UNKNOWN_SKY = 65_535
-"""Mean cloudiness of a pixel without data."""
-
 _MAP_SIDE = 480
-
-
-def write_observations(plan: Plan, cell: Cell, seen: np.ndarray, tally: Mapping[str, np.ndarray]) -> list[str]:
-    """Keep what was seen of a patch.
-
-    Parameters
-    ----------
-    plan, cell
-        Whose.
-    seen
-        uint16 (2, y, x): dates on which the pixel is valid; mean cloudiness over the dates with data, in hundredths
-        of a per cent, 65535 unknown.
-    tally
-        Of :func:`landweave.features.coverage.ndvi_tally`; may be empty.
-
-    Returns
-    -------
-    list of str
-        Files, relative to the output folder.
-    """
-    files = [layout.observations(cell.name)]
-    names = ("valid observations", "mean cloudiness, 0.01 %")
-    write_raster(plan.folder / files[0], seen, cell.geobox, names=names, nodata=UNKNOWN_SKY)
-    if tally:
-        files.append(layout.ndvi(cell.name))
-
-        def write(part: Path) -> None:
-            with part.open("wb") as file:
-                np.savez_compressed(file, allow_pickle=False, **tally)
-
-        write_whole(plan.folder / files[1], write)
-    return files
 
 
 def observed(plan: Plan, cells: Sequence[Cell], histograms: Sequence[Sequence[int]]) -> dict[str, Any]:
