@@ -18,6 +18,7 @@ from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
 from landweave.patch.staging import read_quicklook
 from landweave.patch.store import read_date, read_patch, read_raster
+from landweave.patch.summary import Shown, listed, span
 from landweave.runs import layout
 from landweave.runs.fetch.observe import observe
 from landweave.runs.project.plan import Plan, make_plan
@@ -29,14 +30,24 @@ if TYPE_CHECKING:
 TRUE_COLOUR = ("B04", "B03", "B02")
 
 
-@dataclass(frozen=True, kw_only=True)
-class FinishedRun:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class FinishedRun(Shown):
     """A run's outputs, by name; made by :func:`open_run`."""
 
     plan: Plan
     cells: tuple[Cell, ...]
     fractions: Mapping[str, Sequence[float]] | None = None
     """Patch to the share of its pixels that count on each date; None: as ``run.json`` has it."""
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "project": self.plan.project.name,
+            "folder": self.folder,
+            "patches": len(self.cells),
+            "dates": span(self.plan.dates),
+            "classes": listed(list(self.plan.legend.names.values()), 10),
+            "accuracy": "measured" if self.has_accuracy else "not measured",
+        }
 
     @property
     def folder(self) -> Path:
