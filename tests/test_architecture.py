@@ -23,10 +23,11 @@ ALLOWED = {
     "report": {"errors", "legend"},  # figures in, pages out
     "runs": GROUND | WORKING | {"engine", "report", "__init__"},
     "viewer": BELOW,
+    "api": BELOW,  # functions on an xarray Dataset, for whoever needs no project
     "eolearn": BELOW,
-    "cli": BELOW | {"viewer"},
+    "cli": BELOW | {"viewer", "api"},
     "__main__": {"cli"},
-    "__init__": BELOW | {"_version"},  # the public list, loaded lazily
+    "__init__": BELOW | {"api", "_version"},  # the public list, loaded lazily
 }
 """Room to the rooms that it may import."""
 

@@ -14,6 +14,7 @@ from landweave.errors import InputError
 from landweave.patch.align import bounds_of, outline_bounds
 from landweave.patch.grid import crs_name
 from landweave.patch.store import DATA_SET, write_json, write_text
+from landweave.patch.summary import Shown, listed
 
 COLLECTION = "collection.json"
 CHECKSUMS = "checksums.sha256"
@@ -160,8 +161,8 @@ def checksum_of(files: Mapping[str, str]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Verdict(Shown):
     """What a check found of a data set."""
 
     files: int
@@ -174,6 +175,16 @@ class Verdict:
     missing: tuple[str, ...] = ()
     strange: tuple[str, ...] = ()
     """Files that the data set does not know; they do no harm."""
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "sound": self.sound,
+            "files": self.files,
+            "read": self.read,
+            "damaged": listed(self.damaged, 3),
+            "missing": listed(self.missing, 3),
+            "strange": listed(self.strange, 3),
+        }
 
     @property
     def sound(self) -> bool:

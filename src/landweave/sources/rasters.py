@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from rasterio.warp import Resampling
 
 from landweave.errors import InputError
 from landweave.patch.model import NODATA, REFLECTANCE_SCALE, make_patch
+from landweave.patch.summary import Shown, listed, span
 from landweave.sources.listing import ListedFile, list_pattern, list_table, read_moment
 from landweave.sources.pixels import opened, read_codes, read_on, to_reflectance
 from landweave.sources.protocol import LocalSource, Source, digest_of
@@ -46,8 +47,8 @@ class RasterLayer:
     """Digital number that means missing; NaN always does."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RasterSource(LocalSource):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class RasterSource(Shown, LocalSource):
     """Rasters that share one grid; files are opened when pixels are asked for. Made by :func:`open_rasters`."""
 
     layers: tuple[RasterLayer, ...]
@@ -70,6 +71,15 @@ class RasterSource(LocalSource):
 
     table: Path | None = None
     """The table that describes them, if any."""
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "variables": listed(self.variables, 13),
+            "dates": span(sorted({layer.moment.date() for layer in self.layers})),
+            "files": len({layer.path for layer in self.layers}),
+            "pixels": " x ".join(map(str, self.geobox.shape)),
+            "crs": str(self.geobox.crs),
+        }
 
     def dates(self, start: date | None = None, end: date | None = None) -> list[date]:
         """Days with a band, sorted, both ends inclusive; InputError where such a day has no mask file."""

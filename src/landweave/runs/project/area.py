@@ -7,7 +7,8 @@ from odc.geo.crs import CRS
 from odc.geo.geom import Geometry
 
 from landweave.errors import InputError
-from landweave.patch.grid import Cell, given_cells, native_cells, projected_cells, read_area, subset, utm_cells
+from landweave.patch.area import read_area
+from landweave.patch.grid import Cell, given_cells, native_cells, projected_cells, subset, utm_cells
 from landweave.runs.project.settings import Project
 from landweave.sources.protocol import Source
 

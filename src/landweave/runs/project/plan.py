@@ -1,6 +1,7 @@
 """From settings to things: the source, the legend, the reference, the cells, the recipe."""
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from landweave.features.recipe import Recipe, target_days
 from landweave.labels.units import QUARTERS, WHOLE
 from landweave.legend import Legend
 from landweave.patch.grid import Cell
+from landweave.patch.summary import Shown, listed, span
 from landweave.runs.project.area import cells_of, pixel_metres
 from landweave.runs.project.settings import Project
 from landweave.runs.project.source import masked, open_source, unscaled_recipe
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
     from landweave.labels.reference import Reference
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Plan(Shown):
     """All that a worker needs to know about a run: settings opened and checked."""
 
     project: Project
@@ -49,6 +51,17 @@ class Plan:
     """1: units of split and folds are patches; 2: their quarters."""
     pixel_metres: float
     """Side of a pixel, metres."""
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "project": self.project.name,
+            "folder": self.folder,
+            "source": type(self.source).__name__,
+            "period": f"{self.start} to {self.end}",
+            "dates": span(self.dates),
+            "classes": listed(list(self.legend.names.values()), 10),
+            "features": len(self.recipe.feature_names),
+        }
 
     @property
     def days(self) -> tuple[int, ...]:

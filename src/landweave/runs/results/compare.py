@@ -2,7 +2,7 @@
 
 import datetime
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
 from landweave.patch.painting import Piece, paint
 from landweave.patch.store import dated, write_json, write_text, write_whole
+from landweave.patch.summary import Shown, listed
 from landweave.report.comparison import PicturedPlace, render_comparison
 from landweave.runs import layout
 from landweave.runs.estimate.districts import read_districts
@@ -46,12 +47,20 @@ _TO_FILL_IN = ("finding", "inspector", "inspected_on")
 """Columns for an inspector, empty."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Comparison(Shown):
     """What a comparison found."""
 
     figures: dict[str, Any]
     files: tuple[Path, ...]
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "title": self.figures.get("title", ""),
+            "compared with": self.figures.get("compared_with", ""),
+            "places": self.figures.get("listed", ""),
+            "files": listed([path.name for path in self.files]),
+        }
 
 
 def compare(project: str | Path | FinishedRun, *, progress: Callable[[int, int], None] | None = None) -> Comparison:

@@ -22,6 +22,7 @@ from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
 from landweave.patch.staging import read_quicklook
 from landweave.patch.store import read_date, read_patch, read_raster
+from landweave.patch.summary import Shown, listed, span
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project, read_project
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 TRUE_COLOUR = ("B04", "B03", "B02")
 
 
-@dataclass(frozen=True, kw_only=True)
-class FinishedRun:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class FinishedRun(Shown):
     """A run's outputs, by name; made by :func:`open_run`."""
 
     plan: Plan
@@ -44,6 +45,16 @@ class FinishedRun:
     """Patch to the share of its pixels that count on each date; None: as ``run.json`` has it."""
     taught: Assignment | None = None
     """Who trained and who tested; None: as the ledger has it (see :attr:`assignment`)."""
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "project": self.plan.project.name,
+            "folder": self.folder,
+            "patches": len(self.cells),
+            "dates": span(self.plan.dates),
+            "classes": listed(list(self.plan.legend.names.values()), 10),
+            "accuracy": "measured" if self.has_accuracy else "not measured",
+        }
 
     @property
     def folder(self) -> Path:

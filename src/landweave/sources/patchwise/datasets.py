@@ -17,6 +17,7 @@ from pyproj.exceptions import CRSError
 from landweave.errors import InputError
 from landweave.patch.model import NODATA
 from landweave.patch.store import DATA_SET, read_patch
+from landweave.patch.summary import Shown, listed, span
 from landweave.sources.patchwise.common_grid import Numbers, check_names, load_patches, shared_grid
 from landweave.sources.protocol import LocalSource, Source, day_of, days_between, digest_of
 
@@ -45,8 +46,8 @@ class StoredPatch:
         return tuple(range(len(self.days)))
 
 
-@dataclass(frozen=True, kw_only=True)
-class StoredSource(LocalSource):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class StoredSource(Shown, LocalSource):
     """A data set of patches as dated imagery. Made by :func:`open_collection`."""
 
     path: Path
@@ -61,6 +62,14 @@ class StoredSource(LocalSource):
     categorical: tuple[str, ...]
     geobox: GeoBox | None
     resampling: str = "bilinear"
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "path": self.path,
+            "patches": listed([patch.name for patch in self.patches], 3),
+            "variables": listed(self.variables, 13),
+            "dates": span(self.dates()),
+        }
 
     @property
     def grids(self) -> dict[str, GeoBox]:

@@ -14,6 +14,7 @@ from landweave.errors import InputError
 from landweave.patch.eopatch.features import Feature, read_feature
 from landweave.patch.eopatch.folder import EOPatchFolder, grid_of, list_eopatches, moments_of
 from landweave.patch.model import NODATA, REFLECTANCE_SCALE
+from landweave.patch.summary import Shown, listed, span
 from landweave.sources.patchwise.common_grid import Numbers, check_names, load_patches, shared_grid
 from landweave.sources.patchwise.eopatch_choices import band_names_of, bands_feature_of, data_mask_of, refuse_partial
 from landweave.sources.protocol import LocalSource, Source, days_between, digest_of
@@ -41,8 +42,8 @@ class Patch:
         return self.folder.path.name
 
 
-@dataclass(frozen=True, kw_only=True)
-class EOPatchSource(LocalSource):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class EOPatchSource(Shown, LocalSource):
     """EOPatches as dated imagery. Made by :func:`open_eopatches`."""
 
     path: Path
@@ -80,6 +81,14 @@ class EOPatchSource(LocalSource):
 
     needed: tuple[str, ...] = ()
     """Variables of use, whose files are the inputs."""
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "path": self.path,
+            "patches": listed([patch.name for patch in self.patches], 3),
+            "variables": listed(self.variables, 13),
+            "dates": span(self.dates()),
+        }
 
     @property
     def grids(self) -> dict[str, GeoBox]:

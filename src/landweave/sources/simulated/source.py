@@ -1,7 +1,7 @@
 """The simulated country as a source of imagery, without any file."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +11,15 @@ from odc.geo.geobox import GeoBox
 from landweave.errors import InputError
 from landweave.patch.align import nearest_pixels, pixel_offset
 from landweave.patch.model import NODATA, make_patch
+from landweave.patch.summary import Shown, listed, span
 from landweave.sources.protocol import LocalSource, Source, days_between, digest_of
 from landweave.sources.simulated.country import Country, country_geobox, make_country
 from landweave.sources.simulated.cover import BANDS
 from landweave.sources.simulated.scenes import SCL, acquisition_dates, scene
 
 
-@dataclass(frozen=True, kw_only=True)
-class SimulatedSource(LocalSource):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SimulatedSource(Shown, LocalSource):
     """A year of scenes over a simulated country; holds numbers only, so it is pickled in a few bytes.
 
     Examples
@@ -39,6 +40,15 @@ class SimulatedSource(LocalSource):
 
     snow_texture: bool = False
     """Whether grassland and shrubland differ under snow alone."""
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "size_km": self.size_km,
+            "variables": listed(self.variables, 13),
+            "dates": span(self.dates(None, None)),
+            "seed": self.seed,
+            "crs": str(self.geobox.crs),
+        }
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_dates <= 365:

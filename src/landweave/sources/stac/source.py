@@ -14,6 +14,7 @@ from odc.geo.geobox import GeoBox
 from landweave.errors import InputError
 from landweave.patch.align import outline_bounds
 from landweave.patch.model import NODATA, make_patch
+from landweave.patch.summary import Shown, listed, span
 from landweave.sources.pixels import grid_of, read_coarse, read_codes, read_on, stored_bytes, to_reflectance
 from landweave.sources.protocol import Source, days_between
 from landweave.sources.remote import is_remote, missing_keys, readable, serve_s3_from
@@ -30,8 +31,8 @@ _TOLERANCE = 0.01  # of a pixel
 _KEYS = {catalogue.name: catalogue.credentials for catalogue in CATALOGUES}
 
 
-@dataclass(frozen=True, kw_only=True)
-class StacSource:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class StacSource(Shown):
     """Scenes of one archive; files are opened when pixels are asked for. Made by :func:`open_stac`."""
 
     passes: Mapping[date, tuple[Scene, ...]]
@@ -48,6 +49,15 @@ class StacSource:
 
     incomplete: tuple[str, ...] = ()
     """Scenes left out since they lack a band that was asked for."""
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "scenes": len(self.scenes),
+            "dates": span(self.dates()),
+            "variables": listed(self.variables, 16),
+            "west, south, east, north": listed([f"{degrees:.3f}" for degrees in self.extent]) if self.passes else "",
+            "remote": self.remote,
+        }
 
     @property
     def categorical(self) -> tuple[str, ...]:
