@@ -175,7 +175,7 @@ def test_the_page_of_the_api_has_every_public_name(site):
         assert re.search(rf":: landweave\.{re.escape(name)}$", text, flags=re.MULTILINE), name
 
 
-def test_a_public_name_without_a_docstring_fails_the_page_of_the_api(site, monkeypatch):
+def test_a_public_name_with_a_missing_or_broken_docstring_fails_the_page_of_the_api(site, monkeypatch):
     import landweave
 
     def bare():
@@ -184,6 +184,9 @@ def test_a_public_name_without_a_docstring_fails_the_page_of_the_api(site, monke
     monkeypatch.setattr(landweave, "bare", bare, raising=False)
     monkeypatch.setattr(landweave, "__all__", [*landweave.__all__, "bare"])
     with pytest.raises(LookupError, match=r"without a docstring: bare$"):
+        site["api_page"].page()
+    bare.__doc__ = "One.\n\nRaises\n------\nInputError\n    For two.\n\n>>> bare()\n"
+    with pytest.raises(LookupError, match=r"no heading Examples: bare$"):
         site["api_page"].page()
 
 
