@@ -7,6 +7,7 @@ import landweave
 
 GROUPS = {
     "Run a project and read its results": ("runs.project", "runs.pipeline", "runs.results", "runs"),
+    "From a Dataset to a map": ("api",),
     "Images and patches": ("sources", "patch"),
     "Clouds and features (X)": ("features",),
     "Reference and labels (y)": ("legend", "labels"),
