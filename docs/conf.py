@@ -21,7 +21,7 @@ myst_heading_anchors = 4
 autodoc_member_order = "bysource"
 # scikit-learn makes these; their docstrings link to its own site.
 autodoc_default_options = {
-    "exclude-members": "set_fit_request, set_score_request, set_split_request, set_predict_request, get_metadata_routing"
+    "exclude-members": "set_fit_request, set_score_request, set_split_request, get_metadata_routing"
 }
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
