@@ -167,9 +167,7 @@ def read_patch(path: str | Path) -> xr.Dataset:
     path = Path(path)
     if not (path / "zarr.json").exists():
         raise InputError(f"{path}: no patch is stored here.")
-    patch: xr.Dataset = xr.open_zarr(
-        path, consolidated=False, chunks=None, mask_and_scale=False, decode_coords="all"
-    )  # fmt: skip
+    patch: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None, mask_and_scale=False)
     return patch
 
 
