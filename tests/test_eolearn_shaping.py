@@ -180,7 +180,7 @@ def test_file_systems_and_parts_are_refused_in_one_line(tmp_path):
 
 def test_the_page_tells_what_is_here_and_what_is_not():
     page = (Path(__file__).parents[1] / "docs" / "from-eo-learn.md").read_text()
-    here, not_here = page.split("- **What is here**")[1].split("- **What is not here**")
+    here, not_here = page.split("- **What is available**")[1].split("- **What is not available**")
     told = set(re.findall(r"`(\w*Task|EO\w+|FeatureParser)`", here))
     assert len(told) > 14
     assert told <= set(landweave.eolearn.__all__)
