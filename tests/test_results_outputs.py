@@ -159,9 +159,9 @@ def test_plots_are_titled_labelled_and_in_the_colours_of_the_legend(run):
 
 def test_pixels_are_drawn_where_they_are_and_in_their_colour():
     ax = draw_map(np.array([[1, 0]], "uint8"), LEGEND, extent=(0, 20, 0, 10), crs="EPSG:1", title="x")
-    left, right = ax.images[0].get_array()[0]
-    assert left.tolist() == list(LEGEND.classes[0].rgb)
-    assert right.tolist() == [255, 255, 255]
+    left, right = ax.images[0].to_rgba(ax.images[0].get_array(), bytes=True)[0]
+    assert left.tolist() == [*LEGEND.classes[0].rgb, 255]
+    assert right[3] == 0, "no class is transparent"
 
 
 def test_dots_mark_the_dates_that_are_fed_by_snow():

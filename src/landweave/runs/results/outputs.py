@@ -9,7 +9,7 @@ import numpy as np
 
 from landweave.errors import InputError
 from landweave.runs import layout
-from landweave.runs.fetch.observe import reasons_of
+from landweave.runs.fetch.strips import reasons_of
 from landweave.runs.project.area import area_of
 from landweave.runs.project.plan import Plan
 

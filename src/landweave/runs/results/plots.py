@@ -50,7 +50,8 @@ def draw_map(
         Where to draw; None makes a new figure.
     """
     ax = ax or new_axes((7.0, 7.6))
-    ax.imshow(painted(values, legend), extent=extent, interpolation="nearest")
+    cmap, norm = legend.cmap()
+    ax.imshow(values, cmap=cmap, norm=norm, extent=extent, interpolation="nearest")
     # Places keep their names: 500000, not 0.5 and a factor beside the axis.
     ax.ticklabel_format(style="plain", useOffset=False)
     ax.locator_params(nbins=5)
@@ -173,9 +174,11 @@ def draw_patch(
         if len(axes) != len(panels):
             raise InputError(f"plot_patch: ax has {len(axes)} axes; give {len(panels)}: {', '.join(panels)}.")
         figure = cast("Figure", axes[0].get_figure(root=True))
+    cmap, norm = legend.cmap()
     found: set[int] = set()
     for one, (name, values) in zip(axes, panels.items(), strict=True):
-        one.imshow(values if values.ndim == 3 else painted(values, legend), interpolation="nearest")
+        # A picture of three colours has no use for them.
+        one.imshow(values, cmap=cmap, norm=norm, interpolation="nearest")
         one.set_title(name, fontsize="medium")
         one.set_axis_off()
         found |= set(np.unique(values).tolist()) if values.ndim == 2 else set()
@@ -183,20 +186,6 @@ def draw_patch(
     if ax is None and keys:
         figure.legend(handles=keys, loc="outside lower center", ncols=min(4, len(keys)), frameon=False)
     return figure
-
-
-def painted(values: np.ndarray, legend: Legend) -> np.ndarray:
-    """Class values as the legend's colours: uint8 (y, x, 3); 0 and values of no class are white.
-
-    >>> legend = Legend.from_labels(["forest"])
-    >>> painted(np.array([[0, 1]]), legend).tolist()
-    [[[255, 255, 255], [230, 159, 0]]]
-    """
-    colours = np.full((256, 3), 255, "uint8")
-    for c in legend.classes:
-        colours[c.value] = c.rgb
-    shown: np.ndarray = colours[values]
-    return shown
 
 
 def class_keys(legend: Legend, found: set[int]) -> list[Any]:

@@ -14,9 +14,9 @@ from landweave.classifier.model import Model
 from landweave.engine.machine import usable_cores
 from landweave.engine.memory import give_freed_memory_back
 from landweave.errors import InputError
+from landweave.features.interpolation import any_known
 from landweave.features.recipe import Recipe
 from landweave.labels.units import total
-from landweave.patch.model import NODATA
 from landweave.runs import layout
 from landweave.runs.project.given_model import given_model
 from landweave.runs.project.plan import Plan
@@ -58,7 +58,7 @@ def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> d
     rows, matrix, recipe = read_samples(plan.folder)
     label, split, fold = (rows[name].to_numpy() for name in ("label", "split", "fold"))
     own, taught = split == "train", np.isin(split, ("train", "refit"))
-    if not _seen(matrix[own], recipe).any():
+    if not any_known(matrix[own][:, : recipe.dated]).any():
         raise InputError(
             f"{plan.project.file}: no training pixel has a feature: no target day from {plan.start} "
             f"on, every {plan.project.features.step_days}, lies between valid observations; check period and step."
@@ -86,7 +86,7 @@ def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> d
     shutil.rmtree(plan.folder / layout.FOLDS, ignore_errors=True)
     for folder, model in models.items():
         model.save(plan.folder / folder)
-    write_held_out(plan, rows, held_out, seen=_seen(matrix, recipe))
+    write_held_out(plan, rows, held_out, seen=any_known(matrix[:, : recipe.dated]))
     absent = [plan.legend.names[value] for value in plan.legend.values if not (label[taught] == value).any()]
     return {
         "files": [*models, layout.HELD_OUT],
@@ -98,7 +98,7 @@ def apply_given(plan: Plan) -> dict[str, Any]:
     """Held-out probabilities of a model from elsewhere: it has seen nothing of this area."""
     rows, matrix, recipe = read_samples(plan.folder)
     model = given_model(plan)
-    write_held_out(plan, rows, _spread(plan, model, matrix), seen=_seen(matrix, recipe))
+    write_held_out(plan, rows, _spread(plan, model, matrix), seen=any_known(matrix[:, : recipe.dated]))
     info = {"missing": [], "absent": [], "temperature": model.temperature, "folds": 0}
     return {"files": [layout.HELD_OUT], "info": info}
 
@@ -161,10 +161,3 @@ def _fit(
 def _spread(plan: Plan, model: Model, matrix: np.ndarray) -> np.ndarray:
     """Probabilities under the whole legend's classes, in its order."""
     return spread(model, matrix, plan.legend.values, threads=usable_cores())
-
-
-def _seen(matrix: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """Rows with any observation at all."""
-    dated = len(recipe.feature_names) - len(recipe.static)
-    seen: np.ndarray = (matrix[:, :dated] != NODATA).any(axis=1)
-    return seen
