@@ -27,6 +27,7 @@ from landweave.runs import layout
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project, read_project
 from landweave.runs.results.compared import Compared
+from landweave.runs.results.outputs import RunOutputs
 from landweave.runs.sample.assignment import Assignment, fold_folders
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ TRUE_COLOUR = ("B04", "B03", "B02")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class FinishedRun(Shown):
+class FinishedRun(Shown, RunOutputs):
     """A run's outputs, by name; made by :func:`open_run`."""
 
     plan: Plan
@@ -145,6 +146,14 @@ class FinishedRun(Shown):
         """
         cell = self._cell(name)
         patch = self._imagery(cell)
+        for layer, values in self.layers(name).items():
+            patch[layer] = (("y", "x"), values)
+        return patch
+
+    def layers(self, name: str) -> dict[str, np.ndarray]:
+        """Of a patch ``reference``, ``prediction``, ``confidence``, ``prediction_oof``, where made: uint8 (y, x)."""
+        self._cell(name)
+        found: dict[str, np.ndarray] = {}
         layers = {
             "reference": (layout.labels(name), 0), "prediction": (layout.prediction(name), 0),
             "confidence": (layout.prediction(name), 1), "prediction_oof": (layout.out_of_fold(name), 0),
@@ -153,8 +162,8 @@ class FinishedRun(Shown):
             path = self.folder / file
             made = self.plan.reference is not None or layer in {"prediction", "confidence"}
             if made and path.exists():
-                patch[layer] = (("y", "x"), read_raster(path)[band])
-        return patch
+                found[layer] = read_raster(path)[band]
+        return found
 
     def clearest_image(self, name: str, *, side: int | None = None) -> np.ndarray | None:
         """True colour of a patch's clearest date, uint8 (y, x, 3); None without the three bands.
