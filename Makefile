@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export LANDWEAVE_SERVERS := $(abspath $(SERVERS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow servers bench check format clean
+.PHONY: help demo test slow servers bench check docs format clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,12 +31,19 @@ check: $(VENV)/.for-test ## lint, check the format and the types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+docs: $(VENV)/.for-docs ## build the documentation into site/; warnings are errors, and it loads nothing from other servers
+	rm -rf site
+	@# All pages are read again, since Sphinx would not repeat the warnings of those that did not change.
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env --doctree-dir build/doctrees docs site
+	$(BIN)/python docs/check_site.py site
+	@echo 'the documentation: site/index.html'
+
 format: $(VENV)/.for-test ## put the code in its form
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
 clean: ## remove the environment, the demo and all that tools leave behind
-	rm -rf $(VENV) $(SERVERS) landweave-demo landweave-bench .venv-eolearn build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) $(SERVERS) landweave-demo landweave-bench .venv-eolearn site build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Installed again only when pyproject.toml has changed.
@@ -50,6 +57,11 @@ $(VENV)/.for-test: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	@# Only its model file is read: what else it asks for (OpenCV) stays away.
 	$(BIN)/python -m pip install --quiet --no-deps 's2cloudless>=1.7'
+	touch $@ $(VENV)/.for-demo
+
+$(VENV)/.for-docs: pyproject.toml
+	$(make_venv)
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	touch $@ $(VENV)/.for-demo
 
 $(VENV)/.for-bench: $(VENV)/.for-test

@@ -17,6 +17,7 @@ ROOMS = {
     "accuracy": "labels and probabilities in, figures out; it only measures",
     "accuracy/design_based": "estimates from a probability sample",
     "accuracy/spatial": "what neighbours, patches and borders do to the figures",
+    "api": "functions for whoever holds a Dataset: load, mask, features, predict",
     "classifier": "fit on a table, predict on features, calibrate, save, load",
     "cli": "one command per verb",
     "engine": "work of any kind, and what is up to date; knows nothing of maps",

@@ -1,6 +1,7 @@
 """Scores: against scikit-learn, and the promises of accuracy.json."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -11,8 +12,16 @@ from sklearn import metrics as oracle
 
 from landweave.accuracy.bootstrap import interval
 from landweave.accuracy.class_balance import equal_footing
-from landweave.accuracy.curves import average_roc, precision_recall_curves, roc_curves
-from landweave.accuracy.metrics import auc, average_precision, precision_recall, roc, score, shares
+from landweave.accuracy.curves import (
+    auc,
+    average_precision,
+    average_roc,
+    precision_recall,
+    precision_recall_curves,
+    roc,
+    roc_curves,
+)
+from landweave.accuracy.metrics import score, shares
 from landweave.errors import InputError
 
 CLASSES = {3: "forest", 1: "water", 7: "wetland"}
@@ -63,27 +72,50 @@ def test_counts_and_scores_are_those_of_scikit_learn(case):
             assert scores["precision"]["reason"] == "never mapped"
 
 
+def counted(truth, scores, weights):
+    """Land of the class and of the others at or above each distinct score, highest first, by plain sums."""
+    thresholds = np.unique(scores[weights > 0])[::-1].astype("float64")
+    right = [weights[truth & (scores >= t)].sum() for t in thresholds]
+    wrong = [weights[~truth & (scores >= t)].sum() for t in thresholds]
+    return np.append(0.0, right), np.append(0.0, wrong), np.append(np.inf, thresholds)
+
+
 @settings(max_examples=80)
 @given(
-    stn.arrays("bool", st.shared(st.integers(2, 60), key="n")),
-    stn.arrays("float32", st.shared(st.integers(2, 60), key="n"), elements=st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0])),
-    stn.arrays("float64", st.shared(st.integers(2, 60), key="n"), elements=st.floats(0.1, 9)),
+    stn.arrays("bool", st.shared(st.integers(1, 60), key="n")),
+    stn.arrays("float32", st.shared(st.integers(1, 60), key="n"), elements=st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0])),
+    stn.arrays("float64", st.shared(st.integers(1, 60), key="n"), elements=st.just(0.0) | st.floats(0.1, 9)),
 )
-def test_roc_and_auc_are_exact_with_ties_and_weights(truth, scores, weights):
-    assume(truth.any() and not truth.all())
-    assert auc(truth, scores, weights) == pytest.approx(oracle.roc_auc_score(truth, scores, sample_weight=weights))
-    fpr, tpr, thresholds = roc(truth, scores, weights)
-    expected = oracle.roc_curve(truth, scores, sample_weight=weights, drop_intermediate=False)
-    np.testing.assert_allclose(fpr, expected[0], atol=1e-12)
-    np.testing.assert_allclose(tpr, expected[1], atol=1e-12)
-    np.testing.assert_allclose(thresholds, expected[2])
-    expected = oracle.average_precision_score(truth, scores, sample_weight=weights)
-    assert average_precision(truth, scores, weights) == pytest.approx(expected)
-    recall, precision, thresholds = precision_recall(truth, scores, weights)
-    expected = oracle.precision_recall_curve(truth, scores, sample_weight=weights)
-    np.testing.assert_allclose(recall[::-1], expected[1], atol=1e-12)
-    np.testing.assert_allclose(precision[::-1], expected[0], atol=1e-12)
-    np.testing.assert_allclose(thresholds[:0:-1], expected[2])
+def test_curves_and_areas_are_those_of_plain_sums_with_ties_and_weights(truth, scores, weights):
+    assume(weights.any())
+    right, wrong, thresholds = counted(truth, scores, weights)
+    with np.errstate(invalid="ignore"):
+        tpr, fpr, precision = right / right[-1], wrong / wrong[-1], right / (right + wrong)
+    precision[0] = 1.0 if right[-1] > 0 else np.nan
+    for found, expected in zip(roc(truth, scores, weights), (fpr, tpr, thresholds), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-9)
+    for found, expected in zip(precision_recall(truth, scores, weights), (tpr, precision, thresholds), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-9)
+    area = np.sum(np.diff(fpr) * (tpr[1:] + tpr[:-1]) / 2)
+    steps = np.nan if truth.all() else np.sum(np.diff(tpr) * precision[1:])
+    np.testing.assert_allclose(auc(truth, scores, weights), area, atol=1e-9)
+    np.testing.assert_allclose(average_precision(truth, scores, weights), steps, atol=1e-9)
+
+
+def test_rows_without_weight_change_no_curve():
+    truth, scores, weights = np.array([1, 0, 1]), np.array([0.9, 0.4, 0.3]), np.array([0.0, 1.0, 1.0])
+    assert (auc(truth, scores, weights), average_precision(truth, scores, weights)) == (0.0, 0.5)
+    assert roc(truth, scores, weights)[2].tolist() == [np.inf, 0.4, 0.3]
+
+
+def test_without_a_row_of_either_side_nothing_is_defined_and_no_warning_is_printed():
+    none = np.array([])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for rows in ((none, none), (np.ones(2), np.ones(2), np.zeros(2))):
+            assert np.isnan([roc(*rows)[0], roc(*rows)[1], precision_recall(*rows)[0]]).all()
+        assert np.isnan(roc(np.ones(2), np.ones(2))[0]).all()
+        assert np.isnan(precision_recall(np.zeros(2), np.ones(2))[0]).all()
 
 
 def test_the_auc_of_one_kind_of_row_is_undefined():

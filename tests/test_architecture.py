@@ -23,10 +23,11 @@ ALLOWED = {
     "report": {"errors", "legend"},  # figures in, pages out
     "runs": GROUND | WORKING | {"engine", "report", "__init__"},
     "viewer": BELOW,
+    "api": BELOW,  # functions on an xarray Dataset, for whoever needs no project
     "eolearn": BELOW,
-    "cli": BELOW | {"viewer"},
+    "cli": BELOW | {"viewer", "api"},
     "__main__": {"cli"},
-    "__init__": BELOW | {"_version"},  # the public list, loaded lazily
+    "__init__": BELOW | {"api", "_version"},  # the public list, loaded lazily
 }
 """Room to the rooms that it may import."""
 
@@ -128,7 +129,7 @@ def test_a_room_imports_only_what_its_line_allows(module):
 
 def test_a_planted_import_is_caught():
     assert imported_by("from landweave.legend import Legend") == {"landweave.legend"}
-    assert imported_by("from landweave.runs.fetch import observe") == {"landweave.runs.fetch.observe"}
+    assert imported_by("from landweave.runs.fetch import strips") == {"landweave.runs.fetch.strips"}
     lazy = "def f():\n    from landweave.runs.pipeline.driver import run\n"
     assert {room_of(module) for module in imported_by(lazy)} == {"runs"}
     with pytest.raises(AssertionError):
@@ -190,6 +191,33 @@ def test_only_the_layout_spells_what_lies_in_an_output_folder():
     assert spelt_names('a = run.folder / "predictions" / f"{name}.tif"', names) == [1]
     assert spelt_names('a = plan.folder / f"labels/{name}.tif"', names) == [1]
     assert spelt_names('read(folder, "map.tif")', names) == [1]
+
+
+def asked_types(text):
+    """Lines of a text that ask whether something is a certain source: by ``isinstance``, ``type`` or ``match``."""
+    lines = set()
+    for node in ast.walk(ast.parse(text)):
+        called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+        asked = None
+        if called in {"isinstance", "issubclass"}:
+            asked = node.args[1]
+        elif isinstance(node, ast.Compare) and "type(" in ast.unparse(node.left):
+            asked = node
+        elif isinstance(node, ast.MatchClass):
+            asked = node.cls
+        if asked is not None and re.search(r"Source\b", ast.unparse(asked)):
+            lines.add(node.lineno)
+    return sorted(lines)
+
+
+def test_nobody_but_the_sources_asks_for_a_sources_type():
+    for path in FILES:
+        assert room_of(module_of(path)) == "sources" or asked_types(path.read_text()) == [], path
+    assert asked_types("remote = isinstance(source, StacSource) and source.remote") == [1]
+    assert asked_types("if isinstance(plan.source, stac.StacSource | RasterSource):\n    pass") == [1]
+    assert asked_types("same = type(source) is StacSource") == [1]
+    assert asked_types("match source:\n    case StacSource():\n        pass") == [2]
+    assert asked_types("text = isinstance(value, str)\nkind: type[Source] = StacSource") == []
 
 
 def entries(folder):

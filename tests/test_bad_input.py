@@ -247,8 +247,8 @@ def full_disk(monkeypatch, suffix, error=None):
         part.write_bytes(b"half a file")
         raise error or OSError(28, "No space left on device", str(part))
 
-    def refuse(path, write):
-        return original(path, fill if str(path).endswith(suffix) else write)
+    def refuse(path, write, **options):
+        return original(path, fill if str(path).endswith(suffix) else write, **options)
 
     original = store.write_whole
     for module in list(sys.modules.values()):

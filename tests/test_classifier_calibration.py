@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
+from scipy.optimize import OptimizeResult
 
 from landweave.classifier.calibration import (
     align_columns,
@@ -63,6 +64,30 @@ def test_without_rows_or_choice_nothing_is_changed():
     assert fit_temperature(np.zeros((0, 3)), np.zeros(0, int)) == 1.0
     assert fit_temperature(np.ones((5, 1)), np.zeros(5, int)) == 1.0
     assert fit_temperature(np.full((5, 2), 0.5), np.zeros(5, int), np.zeros(5)) == 1.0
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -0.1])
+def test_probabilities_that_are_none_give_no_temperature(bad):
+    p = np.array([[0.7, 0.3], [bad, 0.6]])
+    with pytest.raises(InputError, match=r"model.calibration.*2 held-out rows: .* in 1 of them.*calibration = .none"):
+        fit_temperature(p, np.array([0, 1]))
+    with pytest.raises(InputError, match="missing or negative in 1 of them"):
+        fit_temperature(np.full((2, 2), 0.5), np.array([0, 1]), np.array([1.0, bad]))
+
+
+def test_a_search_that_finds_no_minimum_gives_no_temperature(monkeypatch):
+    def given_up(*args, **options):
+        return OptimizeResult(x=0.3, fun=1.0, success=False, message="Maximum number of function calls reached.")
+
+    monkeypatch.setattr("scipy.optimize.minimize_scalar", given_up)
+    with pytest.raises(InputError, match=r"Maximum number of function calls reached\. Check"):
+        fit_temperature(np.array([[0.7, 0.3], [0.4, 0.6]]), np.array([0, 1]))
+
+
+@pytest.mark.parametrize(("land", "counts"), [({1: np.nan, 2: 1}, {1: 5, 2: 5}), ({1: 1, 2: 1}, {1: 5, 2: np.inf})])
+def test_a_share_that_is_no_number_gives_no_prior(land, counts):
+    with pytest.raises(InputError, match=r"class \d has land .* both must be finite numbers"):
+        fit_prior(land, counts)
 
 
 def test_a_certain_mistake_is_no_infinity():

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from worlds import two_class_world
 
 from landweave.cli.app import app
-from landweave.eolearn.names import EOPatch
+from landweave.eolearn import EOPatch
 from landweave.errors import InputError
 from landweave.maps.dataset import verify
 from landweave.runs.fetch import task as fetching

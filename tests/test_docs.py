@@ -63,14 +63,21 @@ def small_country(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("docs")
     write_archive(folder / "landweave-demo", size_km=2, dates=6, seed=42)
-    project = folder / "landweave-demo" / "landweave.toml"
-    text = project.read_text().replace("patch_size = 150", "patch_size = 40").replace("= 1000 ", "= 100 ")
-    assert "patch_size = 40" in text
-    project.write_text(text.replace("n_estimators = 60", "n_estimators = 10"))
+    shrink(folder / "landweave-demo" / "landweave.toml")
     return folder
 
 
-BLOCKS = [(page, block) for page in PAGES for block in RUN.findall(page.read_text())]
+def shrink(project):
+    """Small patches, few pixels and few trees, in the project file of a simulated country."""
+    text = project.read_text().replace("patch_size = 150", "patch_size = 40").replace("= 1000 ", "= 100 ")
+    assert "patch_size = 40" in text
+    project.write_text(text.replace("n_estimators = 60", "n_estimators = 10"))
+
+
+# The tutorial is run as a whole, in its own order, by a test of its own.
+BLOCKS = [
+    (page, block) for page in PAGES if page.name != "tutorial-15-minutes.md" for block in RUN.findall(page.read_text())
+]
 
 
 @pytest.mark.parametrize(("page", "block"), BLOCKS, ids=[page.name for page, _ in BLOCKS])
@@ -82,6 +89,138 @@ def test_python_blocks_run(page, block, small_country):
 
 def test_there_is_a_block_that_runs():
     assert BLOCKS
+
+
+FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+MARKS = {
+    "python run": "runs in a test",
+    "sh run": "runs in a test, page by page",
+    "python": "a piece of a program",
+    "python eolearn": "runs where eo-learn is",
+    "sh install": "changes the environment",
+    "sh network": "asks an archive",
+    "sh shows": "shows a page until Ctrl-C",
+    "toml": "checked as project file or legend",
+    "text": "output",
+    "": "a drawing",
+}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_a_block_says_whether_it_runs(page):
+    assert page.read_text().count("```") % 2 == 0
+    assert {mark for mark, _ in FENCE.findall(page.read_text())} <= set(MARKS)
+
+
+def test_all_blocks_of_the_tutorial_run_in_order(tmp_path):
+    page = (ROOT / "docs" / "tutorial-15-minutes.md").read_text()
+    blocks = [(mark, block) for mark, block in FENCE.findall(page) if mark in {"sh run", "python run"}]
+    assert len(blocks) > 8
+    for mark, block in blocks:
+        if mark == "sh run":  # the package as it is here, whatever is installed
+            small = block.replace("simulate my-country", "simulate my-country --size-km 2 --dates 6")
+            command = f'set -e\nlandweave() {{ "{sys.executable}" -m landweave "$@"; }}\n{small}'
+            arguments = ["bash", "-c", command.replace("--workers 2", "--workers 1")]
+        else:
+            arguments = [sys.executable, "-c", block]
+        done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+        if "landweave simulate" in block:
+            shrink(tmp_path / "my-country" / "landweave.toml")
+    assert "thresholds" in (tmp_path / "my-country" / "landweave.toml").read_text(), "the setting was changed"
+    assert (tmp_path / "my-country" / "out" / "compare.html").exists()
+
+
+def test_the_project_of_the_network_tutorial_is_whole():
+    page = (ROOT / "docs" / "tutorial-sentinel-2.md").read_text()
+    (content,) = [
+        tomllib.loads(b) for b in re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL) if "name =" in b[:9]
+    ]
+    project = make_project(content, file=Path("savinja/landweave.toml"))
+    assert (project.source.type, project.area.patch_size) == ("stac", 500)
+    (legend,) = [tomllib.loads(b) for b in re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL) if "[[class]]" in b]
+    assert [entry["name"] for entry in legend["class"]] == ["forest", "grassland"]
+
+
+@pytest.fixture(scope="module")
+def site():
+    """The modules that `make docs` uses, by name."""
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        yield {name: importlib.import_module(name) for name in ("pages", "api_page", "commands_page", "check_site")}
+    finally:
+        sys.path.remove(str(ROOT / "docs"))
+
+
+def test_every_page_is_in_the_navigation_of_the_site(site):
+    pages = [name for _, below in site["pages"].SECTIONS.values() for name in below]
+    assert len(pages) == len(set(pages))
+    assert site["pages"].listed() == {page.stem for page in (ROOT / "docs").glob("*.md")}
+
+
+def test_links_to_files_of_the_repository_lead_to_their_pages(site):
+    def moved(text, folder="docs"):
+        return site["pages"].on_site(text, ROOT / folder)
+
+    assert moved("[a](../CHANGELOG.md)") == "[a](changelog.md)"
+    assert moved("[a](../examples/README.md#maps)") == "[a](examples.md#maps)"
+    assert moved("[a](docs/archives.md)", ".") == "[a](archives.md)"
+    assert moved("![a](../docs/images/notebook.png)", "examples") == "![a](images/notebook.png)"
+    assert moved("[a](any_area.ipynb)", "examples") == "[a](../examples/any_area.ipynb)"
+    assert moved("[a](https://example.org/x)") == "[a](https://example.org/x)"
+
+
+def test_the_page_of_the_api_has_every_public_name(site):
+    import landweave
+
+    text = site["api_page"].page()
+    for name in landweave.__all__:
+        assert re.search(rf":: landweave\.{re.escape(name)}$", text, flags=re.MULTILINE), name
+
+
+def test_a_public_name_with_a_missing_or_broken_docstring_fails_the_page_of_the_api(site, monkeypatch):
+    import landweave
+
+    def bare():
+        pass
+
+    monkeypatch.setattr(landweave, "bare", bare, raising=False)
+    monkeypatch.setattr(landweave, "__all__", [*landweave.__all__, "bare"])
+    with pytest.raises(LookupError, match=r"without a docstring: bare$"):
+        site["api_page"].page()
+    bare.__doc__ = "One.\n\nRaises\n------\nInputError\n    For two.\n\n>>> bare()\n"
+    with pytest.raises(LookupError, match=r"no heading Examples: bare$"):
+        site["api_page"].page()
+
+
+def test_the_page_of_commands_has_every_command(site):
+    from landweave.cli.app import app
+
+    text = site["commands_page"].page()
+    for command in app.registered_commands:
+        assert f"\n## landweave {command.name or command.callback.__name__}\n" in f"\n{text}"
+    assert "## landweave estimate draw" in text
+
+
+def test_what_a_page_loads_from_other_servers_is_found(site, tmp_path):
+    page = """<a href="https://a.org">x</a><link href="style.css"><img src="data:image/png;base64,aaaa">
+        <script src="https://b.org/x.js"></script><style>@import "//c.org/f.css"</style><p style="background:url(http://d.org/e)">"""
+    (tmp_path / "index.html").write_text(page)
+    (tmp_path / "style.css").write_text("@font-face { src: url('https://f.org/g.woff2') } b { background: url(h.png) }")
+    found = [line.split(": ")[1] for line in site["check_site"].outside(tmp_path)]
+    assert found == ["https://b.org/x.js", "//c.org/f.css", "http://d.org/e", "https://f.org/g.woff2"]
+
+
+def test_the_site_builds_without_a_warning(site, tmp_path):
+    pytest.importorskip("sphinx", reason="no Sphinx: pip install '.[docs]'")
+    for module in ("myst_parser", "pydata_sphinx_theme", "sphinx_copybutton"):
+        pytest.importorskip(module, reason="the extra `docs` is not installed")
+    arguments = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet", "docs", tmp_path]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert site["check_site"].outside(tmp_path) == []
+    assert 'id="landweave.run"' in (tmp_path / "api.html").read_text()
+    assert sum(path.stat().st_size for path in (ROOT / "docs" / "images").rglob("*.*")) < 1_500_000
 
 
 def test_every_command_of_the_readme_exists():

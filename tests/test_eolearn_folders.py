@@ -13,7 +13,7 @@ from eopatches import BOX, MOMENTS, write_array, write_patch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landweave.eolearn.names import BBox, EOPatch, FeatureType, OverwritePermission, SaveTask
+from landweave.eolearn import BBox, EOPatch, FeatureType, OverwritePermission, SaveTask
 from landweave.errors import InputError
 from landweave.patch.eopatch import writing as eopatch_writing
 from landweave.patch.eopatch.folder import open_eopatch

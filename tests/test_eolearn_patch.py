@@ -12,8 +12,8 @@ import shapely
 from eopatches import BOX, MOMENTS, write_patch
 from odc.geo.geobox import GeoBox
 
+from landweave.eolearn import BBox, EOPatch, FeatureType, OverwritePermission
 from landweave.eolearn.features import KINDS, renamed_features
-from landweave.eolearn.names import BBox, EOPatch, FeatureType, OverwritePermission
 from landweave.errors import InputError
 from landweave.patch.model import make_patch
 

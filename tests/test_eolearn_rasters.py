@@ -8,8 +8,7 @@ import pytest
 import rasterio
 import shapely
 
-from landweave.eolearn.arrays import erode
-from landweave.eolearn.names import (
+from landweave.eolearn import (
     BBox,
     EOPatch,
     ErosionTask,
@@ -18,6 +17,7 @@ from landweave.eolearn.names import (
     LinearInterpolationTask,
     VectorToRasterTask,
 )
+from landweave.eolearn.arrays import erode
 from landweave.errors import InputError
 
 DATA, MASK, TIMELESS = FeatureType.DATA, FeatureType.MASK, FeatureType.MASK_TIMELESS

@@ -2,6 +2,8 @@
 
 import datetime
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import geopandas as gpd
@@ -9,8 +11,8 @@ import numpy as np
 import pytest
 import shapely
 
-from landweave.eolearn import names
-from landweave.eolearn.names import (
+import landweave.eolearn
+from landweave.eolearn import (
     BBox,
     CreateEOPatchTask,
     DuplicateFeatureTask,
@@ -181,7 +183,28 @@ def test_the_page_tells_what_is_here_and_what_is_not():
     here, not_here = page.split("- **What is here**")[1].split("- **What is not here**")
     told = set(re.findall(r"`(\w*Task|EO\w+|FeatureParser)`", here))
     assert len(told) > 14
-    assert told <= set(names.__all__)
+    assert told <= set(landweave.eolearn.__all__)
     missing = set(re.findall(r"`(\w+)`", " ".join(line.split("|")[1] for line in not_here.splitlines() if "|" in line)))
     assert {"ImportFromTiffTask", "MergeEOPatchesTask", "RasterToVectorTask"} <= missing
-    assert not missing & set(names.__all__)
+    assert not missing & set(landweave.eolearn.__all__)
+
+
+def test_every_name_of_eolearn_is_loaded_when_it_is_asked_for():
+    code = "import sys, landweave.eolearn; assert not {'numpy', 'xarray'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    for name in landweave.eolearn.__all__:
+        assert getattr(landweave.eolearn, name).__name__ == name
+        assert name in dir(landweave.eolearn)
+    assert not hasattr(landweave.eolearn, "SomeTask")
+    with pytest.raises(ImportError, match="cannot import name 'SomeTask'"):
+        exec("from landweave.eolearn import SomeTask")
+
+
+def test_a_name_that_is_not_here_is_answered_with_what_serves_instead():
+    page = (Path(__file__).parents[1] / "docs" / "from-eo-learn.md").read_text()
+    for name in landweave.eolearn._INSTEAD:
+        assert f"`{name}`" in page or "Interpolation" in name or "Resampling" in name, name
+        with pytest.raises(ImportError, match=f"has no {name}; use "):
+            exec(f"from landweave.eolearn import {name}")
+    with pytest.raises(ImportError, match="use FractionSamplingTask"):
+        from landweave.eolearn import BlockSamplingTask  # noqa: F401

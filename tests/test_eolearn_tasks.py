@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from landweave.eolearn import arrays
-from landweave.eolearn.names import (
+from landweave.eolearn import (
     AddFeatureTask,
     BBox,
     EOPatch,
@@ -39,6 +38,7 @@ from landweave.eolearn.names import (
     SimpleFilterTask,
     VectorToRasterTask,
     ZipFeatureTask,
+    arrays,
     as_step,
     as_task,
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landweave.eolearn.names import (
+from landweave.eolearn import (
     EOExecutor,
     EONode,
     EOPatch,

@@ -31,7 +31,7 @@ def task(tmp_path_factory):
     model = Model(estimator=estimator, class_names=plan.legend.names, recipe=plan.recipe.to_json())
     model.save(plan.folder / "model")
     keep = (True,) * len(plan.dates)
-    fetch = FetchTask(cell=cells[0], stamp="", offsets={})
+    fetch = FetchTask(cell=cells[0], files="", offsets={})
     return plan, mapping.PredictTask(cell=cells[0], keep=keep, model="model", folds={}, fetch=fetch)
 
 

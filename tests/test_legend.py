@@ -1,5 +1,7 @@
 """The legend, beyond what one small file shows: any code, any label, any way to spoil it."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -119,3 +121,26 @@ def test_a_class_is_found_by_name_or_the_names_are_told():
     assert legend.value_of("water") == 2
     with pytest.raises(InputError, match="no class 'wetland'; it has forest, water"):
         legend.value_of("wetland")
+
+
+def test_each_class_gets_its_colour_in_matplotlib():
+    legend = Legend(
+        classes=tuple(
+            LandClass(value=value, name=str(value), color=color)
+            for value, color in {9: "#112233", 1: "#445566", 200: "#778899"}.items()
+        )
+    )
+    cmap, norm = legend.cmap()
+    painted = cmap(norm(np.array([1, 9, 200, 0])), bytes=True)
+    assert painted.tolist() == [[0x44, 0x55, 0x66, 255], [0x11, 0x22, 0x33, 255], [0x77, 0x88, 0x99, 255], [0, 0, 0, 0]]
+
+
+def test_one_class_has_a_colour_too():
+    cmap, norm = Legend.of_names({4: "water"}).cmap()
+    assert cmap(norm(np.array([4])), bytes=True)[0, :3].tolist() == list(Legend.of_names({4: "water"}).classes[0].rgb)
+
+
+def test_without_matplotlib_the_colours_say_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.colors", None)
+    with pytest.raises(InputError, match=r"landweave\[plot\]"):
+        Legend.of_names({4: "water"}).cmap()

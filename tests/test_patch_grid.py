@@ -9,7 +9,8 @@ from odc.geo.geobox import GeoBox
 from odc.geo.geom import Geometry
 
 from landweave.errors import InputError
-from landweave.patch.grid import given_cells, native_cells, projected_cells, read_area, subset, utm_cells
+from landweave.patch.area import read_area
+from landweave.patch.grid import given_cells, native_cells, projected_cells, subset, utm_cells
 
 # In steps of a tenth of a metre: numbers next to zero that no map holds are geometry libraries' business.
 LATITUDES = st.integers(-70_000_000, 70_000_000).map(lambda millionths: millionths / 1e6)

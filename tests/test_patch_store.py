@@ -10,7 +10,15 @@ from odc.geo.geobox import GeoBox
 from landweave.engine.fingerprint import fingerprint_of
 from landweave.errors import InputError
 from landweave.patch.model import make_patch
-from landweave.patch.store import read_patch, read_raster, write_patch, write_raster, write_whole
+from landweave.patch.store import (
+    read_patch,
+    read_raster,
+    write_json,
+    write_patch,
+    write_raster,
+    write_text,
+    write_whole,
+)
 
 GRID = GeoBox.from_bbox((500_000, 5_000_000, 500_300, 5_000_200), "EPSG:32633", resolution=10)
 
@@ -113,3 +121,29 @@ def test_a_raster_reads_back_equal_and_is_written_with_the_same_bytes(tmp_path_f
     two = write_raster(folder / "b.tif", values, grid, names=names)
     np.testing.assert_array_equal(read_raster(one), values)
     assert one.read_bytes() == two.read_bytes()
+
+
+def test_text_is_written_as_it_is_in_utf_8(tmp_path):
+    text = "Slovenščina\r\nand a line\n"
+    path = write_text(tmp_path / "deep" / "a.txt", text)
+    assert path.read_bytes() == text.encode("utf-8")
+    write_text(path, "other", synced=False)
+    assert path.read_bytes() == b"other"
+    assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
+
+
+def test_json_has_one_space_a_level_and_a_line_feed_at_its_end(tmp_path):
+    path = write_json(tmp_path / "a.json", {"a": ["š"]})
+    assert path.read_bytes() == b'{\n "a": [\n  "\\u0161"\n ]\n}\n'
+    assert write_json(path, {"a": ["š"]}, ensure_ascii=False).read_text("utf-8") == '{\n "a": [\n  "š"\n ]\n}\n'
+    assert write_json(path, {"a": [1, None]}, indent=None).read_bytes() == b'{"a": [1, null]}\n'
+    assert write_json(path, [float("nan")], indent=None, allow_nan=True).read_bytes() == b"[NaN]\n"
+
+
+def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path):
+    path = write_json(tmp_path / "a.json", {"kept": 1})
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"share": float("nan")})
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
+from landweave.accuracy.curves import roc
 from landweave.accuracy.design_based.estimates import Stratum, estimate
-from landweave.accuracy.metrics import roc, score, shares
+from landweave.accuracy.metrics import score, shares
 from landweave.report.drawing.charts import Curve, square_svg
 from landweave.report.drawing.images import data_uri, jpeg, paint, png, shrink
 from landweave.report.report import Block, Panel, ReportContent, Section, StageCost, render_report
@@ -325,6 +326,7 @@ def test_a_png_of_many_colours_holds_them_too():
 
 
 def assert_png_holds(pixels):
+    assert png(pixels) == png(pixels)
     with warnings.catch_warnings(), rasterio.MemoryFile(png(pixels), ext=".png") as file:
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         source = file.open()

@@ -13,7 +13,7 @@ import rasterio
 from eolearn_environment import interpreter, run_script, skip
 from eolearn_notebook import FromText, kept, predict, prepare
 
-from landweave.eolearn import names as ours
+import landweave.eolearn as ours
 
 pytestmark = pytest.mark.slow
 

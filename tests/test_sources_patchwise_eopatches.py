@@ -181,7 +181,7 @@ def test_patches_of_two_zones_are_cells_and_share_no_grid(tmp_path):
         write_patch(tmp_path / name, {"data/BANDS": CUBE}, box=box, epsg=epsg)
     source = opened(tmp_path)
     assert source.geobox is None
-    assert source.bbox[0] < 18 < source.bbox[2]
+    assert source.extent[0] < 18 < source.extent[2]
     cells = given_cells(source.grids)
     assert [cell.name for cell in cells] == ["a", "b", "c"]
     assert [(cell.west, cell.east) for cell in cells[:2]] == [(12, 18), (18, 24)]

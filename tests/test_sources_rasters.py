@@ -17,9 +17,9 @@ from landweave.patch.grid import strip_geobox
 from landweave.patch.model import NODATA
 from landweave.patch.strips import strip_rows
 from landweave.sources.listing import list_pattern
-from landweave.sources.pixels import read_on, to_reflectance
+from landweave.sources.pixels import read_on, read_static, to_reflectance
 from landweave.sources.protocol import Source
-from landweave.sources.rasters import RasterSource, open_rasters, read_static
+from landweave.sources.rasters import RasterSource, open_rasters
 
 _: type[Source] = RasterSource
 

@@ -13,12 +13,13 @@ from landweave.engine.ledger import Ledger
 from landweave.errors import InputError
 from landweave.features.interpolation import features
 from landweave.features.recipe import Recipe
+from landweave.labels.draw import evenly
 from landweave.runs.pipeline.driver import run
 from landweave.runs.project.plan import make_plan
 from landweave.runs.project.settings import read_project
 from landweave.runs.results.run import open_run
 from landweave.runs.sample.assignment import Assignment
-from landweave.runs.sample.observations import Observed, evenly, observed_rows, snow_shares
+from landweave.runs.sample.observations import Observed, observed_rows, snow_shares
 from landweave.runs.sample.table import read_samples
 from landweave.runs.validate.importance import (
     explain,

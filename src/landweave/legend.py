@@ -1,15 +1,19 @@
 """Classes, their colours, and which register code becomes which class."""
 
+import html
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from landweave.errors import InputError
+
+_LONGEST = 400
 
 NONE = 0
 """The reserved class value: no class, no data."""
@@ -60,7 +64,7 @@ class LandClass:
         return self.codes or (self.name, str(self.value))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Legend:
     """The classes in their order, and the codes to ignore.
 
@@ -92,6 +96,20 @@ class Legend:
         if both:
             raise InputError(f"Legend both ignores and uses code {min(both)!r}; keep it in one place.")
 
+    def __repr__(self) -> str:
+        named = ", ".join(f"{c.value} {c.name}" for c in self.classes)
+        return (
+            f"<Legend of {len(self.classes)} classes: {named if len(named) < _LONGEST else named[:_LONGEST] + ' ...'}>"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f'<tr><td style="background: {c.color}; width: 2em"></td><td>{c.value}</td>'
+            f'<td style="text-align: left">{html.escape(c.name)}</td></tr>'
+            for c in self.classes
+        )
+        return f"<table><caption>Legend</caption>{rows}</table>"
+
     @property
     def values(self) -> tuple[int, ...]:
         """Class values in the legend's order."""
@@ -106,6 +124,34 @@ class Legend:
     def colors(self) -> dict[int, str]:
         """Class value to ``#rrggbb``, in the legend's order."""
         return {c.value: c.color for c in self.classes}
+
+    def cmap(self) -> tuple[Any, Any]:
+        """The classes' colours for matplotlib: ``image = axes.imshow(classes, cmap=cmap, norm=norm)``.
+
+        Returns
+        -------
+        cmap
+            A ``matplotlib.colors.ListedColormap``, one colour a class in the order of values; 0, none, is transparent.
+        norm
+            A ``matplotlib.colors.BoundaryNorm`` that gives each class value its colour. On a colour bar,
+            ``ticks=sorted(legend.values)`` are the classes.
+
+        Raises
+        ------
+        InputError
+            Where matplotlib is not installed.
+        """
+        try:
+            from matplotlib.colors import BoundaryNorm, ListedColormap
+        except ModuleNotFoundError:
+            raise InputError(
+                'Legend.cmap() needs matplotlib, which is not installed: pip install "landweave[plot]"'
+            ) from None
+        values = sorted(self.values)
+        between = [(low + high) / 2 for low, high in pairwise(values)]
+        colors = ListedColormap([self.colors[value] for value in values], name="legend")
+        cmap = colors.with_extremes(under=(0, 0, 0, 0), bad=(0, 0, 0, 0))
+        return cmap, BoundaryNorm([0.5, *between, values[-1] + 0.5], len(values))
 
     def value_of(self, name: str) -> int:
         """Value of the class called ``name``; InputError names the classes that exist."""

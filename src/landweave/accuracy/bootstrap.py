@@ -87,6 +87,9 @@ def auc_cells(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, int
     Bin edges are quantiles of the class's scores and of the others', half each, so that a rare class is resolved
     as finely as the rest; with few distinct scores every one has its own bin and the AUC is exact.
 
+    Bins exist for speed: a thousand draws of 50 000 rows and 8 classes take less than a second as histograms, and
+    minutes where scikit-learn sorts the rows of every draw again.
+
     Parameters
     ----------
     positive

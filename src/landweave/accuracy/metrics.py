@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from landweave.accuracy.bootstrap import Table, auc_cells, auc_of_cells, interval, precision_of_cells, resample
+from landweave.accuracy.curves import auc, average_precision
 from landweave.errors import InputError
 from landweave.legend import NONE
 
@@ -153,103 +154,6 @@ def score(
         "classes": {name: of_class(i) for i, name in enumerate(names)},
         "confusion": confusion,
     }
-
-
-def roc(
-    truth: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """True against false positive rate for every threshold on a score (Fawcett 2006, algorithm 1).
-
-    Parameters
-    ----------
-    truth
-        True or 1 where the row is of the class, (n,).
-    scores
-        The higher, the likelier the class, (n,).
-    weights
-        Land of each row, (n,); None counts every row alike.
-
-    Returns
-    -------
-    fpr, tpr, thresholds
-        One point per distinct score, highest threshold first, after the point (0, 0) at infinity; rates are NaN
-        where there is no row of the class, or none of the others.
-
-    >>> fpr, tpr, thresholds = roc(np.array([0, 1, 1]), np.array([0.2, 0.2, 0.9]))
-    >>> fpr.tolist(), tpr.tolist(), thresholds.tolist()
-    ([0.0, 0.0, 1.0], [0.0, 0.5, 1.0], [inf, 0.9, 0.2])
-    """
-    right, wrong, thresholds = _taken(truth, scores, weights)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return wrong / wrong[-1], right / right[-1], thresholds
-
-
-def precision_recall(
-    truth: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Precision against recall for every threshold on a score.
-
-    Parameters
-    ----------
-    truth, scores, weights
-        As for :func:`roc`.
-
-    Returns
-    -------
-    recall, precision, thresholds
-        One point per distinct score, highest threshold first, after the point (0, 1) at infinity; NaN where there is
-        no row of the class.
-
-    >>> recall, precision, _ = precision_recall(np.array([0, 1, 1]), np.array([0.8, 0.2, 0.9]))
-    >>> recall.tolist(), precision.round(2).tolist()
-    ([0.0, 0.5, 0.5, 1.0], [1.0, 1.0, 0.5, 0.67])
-    """
-    right, wrong, thresholds = _taken(truth, scores, weights)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        precision = right / (right + wrong)
-        precision[0] = 1.0 if right[-1] > 0 else np.nan
-        return right / right[-1], precision, thresholds
-
-
-def average_precision(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """Sum over thresholds of (R_n - R_(n-1)) P_n, R recall and P precision: the area under the curve, in steps.
-
-    Lines between the points would flatter (Davis and Goadrich 2006, ICML, section 4).
-    NaN where there is no row of the class, or none of the others. A score without any skill gives the class's share.
-
-    >>> round(average_precision(np.array([0, 1, 1]), np.array([0.8, 0.2, 0.9])), 4)
-    0.8333
-    """
-    recall, precision, _ = precision_recall(truth, scores, weights)
-    if len(recall) < 2 or np.asarray(truth).astype(bool).all():
-        return float("nan")
-    return float(np.sum(np.diff(recall) * precision[1:]))
-
-
-def _taken(
-    truth: np.ndarray, scores: np.ndarray, weights: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Land of the class and of the others that scores at least each threshold, from infinity downward."""
-    truth, scores = np.asarray(truth).astype(bool), np.asarray(scores)
-    land = np.ones(len(truth)) if weights is None else np.asarray(weights, "float64")
-    order = np.argsort(-scores, kind="stable")
-    scores, truth, land = scores[order], truth[order], land[order]
-    last = np.append(scores[1:] != scores[:-1], np.ones(min(len(scores), 1), bool))
-    right, wrong = np.cumsum(np.where(truth, land, 0.0))[last], np.cumsum(np.where(truth, 0.0, land))[last]
-    thresholds = np.append(np.inf, scores[last].astype("float64"))
-    return np.append(0.0, right), np.append(0.0, wrong), thresholds
-
-
-def auc(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """Area under :func:`roc` by trapezoids: P(score of the class > score of the others) + P(equal) / 2.
-
-    NaN where there is no row of the class, or none of the others.
-
-    >>> auc(np.array([0, 1, 1]), np.array([0.2, 0.2, 0.9]))
-    0.75
-    """
-    fpr, tpr, _ = roc(truth, scores, weights)
-    return float(np.sum(np.diff(fpr) * (tpr[1:] + tpr[:-1]) / 2)) if len(fpr) > 1 else float("nan")
 
 
 def shares(labels: np.ndarray, weights: np.ndarray | None, classes: Mapping[int, str]) -> dict[str, float | None]:

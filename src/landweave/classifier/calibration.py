@@ -32,19 +32,26 @@ def fit_prior(land_shares: Mapping[int, float], train_counts: Mapping[int, float
     Raises
     ------
     InputError
-        When no trained class has any land.
+        When no trained class has any land, or a share or count is not a finite number.
 
     >>> fit_prior({1: 90, 2: 10}, {1: 500, 2: 500})
     (1.8, 0.2)
     """
     trained = sorted(value for value, count in train_counts.items() if count > 0)
     land = [max(float(land_shares.get(value, 0.0)), 0.0) for value in trained]
-    total, rows = math.fsum(land), math.fsum(float(train_counts[value]) for value in trained)
+    counts = [float(train_counts[value]) for value in trained]
+    for value, numbers in zip(trained, zip(land, counts, strict=True), strict=True):
+        if not all(math.isfinite(number) for number in numbers):
+            raise InputError(
+                f'model.prior = "area": class {value} has land {numbers[0]} and {numbers[1]} training rows; both must '
+                'be finite numbers. Check the weights of the reference, or set model.prior = "balanced".'
+            )
+    total, rows = math.fsum(land), math.fsum(counts)
     if not total > 0:
-        raise InputError(f'prior = "area": none of the trained classes {trained} has land; use prior = "balanced".')
-    return tuple(
-        (area / total) / (float(train_counts[value]) / rows) for value, area in zip(trained, land, strict=True)
-    )
+        raise InputError(
+            f'model.prior = "area": none of the trained classes {trained} has land; set model.prior = "balanced".'
+        )
+    return tuple((area / total) / (count / rows) for area, count in zip(land, counts, strict=True))
 
 
 def apply_prior(p: np.ndarray, prior: Sequence[float]) -> np.ndarray:
@@ -71,6 +78,11 @@ def fit_temperature(p: np.ndarray, y: np.ndarray, weights: np.ndarray | None = N
     -------
     float
         Between 0.05 and 20, to six digits; over 1 where the model was too sure. 1 without rows or with one class.
+
+    Raises
+    ------
+    InputError
+        When a probability or weight is missing or negative, or the search finds no minimum.
     """
     p = np.asarray(p, "float64")
     if p.shape[0] == 0 or p.shape[1] < 2:
@@ -78,6 +90,9 @@ def fit_temperature(p: np.ndarray, y: np.ndarray, weights: np.ndarray | None = N
     from scipy.optimize import minimize_scalar
 
     w = np.ones(len(p)) if weights is None else np.asarray(weights, "float64")
+    wrong = ~(np.isfinite(p) & (p >= 0)).all(axis=1) | ~(np.isfinite(w) & (w >= 0))
+    if wrong.any():
+        raise _no_temperature(f"a probability or weight is missing or negative in {wrong.sum()} of them", len(p))
     if not w.sum() > 0:
         return 1.0
     rows, true = np.arange(len(p)), np.asarray(y, "int64")
@@ -95,7 +110,16 @@ def fit_temperature(p: np.ndarray, y: np.ndarray, weights: np.ndarray | None = N
     found = minimize_scalar(
         loss, bounds=(math.log(COLDEST), math.log(HOTTEST)), method="bounded", options={"xatol": 1e-7}
     )
+    if not (found.success and math.isfinite(found.fun)):
+        raise _no_temperature(str(found.message), len(p))
     return float(f"{math.exp(found.x):.6g}")
+
+
+def _no_temperature(reason: str, rows: int) -> InputError:
+    return InputError(
+        f'model.calibration = "temperature": no temperature fits the {rows} held-out rows: {reason.rstrip(".")}. '
+        'Check the probabilities that model.type gives, or set model.calibration = "none".'
+    )
 
 
 def apply_temperature(p: np.ndarray, temperature: float) -> np.ndarray:

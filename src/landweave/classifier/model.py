@@ -14,14 +14,15 @@ from landweave.classifier.calibration import apply_prior, apply_temperature
 from landweave.classifier.estimators import Boosted, Estimator, restore
 from landweave.errors import InputError
 from landweave.patch.store import write_whole
+from landweave.patch.summary import Shown, listed
 
 FORMAT = "landweave model 1"
 _RECIPE_KEYS = ("bands", "indices", "custom", "static", "days")
 _CHUNK = 65536
 
 
-@dataclass(frozen=True, kw_only=True)
-class Model:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Model(Shown):
     """What turns features into classes.
 
     Raises
@@ -57,6 +58,17 @@ class Model:
 
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """JSON values that say where the model comes from: versions, settings, patches, counts. No times."""
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "kind": self.kind,
+            "classes": listed([self.class_names[value] for value in self.classes], 10),
+            "features": len(self.feature_names),
+            "temperature": round(self.temperature, 4),
+            "prior": "as trained" if self.prior is None else "area",
+            "thresholds": len(self.thresholds),
+            "project": self.provenance.get("project", ""),
+        }
 
     def __post_init__(self) -> None:
         unnamed = [value for value in self.classes if value not in self.class_names]

@@ -13,7 +13,7 @@ from landweave.engine.machine import usable_cores
 from landweave.eolearn.holding import of_this_machine
 from landweave.eolearn.workflow import EONode, EOWorkflow, ExceptionInfo, NodeStats, WorkflowResults
 from landweave.errors import InputError
-from landweave.patch.store import write_whole
+from landweave.patch.store import write_text
 
 
 class EOExecutor:
@@ -112,7 +112,7 @@ class EOExecutor:
         ]
         if self.save_logs:
             for path, one in zip(self.get_log_paths(), self.execution_results, strict=True):
-                write_whole(path, partial(_write_text, text=_log(one)))
+                write_text(path, _log(one))
         return full
 
     def get_successful_executions(self) -> list[int]:
@@ -148,7 +148,7 @@ class EOExecutor:
             f"<h1>{good} finished, {bad} failed</h1><table><tr><th>execution<th>state<th>seconds<th>error</tr>"
             f"{''.join(rows)}</table></html>\n"
         )
-        write_whole(self.get_report_path(), partial(_write_text, text=page))
+        write_text(self.get_report_path(), page)
 
     def _ran(self) -> Path:
         if self._folder is None:
@@ -177,7 +177,3 @@ def _log(results: WorkflowResults) -> str:
             lines.append(node.exception_info.traceback)
     lines.append(f"{results.end_time.isoformat()} {'failed' if results.workflow_failed() else 'finished'}")
     return "\n".join(lines) + "\n"
-
-
-def _write_text(path: Path, *, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

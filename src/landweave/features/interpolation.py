@@ -143,7 +143,7 @@ def _features(
 ) -> np.ndarray:
     bands, valid, days, static = _checked(bands, valid, days, recipe, static=static, dtype=dtype)
     layers, pixels = recipe.layers, bands.shape[2]
-    dated = len(layers) * len(recipe.days)
+    dated = recipe.dated
     # A feature's pixels lie side by side: so they are written, and so trees look them up.
     out = np.empty((len(recipe.feature_names), pixels), dtype)
     units = np.array([_units(layer, dtype) for layer in layers], "float64").reshape(-1, 3)

@@ -10,6 +10,7 @@ from typing import Any
 from landweave.errors import InputError
 from landweave.features.indices import INDICES, NORM, check_names, expression_bands, index_bands, index_formula
 from landweave.patch.model import REFLECTANCE_SCALE
+from landweave.patch.summary import Shown, listed
 
 NORMALISED_SCALE = 1e-4
 
@@ -38,8 +39,8 @@ class Layer:
     """The value stored as 0."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Recipe(Shown):
     """How pixels become features.
 
     Raises
@@ -71,6 +72,16 @@ class Recipe:
 
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
     """Layer to (scale, offset) of its int16 units, where they are not the fixed ones."""
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "bands": listed(self.bands, 13),
+            "indices": listed(self.indices),
+            "custom": listed([name for name, _ in self.custom]),
+            "static": listed(self.static),
+            "days": listed(self.days, 3),
+            "features": len(self.feature_names),
+        }
 
     def __post_init__(self) -> None:
         names = [*self.bands, *self.indices, *(name for name, _ in self.custom), *self.static]
@@ -108,6 +119,11 @@ class Recipe:
     def static_layers(self) -> tuple[Layer, ...]:
         """Layers without time."""
         return tuple(self._layer(name, "static", None) for name in self.static)
+
+    @property
+    def dated(self) -> int:
+        """Number of features of the layers with time: the first columns, before those of ``static``."""
+        return (len(self.bands) + len(self.indices) + len(self.custom)) * len(self.days)
 
     @property
     def feature_names(self) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def fit_scales(
 
     values = features(bands, valid, days, recipe, static=static, dtype="float64")
     names, count = [layer.name for layer in recipe.layers], len(recipe.layers)
-    dated = values[:, : count * len(recipe.days)]
+    dated = values[:, : recipe.dated]
     fitted = {}
     for name in unset:
         if name in recipe.static:

@@ -170,3 +170,13 @@ def _as_pixels(weights: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray,
     drawn = np.flatnonzero(weights)
     rows, columns = np.unravel_index(drawn, shape)
     return rows, columns, weights[drawn]
+
+
+def evenly(numbers: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the numbers, evenly among them, the first and the last included.
+
+    >>> evenly(np.arange(10), 4).tolist(), evenly(np.array([7, 3]), 4).tolist()
+    ([0, 3, 6, 9], [7, 3])
+    """
+    at = np.unique(np.linspace(0, len(numbers) - 1, min(len(numbers), most)).round().astype("int64"))
+    return np.asarray(numbers[at])

@@ -1,5 +1,6 @@
 """Official polygons, points, a raster or masks of EOPatches -> class labels on a pixel grid."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,14 @@ from landweave.labels.reference import Reference, csv_points, read_features
 from landweave.legend import Legend, code_text
 from landweave.patch.align import nearest_pixels, outline_bounds, pixels_of, to_crs
 from landweave.patch.eopatch.labels import codes_on
+from landweave.patch.summary import Shown, listed
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, kw_only=True)
-class Labels:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Labels(Shown):
     """The reference on one grid."""
 
     values: np.ndarray
@@ -35,6 +37,16 @@ class Labels:
     pieces: np.ndarray | None = None
     """Feature number + 1 of the polygon that labels each pixel, int64 (y, x), 0 where there is no label; None where
     the reference is no polygons."""
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "pixels": " x ".join(map(str, self.values.shape)),
+            "labelled": int((self.values != 0).sum()),
+            "classes": listed(np.unique(self.values[self.values != 0]).tolist(), 10),
+            "features": self.features,
+            "unknown codes": listed(list(self.unknown)),
+            "repaired": len(self.repaired),
+        }
 
 
 def rasterise(reference: Reference, geobox: GeoBox, legend: Legend) -> Labels:

@@ -1,6 +1,6 @@
 """Where official polygons, points, a raster or masks of EOPatches lie, and their features."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from landweave.errors import InputError
 from landweave.legend import code_text
 from landweave.patch.align import outline_bounds
 from landweave.patch.eopatch.labels import LabelPart, codes_in, find_labels
+from landweave.patch.summary import Shown, listed
 
 DEFAULT_COLUMN = "label"
 """The column of codes where none is named."""
@@ -19,8 +20,8 @@ DEFAULT_COLUMN = "label"
 _LONGITUDE, _LATITUDE = ("longitude", "lon"), ("latitude", "lat")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reference:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Reference(Shown):
     """Where the reference lies; its features are read when a grid asks for them. Made by :func:`read_reference`."""
 
     path: Path
@@ -43,6 +44,16 @@ class Reference:
 
     parts: tuple[LabelPart, ...] = ()
     """Of EOPatches: the labels of each."""
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "path": self.path,
+            "kind": self.kind,
+            "column": self.column or "",
+            "layer": self.layer or "",
+            "crs": self.crs,
+            "bounds": listed([f"{bound:g}" for bound in self.bounds]),
+        }
 
 
 def read_reference(path: str | Path, *, column: str | None = None, layer: str | None = None) -> Reference:

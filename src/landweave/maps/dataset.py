@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
-from landweave.patch.align import outline_bounds
+from landweave.patch.align import bounds_of, outline_bounds
 from landweave.patch.grid import crs_name
-from landweave.patch.store import DATA_SET, write_whole
+from landweave.patch.store import DATA_SET, write_json, write_text
+from landweave.patch.summary import Shown, listed
 
 COLLECTION = "collection.json"
 CHECKSUMS = "checksums.sha256"
@@ -79,9 +79,8 @@ def write_collection(
     """
     import pystac
 
-    boxes = np.array([outline_bounds(patch.geobox, "EPSG:4326") for patch in patches])
     moments = sorted(_moment(text) for patch in patches for text in patch.times)
-    whole = [*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist()]
+    whole = list(bounds_of((patch.geobox for patch in patches), "EPSG:4326"))
     collection = pystac.Collection(
         id=_id_of(folder), title=title, description=description,
         license=licence if licence and " " not in licence else _LICENCE,
@@ -95,7 +94,7 @@ def write_collection(
     links += [
         {"rel": "item", "href": f"./items/{patch.name}.json", "type": "application/geo+json"} for patch in patches
     ]
-    return write_json(folder / COLLECTION, {**collection.to_dict(), "links": links})
+    return write_json(folder / COLLECTION, {**collection.to_dict(), "links": links}, ensure_ascii=False)
 
 
 def write_item(folder: Path, patch: Shared) -> Path:
@@ -105,7 +104,7 @@ def write_item(folder: Path, patch: Shared) -> Path:
     above = [
         {"rel": rel, "href": f"../{COLLECTION}", "type": "application/json"} for rel in ("root", "parent", "collection")
     ]
-    return write_json(folder / "items" / f"{patch.name}.json", {**item.to_dict(), "links": above})
+    return write_json(folder / "items" / f"{patch.name}.json", {**item.to_dict(), "links": above}, ensure_ascii=False)
 
 
 def standing(folder: Path, name: str, href: str, made_from: str) -> dict[str, str] | None:
@@ -148,7 +147,7 @@ def write_checksums(folder: Path, known: Mapping[str, str], made: Sequence[str])
     # The collection comes last, so that a list whose end was cut off lacks it.
     ordered = sorted(checksums, key=lambda name: (name == COLLECTION, name))
     lines = [f"{checksums[name]}  {name}\n" for name in ordered]
-    return write_whole(folder / CHECKSUMS, lambda part: _text(part, "".join(lines)))
+    return write_text(folder / CHECKSUMS, "".join(lines))
 
 
 def checksums_in(folder: Path) -> dict[str, str]:
@@ -162,8 +161,8 @@ def checksum_of(files: Mapping[str, str]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Verdict(Shown):
     """What a check found of a data set."""
 
     files: int
@@ -176,6 +175,16 @@ class Verdict:
     missing: tuple[str, ...] = ()
     strange: tuple[str, ...] = ()
     """Files that the data set does not know; they do no harm."""
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "sound": self.sound,
+            "files": self.files,
+            "read": self.read,
+            "damaged": listed(self.damaged, 3),
+            "missing": listed(self.missing, 3),
+            "strange": listed(self.strange, 3),
+        }
 
     @property
     def sound(self) -> bool:
@@ -271,12 +280,6 @@ def _read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> Path:
-    """Write a JSON file, whole or not at all; equal content gives equal bytes."""
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    return write_whole(path, lambda part: _text(part, text))
-
-
 def _item(patch: Shared, box: list[float]) -> Any:
     import pystac
 
@@ -351,7 +354,7 @@ def _read_progress(path: Path) -> dict[str, str]:
 
 def _write_progress(path: Path, known: Mapping[str, str]) -> None:
     try:
-        write_json(path, known)
+        write_json(path, known, ensure_ascii=False)
     except OSError:
         # A data set on a disk that is read only is checked in one go.
         return
@@ -368,7 +371,3 @@ def _moment(text: str) -> datetime.datetime:
 
 def _iso(moment: datetime.datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
-
-
-def _text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

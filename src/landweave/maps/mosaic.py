@@ -5,7 +5,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -24,7 +23,7 @@ from rasterio.windows import Window
 from landweave.errors import InputError
 from landweave.legend import NONE, Legend
 from landweave.patch.align import nearest_pixels
-from landweave.patch.store import write_whole
+from landweave.patch.store import write_bytes, write_whole
 
 BLOCK = 512
 """Side of a tile of the map, pixels."""
@@ -122,7 +121,7 @@ def mosaic(
             names.unlink(missing_ok=True)
         else:
             # The names come first, so that no map ever stands without them.
-            write_whole(names, partial(_write_bytes, content=_category_names(legend)))
+            write_bytes(names, _category_names(legend))
         try:
             write_whole(output, lambda path: rasterio.shutil.copy(vrt, path, **options))
         except CPLE_BaseError as error:
@@ -346,7 +345,3 @@ def _xml(root: ET.Element) -> bytes:
     ET.indent(root)
     content: Any = ET.tostring(root, encoding="utf-8")
     return bytes(content) + b"\n"
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    path.write_bytes(content)

@@ -1,5 +1,7 @@
 """Where one pixel grid lies on another: by whole pixels, or by the nearest one."""
 
+import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -99,6 +101,62 @@ def outline_bounds(geobox: GeoBox, crs: Any, *, points: int = 33) -> tuple[float
     left, right, bottom, top = x[known].min(), x[known].max(), y[known].min(), y[known].max()
     spare_x, spare_y = (right - left) / points, (top - bottom) / points
     return float(left - spare_x), float(bottom - spare_y), float(right + spare_x), float(top + spare_y)
+
+
+def bounds_of(geoboxes: Iterable[GeoBox], crs: Any) -> tuple[float, float, float, float]:
+    """Left, bottom, right, top of all geoboxes together in a CRS, as :func:`outline_bounds` has them of each."""
+    boxes = np.array([outline_bounds(geobox, crs) for geobox in geoboxes])
+    (left, bottom), (right, top) = boxes[:, :2].min(axis=0).tolist(), boxes[:, 2:].max(axis=0).tolist()
+    return left, bottom, right, top
+
+
+def meets(geobox: GeoBox, bounds: tuple[float, float, float, float]) -> bool:
+    """Whether a geobox can touch a box (left, bottom, right, top) in its CRS; not where the box is not finite."""
+    left, bottom, right, top = bounds
+    box = geobox.boundingbox
+    return bool(left <= box.right and right >= box.left and bottom <= box.top and top >= box.bottom)
+
+
+def window_of(geobox: GeoBox, bounds: tuple[float, float, float, float], *, spare: int = 1) -> tuple[slice, slice]:
+    """Rows and columns of a geobox that a box in its CRS touches, and ``spare`` more on every side, clipped to it.
+
+    Empty where the box lies elsewhere or is not finite.
+
+    >>> from odc.geo.geobox import GeoBox
+    >>> grid = GeoBox.from_bbox((0, 0, 100, 200), "EPSG:32633", resolution=10)
+    >>> window_of(grid, (42, 150, 48, 500))
+    (slice(0, 6, None), slice(3, 6, None))
+    """
+    left, bottom, right, top = bounds
+    if not all(map(math.isfinite, bounds)):
+        return slice(0, 0), slice(0, 0)
+    corners = [~geobox.affine * corner for corner in ((left, bottom), (left, top), (right, bottom), (right, top))]
+    columns, rows = (
+        clipped(math.floor(min(side)) - spare, math.ceil(max(side)) + spare, length)
+        for side, length in zip(zip(*corners, strict=True), geobox.shape[::-1], strict=True)
+    )
+    return rows, columns
+
+
+def clipped(first: int, last: int, length: int) -> slice:
+    """``first`` to before ``last``, as far as it lies within 0 to before ``length``; empty where nothing does.
+
+    >>> clipped(-2, 3, 10), clipped(8, 20, 10), clipped(12, 20, 10)
+    (slice(0, 3, None), slice(8, 10, None), slice(10, 10, None))
+    """
+    start = min(max(first, 0), length)
+    return slice(start, max(min(last, length), start))
+
+
+def commonest_crs(geoboxes: Iterable[GeoBox]) -> str:
+    """The CRS of most of the geoboxes, as text; of several equally common ones the first in the alphabet.
+
+    >>> from odc.geo.geobox import GeoBox
+    >>> commonest_crs(GeoBox.from_bbox((0, 0, 100, 100), crs, resolution=10) for crs in ("EPSG:32634", "EPSG:32633"))
+    'EPSG:32633'
+    """
+    texts = [str(geobox.crs) for geobox in geoboxes]
+    return max(sorted(set(texts)), key=texts.count)
 
 
 def _apply(affine: Any, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import shapely
@@ -13,13 +12,14 @@ from odc.geo.geom import Geometry
 from shapely.geometry.base import BaseGeometry
 
 from landweave.errors import InputError
+from landweave.patch.summary import Shown
 
 OVERLAP = 3
 """Pixels by which the maps of neighbouring UTM zones overlap."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cell:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Cell(Shown):
     """One square of the country: the unit of download, work and resumption."""
 
     name: str
@@ -37,6 +37,15 @@ class Cell:
 
     area: BaseGeometry | None = None
     """The part of the area of interest within the cell, in its CRS; None where all of the cell belongs to it."""
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "name": self.name,
+            "pixels": " x ".join(map(str, self.geobox.shape)),
+            "resolution": abs(self.geobox.resolution.x),
+            "crs": str(self.geobox.crs),
+            "within the area": "all" if self.area is None else f"{self.area.area / self.geobox.extent.geom.area:.0%}",
+        }
 
     def inside(self) -> np.ndarray | None:
         """Pixels that the area of interest touches, bool (y, x); None where it touches all."""
@@ -83,31 +92,6 @@ def crs_name(geobox: GeoBox) -> str:
 def strip_geobox(geobox: GeoBox, rows: slice) -> GeoBox:
     """The geobox of some rows of a geobox."""
     return geobox[rows, :]
-
-
-def read_area(path: str | Path) -> BaseGeometry:
-    """The outline in a vector file: all its geometries as one, in longitude and latitude.
-
-    Raises
-    ------
-    InputError
-        For a file that is missing, unreadable, empty or without CRS.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path}: no such file for the area of interest.")
-    import geopandas as gpd
-
-    try:
-        frame = gpd.read_file(path)
-    except Exception as error:  # noqa: BLE001 - drivers fail in many ways
-        raise InputError(f"{path}: not readable as a vector file: {str(error).splitlines()[0]}.") from None
-    if frame.crs is None:
-        raise InputError(f"{path}: the area of interest has no CRS; save it again with one.")
-    shapes = frame.to_crs("EPSG:4326").geometry.dropna()
-    if shapes.empty:
-        raise InputError(f"{path}: the area of interest holds no geometry.")
-    return shapely.union_all(shapely.make_valid(shapes.to_numpy()))
 
 
 def utm_cells(

@@ -1,5 +1,6 @@
 """A patch on disk, as Zarr, written whole or not at all."""
 
+import json
 import os
 import shutil
 import uuid
@@ -85,6 +86,61 @@ def write_whole(path: str | Path, write: Callable[[Path], None], *, synced: bool
             part.unlink(missing_ok=True)
         raise
     return path
+
+
+def write_bytes(path: str | Path, content: bytes, *, synced: bool = True) -> Path:
+    """Write a file, whole or not at all; arguments as of :func:`write_whole`."""
+
+    def write(part: Path) -> None:
+        part.write_bytes(content)
+
+    return write_whole(path, write, synced=synced)
+
+
+def write_text(path: str | Path, text: str, *, synced: bool = True) -> Path:
+    """Write a text file in UTF-8, whole or not at all: the same bytes on every system, line ends as they are in it.
+
+    Parameters
+    ----------
+    path, synced
+        As of :func:`write_whole`.
+    text
+        All of the file.
+    """
+    return write_bytes(path, text.encode(), synced=synced)
+
+
+def write_json(
+    path: str | Path,
+    values: Any,
+    *,
+    indent: int | None = 1,
+    ensure_ascii: bool = True,
+    allow_nan: bool = False,
+    synced: bool = True,
+) -> Path:
+    """Write a JSON file that ends with a line feed, whole or not at all.
+
+    Parameters
+    ----------
+    path, synced
+        As of :func:`write_whole`.
+    values
+        What :func:`json.dumps` takes; equal values in equal order give equal bytes.
+    indent
+        Spaces a level; None for one line.
+    ensure_ascii
+        Whether letters beyond ASCII are escaped.
+    allow_nan
+        Whether a number that is not finite becomes ``NaN`` or ``Infinity``, which Python reads and browsers refuse.
+
+    Raises
+    ------
+    ValueError
+        For a number that is not finite, unless it is allowed; nothing is written then.
+    """
+    text = json.dumps(values, indent=indent, ensure_ascii=ensure_ascii, allow_nan=allow_nan)
+    return write_text(path, text + "\n", synced=synced)
 
 
 def write_patch(patch: xr.Dataset, path: str | Path) -> Path:

@@ -1,6 +1,5 @@
 """``landweave evaluate``: cross-validation, or a given test table, without any raster."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from landweave.engine.machine import usable_cores
 from landweave.errors import InputError
 from landweave.labels.series import LabelledTable, block_ids, check_labels, group_folds, random_folds, read_table
 from landweave.legend import Legend
-from landweave.patch.store import write_whole
+from landweave.patch.store import write_json, write_text
 from landweave.runs.validate.thresholds import Rows, judge
 
 SPLITS = ("random", "group", "block")
@@ -111,11 +110,11 @@ def evaluate_table(
     rows = Rows(truth=held.truth, probabilities=held.probabilities, clusters=held.clusters, folds=held.folds)
     figures |= judge(rows, None if request.test else rows, classes=names, seed=request.seed)
     if output is not None:
-        _write(output, json.dumps(figures, indent=1, allow_nan=False) + "\n")
+        write_json(output, figures)
     if report is not None:
         from landweave.runs.report.page import evaluation_report
 
-        _write(report, evaluation_report(figures, legend, request.table))
+        write_text(report, evaluation_report(figures, legend, request.table))
     return figures
 
 
@@ -214,10 +213,3 @@ def _shown(figure: dict[str, Any]) -> str:
     if figure["low"] is None:
         return f"{figure['value']:.3f}"
     return f"{figure['value']:.3f} ({figure['low']:.3f}-{figure['high']:.3f})"
-
-
-def _write(path: Path, text: str) -> None:
-    def write(part: Path) -> None:
-        part.write_text(text, encoding="utf-8")
-
-    write_whole(path, write)

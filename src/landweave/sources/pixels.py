@@ -166,6 +166,23 @@ def read_on(
     return warped(values, source, start, target, resampling)
 
 
+def read_static(path: str | Path, geobox: GeoBox) -> np.ndarray:
+    """A layer without time, such as heights: its first band on a grid.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, (y, x); NaN where missing or outside. Exact on the file's own grid, bilinear on another. The file's
+        own scale and offset are applied.
+    """
+    path = Path(path)
+    with opened(path) as file:
+        source = GeoBox(file.shape, file.transform, file.crs)
+        nodata, scale, offset = file.nodata, file.scales[0], file.offsets[0]
+    values: np.ndarray = read_on(path, 1, nodata, source, geobox) * scale + offset
+    return values.astype("float32")
+
+
 def to_reflectance(numbers: np.ndarray, *, scale: float, offset: float) -> np.ndarray:
     """numbers * scale + offset as int16 in 1e-4 reflectance; -32768 where missing; same shape."""
     # Rounded to 12 digits: a decimal scale is an exact multiple of the unit, and stays one.

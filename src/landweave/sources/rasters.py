@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ from rasterio.warp import Resampling
 
 from landweave.errors import InputError
 from landweave.patch.model import NODATA, REFLECTANCE_SCALE, make_patch
+from landweave.patch.summary import Shown, listed, span
 from landweave.sources.listing import ListedFile, list_pattern, list_table, read_moment
 from landweave.sources.pixels import opened, read_codes, read_on, to_reflectance
+from landweave.sources.protocol import LocalSource, Source, digest_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +47,8 @@ class RasterLayer:
     """Digital number that means missing; NaN always does."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RasterSource:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class RasterSource(Shown, LocalSource):
     """Rasters that share one grid; files are opened when pixels are asked for. Made by :func:`open_rasters`."""
 
     layers: tuple[RasterLayer, ...]
@@ -69,6 +71,15 @@ class RasterSource:
 
     table: Path | None = None
     """The table that describes them, if any."""
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "variables": listed(self.variables, 13),
+            "dates": span(sorted({layer.moment.date() for layer in self.layers})),
+            "files": len({layer.path for layer in self.layers}),
+            "pixels": " x ".join(map(str, self.geobox.shape)),
+            "crs": str(self.geobox.crs),
+        }
 
     def dates(self, start: date | None = None, end: date | None = None) -> list[date]:
         """Days with a band, sorted, both ends inclusive; InputError where such a day has no mask file."""
@@ -94,6 +105,24 @@ class RasterSource:
     def inputs(self) -> list[Path]:
         """Files whose content decides the pixels, and the table, sorted."""
         return sorted({layer.path for layer in self.layers} | ({self.table} if self.table else set()))
+
+    def stamp(
+        self,
+        geobox: GeoBox,  # noqa: ARG002
+        dates: Sequence[date] | None = None,
+        variables: Sequence[str] | None = None,  # noqa: ARG002
+    ) -> str:
+        """How the layers of these dates are read; see the protocol."""
+        facts = [
+            [layer.path.name, layer.band, layer.variable, layer.moment, layer.scale, layer.offset, layer.nodata]
+            for layer in self.layers
+            if dates is None or layer.moment.date() in dates
+        ]
+        return digest_of([facts, self.variables, self.categorical, self.resampling])
+
+    def resampled(self, method: str) -> "RasterSource":
+        """The same rasters, their bands brought to other grids by another method."""
+        return replace(self, resampling=method)
 
     def load(self, geobox: GeoBox, dates: Sequence[date], variables: Sequence[str]) -> xr.Dataset:
         """Read a patch.
@@ -255,23 +284,6 @@ def open_rasters(
     )
 
 
-def read_static(path: str | Path, geobox: GeoBox) -> np.ndarray:
-    """A layer without time, such as heights: its first band on a grid.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, (y, x); NaN where missing or outside. Exact on the file's own grid, bilinear on another. The file's
-        own scale and offset are applied.
-    """
-    path = Path(path)
-    with opened(path) as file:
-        source = GeoBox(file.shape, file.transform, file.crs)
-        nodata, scale, offset = file.nodata, file.scales[0], file.offsets[0]
-    values: np.ndarray = read_on(path, 1, nodata, source, geobox) * scale + offset
-    return values.astype("float32")
-
-
 def _check_sibling(path: Path, file: Any, grid: tuple[Path, tuple[int, int], Any, Any]) -> None:
     first, shape, transform, crs = grid
     if file.shape != shape:
@@ -354,3 +366,6 @@ def _names(listed: Sequence[ListedFile]) -> list[str]:
 
 def _no_such(name: str, there: Sequence[str]) -> str:
     return f"No raster holds {name!r}; there are {', '.join(there) or 'none'}."
+
+
+_: type[Source] = RasterSource

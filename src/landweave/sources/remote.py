@@ -1,10 +1,8 @@
 """Reading what lies on a server: settings, signing, and patience."""
 
 import os
-import random
 import re
 import sys
-import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +17,7 @@ TRIES = 5
 """How often a read is tried."""
 
 PAUSE = 0.5
-"""Seconds before the second try; each further pause is twice as long, up to :data:`LONGEST`, with some jitter."""
+"""Seconds before the second try, about; each further pause is twice as long, up to :data:`LONGEST`."""
 
 LONGEST = 20.0
 
@@ -125,7 +123,7 @@ def patiently(path: Path | str, read: Callable[[], T]) -> T:
     path
         The address, for the message.
     read
-        Opens and reads; called anew for each try.
+        Opens and reads; called again for each try.
 
     Raises
     ------
@@ -133,24 +131,24 @@ def patiently(path: Path | str, read: Callable[[], T]) -> T:
         When the last try failed too: the address, without signature, and what went wrong.
     """
     from rasterio.errors import RasterioError
+    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+    from tenacity import wait_exponential as pause
+    from tenacity import wait_random_exponential as jitter
 
-    # The pauses spread many readers over time; what is read does not depend on them.
-    jitter = random.Random()  # noqa: S311
-    pause = PAUSE
-    for attempt in range(1, TRIES + 1):
-        try:
-            return read()
-        except (RasterioError, OSError) as error:
-            if attempt == TRIES:
-                # GDAL names the address as it was signed.
-                text = re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]*", r"\1", str(error).split("\n")[0])
-                text = re.sub(r"(https?://)[^/@\s]*@", r"\1", text)
-                hint = _ASK_FOR_KEYS if str(path).startswith("s3://") and any(w in text for w in _REFUSALS) else ""
-                raise OSError(f"{readable(path)}: not read after {TRIES} tries: {text.rstrip('.')}.{hint}") from None
-            _forget_signatures()
-        time.sleep(min(pause, LONGEST) * (0.75 + 0.5 * jitter.random()))
-        pause *= 2
-    raise AssertionError
+    # The jitter, a quarter either way, spreads many readers over time; what is read does not depend on it.
+    tries = Retrying(
+        stop=stop_after_attempt(TRIES), retry=retry_if_exception_type((RasterioError, OSError)),
+        wait=pause(0.75 * PAUSE, 0.75 * LONGEST) + jitter(0.5 * PAUSE, 0.5 * LONGEST),
+        before_sleep=lambda _: _forget_signatures(), reraise=True,
+    )  # fmt: skip
+    try:
+        return tries(read)
+    except (RasterioError, OSError) as error:
+        # GDAL names the address as it was signed.
+        text = re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]*", r"\1", str(error).split("\n")[0])
+        text = re.sub(r"(https?://)[^/@\s]*@", r"\1", text)
+        hint = _ASK_FOR_KEYS if str(path).startswith("s3://") and any(w in text for w in _REFUSALS) else ""
+        raise OSError(f"{readable(path)}: not read after {TRIES} tries: {text.rstrip('.')}.{hint}") from None
 
 
 def _can_sign() -> bool:

@@ -1,7 +1,6 @@
 """A run as a folder for any web server: the page of the view, tiles, report and downloads; nothing computes there."""
 
 import html
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from rio_tiler.utils import render
 
 from landweave.engine.machine import usable_cores
 from landweave.errors import InputError
-from landweave.patch.store import write_whole
+from landweave.patch.store import write_json, write_whole
 from landweave.runs import layout
 from landweave.runs.pipeline.status import refuse_stale
 from landweave.runs.results.layers import make_layers
@@ -107,8 +106,8 @@ def publish(
             if there:
                 (part / name).write_text(_public(run, run.folder / name), encoding="utf-8")
         _write_tiles(tiles, told, part / "tiles", request.tiles, progress)
-        _write_json(part / "view.json", told)
-        _write_json(part / "patches.json", patches(run))
+        write_json(part / "view.json", told, indent=None, allow_nan=True)
+        write_json(part / "patches.json", patches(run), indent=None, allow_nan=True)
         (part / MARK).write_text(
             "Published by landweave; it may be replaced by `landweave publish`.\n", encoding="utf-8"
         )
@@ -246,10 +245,6 @@ def _write_page(folder: Path, name: str) -> None:
     policy = f'{charset}\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     text = text.replace(charset, policy).replace("<title>landweave</title>", f"<title>{html.escape(name)}</title>")
     (folder / "index.html").write_text(text, encoding="utf-8")
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 def _size(count: int) -> str:

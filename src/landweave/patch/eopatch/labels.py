@@ -1,6 +1,5 @@
 """A mask of labels that lies in EOPatches, or in the patches of a data set of ours, looked up on any grid."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
-from landweave.patch.align import nearest_pixels, outline_bounds
+from landweave.patch.align import bounds_of, meets, nearest_pixels, outline_bounds
 from landweave.patch.eopatch.features import Feature, read_feature
 from landweave.patch.eopatch.folder import grid_of, list_eopatches
 from landweave.patch.store import read_patch
@@ -67,7 +66,7 @@ def find_labels(path: str | Path, layer: str | None) -> tuple[tuple[LabelPart, .
     stored = sorted(Path(path).glob("*.zarr"))
     if stored:
         parts = [_stored_part(one) for one in stored]
-        return tuple(parts), _bounds(parts)
+        return tuple(parts), bounds_of((part.geobox for part in parts), "EPSG:4326")
     folders = list_eopatches(path)
     there = sorted({name for folder in folders for kind, name in folder.features if kind == KIND})
     shown = ", ".join(f"{KIND}/{name}" for name in there) or "none"
@@ -87,7 +86,7 @@ def find_labels(path: str | Path, layer: str | None) -> tuple[tuple[LabelPart, .
             )
         layer_name = f"{feature.kind}/{feature.name}"
         parts.append(LabelPart(path=feature.path, layer=layer_name, geobox=grid_of(folder, feature), feature=feature))
-    return tuple(parts), _bounds(parts)
+    return tuple(parts), bounds_of((part.geobox for part in parts), "EPSG:4326")
 
 
 def codes_in(parts: tuple[LabelPart, ...]) -> np.ndarray:
@@ -102,9 +101,7 @@ def codes_on(parts: tuple[LabelPart, ...], geobox: GeoBox) -> np.ndarray:
     """The code under each pixel's centre, int64 (y, x), 0 where there is none; where patches overlap, of the first."""
     codes = np.zeros(geobox.shape, "int64")
     for part in parts:
-        left, bottom, right, top = outline_bounds(geobox, part.geobox.crs)
-        box = part.geobox.boundingbox
-        if not (left <= box.right and right >= box.left and bottom <= box.top and top >= box.bottom):
+        if not meets(part.geobox, outline_bounds(geobox, part.geobox.crs)):
             continue
         rows, columns, inside = nearest_pixels(part.geobox, geobox)
         inside &= codes == 0
@@ -114,12 +111,6 @@ def codes_on(parts: tuple[LabelPart, ...], geobox: GeoBox) -> np.ndarray:
         window = part.read(slice(up, int(rows[inside].max()) + 1), slice(side, int(columns[inside].max()) + 1))
         codes[inside] = window[rows[inside] - up, columns[inside] - side]
     return codes
-
-
-def _bounds(parts: Sequence[LabelPart]) -> tuple[float, float, float, float]:
-    boxes = np.array([outline_bounds(part.geobox, "EPSG:4326") for part in parts])
-    (west, south), (east, north) = boxes[:, :2].min(axis=0).tolist(), boxes[:, 2:].max(axis=0).tolist()
-    return west, south, east, north
 
 
 def _stored_part(path: Path) -> LabelPart:

@@ -1,10 +1,9 @@
 """Arrays become pictures that a page can hold, as PNG or JPEG within its text."""
 
 import base64
-import struct
 import warnings
-import zlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -21,9 +20,9 @@ DIFFERENCE_COLORS = {SAME: "#e3e9e4", DIFFERENT: "#b3261e", UNKNOWN: "#8a8f96"}
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """A PNG of (y, x, 3) red, green and blue, uint8; the same bytes each time.
+    """A PNG of (y, x, 3) red, green and blue, uint8, written by GDAL; the same bytes each time.
 
-    Up to 256 colours become a palette (PNG specification, third edition, sections 5 and 11).
+    Up to 256 colours become a palette, which compresses better.
 
     Raises
     ------
@@ -32,37 +31,33 @@ def png(pixels: np.ndarray) -> bytes:
     """
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
         raise ValueError(f"A picture needs uint8 pixels (y, x, 3), not {pixels.dtype} {pixels.shape}.")
-    height, width = pixels.shape[:2]
     codes = pixels.astype("uint32") @ np.array([1 << 16, 1 << 8, 1], "uint32")
     colors, indices = np.unique(codes, return_inverse=True)
-    chunks = []
-    if len(colors) <= 256:
-        palette = np.stack([colors >> 16, colors >> 8 & 255, colors & 255], axis=1).astype("uint8")
-        chunks.append((b"PLTE", palette.tobytes()))
-        color_type, rows, kind = 3, indices.reshape(height, width).astype("uint8"), 0
-    else:
-        # Filter 1 stores differences to the left neighbour, which photographs compress better by.
-        left = np.zeros_like(pixels)
-        left[:, 1:] = pixels[:, :-1]
-        color_type, rows, kind = 2, (pixels - left).reshape(height, width * 3), 1
-    lines = np.concatenate([np.full((height, 1), kind, "uint8"), rows], axis=1)
-    header = struct.pack(">IIBBBBB", width, height, 8, color_type, 0, 0, 0)
-    chunks = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(lines.tobytes(), 6)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
-    )
+    if len(colors) > 256:
+        return _written("PNG", np.moveaxis(pixels, 2, 0))
+    palette = {i: (int(code >> 16), int(code >> 8 & 255), int(code & 255), 255) for i, code in enumerate(colors)}
+    return _written("PNG", indices.reshape(1, *pixels.shape[:2]).astype("uint8"), palette)
 
 
 def jpeg(pixels: np.ndarray, *, quality: int = 80) -> bytes:
     """A JPEG of (y, x, 3) red, green and blue, uint8: a fifth of a photograph's PNG; the same bytes each time."""
+    return _written("JPEG", np.moveaxis(pixels, 2, 0), quality=quality)
+
+
+def _written(
+    driver: str, bands: np.ndarray, palette: Mapping[int, tuple[int, int, int, int]] | None = None, **options: Any
+) -> bytes:
+    """The file that a GDAL driver makes of bands (band, y, x), uint8."""
     from rasterio.io import MemoryFile
 
-    height, width = pixels.shape[:2]
-    profile = {"driver": "JPEG", "width": width, "height": height, "count": 3, "dtype": "uint8", "quality": quality}
+    count, height, width = bands.shape
+    profile = {"driver": driver, "width": width, "height": height, "count": count, "dtype": "uint8", **options}
     with warnings.catch_warnings(), MemoryFile() as memory:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with memory.open(**profile) as file:
-            file.write(np.moveaxis(pixels, 2, 0))
+            file.write(bands)
+            if palette is not None:
+                file.write_colormap(1, palette)
         return bytes(memory.read())
 
 

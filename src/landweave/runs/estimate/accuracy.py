@@ -1,7 +1,6 @@
 """``landweave estimate accuracy``: what a labelled probability sample says of a map."""
 
 import difflib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from landweave.accuracy.design_based.estimates import MAPPED_TITLE, estimate
 from landweave.errors import InputError
 from landweave.legend import NONE, Legend
 from landweave.maps.areas import MapGrid, count_classes
-from landweave.patch.store import read_points, write_whole
+from landweave.patch.store import read_points, write_json, write_text
 from landweave.runs.estimate.map import MapSource, find_map
 from landweave.runs.estimate.sample_file import LABEL, LabelledSample, read_sample
 from landweave.runs.project.plan import Plan
@@ -192,18 +191,11 @@ def write_figures(figures: Mapping[str, Any], *, output: Path | None = None, rep
         if path is not None and (path.is_dir() or not path.resolve().parent.is_dir()):
             raise InputError(f"{path}: give the name of a file in a folder that exists.")
     if output is not None:
-        _write(output, json.dumps(figures, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+        write_json(output, figures, ensure_ascii=False)
     if report is not None:
         from landweave.report.estimate import render_estimate
 
-        _write(report, render_estimate(figures))
-
-
-def _write(path: Path, text: str) -> None:
-    def write(part: Path) -> None:
-        part.write_text(text, encoding="utf-8")
-
-    write_whole(path, write)
+        write_text(report, render_estimate(figures))
 
 
 def _names(read: LabelledSample, map_source: MapSource | None, legend: str | Path | None) -> dict[int, str]:

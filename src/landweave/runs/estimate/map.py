@@ -1,6 +1,7 @@
 """A map of classes, from a project or a file, and what its classes are called."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,12 +10,13 @@ import rasterio
 from landweave.errors import InputError
 from landweave.legend import Legend
 from landweave.maps.areas import MapGrid, open_map
+from landweave.patch.summary import Shown, listed
 from landweave.runs import layout
 from landweave.runs.project.settings import Project, read_project
 
 
-@dataclass(frozen=True, kw_only=True)
-class MapSource:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class MapSource(Shown):
     """A map of classes, and what they are called."""
 
     grid: MapGrid
@@ -24,6 +26,14 @@ class MapSource:
     """Class value to ``#rrggbb``, where the file has a colour table."""
     expected: dict[str, float]
     """User's accuracy to expect, by class name: the agreement with the reference, where a run measured it."""
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "path": self.grid.path,
+            "pixels": " x ".join(map(str, self.grid.shape)),
+            "crs": self.grid.crs,
+            "classes": listed(list(self.names.values()), 10),
+        }
 
 
 def find_map(source: str | Path, *, legend: str | Path | None = None) -> MapSource:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from odc.geo.geobox import GeoBox
 
 from landweave.engine.fingerprint import fingerprint
 from landweave.engine.ledger import Ledger
@@ -20,12 +19,9 @@ from landweave.patch.grid import Cell
 from landweave.patch.staging import assemble, quicklook, read_notes, read_stage, stage, staged
 from landweave.patch.store import read_patch, sync
 from landweave.runs import layout
-from landweave.runs.fetch.observe import ground_of_mask, observe
 from landweave.runs.project.plan import Plan
-from landweave.runs.project.source_settings import CLOUD_SETTINGS
 from landweave.sources.pixels import keep_open
 from landweave.sources.protocol import Source
-from landweave.sources.stac.source import StacSource
 
 READERS = 8
 """Dates that are read from a server at a time. From a disk it is one: that keeps a core busy, and the other cores are
@@ -34,7 +30,7 @@ for other workers."""
 FILES, REMOTE_FILES = 16, 64
 """Files that a reader keeps open. Opening one again costs little on a disk, and two requests on a server."""
 
-PIXELS = "2"
+PIXELS = "3"
 """Raised when the way from files to pixels changes, so that nothing staged or stored before is taken for the same."""
 
 
@@ -58,17 +54,26 @@ class Part:
     bands: Path | None
 
 
-def fetch_stack(plan: Plan, cell: Cell, *, source: Source, stamp: str) -> list[Path]:
+@dataclass(frozen=True, kw_only=True)
+class FetchTask:
+    """What to read of a patch."""
+
+    cell: Cell
+    files: str
+    """Fingerprint of the source's files."""
+    offsets: dict[str, float]
+    """Scene to the offset that its pixels speak for, where these are trusted more than its metadata."""
+
+
+def fetch_stack(plan: Plan, task: FetchTask, inside: np.ndarray | None) -> list[Path]:
     """Write ``patches/<name>.zarr`` and a quicklook for each date.
 
     Parameters
     ----------
-    plan, cell
+    plan, task
         What and where.
-    source
-        Where the pixels come from.
-    stamp
-        Fingerprint of all that decides the pixels, for a source that does not stamp its dates.
+    inside
+        The patch's pixels within the area, bool (y, x); None for all. Ground beyond does not decide what is read.
 
     Returns
     -------
@@ -80,20 +85,19 @@ def fetch_stack(plan: Plan, cell: Cell, *, source: Source, stamp: str) -> list[P
     DegradedError
         When some dates could not be read after their retries: which, and why.
     """
-    name = cell.name
-    folder = plan.folder / layout.staging(name)
-    target = plan.folder / layout.stack(name)
-    keys = [_keys(source, cell, day, plan, stamp) for day in plan.dates]
+    cell, source = task.cell, plan.source.with_offsets(task.offsets)
+    folder = plan.folder / layout.staging(cell.name)
+    target = stored_path(plan, cell)
+    keys = _keys(plan, source, task)
     before = _before(target, plan)
 
     def one(number: int) -> Part | Exception:
         try:
-            return _date(plan, cell, source, folder, number, keys=keys[number], before=before)
+            return _date(plan, cell, source, folder, number, keys=keys[number], before=before, inside=inside)
         except (OSError, InputError) as error:
             return error
 
-    remote = isinstance(source, StacSource) and source.remote
-    found = list(_readers(READERS if remote else 1).map(one, range(len(plan.dates))))
+    found = list(_readers(READERS if source.remote else 1).map(one, range(len(plan.dates))))
     unread = {str(day): part for day, part in zip(plan.dates, found, strict=True) if isinstance(part, Exception)}
     if unread:
         first, error = next(iter(unread.items()))
@@ -106,17 +110,24 @@ def fetch_stack(plan: Plan, cell: Cell, *, source: Source, stamp: str) -> list[P
         "masks": [key.masks for key in keys],
         "bands": [key.bands if part.bands else "" for key, part in zip(keys, whole, strict=True)],
     }
-    kinds = {n: "uint8" if n in plan.categorical else "int16" for n in plan.variables}
+    kinds = {n: "uint8" if n in source.categorical else "int16" for n in plan.variables}
     parts_of = [[path for path in (part.masks, part.bands) if path] for part in whole]
     assemble(target, parts_of, times=plan.dates, variables=kinds, geobox=cell.geobox, notes=notes)
     shutil.rmtree(folder, ignore_errors=True)
     return [target, *looks]
 
 
-def is_stack(target: Path, plan: Plan, cell: Cell, *, source: Source, stamp: str) -> bool:
-    """Whether a Zarr holds what :func:`fetch_stack` would write there."""
-    notes = read_notes(target)
-    keys = [_keys(source, cell, day, plan, stamp) for day in plan.dates]
+def stack_of(plan: Plan, task: FetchTask) -> Path:
+    """A patch's Zarr, fetched again where it was deleted since the project does not keep it."""
+    if not plan.project.source.keep and not _is_stack(plan, task):
+        fetch_stack(plan, task, task.cell.inside())
+    return stored_path(plan, task.cell)
+
+
+def _is_stack(plan: Plan, task: FetchTask) -> bool:
+    """Whether a patch's Zarr holds what :func:`fetch_stack` would write there."""
+    notes = read_notes(stored_path(plan, task.cell))
+    keys = _keys(plan, plan.source.with_offsets(task.offsets), task)
     masks, bands = notes.get("masks", []), notes.get("bands", [])
     same = all(there in {"", key.bands} for there, key in zip(bands, keys, strict=False))
     return len(bands) == len(keys) and masks == [key.masks for key in keys] and same
@@ -129,19 +140,25 @@ def _readers(count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, thread_name_prefix="reader", initializer=keep_open, initargs=(files,))
 
 
+def _kinds(plan: Plan) -> tuple[list[str], list[str]]:
+    """The plan's masks and its bands, which are read one after the other."""
+    masks = [name for name in plan.variables if name in plan.source.categorical]
+    return masks, [name for name in plan.variables if name not in masks]
+
+
 def _date(
-    plan: Plan, cell: Cell, source: Source, folder: Path, number: int, *, keys: Keys, before: dict[str, int]
-) -> Part:
+    plan: Plan, cell: Cell, source: Source, folder: Path, number: int, *, keys: Keys, before: dict[str, int],
+    inside: np.ndarray | None,
+) -> Part:  # fmt: skip
     day = plan.dates[number]
-    classes = [name for name in plan.variables if name in plan.categorical]
-    bands = [name for name in plan.variables if name not in plan.categorical]
+    classes, bands = _kinds(plan)
 
     def part(names: Sequence[str], kind: str, key: str) -> Path:
         label = f"{layout.day_text(day)}_{kind}_{key}"
         return _part(plan, cell, source, folder, day, names, label, before.get(key))
 
     masks = part(classes, "masks", keys.masks) if classes else None
-    if masks is not None and not _promising(plan, cell, read_stage(masks)):
+    if masks is not None and not _promising(plan, read_stage(masks), inside):
         return Part(masks=masks, bands=None)
     return Part(masks=masks, bands=part(bands, "bands", keys.bands))
 
@@ -156,15 +173,15 @@ def _part(
     if held is not None:
         patch = read_patch(plan.folder / layout.stack(cell.name))[list(names)].isel(time=held).load()
         return stage(folder, label, {name: patch[name].values for name in names}, cell.geobox)
-    patch = observe(plan, cell.geobox, [day], names, source=source)
+    patch = source.load(cell.geobox, [day], names)
     return stage(folder, label, {name: patch[name].values[0] for name in names}, cell.geobox)
 
 
-def _promising(plan: Plan, cell: Cell, masks: dict[str, np.ndarray]) -> bool:
+def _promising(plan: Plan, masks: dict[str, np.ndarray], inside: np.ndarray | None) -> bool:
     """Whether a date may still have enough valid pixels, judged by its masks alone."""
     if not plan.masks_decide:
         return True
-    settings, inside = plan.project.source, cell.inside()
+    settings = plan.project.source
     if inside is not None and inside.any():
         # Ground beyond the area does not count, as in the share of valid pixels itself.
         masks = {name: values[inside] for name, values in masks.items()}
@@ -181,11 +198,10 @@ def _before(target: Path, plan: Plan) -> dict[str, int]:
     if not notes.get("masks"):
         return {}
     there = set(read_patch(target).data_vars)
-    kinds = {"masks": plan.categorical, "bands": plan.recipe.source_bands}
     return {
         key: number
-        for kind, names in kinds.items()
-        if {name for name in plan.variables if name in names} <= there
+        for kind, names in zip(("masks", "bands"), _kinds(plan), strict=True)
+        if set(names) <= there
         for number, key in enumerate(notes[kind])
         if key
     }
@@ -209,31 +225,16 @@ def _quicklooks(plan: Plan, cell: Cell, parts: Sequence[Part]) -> list[Path]:
     return paths
 
 
-def _keys(source: Source, cell: Cell, day: date, plan: Plan, stamp: str) -> Keys:
-    box = cell.geobox
-    place = [PIXELS, str(day), str(box.crs), list(box.transform), list(box.shape)]
+def _keys(plan: Plan, source: Source, task: FetchTask) -> list[Keys]:
+    """What decides the pixels of each date."""
+    box = task.cell.geobox
+    place = [PIXELS, task.files, str(box.crs), list(box.transform), list(box.shape)]
 
-    def key(ground: GeoBox, names: Sequence[str], *settings: Any) -> str:
-        of_day = source.stamp(ground, [day]) if isinstance(source, StacSource) else stamp
-        return fingerprint([of_day, place, names, *settings])[:16]
+    def key(day: date, names: Sequence[str]) -> str:
+        return fingerprint([place, str(day), names, source.stamp(box, [day], names)])[:16]
 
-    classes = [name for name in plan.variables if name in plan.categorical]
-    rule = plan.project.source.model_dump(mode="json", include=CLOUD_SETTINGS) if plan.made_variables else {}
-    return Keys(
-        masks=key(ground_of_mask(plan, box) if plan.made_variables else box, classes, rule),
-        bands=key(box, [name for name in plan.variables if name not in classes]),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class FetchTask:
-    """What to read of a patch."""
-
-    cell: Cell
-    stamp: str
-    """Fingerprint of all that decides its pixels."""
-    offsets: dict[str, float]
-    """Scene to the offset that its pixels speak for, where these are trusted more than its metadata."""
+    masks, bands = _kinds(plan)
+    return [Keys(masks=key(day, masks), bands=key(day, bands)) for day in plan.dates]
 
 
 def delete_imagery(plan: Plan, cell: Cell, ledger: Ledger) -> None:

@@ -1,30 +1,22 @@
 """Once per scene: does the offset that the metadata tell agree with the pixels?"""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from landweave.errors import InputError
-from landweave.patch.store import write_whole
+from landweave.patch.store import write_json
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 from landweave.sources.pixels import keep_open
 from landweave.sources.stac.radiometry import Check
 from landweave.sources.stac.scenes import Scene
-from landweave.sources.stac.source import StacSource, named_place
+from landweave.sources.stac.source import named_place, overview
 
 _READERS = 8
 
 
-def has_scenes(plan: Plan) -> bool:
-    """Whether the imagery is an archive's scenes, whose metadata can be held against their pixels."""
-    return isinstance(plan.source, StacSource)
-
-
 def facts(plan: Plan) -> list[Any]:
     """What the metadata say of every scene."""
-    assert isinstance(plan.source, StacSource)
     return [[s.id, sorted((n, named_place(a.href), a.scale, a.offset) for n, a in s.assets.items())]
             for s in plan.source.scenes]  # fmt: skip
 
@@ -39,23 +31,18 @@ def check_scenes(plan: Plan) -> dict[str, Any]:
         When no image can be had from the archive.
     """
     source = plan.source
-    assert isinstance(source, StacSource)
     rule = plan.project.source.radiometry
     source.reach()
     readers = _READERS if source.remote else 2
     # Every file is read once: none need be kept open.
     with ThreadPoolExecutor(readers, initializer=keep_open, initargs=(1,)) as pool:
-        checks = list(pool.map(lambda scene: _look(source, scene, rule), source.scenes))
+        checks = list(pool.map(lambda scene: _look(scene, rule), source.scenes))
     wrong = {s.id: c for s, c in zip(source.scenes, checks, strict=True) if c.verdict == "contradicts"}
     if wrong and rule == "check":
         raise InputError(_contradiction(plan, wrong))
     offsets = {name: c.better for name, c in wrong.items() if c.better is not None} if rule == "trust-pixels" else {}
     decisions = {s.id: _decision(s, c, offsets) for s, c in zip(source.scenes, checks, strict=True)}
-
-    def write(part: Path) -> None:
-        part.write_text(json.dumps(decisions, indent=1) + "\n", encoding="utf-8")
-
-    write_whole(plan.folder / layout.RADIOMETRY, write)
+    write_json(plan.folder / layout.RADIOMETRY, decisions, allow_nan=True)
     verdicts = [c.verdict for c in checks]
     return {
         "files": [layout.RADIOMETRY],
@@ -68,11 +55,11 @@ def check_scenes(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _look(source: StacSource, scene: Scene, rule: str) -> Check:
+def _look(scene: Scene, rule: str) -> Check:
     if rule == "trust-metadata":
         return Check(verdict="undecided", reason="not looked at: trust-metadata")
     try:
-        return source.overview(scene)
+        return overview(scene)
     except (OSError, InputError) as error:
         # The fetch tells which dates cannot be read; here the metadata hold.
         return Check(verdict="undecided", reason=f"not read: {error}")

@@ -1,9 +1,11 @@
-"""What is done to one patch, on whatever worker: read, draw samples, predict.
+"""The task of the stage `fetch`: read a patch once, and count what is seen of it.
 
-Each function takes the plan and one task, writes its files whole or not at all, and returns a small record:
+As that of every stage it takes the plan and one task, writes its files whole or not at all, and returns a small record:
 ``files`` relative to the output folder, and ``info`` that JSON can hold.
 """
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,14 +13,19 @@ import numpy as np
 from landweave.engine.fingerprint import fingerprint_of
 from landweave.features.clouds import NO_DATA, VALID
 from landweave.features.coverage import count_histogram, mean_probability, ndvi_tally, valid_counts
+from landweave.patch.grid import Cell
 from landweave.patch.model import saturated
-from landweave.runs.fetch.coverage import UNKNOWN_SKY, write_observations
+from landweave.patch.store import write_raster, write_whole
+from landweave.runs import layout
 from landweave.runs.fetch.imagery import FetchTask, fetch_stack, relative, stored_path
-from landweave.runs.fetch.strips import scan, source_of
+from landweave.runs.fetch.strips import scan
 from landweave.runs.project.plan import Plan
 
 NDVI_STEP = 4
 """Of rows and columns: on which pixels NDVI is counted through the year."""
+
+UNKNOWN_SKY = 65_535
+"""Mean cloudiness of a pixel without data."""
 
 Record = dict[str, Any]
 
@@ -34,7 +41,7 @@ def fetch(plan: Plan, task: FetchTask) -> Record:
     clipped = 0
     files, stack = [], ""
     if plan.project.source.stores:
-        made = fetch_stack(plan, cell, source=source_of(plan, task), stamp=task.stamp)
+        made = fetch_stack(plan, task, inside)
         # What is not kept is no file that must be there; its fingerprint tells later stages of other pixels.
         files = [relative(plan, path) for path in made if plan.project.source.keep or path.suffix != ".zarr"]
         stack = fingerprint_of(stored_path(plan, cell))
@@ -50,7 +57,7 @@ def fetch(plan: Plan, task: FetchTask) -> Record:
         clipped += saturated(bands)
 
     scan(plan, task, write=count, sky=True)
-    files += write_observations(plan, cell, seen, tally)
+    files += _write_observations(plan, cell, seen, tally)
     pixels = int(here.sum())
     return {
         "files": files,
@@ -63,6 +70,38 @@ def fetch(plan: Plan, task: FetchTask) -> Record:
             "valid_counts": count_histogram(seen[0][here], len(plan.dates)).tolist(),
         },
     }
+
+
+def _write_observations(plan: Plan, cell: Cell, seen: np.ndarray, tally: Mapping[str, np.ndarray]) -> list[str]:
+    """Keep what was seen of a patch.
+
+    Parameters
+    ----------
+    plan, cell
+        Whose.
+    seen
+        uint16 (2, y, x): dates on which the pixel is valid; mean cloudiness over the dates with data, in hundredths
+        of a per cent, 65535 unknown.
+    tally
+        Of :func:`landweave.features.coverage.ndvi_tally`; may be empty.
+
+    Returns
+    -------
+    list of str
+        Files, relative to the output folder.
+    """
+    files = [layout.observations(cell.name)]
+    names = ("valid observations", "mean cloudiness, 0.01 %")
+    write_raster(plan.folder / files[0], seen, cell.geobox, names=names, nodata=UNKNOWN_SKY)
+    if tally:
+        files.append(layout.ndvi(cell.name))
+
+        def write(part: Path) -> None:
+            with part.open("wb") as file:
+                np.savez_compressed(file, allow_pickle=False, **tally)
+
+        write_whole(plan.folder / files[1], write)
+    return files
 
 
 def _ndvi(plan: Plan, bands: np.ndarray, reasons: np.ndarray, rows: slice) -> dict[str, np.ndarray]:

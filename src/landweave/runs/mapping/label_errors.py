@@ -10,7 +10,7 @@ import numpy as np
 from landweave.accuracy.label_errors import LEAST, Classify, judge_pieces
 from landweave.classifier.calibration import align_columns
 from landweave.classifier.fit import fit
-from landweave.patch.store import dated, write_whole
+from landweave.patch.store import dated, write_json, write_whole
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.table import read_rows
@@ -82,12 +82,7 @@ def list_suspects(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
     listed = _placed(plan, found)
     summary = _summary(listed, judged=int((pieces["pixels"] >= least).sum()))
     _write_list(plan.folder / layout.LABEL_ERRORS, listed)
-    text = json.dumps(summary, indent=1, allow_nan=False) + "\n"
-
-    def write(part: Path) -> None:
-        part.write_text(text, encoding="utf-8")
-
-    write_whole(plan.folder / layout.LABEL_ERRORS_SUMMARY, write)
+    write_json(plan.folder / layout.LABEL_ERRORS_SUMMARY, summary)
     return {
         "files": [layout.LABEL_ERRORS, layout.LABEL_ERRORS_SUMMARY],
         "info": {key: summary[key] for key in ("listed", "hectares", "judged")},

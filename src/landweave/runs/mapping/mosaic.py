@@ -1,14 +1,12 @@
 """Where patches become one thing: the grid as a file, the mosaics."""
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from landweave.engine.machine import usable_cores
 from landweave.maps.mosaic import mosaic
 from landweave.maps.sidecars import qgis_style, stac_item
-from landweave.patch.store import write_whole
+from landweave.patch.store import write_bytes, write_json
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 
@@ -29,13 +27,7 @@ def write_mosaics(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
 
 def _write_companions(plan: Plan) -> None:
     """What QGIS and catalogues read beside the map."""
-    style = qgis_style(plan.legend)
-    write_whole(plan.folder / layout.MAP_STYLE, lambda part: _write(part, style))
+    write_bytes(plan.folder / layout.MAP_STYLE, qgis_style(plan.legend))
     maps = {"map": plan.folder / layout.MAP, "confidence": plan.folder / layout.CONFIDENCE}
     item = stac_item(plan.project.name, maps, legend=plan.legend, start=plan.start, end=plan.end)
-    text = json.dumps(item, indent=1, ensure_ascii=False) + "\n"
-    write_whole(plan.folder / layout.MAP_ITEM, lambda part: _write(part, text.encode()))
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
+    write_json(plan.folder / layout.MAP_ITEM, item, ensure_ascii=False, allow_nan=True)

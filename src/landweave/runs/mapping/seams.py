@@ -1,15 +1,13 @@
 """Borders of patches, looked at on both sides -> seams.json."""
 
-import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from landweave.accuracy.spatial.seams import REACH, border_counts, seam_figures
 from landweave.patch.grid import Cell
-from landweave.patch.store import read_raster, write_whole
+from landweave.patch.store import read_raster, write_json
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 
@@ -33,12 +31,7 @@ def write_seams(plan: Plan, cells: Sequence[Cell]) -> dict[str, Any]:
             counts.append(border_counts(strip, other) if is_before else border_counts(other, strip))
             owners.append(owner)
     figures = seam_figures(counts, owners, seed=plan.project.sampling.seed)
-    text = json.dumps(figures, indent=1) + "\n"
-
-    def write(part: Path) -> None:
-        part.write_text(text, encoding="utf-8")
-
-    write_whole(plan.folder / layout.SEAMS, write)
+    write_json(plan.folder / layout.SEAMS, figures, allow_nan=True)
     return {"files": [layout.SEAMS], "info": {"borders": figures["borders"]}}
 
 

@@ -50,7 +50,6 @@ def predict(plan: Plan, task: PredictTask) -> Record:
     out = np.zeros((2, *cell.geobox.shape), "uint8")
 
     dates = np.flatnonzero(task.keep)
-    dated = len(recipe.feature_names) - len(recipe.static)
 
     def classify(rows: slice, strip: tuple[np.ndarray, np.ndarray]) -> None:
         bands, reasons = strip
@@ -60,7 +59,7 @@ def predict(plan: Plan, task: PredictTask) -> Record:
             bands.reshape(*bands.shape[:2], -1), reasons.reshape(len(reasons), -1) == 0,
             np.array(plan.days)[dates], recipe, static=static,
         )  # fmt: skip
-        seen = any_known(table[:, :dated])
+        seen = any_known(table[:, : recipe.dated])
         if mapped_here is not None:
             seen &= mapped_here[rows].ravel()
         out[:, rows] = _classified(model, table, seen).reshape(2, *shape)

@@ -4,7 +4,6 @@ from landweave.patch.grid import Cell
 from landweave.runs.pipeline.notices import points_outside
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project
-from landweave.sources.stac.source import StacSource
 
 
 def check_project(project: Project) -> list[str]:
@@ -22,8 +21,7 @@ def check_project(project: Project) -> list[str]:
     layers = ", ".join(layer.name for layer in plan.recipe.layers)
     try_settings(plan)
     _read_last_row(plan)
-    if isinstance(plan.source, StacSource):
-        plan.source.reach()
+    plan.source.reach()
     lines = [
         f"{project.file}: sound",
         f"patches:   {len(cells)} in {systems}, pixels of {plan.pixel_metres:.4g} m",

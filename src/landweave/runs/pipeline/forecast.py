@@ -1,6 +1,5 @@
 """What a run will take: patches, dates, bytes, disk, memory, hours; from what the archive tells and a short trial."""
 
-import json
 import math
 import tempfile
 import time
@@ -16,9 +15,10 @@ from landweave.engine.executor import Outcome, attempt
 from landweave.engine.machine import free_disk, usable_cores, usable_memory
 from landweave.engine.memory import KEPT_FREE
 from landweave.errors import InputError
+from landweave.labels.draw import evenly
 from landweave.patch.grid import Cell
 from landweave.patch.staging import ROWS
-from landweave.patch.store import write_whole
+from landweave.patch.store import write_json
 from landweave.runs import layout
 from landweave.runs.fetch.imagery import FetchTask
 from landweave.runs.fetch.strips import STRIP_PIXELS
@@ -26,7 +26,6 @@ from landweave.runs.fetch.task import fetch
 from landweave.runs.mapping.task import PredictTask, predict
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project
-from landweave.sources.stac.source import StacSource
 
 LIBRARIES = 380_000_000
 """Bytes that a worker's libraries and compiled kernels hold."""
@@ -102,8 +101,7 @@ def forecast(project: Project, *, workers: int, trial: bool = True) -> Forecast:
     """
     plan, cells = make_plan(project, remember=True)
     told = _expected(plan, cells, workers, _trial(plan, cells) if trial else None)
-    text = json.dumps(asdict(told), indent=1) + "\n"
-    write_whole(plan.folder / layout.FORECAST, lambda part: _write(part, text))
+    write_json(plan.folder / layout.FORECAST, asdict(told), allow_nan=True)
     return told
 
 
@@ -200,31 +198,25 @@ def _expected(plan: Plan, cells: Sequence[Cell], workers: int, trial: "_Costs | 
 
 def _some(cells: Sequence[Cell], count: int) -> list[Cell]:
     """So many of the cells, evenly taken."""
-    return [cells[i] for i in np.unique(np.linspace(0, len(cells) - 1, min(count, len(cells))).astype(int))]
+    return [cells[i] for i in evenly(np.arange(len(cells)), count)]
 
 
 def _sky(plan: Plan, cells: Sequence[Cell]) -> tuple[float, float | None]:
     """Dates on which a patch is met, and the share of observations without cloud; of some patches."""
-    source = plan.source
-    if not isinstance(source, StacSource):
-        return float(len(plan.dates)), None
-    met, clear = [], []
-    for cell in _some(cells, _SOME):
-        scenes = source.met(cell.geobox)
-        met.append(sum(bool(scenes[day]) for day in plan.dates))
-        clear += [1 - s.cloud_cover / 100 for day in plan.dates for s in scenes[day] if s.cloud_cover is not None]
-    return float(np.mean(met)), float(np.mean(clear)) if clear else None
+    seen = [plan.source.seen(cell.geobox, plan.dates) for cell in _some(cells, _SOME)]
+    clear = [share for shares in seen for share in shares.values() if share is not None]
+    return float(np.mean([len(shares) for shares in seen])), float(np.mean(clear)) if clear else None
 
 
 def _bytes_a_pixel(plan: Plan, cells: Sequence[Cell]) -> float:
     """Bytes of all variables of one pixel on one date, as they lie in the source's files."""
-    source = plan.source
-    if isinstance(source, StacSource):
-        counted = source.bytes_a_pixel(plan.variables, [cell.geobox for cell in _some(cells, _SOME // 10)])
-        return counted or PIXEL_BYTES * len(plan.variables)
-    sizes = sum(path.stat().st_size for path in source.inputs() if path.exists())
-    grid = source.geobox
-    return sizes / (int(np.prod(grid.shape)) * max(len(plan.dates), 1)) if grid is not None else 0.0
+    found = []
+    for cell in _some(cells, _SOME // 10):
+        dates = list(plan.source.seen(cell.geobox, plan.dates))
+        cost = plan.source.cost(cell.geobox, dates, plan.variables)
+        if cost is not None and dates:
+            found.append(cost / (float(np.prod(cell.geobox.shape)) * len(dates)))
+    return float(np.mean(found)) if found else PIXEL_BYTES * len(plan.variables)
 
 
 def _memory(plan: Plan, cells: Sequence[Cell]) -> int:
@@ -308,7 +300,7 @@ def _work(plan: Plan, cells: Sequence[Cell], dates: float, costs: _Costs) -> _Wo
 def _trial(plan: Plan, cells: Sequence[Cell]) -> _Costs:
     """Fetch and predict two squares of the middle patch, on a few dates, in a folder that goes afterwards."""
     middle = cells[len(cells) // 2]
-    met = [day for day, there in _met(plan, middle).items() if there] or list(plan.dates)
+    met = list(plan.source.seen(middle.geobox, plan.dates)) or list(plan.dates)
     few, more = (tuple(met[: min(count, len(met))]) for count in DATES)
     with tempfile.TemporaryDirectory(prefix="landweave-") as place:
         folder = Path(place)
@@ -323,7 +315,7 @@ def _trial(plan: Plan, cells: Sequence[Cell]) -> _Costs:
         def work(shape: tuple[int, ...], days: Sequence[Any], name: str) -> tuple[float, float, float]:
             cell = replace(middle, name=name, geobox=middle.geobox[: shape[0], : shape[1]], area=None)
             own = replace(plan, folder=folder, dates=tuple(days))
-            task = FetchTask(cell=cell, stamp=name, offsets={})
+            task = FetchTask(cell=cell, files=name, offsets={})
             fetched = seconds(attempt(partial(fetch, own), name, task))
             files = [p for p in (folder / layout.stack(name)).rglob("*") if p.is_file()]
             size = sum(path.stat().st_size for path in files)
@@ -345,13 +337,6 @@ def _trial(plan: Plan, cells: Sequence[Cell]) -> _Costs:
         fit_row=fit_row,
         kept_bytes=long[2] / (n_large * len(more) * len(plan.variables)),
     )
-
-
-def _met(plan: Plan, cell: Cell) -> dict[Any, Any]:
-    if isinstance(plan.source, StacSource):
-        scenes = plan.source.met(cell.geobox)
-        return {day: scenes[day] for day in plan.dates}
-    return dict.fromkeys(plan.dates, True)
 
 
 def _throw_away(plan: Plan, folder: Path) -> tuple[str, float, float]:
@@ -391,7 +376,3 @@ def _size(count: float) -> str:
 
 def _hours(hours: float) -> str:
     return f"{hours * 60:.2g} minutes" if hours < 1 else f"{hours:.3g} hours"
-
-
-def _write(part: Path, text: str) -> None:
-    part.write_text(text, encoding="utf-8")

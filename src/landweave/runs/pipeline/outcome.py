@@ -1,8 +1,11 @@
 """What a run came to, and how it reports its progress."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+from landweave.patch.summary import Shown, listed
 
 
 class Progress(Protocol):
@@ -44,8 +47,8 @@ class Quiet:
 _: type[Progress] = Quiet
 
 
-@dataclass(kw_only=True)
-class Result:
+@dataclass(kw_only=True, repr=False)
+class Result(Shown):
     """What became of a run."""
 
     status: int = 0
@@ -62,3 +65,15 @@ class Result:
     """Stage to the number of things made; nothing stands for a stage that was fresh."""
     folder: Path = Path()
     """The output folder."""
+
+    def _summary(self) -> Mapping[str, object]:
+        score = (self.agreement or {}).get("value")
+        return {
+            "status": f"{self.status} ({'something failed' if self.status else 'done'})",
+            "stopped": self.stopped or "no",
+            "failures": listed([" ".join(failure) for failure in self.failures], 3),
+            "notices": len(self.notices),
+            "agreement": "not measured" if score is None else round(score, 4),
+            "made": listed([f"{count} {stage}" for stage, count in self.made.items()], 10),
+            "folder": self.folder,
+        }

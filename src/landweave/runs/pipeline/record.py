@@ -1,6 +1,5 @@
 """``run.json``: versions, settings, seconds, CPU seconds, peak memory and bytes read."""
 
-import json
 import platform
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import landweave
 from landweave.engine.memory import peak_bytes
-from landweave.patch.store import write_whole
+from landweave.patch.store import write_json, write_text
 from landweave.runs import layout
 from landweave.runs.pipeline.forecast import outcome
 
@@ -49,12 +48,7 @@ def write_record(run: "Run", result: "Result", *, seconds: float) -> None:
         "patches": {cell.name: entry.info for cell, entry in run.made("fetch")},
         "dates": [str(date) for date in run.plan.dates],
     }  # fmt: skip
-    text = json.dumps(record, indent=1) + "\n"
-
-    def write(part: Any) -> None:
-        part.write_text(text, encoding="utf-8")
-
-    write_whole(path, write)
+    write_json(path, record, allow_nan=True)
 
 
 def versions() -> dict[str, str]:
@@ -73,12 +67,8 @@ def log_path(folder: Path, key: str) -> Path:
 
 def keep_log(folder: Path, key: str, log: str) -> None:
     """Keep the log of a failure; where there is no room for it, its last line in the ledger must do."""
-
-    def write(part: Any) -> None:
-        part.write_text(log, encoding="utf-8")
-
     with suppress(OSError):
-        write_whole(log_path(folder, key), write)
+        write_text(log_path(folder, key), log)
 
 
 def _compared(run: "Run", stages: dict[str, Any]) -> dict[str, Any] | None:

@@ -15,7 +15,6 @@ from landweave.runs.mapping.seams import write_seams
 from landweave.runs.mapping.task import PredictTask, pieces_of, predict
 from landweave.runs.pipeline.notices import failures, notices
 from landweave.runs.pipeline.state import Run, Stage
-from landweave.runs.project.source_settings import CLOUD_SETTINGS
 from landweave.runs.report.page import write_report
 from landweave.runs.sample.assignment import fold_folders
 from landweave.runs.sample.labels import label
@@ -63,9 +62,8 @@ def fetch_inputs(run: Run, cell: Cell) -> Inputs:
 
 
 def fetch_task(run: Run, cell: Cell) -> FetchTask:
-    """The patch, and what its pixels are decided by; masks are decided by settings of their own."""
-    settings = run.plan.project.source.model_dump(mode="json", exclude=NOT_PIXELS | CLOUD_SETTINGS)
-    return FetchTask(cell=cell, stamp=fingerprint([run.imagery_of(cell), settings, _place(cell)]), offsets=run.offsets)
+    """The patch, and what decides its pixels beside the source's own stamp."""
+    return FetchTask(cell=cell, files=run.imagery, offsets=run.offsets)
 
 
 def radiometry_inputs(run: Run) -> Inputs:
@@ -302,7 +300,7 @@ def learns(run: Run) -> bool:
 STAGES = (
     Stage(name="grid", once_inputs=grid_inputs, once=make_grid),
     Stage(
-        name="fetch", needed=lambda run: offsets.has_scenes(run.plan), once_inputs=radiometry_inputs,
+        name="fetch", needed=lambda run: bool(run.plan.source.scenes), once_inputs=radiometry_inputs,
         once=make_radiometry,
     ),
     Stage(name="fetch", revision=4, inputs=fetch_inputs, task=fetch_task, work=fetch),

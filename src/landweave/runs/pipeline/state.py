@@ -10,10 +10,8 @@ from landweave.engine.fingerprint import fingerprint, print_with_companions
 from landweave.engine.ledger import DONE, Entry, Ledger
 from landweave.labels.units import total
 from landweave.patch.grid import Cell
-from landweave.runs.fetch.observe import ground_of_mask
 from landweave.runs.project.plan import Plan, training_paths
 from landweave.runs.sample.assignment import Assignment, assign
-from landweave.sources.stac.source import StacSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,16 +132,12 @@ class Run:
 
     def imagery_of(self, cell: Cell) -> str:
         """Fingerprint of what decides a patch's pixels."""
-        source = self.plan.source
-        if not isinstance(source, StacSource):
-            return self.imagery
-        masks = source.stamp(ground_of_mask(self.plan, cell.geobox)) if self.plan.made_variables else ""
-        return source.stamp(cell.geobox) + masks
+        return fingerprint([self.imagery, self.plan.source.stamp(cell.geobox, self.plan.dates, self.plan.variables)])
 
     @cached_property
     def offsets(self) -> dict[str, float]:
         """Scene to the offset that its pixels speak for, where these are trusted."""
-        entry = self.done("fetch") if isinstance(self.plan.source, StacSource) else None
+        entry = self.done("fetch") if self.plan.source.scenes else None
         return dict(entry.info["offsets"]) if entry else {}
 
     @property

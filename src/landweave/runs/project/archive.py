@@ -2,13 +2,12 @@
 
 import json
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landweave.engine.fingerprint import fingerprint
 from landweave.errors import InputError
 from landweave.patch.grid import checked_bounds
-from landweave.patch.store import write_whole
+from landweave.patch.store import write_json
 from landweave.runs import layout
 from landweave.runs.project.settings import Project
 from landweave.sources.remote import is_remote, is_signed, readable
@@ -99,10 +98,7 @@ def _hrefs(items: list[dict[str, Any]]) -> list[str]:
 
 
 def _remember(project: Project, answer: dict[str, Any]) -> None:
-    def write(part: Path) -> None:
-        part.write_text(json.dumps(answer) + "\n", encoding="utf-8")
-
-    write_whole(project.folder / layout.SCENES, write)
+    write_json(project.folder / layout.SCENES, answer, indent=None, allow_nan=True)
 
 
 def _remembered(project: Project, asked: str) -> list[dict[str, Any]] | None:

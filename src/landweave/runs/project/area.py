@@ -7,12 +7,10 @@ from odc.geo.crs import CRS
 from odc.geo.geom import Geometry
 
 from landweave.errors import InputError
-from landweave.patch.grid import Cell, given_cells, native_cells, projected_cells, read_area, subset, utm_cells
+from landweave.patch.area import read_area
+from landweave.patch.grid import Cell, given_cells, native_cells, projected_cells, subset, utm_cells
 from landweave.runs.project.settings import Project
-from landweave.sources.patchwise.datasets import StoredSource
-from landweave.sources.patchwise.eopatches import EOPatchSource
 from landweave.sources.protocol import Source
-from landweave.sources.stac.source import StacSource
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -22,10 +20,9 @@ def cells_of(project: Project, source: Source) -> list[Cell]:
     """The patches of a project, by name; InputError where area, grid and imagery do not fit together."""
     settings = project.area
     area = area_of(project)
-    grids = source.grids if isinstance(source, EOPatchSource | StoredSource) else {}
-    crs = settings.crs or ("native" if source.geobox is not None or grids else "utm")
-    if crs == "native" and grids:
-        cells = given_cells(grids, area=area, buffer=settings.buffer)
+    crs = settings.crs or ("native" if source.geobox is not None or source.grids else "utm")
+    if crs == "native" and source.grids:
+        cells = given_cells(source.grids, area=area, buffer=settings.buffer)
     elif crs == "native":
         if source.geobox is None:
             raise InputError(f'{project.file}: area.crs = "native", but the source has no grid of its own.')
@@ -36,9 +33,9 @@ def cells_of(project: Project, source: Source) -> list[Cell]:
     else:
         buffer = settings.buffer
         if area is None and source.geobox is None:
-            if not isinstance(source, StacSource | EOPatchSource | StoredSource):
+            if source.extent is None:
                 raise InputError(f"{project.file}: [area] needs aoi or bounds; the source has no extent of its own.")
-            area, buffer = shapely.box(*source.bbox), 0.0
+            area, buffer = shapely.box(*source.extent), 0.0
         elif area is None:
             assert source.geobox is not None
             # Half a pixel less, so that rounding makes no patch beyond the imagery's edge.

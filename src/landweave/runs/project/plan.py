@@ -1,6 +1,7 @@
 """From settings to things: the source, the legend, the reference, the cells, the recipe."""
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,24 +16,27 @@ from landweave.features.recipe import Recipe, target_days
 from landweave.labels.units import QUARTERS, WHOLE
 from landweave.legend import Legend
 from landweave.patch.grid import Cell
+from landweave.patch.summary import Shown, listed, span
 from landweave.runs.project.area import cells_of, pixel_metres
 from landweave.runs.project.settings import Project
+from landweave.runs.project.source import masked, open_source, unscaled_recipe
 from landweave.sources.pixels import opened
-from landweave.sources.protocol import Source
+from landweave.sources.protocol import Source, day_of
 
 if TYPE_CHECKING:
     from landweave.labels.reference import Reference
-from landweave.runs.project.source import CLOUD_MASK, CLOUD_PROBABILITY, mask_variables_of, open_source, unscaled_recipe
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Plan(Shown):
     """All that a worker needs to know about a run: settings opened and checked."""
 
     project: Project
     folder: Path
     """The output folder."""
     source: Source
+    made_variables: tuple[str, ...]
+    """Those that the source makes: masks that know ground around what is read."""
     legend: Legend
     reference: Any
     """A :class:`landweave.labels.reference.Reference`, or None."""
@@ -48,6 +52,17 @@ class Plan:
     pixel_metres: float
     """Side of a pixel, metres."""
 
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "project": self.project.name,
+            "folder": self.folder,
+            "source": type(self.source).__name__,
+            "period": f"{self.start} to {self.end}",
+            "dates": span(self.dates),
+            "classes": listed(list(self.legend.names.values()), 10),
+            "features": len(self.recipe.feature_names),
+        }
+
     @property
     def days(self) -> tuple[int, ...]:
         """Whole days from the period's start to each date."""
@@ -61,27 +76,9 @@ class Plan:
     @property
     def mask_variables(self) -> tuple[str, ...]:
         """The variables that decide validity, beside the bands."""
-        needed = self.source_masks
+        needed = self.project.source.mask_variables
         extra = snow_bands(self.project.source.cloud_rule, self.source.variables, snow=self.project.source.snow)
         return (*needed, *(name for name in extra if name not in {*needed, *self.recipe.source_bands}))
-
-    @property
-    def source_masks(self) -> tuple[str, ...]:
-        """The variables by which the cloud rule, or the masking of snow, judges."""
-        return mask_variables_of(self.project)
-
-    @property
-    def made_variables(self) -> tuple[str, ...]:
-        """Masks that are made before they are kept, since they look at ground around the patch."""
-        rule = self.project.source.cloud_rule
-        if rule == "s2cloudless":
-            return (CLOUD_MASK, CLOUD_PROBABILITY)
-        return (CLOUD_MASK,) if self.dilation_pixels and rule != "none" else ()
-
-    @property
-    def categorical(self) -> tuple[str, ...]:
-        """Variables of codes or per cents, uint8."""
-        return (*self.source.categorical, *self.made_variables)
 
     @property
     def masks_decide(self) -> bool:
@@ -93,16 +90,6 @@ class Plan:
     def thresholds(self) -> dict[int, float]:
         """Class value to threshold."""
         return {self.legend.value_of(name): t for name, t in self.project.model.thresholds.items()}
-
-    @property
-    def dilation_pixels(self) -> int:
-        """Halo of the cloud mask, pixels."""
-        return round(self.project.source.dilation / self.pixel_metres)
-
-
-def day_of(moment: datetime.date) -> datetime.date:
-    """The day of a date; of a second pass of a day, which is a ``datetime``, its day."""
-    return moment.date() if isinstance(moment, datetime.datetime) else moment
 
 
 def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[Cell]]:
@@ -129,6 +116,7 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
     dates, start, end = _observed(project, source)
     recipe = _recipe(project, source, start, end)
     cells = cells_of(project, source)
+    source, made = masked(source, project.source, pixel_metres(cells[0]))
     from landweave.labels.reference import check_overlap
 
     reference, legend = _reference_and_legend(project)
@@ -136,7 +124,7 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
         check_overlap(reference, [cell.geobox for cell in cells])
     points = reference is not None and reference.kind == "points"
     plan = Plan(
-        project=project, folder=project.folder, source=source, legend=legend, reference=reference,
+        project=project, folder=project.folder, source=source, made_variables=made, legend=legend, reference=reference,
         dates=tuple(dates), start=start, end=end, recipe=recipe,
         cut=QUARTERS if points or len(cells) < 2 else WHOLE, pixel_metres=pixel_metres(cells[0]),
     )  # fmt: skip

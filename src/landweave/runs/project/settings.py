@@ -5,12 +5,14 @@ import difflib
 import math
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from landweave.errors import InputError
+from landweave.patch.summary import Shown
 from landweave.runs.project.source_settings import Fraction, Settings, SourceSettings
 
 
@@ -197,7 +199,7 @@ class PlaceSettings(Settings):
     lat: float = Field(ge=-90, le=90)
 
 
-class Project(Settings):
+class Project(Shown, Settings):
     """One project file, checked; paths are still as written, see :meth:`path`."""
 
     name: str = Field(min_length=1)
@@ -216,6 +218,16 @@ class Project(Settings):
     places: tuple[PlaceSettings, ...] = ()
     file: Path = Field(exclude=True)
     """The project file; paths in it are relative to its folder."""
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "name": self.name,
+            "file": self.file,
+            "output": self.folder,
+            "source": self.source.type,
+            "period": f"{self.period.start or 'first date'} to {self.period.end or 'last date'}",
+            "model": self.model.path or self.model.type,
+        }
 
     @model_validator(mode="after")
     def _something_to_learn_from(self) -> Self:

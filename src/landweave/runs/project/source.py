@@ -6,13 +6,12 @@ from landweave.errors import InputError
 from landweave.features import s2cloudless
 from landweave.features.recipe import Recipe
 from landweave.runs.project.area import area_of
+from landweave.runs.project.masked_source import MaskedSource
 from landweave.runs.project.settings import Project
+from landweave.runs.project.source_settings import SourceSettings
 from landweave.sources.patchwise.datasets import is_collection, open_collection
 from landweave.sources.patchwise.eopatches import EOPatchSource, open_eopatches
 from landweave.sources.protocol import Source
-
-CLOUD_MASK, CLOUD_PROBABILITY = "cloud_mask", "cloud_probability"
-"""Variables that are made where a cloud mask looks at its neighbourhood; see :mod:`landweave.runs.fetch.observe`."""
 
 
 def open_source(project: Project, *, remember: bool = False) -> Source:
@@ -41,6 +40,15 @@ def open_source(project: Project, *, remember: bool = False) -> Source:
     )  # fmt: skip
 
 
+def masked(source: Source, settings: SourceSettings, pixel_metres: float) -> tuple[Source, tuple[str, ...]]:
+    """The source, with a cloud mask of its own where the rule looks at ground around; and what it makes."""
+    pixels = round(settings.dilation / pixel_metres)
+    if settings.cloud_rule == "s2cloudless" or (pixels and settings.cloud_rule != "none"):
+        made = MaskedSource(source=source, settings=settings, dilation=pixels)
+        return made, made.made
+    return source, ()
+
+
 def _open_eopatches(project: Project) -> EOPatchSource:
     settings = project.source
     source = open_eopatches(
@@ -58,14 +66,6 @@ def _open_eopatches(project: Project) -> EOPatchSource:
     return source
 
 
-def mask_variables_of(project: Project) -> tuple[str, ...]:
-    """The variables by which the cloud rule, or the masking of snow, judges."""
-    settings = project.source
-    if settings.cloud_rule in {"mask", "decided"} and settings.mask:
-        return (settings.mask,)
-    return ("SCL",) if settings.cloud_rule == "scl" or settings.snow == "mask" else ()
-
-
 def _spectral(project: Project) -> tuple[str, ...]:
     """Bands of the features and of the cloud detector."""
     detector = s2cloudless.BANDS if project.source.cloud_rule == "s2cloudless" else ()
@@ -73,7 +73,7 @@ def _spectral(project: Project) -> tuple[str, ...]:
 
 
 def _needed(project: Project) -> tuple[str, ...]:
-    return (*_spectral(project), *mask_variables_of(project))
+    return (*_spectral(project), *project.source.mask_variables)
 
 
 def unscaled_recipe(project: Project, days: tuple[int, ...]) -> Recipe:

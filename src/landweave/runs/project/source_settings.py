@@ -124,6 +124,13 @@ class SourceSettings(Settings):
         return "scl"
 
     @property
+    def mask_variables(self) -> tuple[str, ...]:
+        """The source's variables by which the cloud rule, or the masking of snow, judges."""
+        if self.cloud_rule in {"mask", "decided"} and self.mask:
+            return (self.mask,)
+        return ("SCL",) if self.cloud_rule == "scl" or self.snow == "mask" else ()
+
+    @property
     def stores(self) -> bool:
         """Whether patches are kept on disk."""
         costly = self.type == "stac" or self.cloud_rule == "s2cloudless"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from landweave.errors import InputError
-from landweave.patch.store import write_whole
+from landweave.patch.store import write_text
 
 PROJECT = """\
 # A landweave project. Every key that is left out has a sensible default; see docs/project-file.md.
@@ -103,9 +103,5 @@ def write_templates(folder: Path) -> list[Path]:
         if path.exists():
             raise InputError(f"{path} exists already; move it away or choose another folder.")
     for path, text in files.items():
-
-        def write(part: Path, text: str = text) -> None:
-            part.write_text(text, encoding="utf-8")
-
-        write_whole(path, write)
+        write_text(path, text)
     return list(files)

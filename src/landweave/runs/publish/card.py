@@ -12,8 +12,8 @@ from landweave.maps.dataset import CHECKSUMS, COLLECTION
 from landweave.patch.align import outline_bounds
 from landweave.patch.grid import crs_name
 from landweave.runs import layout
+from landweave.runs.project.masked_source import CLOUD_MASK, CLOUD_PROBABILITY
 from landweave.runs.project.plan import Plan
-from landweave.runs.project.source import CLOUD_MASK, CLOUD_PROBABILITY
 from landweave.runs.results.record import read_record
 
 if TYPE_CHECKING:

@@ -23,13 +23,12 @@ from landweave.maps.dataset import (
     write_checksums,
     write_collection,
     write_item,
-    write_json,
 )
 from landweave.patch.eopatch.writing import write_dataset
 from landweave.patch.model import TIME, X, Y
-from landweave.patch.store import DATA_SET, write_patch, write_whole
+from landweave.patch.store import DATA_SET, write_json, write_patch, write_text
 from landweave.runs import layout
-from landweave.runs.fetch.observe import reasons_of
+from landweave.runs.fetch.strips import reasons_of
 from landweave.runs.pipeline.status import refuse_stale
 from landweave.runs.project.area import area_of
 from landweave.runs.project.plan import Plan
@@ -101,12 +100,12 @@ def publish_dataset(
         folder, shared, title=card["title"], description=card["what"], licence=licence or "",
         notes={"landweave:card": f"./{CARD}"},
     )  # fmt: skip
-    write_json(folder / CARD, card)
-    _write(folder / "legend.toml", legend_text(run.plan.legend))
+    write_json(folder / CARD, card, ensure_ascii=False)
+    write_text(folder / "legend.toml", legend_text(run.plan.legend))
     buffer = _write_area(run, folder)
     copied = _copy_given(run, folder)
-    _write(folder / "landweave.toml", project_text(run.plan, eopatches=eopatches, buffer=buffer))
-    _write(folder / "README.md", readme_text(card, eopatches=eopatches))
+    write_text(folder / "landweave.toml", project_text(run.plan, eopatches=eopatches, buffer=buffer))
+    write_text(folder / "README.md", readme_text(card, eopatches=eopatches))
     made = [COLLECTION, CARD, "legend.toml", "landweave.toml", "README.md", *copied]
     made += [f"items/{patch.name}.json" for patch in shared] + ([AREA] if buffer is not None else [])
     write_checksums(folder, checksums, made)
@@ -189,7 +188,7 @@ def _features(plan: Plan, patch: xr.Dataset) -> dict[tuple[str, str], list[str]]
     bands = list(plan.recipe.source_bands)
     dated = [name for name in plan.variables if name not in bands]
     features = {("data", "BANDS"): bands}
-    features |= {("mask" if name in plan.categorical else "data", name): [name] for name in dated}
+    features |= {("mask" if name in plan.source.categorical else "data", name): [name] for name in dated}
     features["mask", LEFT_OUT] = [LEFT_OUT]
     layers = {"reference": "LULC", "prediction": "PREDICTION", "confidence": "CONFIDENCE", "prediction_oof": "HELD_OUT"}
     return features | {("mask_timeless", layers[name]): [name] for name in layers if name in patch}
@@ -233,10 +232,3 @@ def _in_degrees(shape: Any, cell: "Cell") -> Any:
     from odc.geo.geom import Geometry
 
     return Geometry(shape, cell.geobox.crs).to_crs("EPSG:4326").geom
-
-
-def _write(path: Path, text: str) -> None:
-    def write(part: Path) -> None:
-        part.write_text(text, encoding="utf-8")
-
-    write_whole(path, write)

@@ -8,13 +8,13 @@ from typing import Any
 from landweave.errors import InputError
 from landweave.legend import Legend
 from landweave.patch.grid import Cell
-from landweave.patch.store import write_whole
+from landweave.patch.store import write_json, write_text
 from landweave.report.report import ReportContent, Section, StageCost, render_report
 from landweave.report.sections.patches import to_json
 from landweave.runs import layout
 from landweave.runs.estimate.accuracy import estimate_project
-from landweave.runs.fetch.coverage import observed
 from landweave.runs.project.plan import Plan
+from landweave.runs.report.coverage import observed
 from landweave.runs.report.pictures import acquisition_images, agreements, block, panels, small_map
 from landweave.runs.results.record import read_record, told_settings
 from landweave.runs.results.run import FinishedRun
@@ -53,8 +53,8 @@ def write_report(
         From :func:`landweave.runs.pipeline.notices.notices`.
     """
     fractions = {cell.name: info["valid_fraction"] for cell, info in seen.items()}
-    run = FinishedRun(plan=plan, cells=tuple(cells), fractions=fractions)
-    patches = agreements(run, assignment)
+    run = FinishedRun(plan=plan, cells=tuple(cells), fractions=fractions, taught=assignment)
+    patches = agreements(run)
     accuracy = run.accuracy if run.has_accuracy else None
     record = read_record(plan.folder / layout.RECORD)
     shares = _shares(plan.legend, mapped, assignment)
@@ -75,7 +75,7 @@ def write_report(
         land={name: share for name, _, share in shares if share is not None},
         shares=shares if assignment is not None else [],
         patches=patches,
-        panels=panels(run, patches, assignment),
+        panels=panels(run, patches),
         block=block(run),
         settings=_settings(plan),
         stages=_stages({**record.get("stages", {}), **measured}),
@@ -84,11 +84,9 @@ def write_report(
         observed=observed(plan, list(seen), [info["valid_counts"] for info in seen.values()]) if seen else None,
     )
     html = render_report(content)
-
-    files = {layout.REPORT: html, layout.AGREEMENT: json.dumps(to_json(patches), indent=1) + "\n"}
-    for name, text in files.items():
-        _write(plan.folder / name, text)
-    return {"files": list(files), "info": {"bytes": len(html.encode())}}
+    write_text(plan.folder / layout.REPORT, html)
+    write_json(plan.folder / layout.AGREEMENT, to_json(patches), allow_nan=True)
+    return {"files": [layout.REPORT, layout.AGREEMENT], "info": {"bytes": len(html.encode())}}
 
 
 def _suspicion(listed: Mapping[str, Any]) -> Section:
@@ -134,13 +132,6 @@ def evaluation_report(figures: Mapping[str, Any], legend: Legend, table: Path) -
             settings={"model": figures["model"], "seed": str(figures["seed"]), "split": figures["split"]["how"]},
         )
     )
-
-
-def _write(path: Path, text: str) -> None:
-    def write(part: Path) -> None:
-        part.write_text(text, encoding="utf-8")
-
-    write_whole(path, write)
 
 
 def _shares(

@@ -1,24 +1,30 @@
 """What lies on disk as pictures for the report: patches in detail, a block of patches, agreement patch by patch."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import rasterio
 import shapely
+from affine import Affine
+from odc.geo.geobox import GeoBox
 
-from landweave.labels.units import unit_ids, unit_name
+from landweave.labels.draw import evenly
 from landweave.legend import Legend
+from landweave.patch.align import commonest_crs
 from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
+from landweave.patch.painting import Piece, paint
 from landweave.patch.staging import read_quicklook
 from landweave.patch.store import read_raster
 from landweave.report.report import Block, Panel
 from landweave.report.sections.patches import WORST, PatchAgreement, most_confused, ranked
 from landweave.report.words import percent
 from landweave.runs import layout
+from landweave.runs.results.compared import Compared
 from landweave.runs.results.run import FinishedRun, stretch
-from landweave.runs.sample.assignment import Assignment, fold_folders
+from landweave.runs.sample.assignment import Assignment
 
 MAP_SIDE, PANEL_SIDE, BLOCK_SIDE = 1000, 250, 640
 """Pixels of the drawn map's, a panel's and the block's longer side."""
@@ -42,7 +48,7 @@ def small_map(run: FinishedRun) -> np.ndarray:
     return small[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if len(rows) else small
 
 
-def agreements(run: FinishedRun, assignment: Assignment | None) -> list[PatchAgreement]:
+def agreements(run: FinishedRun) -> list[PatchAgreement]:
     """How every patch agrees with its reference, by a model that never saw it wherever there is one.
 
     Empty where there is no reference raster to compare with.
@@ -55,21 +61,20 @@ def agreements(run: FinishedRun, assignment: Assignment | None) -> list[PatchAgr
         PatchAgreement(
             name=cell.name,
             outline=outlines[cell.name],
-            counts=_confusion(*_compared(run, cell, assignment), legend),
-            role=_role(cell, assignment),
+            counts=_counts(run.compared(cell), legend),
+            role=_role(cell, run.assignment),
         )
         for cell in run.cells
         if len(outlines[cell.name])
     ]
 
 
-def panels(run: FinishedRun, patches: Sequence[PatchAgreement], assignment: Assignment | None) -> list[Panel]:
+def panels(run: FinishedRun, patches: Sequence[PatchAgreement]) -> list[Panel]:
     """The worst patches, the best, and one at random (by the project's seed); without a reference some, evenly."""
     cells = {cell.name: cell for cell in run.cells}
     order = ranked(patches)
     if not order:
-        at = np.unique(np.linspace(0, len(run.cells) - 1, min(PANELS, len(run.cells))).round().astype(int))
-        return [_panel(run, run.cells[i], assignment) for i in at]
+        return [_panel(run, run.cells[i]) for i in evenly(np.arange(len(run.cells)), PANELS)]
     seed = run.plan.project.sampling.seed
     titled = {patch.name: f"Worst, no. {n}" for n, patch in enumerate(order[:WORST], start=1)}
     rest = [patch for patch in order if patch.name not in titled]
@@ -79,7 +84,7 @@ def panels(run: FinishedRun, patches: Sequence[PatchAgreement], assignment: Assi
         number = int(np.random.default_rng(seed).integers(len(rest) - 1))
         titled[rest[number].name] = f"At random (seed {seed})"
     by_name = {patch.name: patch for patch in order}
-    return [_panel(run, cells[name], assignment, title=title, patch=by_name[name]) for name, title in titled.items()]
+    return [_panel(run, cells[name], title=title, patch=by_name[name]) for name, title in titled.items()]
 
 
 def acquisition_images(run: FinishedRun, importance: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -102,63 +107,51 @@ def block(run: FinishedRun) -> Block | None:
     shares = np.nan_to_num([run.valid_fractions(cell.name) for cell in cells]).sum(axis=0)
     day = run.plan.dates[int(np.argmax(shares))]
     geobox = cells[0].geobox
-    corners = [cell.geobox.affine * (0, 0) for cell in cells]
-    left, top = min(x for x, _ in corners), max(y for _, y in corners)
-    places = [
-        (round((top - y) / abs(geobox.resolution.y)), round((x - left) / abs(geobox.resolution.x))) for x, y in corners
-    ]
-    height, width = (
-        max(place[axis] + cell.geobox.shape[axis] for place, cell in zip(places, cells, strict=True)) for axis in (0, 1)
-    )
-    image = _block_image(run, cells, places, (height, width), day)
+    corners = np.array([~geobox.affine * (cell.geobox.affine * (0, 0)) for cell in cells]).round().astype(int)
+    left, top = corners.min(axis=0).tolist()
+    right, bottom = (corners + [cell.geobox.shape[::-1] for cell in cells]).max(axis=0).tolist()
+    grid = GeoBox((bottom - top, right - left), geobox.affine * Affine.translation(left, top), geobox.crs)
+    image = _block_image(run, cells, grid, day)
     if image is None:
         return None
-    classes = np.zeros((height, width), "uint8")
-    for (row, column), cell in zip(places, cells, strict=True):
-        path = run.folder / layout.prediction(cell.name)
-        if path.exists():
-            part = read_raster(path)[0]
-            classes[row : row + part.shape[0], column : column + part.shape[1]] = part
+    classes = _painted(cells, grid, [_layer(run, layout.prediction(cell.name), cell)[None] for cell in cells], 0)[0]
     names = f"{len(cells)} patches around {cells[0].name}" if len(cells) > 1 else f"Patch {cells[0].name}"
     return Block(image=image, prediction=classes if classes.any() else None, caption=f"{names}, {day}, seamless.")
 
 
-def _block_image(
-    run: FinishedRun, cells: Sequence[Cell], places: Sequence[tuple[int, int]], shape: tuple[int, int], day: Any
-) -> np.ndarray | None:
+def _block_image(run: FinishedRun, cells: Sequence[Cell], grid: GeoBox, day: Any) -> np.ndarray | None:
     """The block in true colour, of quicklooks or of bands: each has one stretch for all patches."""
 
-    def whole(parts: Sequence[np.ndarray | None], none: int) -> np.ndarray | None:
-        """Parts (y, x, b) put together; None where one is missing."""
-        canvas = None
-        for (row, column), part in zip(places, parts, strict=True):
-            if part is None:
-                return None
-            if canvas is None:
-                canvas = np.full((*shape, part.shape[2]), none, part.dtype)
-            canvas[row : row + part.shape[0], column : column + part.shape[1]] = part
-        return canvas
-
     def of_looks() -> np.ndarray | None:
-        return whole([run.quicklook(cell.name, day) for cell in cells], 255)
+        looks = [look for cell in cells if (look := run.quicklook(cell.name, day)) is not None]
+        if len(looks) < len(cells):
+            return None
+        return np.moveaxis(_painted(cells, grid, [np.moveaxis(look, -1, 0) for look in looks], 255), 0, -1)
 
     def of_bands() -> np.ndarray | None:
-        layers = (run.colours(cell.name, day) for cell in cells)
-        image = whole([None if part is None else np.moveaxis(part, 0, -1) for part in layers], NODATA)
-        return None if image is None else stretch(np.moveaxis(image, -1, 0))
+        layers = [layer for cell in cells if (layer := run.colours(cell.name, day)) is not None]
+        return stretch(_painted(cells, grid, layers, NODATA)) if len(layers) == len(cells) else None
 
     # A large block is shrunk anyway, and quicklooks are quicker; for a small one they are too coarse.
-    first, second = (of_looks, of_bands) if max(shape) >= 2 * BLOCK_SIDE else (of_bands, of_looks)
+    first, second = (of_looks, of_bands) if max(grid.shape) >= 2 * BLOCK_SIDE else (of_bands, of_looks)
     image = first()
     return second() if image is None else image
 
 
+def _painted(cells: Sequence[Cell], grid: GeoBox, layers: Sequence[np.ndarray], missing: int) -> np.ndarray:
+    """What was read of each of the cells, (b, y, x), on one grid that holds them."""
+    pieces = [
+        Piece(geobox=cell.geobox, read=partial(np.asarray, layer)) for cell, layer in zip(cells, layers, strict=True)
+    ]
+    painted = paint(pieces, grid, missing=missing)
+    assert painted is not None
+    return painted
+
+
 def _middle_block(cells: Sequence[Cell]) -> list[Cell]:
     """The fullest block of the zone with the most patches; of equals the one nearest to the zone's middle."""
-    zones: dict[str, list[Cell]] = {}
-    for cell in cells:
-        zones.setdefault(str(cell.geobox.crs), []).append(cell)
-    own = max(zones.values(), key=len)
+    crs = commonest_crs(cell.geobox for cell in cells)
+    own = [cell for cell in cells if str(cell.geobox.crs) == crs]
     boxes = [cell.geobox.boundingbox for cell in own]
     corners = np.array([(box.left, box.top) for box in boxes])
     # In steps of a full patch: the last ones of a grid may be smaller.
@@ -174,10 +167,8 @@ def _middle_block(cells: Sequence[Cell]) -> list[Cell]:
     return [own[middle], *(cell for i, cell in enumerate(own) if best[i] and i != middle)]
 
 
-def _panel(
-    run: FinishedRun, cell: Cell, assignment: Assignment | None, *, title: str = "", patch: PatchAgreement | None = None
-) -> Panel:
-    reference, shown = _pair(run, cell, assignment)
+def _panel(run: FinishedRun, cell: Cell, *, title: str = "", patch: PatchAgreement | None = None) -> Panel:
+    reference, shown = _pair(run, cell)
     words = f"Clearest date: {run.clearest_date(cell.name)}."
     if patch is not None:
         cost = most_confused(patch, list(run.plan.legend.names.values()))
@@ -190,35 +181,25 @@ def _panel(
     )  # fmt: skip
 
 
-def _pair(run: FinishedRun, cell: Cell, assignment: Assignment | None) -> tuple[np.ndarray | None, np.ndarray]:
+def _pair(run: FinishedRun, cell: Cell) -> tuple[np.ndarray | None, np.ndarray]:
     """Reference and prediction of a patch: out of fold where the reference is compared, the map's elsewhere."""
-    path = run.folder / layout.prediction(cell.name)
-    mapped = read_raster(path)[0] if path.exists() else np.zeros(cell.geobox.shape, "uint8")
+    mapped = _layer(run, layout.prediction(cell.name), cell)
     if run.plan.reference is None:
         return None, mapped
-    compared, predicted = _compared(run, cell, assignment)
-    reference = _layer(run, layout.labels(cell.name), cell)
-    return reference, np.where(compared > 0, predicted, mapped)
-
-
-def _compared(run: FinishedRun, cell: Cell, assignment: Assignment | None) -> tuple[np.ndarray, np.ndarray]:
-    """Reference, 0 where it is not compared, and the prediction that it is compared with; uint8 (y, x) each."""
-    reference = _layer(run, layout.labels(cell.name), cell)
-    held_out = run.folder / layout.out_of_fold(cell.name)
-    if assignment is not None and assignment.kind in {"given", "none"}:
-        return reference, _layer(run, layout.prediction(cell.name), cell)
-    if assignment is None or not held_out.exists():
-        return np.zeros_like(reference), np.zeros_like(reference)
-    ids, cut = unit_ids(reference.shape, run.plan.cut), run.plan.cut
-    numbers = range(cut * cut)
-    known = fold_folders(assignment, [unit_name(cell.name, n, cut) for n in numbers])
-    asked_of = np.isin(ids, [n for n in numbers if unit_name(cell.name, n, cut) in known])
-    return np.where(asked_of, reference, 0).astype("uint8"), read_raster(held_out)[0]
+    found = run.compared(cell)
+    if found is None:
+        return _layer(run, layout.labels(cell.name), cell), mapped
+    return found.labels[0], np.where(found.reference[0] > 0, found.predicted, mapped)
 
 
 def _layer(run: FinishedRun, name: str, cell: Cell) -> np.ndarray:
     path = run.folder / name
     return np.asarray(read_raster(path)[0]) if path.exists() else np.zeros(cell.geobox.shape, "uint8")
+
+
+def _counts(found: Compared | None, legend: Legend) -> np.ndarray:
+    k = len(legend.values)
+    return np.zeros((k, k + 1), "int64") if found is None else _confusion(found.reference[0], found.predicted, legend)
 
 
 def _confusion(reference: np.ndarray, predicted: np.ndarray, legend: Legend) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,10 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
-from landweave.patch.align import nearest_pixels, outline_bounds, pixels_of, to_crs
+from landweave.patch.align import clipped, pixels_of, to_crs
 from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA, make_patch
-from landweave.patch.store import read_raster
-from landweave.runs import layout
+from landweave.patch.painting import Piece, paint
 from landweave.runs.results.layers import make_layers
 from landweave.runs.results.run import FinishedRun, stretch
 
@@ -64,7 +64,7 @@ def read_layers(
     if "observations" in maps:
         counts = maps["observations"].astype("float32")
         maps["observations"] = np.where(counts > 0, counts - 1, np.float32(np.nan))
-    if run.plan.reference is not None and not run.plan.project.model.path:
+    if run.plan.reference is not None:
         held_out = _painted(run, shown, lambda cell: _held_out(run, cell), none=0)
         maps |= {} if held_out is None else {"held_out": held_out[0]}
     return make_patch(maps, shown)
@@ -103,30 +103,13 @@ def true_colour(run: FinishedRun, grid: GeoBox, day: datetime.date) -> np.ndarra
 def _painted(
     run: FinishedRun, grid: GeoBox, read: Callable[[Cell], np.ndarray | None], *, none: int
 ) -> np.ndarray | None:
-    """What is read of each patch, (b, y, x), on another grid by the nearest pixel; None where nothing is there.
-
-    Where patches overlap, those of two zones show the same ground: the first that holds anything is taken.
-    """
-    painted: np.ndarray | None = None
-    for cell in run.cells:
-        left, bottom, right, top = outline_bounds(grid, cell.geobox.crs)
-        box = cell.geobox.boundingbox
-        if right < box.left or left > box.right or top < box.bottom or bottom > box.top:
-            continue
-        rows, columns, take = nearest_pixels(cell.geobox, grid)
-        found = read(cell) if take.any() else None
-        if found is None:
-            continue
-        if painted is None:
-            painted = np.full((len(found), *grid.shape), none, found.dtype)
-        take &= (painted == none).all(axis=0)
-        painted[:, take] = found[:, rows[take], columns[take]]
-    return painted
+    """What is read of each patch, (b, y, x), on another grid; None where nothing is there."""
+    return paint([Piece(geobox=cell.geobox, read=partial(read, cell)) for cell in run.cells], grid, missing=none)
 
 
 def _held_out(run: FinishedRun, cell: Cell) -> np.ndarray | None:
-    path = run.folder / layout.out_of_fold(cell.name)
-    return read_raster(path)[:1] if path.exists() else None
+    found = run.compared(cell)
+    return found.predicted[None] if found is not None and found.held_out else None
 
 
 def _square(grid: GeoBox, place: tuple[float, float], metres: float) -> tuple[slice, slice]:
@@ -140,10 +123,7 @@ def _square(grid: GeoBox, place: tuple[float, float], metres: float) -> tuple[sl
     height = max(1, round(metres / unit / abs(grid.resolution.y)))
     width = max(1, round(metres / unit / narrow / abs(grid.resolution.x)))
     top, left = round(row - height / 2), round(column - width / 2)
-    return (
-        slice(max(top, 0), min(top + height, grid.shape[0])),
-        slice(max(left, 0), min(left + width, grid.shape[1])),
-    )
+    return clipped(top, top + height, grid.shape[0]), clipped(left, left + width, grid.shape[1])
 
 
 def _read(path: Path, grid: GeoBox, shape: tuple[int, int]) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 import datetime
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +16,16 @@ from landweave.engine.fingerprint import fingerprint, fingerprint_of
 from landweave.errors import InputError
 from landweave.maps.areas import PixelAreas
 from landweave.maps.compare import Doubt, area_matrix, comparison, order_places
-from landweave.patch.align import nearest_pixels
+from landweave.patch.align import commonest_crs
 from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
-from landweave.patch.store import dated, read_raster, write_whole
+from landweave.patch.painting import Piece, paint
+from landweave.patch.store import dated, write_json, write_text, write_whole
+from landweave.patch.summary import Shown, listed
 from landweave.report.comparison import PicturedPlace, render_comparison
 from landweave.runs import layout
 from landweave.runs.estimate.districts import read_districts
-from landweave.runs.results.layers import beyond_border
+from landweave.runs.results.compared import Compared
 from landweave.runs.results.pixel import find_cell
 from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun, check_same_project, open_run, stretch
@@ -44,12 +47,20 @@ _TO_FILL_IN = ("finding", "inspector", "inspected_on")
 """Columns for an inspector, empty."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Comparison(Shown):
     """What a comparison found."""
 
     figures: dict[str, Any]
     files: tuple[Path, ...]
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "title": self.figures.get("title", ""),
+            "compared with": self.figures.get("compared_with", ""),
+            "places": self.figures.get("listed", ""),
+            "files": listed([path.name for path in self.files]),
+        }
 
 
 def compare(project: str | Path | FinishedRun, *, progress: Callable[[int, int], None] | None = None) -> Comparison:
@@ -89,13 +100,12 @@ def compare(project: str | Path | FinishedRun, *, progress: Callable[[int, int],
     figures |= {"listed": len(ranked), "edges": len(edges)}
     files = tuple(plan.folder / name for name in (layout.COMPARISON_PAGE, layout.COMPARISON, layout.COMPARISON_PLACES))
     _write_places(files[2], ranked, edges)
-    text = json.dumps(figures, indent=1, allow_nan=False) + "\n"
-    write_whole(files[1], lambda part: _write(part, text))
+    write_json(files[1], figures)
     shapes = first.geometry.to_crs("EPSG:4326")
     shown = [_pictured(run, row, shape) for row, shape in zip(figures["places"], shapes, strict=True)]
     colors = {c.name: c.color for c in plan.legend.classes}
     page = render_comparison(figures, colors=colors, palette=plan.legend.colors, places=shown)
-    write_whole(files[0], lambda part: _write(part, page))
+    write_text(files[0], page)
     return Comparison(figures=figures, files=files)
 
 
@@ -123,10 +133,10 @@ def _figures(run: FinishedRun, progress: Callable[[int, int], None] | None) -> d
     total: np.ndarray | None = None
     names: tuple[str, ...] = ()
     for number, cell in enumerate(run.cells, start=1):
-        labels, mapped, is_held_out = _pair(run, cell)
-        if labels is None or mapped is None:
+        found = run.compared(cell)
+        if found is None:
             continue
-        held_out += is_held_out
+        held_out += found.held_out
         geobox = cell.geobox
         zones, names = None, ()
         if settings is not None:
@@ -135,8 +145,14 @@ def _figures(run: FinishedRun, progress: Callable[[int, int], None] | None) -> d
         areas = PixelAreas(str(geobox.crs), geobox.transform, geobox.shape)
         whole = areas.window(slice(0, geobox.shape[0]), slice(0, geobox.shape[1]))
         part = area_matrix(
-            labels[0], labels[1], mapped, whole, values=plan.legend.values, zones=zones, count=len(names)
-        )
+            found.reference[0],
+            found.reference[1],
+            found.predicted,
+            whole,
+            values=plan.legend.values,
+            zones=zones,
+            count=len(names),
+        )  # fmt: skip
         total = part if total is None else total + part
         if progress is not None:
             progress(number, len(run.cells))
@@ -147,17 +163,6 @@ def _figures(run: FinishedRun, progress: Callable[[int, int], None] | None) -> d
         "compared_with": "predictions by models that never saw the patch" if held_out else "the map",
         **comparison(total, list(plan.legend.names.values()), names),
     }
-
-
-def _pair(run: FinishedRun, cell: Cell) -> tuple[np.ndarray | None, np.ndarray | None, bool]:
-    """Reference (whole, eroded), the prediction that it is held against, and whether that never saw the patch."""
-    labels = run.folder / layout.labels(cell.name)
-    held_out = run.folder / layout.out_of_fold(cell.name)
-    mapped = run.folder / layout.prediction(cell.name)
-    if not labels.exists() or not mapped.exists():
-        return None, None, False
-    use = held_out.exists() and not run.plan.project.model.path
-    return read_raster(labels), read_raster(held_out if use else mapped)[0], use
 
 
 def _numbers(shapes: Sequence[Any], cell: Cell) -> np.ndarray:
@@ -180,7 +185,7 @@ def _places(run: FinishedRun) -> "tuple[geopandas.GeoDataFrame, geopandas.GeoDat
         raise InputError(f"{path}: the list of label errors is not made yet; `landweave run` makes it.")
     frame = gpd.read_file(path)
     # Metres: the reference may lie in degrees.
-    crs = max(sorted({str(c.geobox.crs) for c in run.cells}), key=[str(c.geobox.crs) for c in run.cells].count)
+    crs = commonest_crs(cell.geobox for cell in run.cells)
     metres = plan.pixel_metres * (plan.project.reference.erosion if plan.project.reference else 0)
     shapes = frame.geometry.to_crs(crs)
     points = (shapes.area == 0).to_numpy()
@@ -254,40 +259,32 @@ def _date_to_show(run: FinishedRun, cell: Cell, *, south: bool) -> datetime.date
 
 
 def _land(run: FinishedRun, window: GeoBox, day: datetime.date) -> dict[str, np.ndarray]:
-    """``image`` uint8 (y, x, 3), ``register`` and what it is held against as uint8 (y, x), of all patches there."""
-    layers: dict[str, np.ndarray] = {}
+    """``image`` uint8 (y, x, 3), ``register`` and what it is compared with as uint8 (y, x), of all patches there."""
+    pairs: dict[str, Compared | None] = {}
 
-    def put(name: str, values: np.ndarray, place: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-        rows, columns, inside = place
-        missing = NODATA if name == "image" else 0
-        whole = layers.setdefault(name, np.full((len(values), *window.shape), missing, values.dtype))
-        if len(whole) == len(values):
-            empty = inside & (whole == missing).all(axis=0)
-            whole[:, empty] = values[:, rows[empty], columns[empty]]
+    def pair(cell: Cell) -> Compared | None:
+        if cell.name not in pairs:
+            pairs[cell.name] = run.compared(cell)
+        return pairs[cell.name]
 
-    against, later = "", []
-    for cell in run.cells:
-        if not cell.geobox.geographic_extent.intersects(window.geographic_extent):
-            continue
-        place = nearest_pixels(cell.geobox, window)
-        if not place[2].any():
-            continue
-        labels, mapped, held_out = _pair(run, cell)
-        bands = run.colours(cell.name, day) if day in run.plan.dates else None
-        if bands is not None:
-            put("image", bands, place)
-        if labels is None or mapped is None:
-            continue
-        against = against or ("held-out prediction" if held_out else "map")
-        beyond = beyond_border(cell)
-        for name, values in (("register", labels[:1]), (against, mapped[None])):
-            put(name, values, place)
-            if beyond is not None:
-                later.append((name, np.where(beyond[0], values[:, *beyond[1]], values), place))
-    # What a cell says of ground beyond its zone fills no more than what the other zone leaves open.
-    for name, values, place in later:
-        put(name, values, place)
-    return {name: stretch(layer) if name == "image" else layer[0] for name, layer in layers.items()}
+    def image(cell: Cell) -> np.ndarray | None:
+        return run.colours(cell.name, day) if day in run.plan.dates else None
+
+    def register(cell: Cell) -> np.ndarray | None:
+        return None if (found := pair(cell)) is None else found.labels[:1]
+
+    def predicted(cell: Cell) -> np.ndarray | None:
+        return None if (found := pair(cell)) is None else found.predicted[None]
+
+    bands = paint([Piece(geobox=cell.geobox, read=partial(image, cell)) for cell in run.cells], window, missing=NODATA)
+    layers = {} if bands is None else {"image": stretch(bands)}
+    for name, read in (("register", register), ("", predicted)):
+        pieces = [Piece(geobox=cell.geobox, read=partial(read, cell), beyond=cell) for cell in run.cells]
+        classes = paint(pieces, window, missing=0)
+        if classes is not None:
+            first = next(found for found in pairs.values() if found is not None)
+            layers[name or ("held-out prediction" if first.held_out else "map")] = classes[0]
+    return layers
 
 
 def _window(least: float, greatest: float) -> tuple[int, int]:
@@ -314,7 +311,3 @@ def comparison_of(run: FinishedRun) -> dict[str, Any] | None:
         bool(figures) and figures.get("made_from") == made_from(run) and (run.folder / layout.COMPARISON_PAGE).exists()
     )
     return figures if fresh else None
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

@@ -1,6 +1,5 @@
 """What the browser view shows of a run, as maps: made of the patches' files when they are asked for."""
 
-import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,11 +16,13 @@ from landweave.errors import InputError
 from landweave.maps.areas import count_classes, open_map
 from landweave.maps.mosaic import CACHE_MB, mosaic
 from landweave.patch.grid import Cell
-from landweave.patch.store import read_raster, write_raster, write_whole
+from landweave.patch.painting import beyond_border, continued
+from landweave.patch.store import read_raster, write_json, write_raster
 from landweave.runs import layout
+from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun
 
-REVISION = 1
+REVISION = 2
 """Raised when maps are made otherwise than before, so that those of before are made again."""
 
 _ROWS = 64
@@ -59,7 +60,7 @@ def make_layers(run: FinishedRun) -> Layers:
         if not path.exists():
             raise InputError(f"{path}: the project has no map yet; `landweave run` makes it.")
     files = {"prediction": whole["map"], "confidence": whole["confidence"]}
-    stamp = _read(run.folder / layout.LAYERS)
+    stamp = read_record(run.folder / layout.LAYERS)
     stamps: dict[str, Any] = {}
     settings = run.plan.project.map.model_dump(mode="json")
     classes = [(c.value, c.name, c.color) for c in run.plan.legend.classes]
@@ -78,8 +79,7 @@ def make_layers(run: FinishedRun) -> Layers:
     areas = stamp["areas"] if fresh else _areas(whole["map"])
     told = {**stamps, "areas": areas}
     if told != stamp:
-        text = json.dumps(told, indent=1) + "\n"
-        write_whole(run.folder / layout.LAYERS, lambda part: _write(part, text))
+        write_json(run.folder / layout.LAYERS, told, allow_nan=True)
     version = fingerprint([stamps, _print(whole["confidence"])])[:12]
     mapped = {"title": MAPPED_TITLE, "classes": {int(value): found for value, found in areas.items()}}
     return Layers(files=files, mapped=mapped, version=version)
@@ -91,8 +91,8 @@ class _Layer:
 
     sources: Callable[[FinishedRun, Cell], dict[str, Path | None]]
     """The files that it is made of; None for one that is not there."""
-    part: Callable[[dict[str, Path]], np.ndarray] | None = None
-    """uint8 (y, x) of these files; None where it is the first file's first band."""
+    part: Callable[[FinishedRun, Cell], np.ndarray] | None = None
+    """Makes uint8 (y, x) of a patch that has these files; None where it is the first file's first band."""
     classes: bool = False
     """Whether it holds classes of the legend."""
 
@@ -102,11 +102,8 @@ def _reference(run: FinishedRun, cell: Cell) -> dict[str, Path | None]:
 
 
 def _compared(run: FinishedRun, cell: Cell) -> dict[str, Path | None]:
-    # Out of fold where there is such a prediction: a model that has seen the pixels agrees with them too easily.
-    held_out = _there(run, layout.out_of_fold(cell.name))
-    if run.plan.project.model.path:
-        held_out = None
-    return {**_reference(run, cell), "predicted": held_out or _there(run, layout.prediction(cell.name))}
+    found = run.compared(cell)
+    return {"compared": None} if found is None else {"labels": found.labels_file, "predicted": found.predicted_file}
 
 
 def _observed(run: FinishedRun, cell: Cell) -> dict[str, Path | None]:
@@ -135,13 +132,15 @@ def disagreement(reference: np.ndarray, core: np.ndarray, predicted: np.ndarray)
     return np.asarray(np.where((reference == 0) | (predicted == 0), 0, codes), "uint8")
 
 
-def _disagreement_part(files: dict[str, Path]) -> np.ndarray:
-    labels = read_raster(files["labels"])
-    return disagreement(labels[0], labels[1], read_raster(files["predicted"])[0])
+def _disagreement_part(run: FinishedRun, cell: Cell) -> np.ndarray:
+    found = run.compared(cell)
+    assert found is not None
+    return disagreement(found.reference[0], found.reference[1], found.predicted)
 
 
-def _observations_part(files: dict[str, Path]) -> np.ndarray:
-    return np.asarray(np.minimum(read_raster(files["observations"])[0], 254) + 1, "uint8")
+def _observations_part(run: FinishedRun, cell: Cell) -> np.ndarray:
+    counts = read_raster(run.folder / layout.observations(cell.name))[0]
+    return np.asarray(np.minimum(counts, 254) + 1, "uint8")
 
 
 LAYERS = {
@@ -159,37 +158,22 @@ def _make(run: FinishedRun, layer: _Layer, sources: Mapping[str, dict[str, Path 
     with tempfile.TemporaryDirectory(prefix=".parts.", dir=path.parent) as folder:
         parts = {}
         for name, found in sources.items():
-            files = {key: file for key, file in found.items() if file is not None}
+            first = next(file for file in found.values() if file is not None)
             beyond = beyond_border(cells[name])
             if layer.part is None and beyond is None:
-                parts[name] = next(iter(files.values()))
+                parts[name] = first
                 continue
-            values = read_raster(next(iter(files.values())))[0] if layer.part is None else layer.part(files)
+            values = read_raster(first)[0] if layer.part is None else layer.part(run, cells[name])
             inside = cells[name].inside()
             if inside is not None:
                 values = np.where(inside, values, 0)  # nothing is said of ground that nobody asked for
             if beyond is not None:
-                values = np.where(beyond[0], values[tuple(beyond[1])], values)
+                values = continued(values, beyond)
             parts[name] = write_raster(Path(folder) / f"{name}.tif", values[None], cells[name].geobox)
         mosaic(
             parts, path, band=1, crs=settings.crs, resolution=settings.resolution, overviews="mode",
             legend=run.plan.legend if layer.classes else None, threads=usable_cores(),
         )  # fmt: skip
-
-
-def beyond_border(cell: Cell) -> tuple[np.ndarray, np.ndarray] | None:
-    """Pixels just beyond the border of a zone, bool (y, x), and the cell's own pixel nearest to each, (2, y, x).
-
-    A pixel is labelled and counted in one zone only. Where the grids of two zones meet, pixels of a third grid would
-    lie between them: in a picture the last of each goes on for one pixel. None where the cell meets no such border.
-    """
-    own, mapped = cell.own(), cell.mapped()
-    if own is None or mapped is None or not own.any() or not (mapped & ~own).any():
-        return None
-    from scipy.ndimage import distance_transform_edt
-
-    far, nearest = distance_transform_edt(~own, return_indices=True)
-    return mapped & ~own & (far < 1.5), nearest
 
 
 def _areas(path: Path) -> dict[str, dict[str, float]]:
@@ -211,15 +195,3 @@ def _print(path: Path) -> list[Any]:
     # Not the content: a country has thousands of patches, and a view should open at once.
     state = path.stat()
     return [path.name, state.st_size, state.st_mtime_ns]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

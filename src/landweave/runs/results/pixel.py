@@ -21,7 +21,7 @@ from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA, REFLECTANCE_SCALE
 from landweave.patch.store import read_patch
 from landweave.runs import layout
-from landweave.runs.fetch.observe import DROPPED, observe, reasons_of
+from landweave.runs.fetch.strips import DROPPED, reasons_of
 from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun
 
@@ -115,7 +115,7 @@ def _series(run: FinishedRun, cell: Cell, pixel: GeoBox, row: int, column: int) 
         # One chunk a variable is read.
         patch: xr.Dataset = read_patch(path).isel(y=slice(row, row + 1), x=slice(column, column + 1)).load()
     else:
-        patch = observe(plan, pixel, plan.dates, plan.variables)
+        patch = plan.source.load(pixel, plan.dates, plan.variables)
     reasons = reasons_of(plan, patch)[:, 0, 0]
     least = plan.project.features.min_valid_fraction
     reasons[[share < least for share in run.valid_fractions(cell.name)]] = DROPPED

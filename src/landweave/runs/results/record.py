@@ -19,7 +19,7 @@ def told_settings(project: "Project", **options: Any) -> dict[str, Any]:
 
 
 def read_record(path: Any) -> dict[str, Any]:
-    """An earlier ``run.json``; empty where there is none that can be read."""
+    """A JSON file of a run, such as an earlier ``run.json``; empty where there is none that can be read."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -7,21 +7,27 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+from landweave.engine.ledger import Ledger
+from landweave.engine.lock import LedgerError
 from landweave.errors import InputError
+from landweave.labels.units import unit_ids, unit_name
 from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
 from landweave.patch.staging import read_quicklook
 from landweave.patch.store import read_date, read_patch, read_raster
+from landweave.patch.summary import Shown, listed, span
 from landweave.runs import layout
-from landweave.runs.fetch.observe import observe
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project, read_project
+from landweave.runs.results.compared import Compared
+from landweave.runs.sample.assignment import Assignment, fold_folders
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,14 +35,26 @@ if TYPE_CHECKING:
 TRUE_COLOUR = ("B04", "B03", "B02")
 
 
-@dataclass(frozen=True, kw_only=True)
-class FinishedRun:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class FinishedRun(Shown):
     """A run's outputs, by name; made by :func:`open_run`."""
 
     plan: Plan
     cells: tuple[Cell, ...]
     fractions: Mapping[str, Sequence[float]] | None = None
     """Patch to the share of its pixels that count on each date; None: as ``run.json`` has it."""
+    taught: Assignment | None = None
+    """Who trained and who tested; None: as the ledger has it (see :attr:`assignment`)."""
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "project": self.plan.project.name,
+            "folder": self.folder,
+            "patches": len(self.cells),
+            "dates": span(self.plan.dates),
+            "classes": listed(list(self.plan.legend.names.values()), 10),
+            "accuracy": "measured" if self.has_accuracy else "not measured",
+        }
 
     @property
     def folder(self) -> Path:
@@ -66,6 +84,55 @@ class FinishedRun:
             raise InputError(f"{path}: this run has not looked at its model; `landweave run` does.")
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return content
+
+    @cached_property
+    def assignment(self) -> Assignment | None:
+        """Who trained and who tested; None before training, for a table of series, on an unreadable ledger."""
+        path = self.folder / layout.LEDGER
+        if self.taught is not None or self.plan.reference is None or not path.exists():
+            return self.taught
+        try:
+            with Ledger(path, exclusive=False) as ledger:
+                entry = ledger.get("train")
+        except LedgerError:
+            return None
+        content = None if entry is None else entry.info.get("assignment")
+        return None if content is None else Assignment.from_json(content)
+
+    def compared(self, cell: Cell) -> Compared | None:
+        """The reference of a patch, and the prediction that it is compared with, wherever the two are compared.
+
+        A model agrees too easily with pixels that it was trained on, so:
+
+        1. Without a reference, its file or a prediction nothing is compared: None.
+        2. With a model from elsewhere (``model.path``; a split of kind ``given``) the map is compared: that model saw
+           none of these pixels. With a split of kind ``none`` it is the map too, and the figures are in-sample.
+        3. With any other split it is the prediction out of fold. Units that no model can be asked about, since every
+           model was trained with them, are left out.
+        4. Where the ledger does not say how the run was split, it is the prediction out of fold where there is one,
+           else the map.
+        """
+        labels, mapped, apart = (
+            self.folder / name
+            for name in (layout.labels(cell.name), layout.prediction(cell.name), layout.out_of_fold(cell.name))
+        )
+        if self.plan.reference is None or not labels.exists() or not mapped.exists():
+            return None
+        assignment = self.assignment
+        kind = "given" if self.plan.project.model.path else assignment.kind if assignment is not None else ""
+        if kind in {"given", "none"} or (not kind and not apart.exists()):
+            return Compared(labels_file=labels, predicted_file=mapped, held_out=False)
+        if not apart.exists():
+            everything = np.ones(cell.geobox.shape, bool)
+            return Compared(labels_file=labels, predicted_file=mapped, held_out=False, left_out=everything)
+        left_out = None
+        if assignment is not None:
+            cut = self.plan.cut
+            units = [unit_name(cell.name, number, cut) for number in range(cut * cut)]
+            known = fold_folders(assignment, units)
+            unknown = [number for number, unit in enumerate(units) if unit not in known]
+            left_out = np.isin(unit_ids(cell.geobox.shape, cut), unknown) if unknown else None
+        return Compared(labels_file=labels, predicted_file=apart, held_out=True, left_out=left_out)
 
     def patch(self, name: str) -> xr.Dataset:
         """All that is known of a patch.
@@ -164,7 +231,7 @@ class FinishedRun:
         stored = self._stored(cell)
         if stored is not None:
             return stored.load()
-        return observe(self.plan, cell.geobox, self.plan.dates, self.plan.variables)
+        return self.plan.source.load(cell.geobox, self.plan.dates, self.plan.variables)
 
     def _stored(self, cell: Cell) -> xr.Dataset | None:
         """A patch kept on disk, not loaded yet; None where none is kept."""

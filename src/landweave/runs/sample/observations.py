@@ -78,14 +78,3 @@ def snow_shares(plan: Plan, held: Observed) -> list[float | None]:
 def is_snow(share: float | None) -> bool:
     """Whether an acquisition is a snow date."""
     return share is not None and share > SNOW_SHARE
-
-
-def any_date(matrix: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """Rows with any observation at all."""
-    return np.asarray((matrix[:, : len(recipe.layers) * len(recipe.days)] != NODATA).any(axis=1))
-
-
-def evenly(numbers: np.ndarray, most: int) -> np.ndarray:
-    """At most so many of the numbers, evenly among them."""
-    at = np.unique(np.linspace(0, len(numbers) - 1, min(len(numbers), most)).round().astype("int64"))
-    return np.asarray(numbers[at])

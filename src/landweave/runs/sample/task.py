@@ -12,8 +12,7 @@ from landweave.patch.model import NODATA
 from landweave.patch.store import write_whole
 from landweave.runs import layout
 from landweave.runs.fetch.imagery import FetchTask
-from landweave.runs.fetch.observe import DROPPED
-from landweave.runs.fetch.strips import scan, static_rows
+from landweave.runs.fetch.strips import DROPPED, scan, static_rows
 from landweave.runs.fetch.task import Record
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.labels import read_labels, read_pieces

@@ -3,20 +3,20 @@
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from landweave.classifier.calibration import align_columns, apply_temperature, fit_prior, fit_temperature
+from landweave.classifier.calibration import fit_prior
+from landweave.classifier.cross_calibration import cross_calibrate, spread
 from landweave.classifier.fit import fit
 from landweave.classifier.model import Model
 from landweave.engine.machine import usable_cores
 from landweave.engine.memory import give_freed_memory_back
 from landweave.errors import InputError
+from landweave.features.interpolation import any_known
 from landweave.features.recipe import Recipe
 from landweave.labels.units import total
-from landweave.patch.model import NODATA
 from landweave.runs import layout
 from landweave.runs.project.given_model import given_model
 from landweave.runs.project.plan import Plan
@@ -58,7 +58,7 @@ def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> d
     rows, matrix, recipe = read_samples(plan.folder)
     label, split, fold = (rows[name].to_numpy() for name in ("label", "split", "fold"))
     own, taught = split == "train", np.isin(split, ("train", "refit"))
-    if not _seen(matrix[own], recipe).any():
+    if not any_known(matrix[own][:, : recipe.dated]).any():
         raise InputError(
             f"{plan.project.file}: no training pixel has a feature: no target day from {plan.start} "
             f"on, every {plan.project.features.step_days}, lies between valid observations; check period and step."
@@ -71,32 +71,12 @@ def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> d
         jobs[layout.TESTER] = own
     jobs[layout.MODEL] = everything
     models = _fit_all(plan, assignment, recipe, matrix, label, rows["unit"].to_numpy(), jobs, missing)
-    held_out = np.full((len(rows), len(plan.legend.values)), np.nan, "float32")
-    # A model that never saw a class cannot be blamed for not knowing it: such rows say nothing of its sureness.
-    fair = np.zeros(len(rows), bool)
-
-    def ask_folds() -> None:
-        for n in numbers:
-            part, asked = own & (fold == n), models[layout.fold(n)]
-            held_out[part] = _spread(plan, asked, matrix[part])
-            fair[part] = np.isin(label[part], asked.classes)
-
-    # First right about the training rows, then moved to the land's shares, then right about the land.
-    if plan.project.model.prior == "area" and assignment is not None:
-        priors = {folder: model.prior for folder, model in models.items()}
-        models = {folder: replace(model, prior=None) for folder, model in models.items()}
-        ask_folds()
-        sharpness = _temperature(plan, held_out[fair], label[fair], None)
-        models = {
-            folder: replace(model, prior=priors[folder], training_temperature=sharpness)
-            for folder, model in models.items()
-        }
-    ask_folds()
-    temperature = 1.0
-    if plan.project.model.calibration == "temperature":
-        temperature = _temperature(plan, held_out[fair], label[fair], rows["weight"].to_numpy()[fair])
-    models = {folder: replace(model, temperature=temperature) for folder, model in models.items()}
-    held_out[own] = apply_temperature(held_out[own], temperature)
+    models, held_out = cross_calibrate(
+        models, {layout.fold(n): own & (fold == n) for n in numbers}, matrix, label,
+        classes=plan.legend.values, weights=rows["weight"].to_numpy(),
+        soften=plan.project.model.calibration == "temperature", threads=usable_cores(),
+    )  # fmt: skip
+    temperature = models[layout.MODEL].temperature
     if not own.all():
         held_out[~own] = _spread(plan, models[layout.TESTER], matrix[~own])
     if assignment is not None and assignment.kind == "none":
@@ -106,7 +86,7 @@ def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> d
     shutil.rmtree(plan.folder / layout.FOLDS, ignore_errors=True)
     for folder, model in models.items():
         model.save(plan.folder / folder)
-    write_held_out(plan, rows, held_out, seen=_seen(matrix, recipe))
+    write_held_out(plan, rows, held_out, seen=any_known(matrix[:, : recipe.dated]))
     absent = [plan.legend.names[value] for value in plan.legend.values if not (label[taught] == value).any()]
     return {
         "files": [*models, layout.HELD_OUT],
@@ -118,7 +98,7 @@ def apply_given(plan: Plan) -> dict[str, Any]:
     """Held-out probabilities of a model from elsewhere: it has seen nothing of this area."""
     rows, matrix, recipe = read_samples(plan.folder)
     model = given_model(plan)
-    write_held_out(plan, rows, _spread(plan, model, matrix), seen=_seen(matrix, recipe))
+    write_held_out(plan, rows, _spread(plan, model, matrix), seen=any_known(matrix[:, : recipe.dated]))
     info = {"missing": [], "absent": [], "temperature": model.temperature, "folds": 0}
     return {"files": [layout.HELD_OUT], "info": info}
 
@@ -180,21 +160,4 @@ def _fit(
 
 def _spread(plan: Plan, model: Model, matrix: np.ndarray) -> np.ndarray:
     """Probabilities under the whole legend's classes, in its order."""
-    p = model.probabilities(matrix, threads=usable_cores())
-    return align_columns(p, model.classes, plan.legend.values)
-
-
-def _temperature(plan: Plan, held_out: np.ndarray, label: np.ndarray, weight: np.ndarray | None) -> float:
-    known = ~np.isnan(held_out[:, 0])
-    if not known.any():
-        return 1.0
-    column = {value: i for i, value in enumerate(plan.legend.values)}
-    true = np.array([column[value] for value in label[known]])
-    return fit_temperature(held_out[known], true, None if weight is None else weight[known])
-
-
-def _seen(matrix: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """Rows with any observation at all."""
-    dated = len(recipe.feature_names) - len(recipe.static)
-    seen: np.ndarray = (matrix[:, :dated] != NODATA).any(axis=1)
-    return seen
+    return spread(model, matrix, plan.legend.values, threads=usable_cores())

@@ -1,8 +1,6 @@
 """From held-out probabilities to the figures of ``accuracy.json``."""
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +9,7 @@ from landweave.accuracy.against_truth import against_truth
 from landweave.accuracy.metrics import score, shares
 from landweave.accuracy.spatial.edges import erosion_effect, thin_objects
 from landweave.errors import InputError
-from landweave.patch.store import read_points, write_whole
+from landweave.patch.store import read_points, write_json
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.assignment import Assignment
@@ -143,10 +141,5 @@ def validate(
 ) -> dict[str, Any]:
     """Measure held-out predictions against the reference and write ``accuracy.json``; arguments as of ``measure``."""
     figures = measure(plan, assignment, pixels=pixels)
-    text = json.dumps(figures, indent=1, allow_nan=False) + "\n"
-
-    def write(part: Path) -> None:
-        part.write_text(text, encoding="utf-8")
-
-    write_whole(plan.folder / layout.ACCURACY, write)
+    write_json(plan.folder / layout.ACCURACY, figures)
     return {"files": [layout.ACCURACY], "info": {}}

@@ -1,10 +1,8 @@
 """What the model looks at, and whether it leans on single acquisitions: ``importance.json``."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +11,15 @@ from landweave.accuracy.importance import SNOW_SHARE, class_histograms, feeding,
 from landweave.classifier.calibration import align_columns
 from landweave.classifier.estimators import Boosted, Estimator, Learnt
 from landweave.classifier.model import Model, decide
+from landweave.features.interpolation import any_known
 from landweave.features.recipe import Recipe
+from landweave.labels.draw import evenly
 from landweave.patch.model import NODATA
-from landweave.patch.store import write_whole
+from landweave.patch.store import write_json
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.assignment import Assignment
-from landweave.runs.sample.observations import Observed, any_date, evenly, is_snow, observed_rows, snow_shares
+from landweave.runs.sample.observations import Observed, is_snow, observed_rows, snow_shares
 from landweave.runs.sample.table import read_samples
 from landweave.runs.validate.refits import reliances, taught_rows
 from landweave.tree_models.text import split_totals
@@ -35,12 +35,7 @@ REPEATS, CELL_REPEATS = 5, 3
 
 def write_importance(plan: Plan, assignment: Assignment | None) -> str:
     """Write ``importance.json``; with nothing but a ``reason`` where nothing was held out. Returns its name."""
-    text = json.dumps(_short(explain(plan, assignment)), indent=1, allow_nan=False) + "\n"
-
-    def write(part: Path) -> None:
-        part.write_text(text, encoding="utf-8")
-
-    write_whole(plan.folder / layout.IMPORTANCE, write)
+    write_json(plan.folder / layout.IMPORTANCE, _short(explain(plan, assignment)))
     return layout.IMPORTANCE
 
 
@@ -67,7 +62,7 @@ def explain(plan: Plan, assignment: Assignment | None) -> dict[str, Any]:
         return {"reason": reason}
     assert assignment is not None
     rows, matrix, recipe = read_samples(plan.folder)
-    asked = evenly(np.flatnonzero((rows["split"] == "test").to_numpy() & any_date(matrix, recipe)), TESTED)
+    asked = evenly(np.flatnonzero((rows["split"] == "test").to_numpy() & any_known(matrix[:, : recipe.dated])), TESTED)
     taught = taught_rows(rows, matrix, recipe)
     if not len(asked) or not len(taught) or not recipe.days:
         return {"reason": "no held-out pixel, or no layer, has a date"}
@@ -132,7 +127,7 @@ def own_importance(estimator: Estimator) -> dict[str, Any] | None:
 
 def on_grid(values: Sequence[float] | np.ndarray, recipe: Recipe) -> np.ndarray:
     """Values of all features as layers and dates, (layers, days); those without time are left out."""
-    dated = len(recipe.layers) * len(recipe.days)
+    dated = recipe.dated
     return np.asarray(values)[:dated].reshape(len(recipe.days), len(recipe.layers)).T
 
 

@@ -11,11 +11,12 @@ from landweave.accuracy.reliance import RULE, predictions, reliance
 from landweave.classifier.calibration import apply_prior, fit_prior
 from landweave.classifier.estimators import Estimator
 from landweave.classifier.fit import fit
-from landweave.features.interpolation import features
+from landweave.features.interpolation import any_known, features
 from landweave.features.recipe import Recipe
+from landweave.labels.draw import evenly
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.assignment import Assignment
-from landweave.runs.sample.observations import Observed, any_date, evenly, is_snow
+from landweave.runs.sample.observations import Observed, is_snow
 
 ROWS_A_CLASS, TREES = 1_000, 50
 """With at most so many training rows of a class, and trees, models are trained anew, with all acquisitions and without
@@ -30,7 +31,7 @@ _ROUNDS = (
 
 def taught_rows(rows: Any, matrix: np.ndarray, recipe: Recipe) -> np.ndarray:
     """Training rows, at most so many of each class, evenly among them."""
-    own, label = (rows["split"] == "train").to_numpy() & any_date(matrix, recipe), rows["label"].to_numpy()
+    own, label = (rows["split"] == "train").to_numpy() & any_known(matrix[:, : recipe.dated]), rows["label"].to_numpy()
     parts = [evenly(np.flatnonzero(own & (label == value)), ROWS_A_CLASS) for value in np.unique(label[own])]
     return np.sort(np.concatenate(parts)) if parts else np.zeros(0, "int64")
 
@@ -94,7 +95,7 @@ def reduced(
         p = p if prior is None else apply_prior(p, prior)
         answer = np.array(estimator.classes, "uint8")[p.argmax(axis=1)]
         # As on the map: where nothing was seen there is no class.
-        return np.where(any_date(X, recipe), answer, 0).astype("uint8")
+        return np.where(any_known(X[:, : recipe.dated]), answer, 0).astype("uint8")
 
     return fit_one, predict
 

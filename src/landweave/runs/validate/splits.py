@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,17 +9,18 @@ import numpy as np
 from landweave.accuracy.spatial.autocorrelation import error_range
 from landweave.accuracy.spatial.distances import distance_figures, nearest
 from landweave.accuracy.spatial.splits import Folds, compare_splits
+from landweave.features.interpolation import any_known
 from landweave.features.recipe import Recipe
+from landweave.labels.draw import evenly
 from landweave.labels.leakage import audit, classes_lost
 from landweave.labels.split import choose_folds
 from landweave.patch.align import to_crs
 from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
-from landweave.patch.store import write_whole
+from landweave.patch.store import write_json
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.assignment import Assignment
-from landweave.runs.sample.observations import any_date, evenly
 from landweave.runs.sample.table import read_samples
 from landweave.runs.validate.refits import fewer_trees, reduced
 
@@ -36,12 +36,7 @@ MAPPED = 4_000
 
 def write_splits(plan: Plan, cells: Sequence[Cell], assignment: Assignment) -> dict[str, Any]:
     """Write ``splits.json``: ``splits``, ``distances`` and ``leakage`` of ``accuracy.json``."""
-    text = json.dumps(compared(plan, cells, assignment), indent=1, allow_nan=False) + "\n"
-
-    def write(part: Path) -> None:
-        part.write_text(text, encoding="utf-8")
-
-    write_whole(plan.folder / layout.SPLITS, write)
+    write_json(plan.folder / layout.SPLITS, compared(plan, cells, assignment))
     return {"files": [layout.SPLITS], "info": {}}
 
 
@@ -115,7 +110,7 @@ def _splits(
     plan: Plan, assignment: Assignment, rows: Any, matrix: np.ndarray, recipe: Recipe, places: np.ndarray,
     found: Mapping[str, Any],
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:  # fmt: skip
-    split, dated = rows["split"].to_numpy(), any_date(matrix, recipe)
+    split, dated = rows["split"].to_numpy(), any_known(matrix[:, : recipe.dated])
     pool = np.flatnonzero(np.isin(split, ("train", "refit")) & dated)
     asked = evenly(np.flatnonzero((split == "test") & dated), TESTED)
     settings = {

@@ -12,6 +12,7 @@ from landweave.accuracy.metrics import score
 from landweave.accuracy.reliability import reliability
 from landweave.classifier.model import decide
 from landweave.classifier.thresholds import GRID, choose_thresholds, cross_fitted_classes, threshold_effect
+from landweave.labels.draw import evenly
 
 OBJECTIVE = "macro_f1"
 """What the suggested thresholds make largest."""
@@ -124,8 +125,7 @@ def advise(
 
 def _some(rows: Rows) -> Rows:
     """At most so many of the rows that have probabilities as choosing needs, evenly among them."""
-    use = np.flatnonzero(np.isfinite(rows.asked).all(axis=1))
-    use = use[np.unique(np.linspace(0, len(use) - 1, min(len(use), MOST)).round().astype("int64"))]
+    use = evenly(np.flatnonzero(np.isfinite(rows.asked).all(axis=1)), MOST)
     parts = {
         name: None if values is None else values[use]
         for name, values in (("weights", rows.weights), ("folds", rows.folds))

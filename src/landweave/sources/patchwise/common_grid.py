@@ -9,7 +9,7 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
-from landweave.patch.align import nearest_pixels, outline_bounds, pixel_offset
+from landweave.patch.align import meets, nearest_pixels, outline_bounds, pixel_offset
 from landweave.patch.model import NODATA, make_patch, to_int16
 from landweave.sources.pixels import UNKNOWN, touching, warped
 
@@ -166,14 +166,6 @@ def shared_grid(grids: Sequence[GeoBox]) -> GeoBox | None:
     return GeoBox((int(bottom - top), int(right - left)), affine, grids[0].crs)
 
 
-def bounds_of(grids: Sequence[GeoBox]) -> tuple[float, float, float, float]:
-    """West, south, east, north of all grids, degrees."""
-    boxes = np.array([outline_bounds(grid, "EPSG:4326") for grid in grids])
-    west, south = boxes[:, :2].min(axis=0).tolist()
-    east, north = boxes[:, 2:].max(axis=0).tolist()
-    return west, south, east, north
-
-
 def _observations(
     patch: P, geobox: GeoBox, place: Place, steps: Sequence[int], variables: Sequence[str], *,
     categorical: Sequence[str], read: Read[P], resampling: str,
@@ -216,9 +208,7 @@ def _band(
 
 def _where(source: GeoBox, target: GeoBox) -> Place | None:
     # Most patches lie far away, which their bounds tell faster than their pixels.
-    left, bottom, right, top = outline_bounds(target, source.crs)
-    box = source.boundingbox
-    if not (left <= box.right and right >= box.left and bottom <= box.top and top >= box.bottom):
+    if not meets(source, outline_bounds(target, source.crs)):
         return None
     place = nearest_pixels(source, target)
     return place if place[2].any() else None

@@ -4,7 +4,7 @@ import datetime
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from pyproj.exceptions import CRSError
 from landweave.errors import InputError
 from landweave.patch.model import NODATA
 from landweave.patch.store import DATA_SET, read_patch
-from landweave.sources.patchwise.common_grid import Numbers, bounds_of, check_names, load_patches, shared_grid
+from landweave.patch.summary import Shown, listed, span
+from landweave.sources.patchwise.common_grid import Numbers, check_names, load_patches, shared_grid
+from landweave.sources.protocol import LocalSource, Source, day_of, days_between, digest_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +46,8 @@ class StoredPatch:
         return tuple(range(len(self.days)))
 
 
-@dataclass(frozen=True, kw_only=True)
-class StoredSource:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class StoredSource(Shown, LocalSource):
     """A data set of patches as dated imagery. Made by :func:`open_collection`."""
 
     path: Path
@@ -61,27 +63,41 @@ class StoredSource:
     geobox: GeoBox | None
     resampling: str = "bilinear"
 
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "path": self.path,
+            "patches": listed([patch.name for patch in self.patches], 3),
+            "variables": listed(self.variables, 13),
+            "dates": span(self.dates()),
+        }
+
     @property
     def grids(self) -> dict[str, GeoBox]:
         """Name and grid of every patch."""
         return {patch.name: patch.geobox for patch in self.patches}
 
-    @property
-    def bbox(self) -> tuple[float, float, float, float]:
-        """West, south, east, north of all patches, degrees."""
-        return bounds_of([patch.geobox for patch in self.patches])
-
     def dates(self, start: datetime.date | None = None, end: datetime.date | None = None) -> list[datetime.date]:
         """Days, and second passes of days, on which any patch was seen, sorted, both ends inclusive."""
         found = {day for patch in self.patches for day in patch.days}
-        inside = [
-            day for day in found if (start is None or _day(day) >= start) and (end is None or _day(day) <= end)
-        ]  # fmt: skip
-        return sorted(inside, key=lambda day: (_day(day), isinstance(day, datetime.datetime), str(day)))
+        inside = days_between(found, start, end)
+        return sorted(inside, key=lambda day: (day_of(day), isinstance(day, datetime.datetime), str(day)))
 
     def inputs(self) -> list[Path]:
         """The items, which hold a checksum of their patch's files each; ``landweave verify`` checks these."""
         return sorted(patch.item for patch in self.patches)
+
+    def stamp(
+        self,
+        geobox: GeoBox,  # noqa: ARG002
+        dates: Sequence[datetime.date] | None = None,  # noqa: ARG002
+        variables: Sequence[str] | None = None,  # noqa: ARG002
+    ) -> str:
+        """How the patches are read; see the protocol."""
+        return digest_of([self.variables, self.categorical, self.resampling])
+
+    def resampled(self, method: str) -> "StoredSource":
+        """The same patches, their bands brought to other grids by another method."""
+        return replace(self, resampling=method)
 
     def load(self, geobox: GeoBox, dates: Sequence[datetime.date], variables: Sequence[str]) -> xr.Dataset:
         """As :func:`landweave.sources.patchwise.common_grid.load_patches`.
@@ -220,5 +236,4 @@ def _when(text: str) -> datetime.date:
     return datetime.datetime.fromisoformat(text) if "T" in text else datetime.date.fromisoformat(text)
 
 
-def _day(moment: datetime.date) -> datetime.date:
-    return moment.date() if isinstance(moment, datetime.datetime) else moment
+_: type[Source] = StoredSource

@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,10 @@ from landweave.errors import InputError
 from landweave.patch.eopatch.features import Feature, read_feature
 from landweave.patch.eopatch.folder import EOPatchFolder, grid_of, list_eopatches, moments_of
 from landweave.patch.model import NODATA, REFLECTANCE_SCALE
-from landweave.sources.patchwise.common_grid import Numbers, bounds_of, check_names, load_patches, shared_grid
+from landweave.patch.summary import Shown, listed, span
+from landweave.sources.patchwise.common_grid import Numbers, check_names, load_patches, shared_grid
 from landweave.sources.patchwise.eopatch_choices import band_names_of, bands_feature_of, data_mask_of, refuse_partial
+from landweave.sources.protocol import LocalSource, Source, days_between, digest_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +42,8 @@ class Patch:
         return self.folder.path.name
 
 
-@dataclass(frozen=True, kw_only=True)
-class EOPatchSource:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class EOPatchSource(Shown, LocalSource):
     """EOPatches as dated imagery. Made by :func:`open_eopatches`."""
 
     path: Path
@@ -80,20 +82,22 @@ class EOPatchSource:
     needed: tuple[str, ...] = ()
     """Variables of use, whose files are the inputs."""
 
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "path": self.path,
+            "patches": listed([patch.name for patch in self.patches], 3),
+            "variables": listed(self.variables, 13),
+            "dates": span(self.dates()),
+        }
+
     @property
     def grids(self) -> dict[str, GeoBox]:
         """Name and grid of every patch."""
         return {patch.name: patch.geobox for patch in self.patches}
 
-    @property
-    def bbox(self) -> tuple[float, float, float, float]:
-        """West, south, east, north of all patches, degrees."""
-        return bounds_of([patch.geobox for patch in self.patches])
-
     def dates(self, start: datetime.date | None = None, end: datetime.date | None = None) -> list[datetime.date]:
         """Days on which any patch was seen, sorted, both ends inclusive."""
-        days = {day for patch in self.patches for day in patch.days}
-        return sorted(day for day in days if (start is None or day >= start) and (end is None or day <= end))
+        return days_between(sorted({day for patch in self.patches for day in patch.days}), start, end)
 
     def inputs(self) -> list[Path]:
         """Files of boxes, dates and the features of use."""
@@ -102,6 +106,20 @@ class EOPatchSource:
         keys = {(kind, name) for kind, name, _ in used}
         files = [patch.folder.features[key].path for patch in self.patches for key in keys]
         return sorted({*files, *(file for patch in self.patches for file in patch.folder.files)})
+
+    def stamp(
+        self,
+        geobox: GeoBox,  # noqa: ARG002
+        dates: Sequence[datetime.date] | None = None,  # noqa: ARG002
+        variables: Sequence[str] | None = None,  # noqa: ARG002
+    ) -> str:
+        """How the features are read; see the protocol."""
+        facts = [self.where, self.variables, self.categorical, self.scale, self.offset, self.nodata, self.data_mask]
+        return digest_of([*facts, self.resampling])
+
+    def resampled(self, method: str) -> "EOPatchSource":
+        """The same patches, their bands brought to other grids by another method."""
+        return replace(self, resampling=method)
 
     def load(self, geobox: GeoBox, dates: Sequence[datetime.date], variables: Sequence[str]) -> xr.Dataset:
         """As :func:`landweave.sources.patchwise.common_grid.load_patches`.
@@ -249,3 +267,6 @@ def _check_like_bands(feature: Feature, patch: Patch) -> None:
         )
     if feature.kind == "mask" and feature.shape[-1] != 1:
         raise InputError(f"{feature.path}: {feature.shape[-1]} bands; a mask has one.")
+
+
+_: type[Source] = EOPatchSource

@@ -1,9 +1,8 @@
 """The simulated country as a source of imagery, without any file."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -12,14 +11,15 @@ from odc.geo.geobox import GeoBox
 from landweave.errors import InputError
 from landweave.patch.align import nearest_pixels, pixel_offset
 from landweave.patch.model import NODATA, make_patch
-from landweave.sources.protocol import Source
+from landweave.patch.summary import Shown, listed, span
+from landweave.sources.protocol import LocalSource, Source, days_between, digest_of
 from landweave.sources.simulated.country import Country, country_geobox, make_country
 from landweave.sources.simulated.cover import BANDS
 from landweave.sources.simulated.scenes import SCL, acquisition_dates, scene
 
 
-@dataclass(frozen=True, kw_only=True)
-class SimulatedSource:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SimulatedSource(Shown, LocalSource):
     """A year of scenes over a simulated country; holds numbers only, so it is pickled in a few bytes.
 
     Examples
@@ -40,6 +40,15 @@ class SimulatedSource:
 
     snow_texture: bool = False
     """Whether grassland and shrubland differ under snow alone."""
+
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "size_km": self.size_km,
+            "variables": listed(self.variables, 13),
+            "dates": span(self.dates(None, None)),
+            "seed": self.seed,
+            "crs": str(self.geobox.crs),
+        }
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_dates <= 365:
@@ -67,11 +76,7 @@ class SimulatedSource:
 
     def dates(self, start: datetime.date | None, end: datetime.date | None) -> list[datetime.date]:
         """Acquisition dates from ``start`` to ``end``, both inclusive, sorted."""
-        return [
-            day
-            for day in acquisition_dates(self.n_dates, seed=self.seed)
-            if (start is None or day >= start) and (end is None or day <= end)
-        ]
+        return days_between(acquisition_dates(self.n_dates, seed=self.seed), start, end)
 
     def load(self, geobox: GeoBox, dates: Sequence[datetime.date], variables: Sequence[str]) -> xr.Dataset:
         """Bands int16 and scene classes uint8, (time, y, x); see :class:`~landweave.sources.protocol.Source`.
@@ -103,9 +108,14 @@ class SimulatedSource:
         }
         return make_patch(data, geobox, dates)
 
-    def inputs(self) -> list[Path]:
-        """No files decide these pixels; the settings do."""
-        return []
+    def stamp(
+        self,
+        geobox: GeoBox,  # noqa: ARG002
+        dates: Sequence[datetime.date] | None = None,  # noqa: ARG002
+        variables: Sequence[str] | None = None,  # noqa: ARG002
+    ) -> str:
+        """The settings, which decide everything."""
+        return digest_of([self.size_km, self.n_dates, self.seed, self.snow_texture])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,11 +1,11 @@
 """Asking servers for JSON: again where they are busy, slow, or break off. Imported where a server is asked."""
 
-import time
 from typing import Any
 
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 from requests.exceptions import ChunkedEncodingError, ContentDecodingError
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 from urllib3.util import Retry
 
 TIMEOUT = (15.0, 60.0)
@@ -43,15 +43,18 @@ class PatientIO(StacApiIO):
 
     def request(self, *args: Any, **options: Any) -> str:
         """One answer, as text; :class:`pystac_client.exceptions.APIError` where there is none."""
-        # The connection's own retries end with the headers: an answer that breaks off later is asked for anew here.
-        for attempt in range(TRIES):
-            try:
-                return super().request(*args, **options)
-            except APIError as error:
-                if not isinstance(error.__context__, ChunkedEncodingError | ContentDecodingError):
-                    raise
-            time.sleep(min(PAUSE * 2**attempt, LONGEST))
-        return super().request(*args, **options)
+        # The connection's own retries end with the headers: an answer that breaks off later is asked for again here.
+        tries = Retrying(
+            stop=stop_after_attempt(TRIES + 1), wait=wait_exponential(PAUSE, LONGEST),
+            retry=retry_if_exception(_breaks_off), reraise=True,
+        )  # fmt: skip
+        return tries(super().request, *args, **options)
+
+
+def _breaks_off(error: BaseException) -> bool:
+    """Whether an answer began and did not end."""
+    broken = ChunkedEncodingError | ContentDecodingError
+    return isinstance(error, APIError) and isinstance(error.__context__, broken)
 
 
 def status_of(error: APIError) -> int | None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,9 @@ from odc.geo.geobox import GeoBox
 from landweave.errors import InputError
 from landweave.patch.align import outline_bounds
 from landweave.patch.model import NODATA, make_patch
+from landweave.patch.summary import Shown, listed, span
 from landweave.sources.pixels import grid_of, read_coarse, read_codes, read_on, stored_bytes, to_reflectance
-from landweave.sources.protocol import Source
+from landweave.sources.protocol import Source, days_between
 from landweave.sources.remote import is_remote, missing_keys, readable, serve_s3_from
 from landweave.sources.stac.catalogues import CATALOGUES, CLASSES
 from landweave.sources.stac.radiometry import CIRRUS, VISIBLE, Check, check
@@ -30,8 +31,8 @@ _TOLERANCE = 0.01  # of a pixel
 _KEYS = {catalogue.name: catalogue.credentials for catalogue in CATALOGUES}
 
 
-@dataclass(frozen=True, kw_only=True)
-class StacSource:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class StacSource(Shown):
     """Scenes of one archive; files are opened when pixels are asked for. Made by :func:`open_stac`."""
 
     passes: Mapping[date, tuple[Scene, ...]]
@@ -49,6 +50,15 @@ class StacSource:
     incomplete: tuple[str, ...] = ()
     """Scenes left out since they lack a band that was asked for."""
 
+    def _summary(self) -> Mapping[str, object]:
+        return {
+            "scenes": len(self.scenes),
+            "dates": span(self.dates()),
+            "variables": listed(self.variables, 16),
+            "west, south, east, north": listed([f"{degrees:.3f}" for degrees in self.extent]) if self.passes else "",
+            "remote": self.remote,
+        }
+
     @property
     def categorical(self) -> tuple[str, ...]:
         """Scene classes and a provider's probabilities."""
@@ -58,6 +68,11 @@ class StacSource:
     def geobox(self) -> GeoBox | None:
         """None: scenes lie on several grids."""
         return None
+
+    @property
+    def grids(self) -> dict[str, GeoBox]:
+        """None: scenes overlap."""
+        return {}
 
     @property
     def scenes(self) -> tuple[Scene, ...]:
@@ -70,7 +85,7 @@ class StacSource:
         return any(is_remote(asset.href) for scene in self.scenes for asset in scene.assets.values())
 
     @property
-    def bbox(self) -> tuple[float, float, float, float]:
+    def extent(self) -> tuple[float, float, float, float]:
         """West, south, east, north of all scenes, degrees."""
         boxes = np.array([scene.bbox for scene in self.scenes])
         low, high = boxes.min(axis=0), boxes.max(axis=0)
@@ -78,41 +93,42 @@ class StacSource:
 
     def dates(self, start: date | None = None, end: date | None = None) -> list[date]:
         """Solar days with a scene, both ends inclusive; a second pass of a day is a ``datetime``."""
-        return [
-            day for day in self.passes if (start is None or _day(day) >= start) and (end is None or _day(day) <= end)
-        ]
+        return days_between(self.passes, start, end)
+
+    def seen(self, geobox: GeoBox, dates: Sequence[date]) -> dict[date, float | None]:
+        """Those of the dates on which the footprint of a scene meets a piece of ground; see the protocol."""
+        there = {}
+        for day, scenes in self._met(geobox, dates).items():
+            covers = [scene.cloud_cover for scene in scenes if scene.cloud_cover is not None]
+            there[day] = 1 - float(np.mean(covers)) / 100 if covers else None
+        return there
 
     def inputs(self) -> list[Path]:
         """None: see :meth:`stamp`."""
         return []
 
-    def stamp(self, geobox: GeoBox, dates: Sequence[date] | None = None) -> str:
+    def stamp(self, geobox: GeoBox, dates: Sequence[date] | None = None, variables: Sequence[str] | None = None) -> str:
         """What decides the pixels of a piece of ground: scenes, places, scales, and the heads of files on this machine.
 
         The head of a cloud-optimised GeoTIFF holds the size of every block, so that it changes with the pixels.
         """
         digest = hashlib.blake2b(digest_size=16)
-        for day in self.passes if dates is None else dates:
-            for scene in self._touching(self.passes[day], geobox):
-                assets = [(n, named_place(a.href), a.scale, a.offset, a.nodata) for n, a in scene.assets.items()]
+        names = set(self.variables if variables is None else variables)
+        # One class may be taken where another one is known.
+        names |= set(self.categorical) if names.intersection(CLASSES) else set()
+        for day, scenes in self._met(geobox, list(self.passes) if dates is None else dates).items():
+            for scene in scenes:
+                used = {name: asset for name, asset in scene.assets.items() if name in names}
+                assets = [(n, named_place(a.href), a.scale, a.offset, a.nodata) for n, a in used.items()]
                 fact = [str(day), scene.id, sorted(assets), self.offsets.get(scene.id), self.resampling]
                 digest.update(json.dumps(fact).encode())
-                for asset in scene.assets.values():
+                for asset in used.values():
                     if not is_remote(asset.href):
                         digest.update(_head(asset.href))
         return digest.hexdigest()
 
-    def load(
-        self, geobox: GeoBox, dates: Sequence[date], variables: Sequence[str], *, resampling: str | None = None
-    ) -> xr.Dataset:
+    def load(self, geobox: GeoBox, dates: Sequence[date], variables: Sequence[str]) -> xr.Dataset:
         """Read a patch; see :class:`~landweave.sources.protocol.Source`.
-
-        Parameters
-        ----------
-        geobox, dates, variables
-            As in the protocol.
-        resampling
-            Another method than the source's, such as ``average`` for a coarse grid.
 
         Returns
         -------
@@ -135,7 +151,8 @@ class StacSource:
         for day in dates:
             if day not in self.passes:
                 raise InputError(f"The archive has no scene of {day}; ask for some of its dates.")
-            for name, values in self._date(geobox, self.passes[day], variables, resampling or self.resampling).items():
+            met = self._met(geobox, [day]).get(day, [])
+            for name, values in self._date(geobox, met, variables).items():
                 arrays[name].append(values)
         shape = (0, *geobox.shape)
         return make_patch(
@@ -172,72 +189,47 @@ class StacSource:
         if refusals:
             raise InputError(f"No image of the archive can be read: {refusals[0]}")
 
-    def overview(self, scene: Scene) -> Check:
-        """Hold a scene's coarsest overview against the offset in force; see :func:`.radiometry.check`."""
-        shape: tuple[int, int] | None = None
-        bands: dict[str, np.ndarray] = {}
-        for name in (*VISIBLE, "B08", CIRRUS):
-            asset = scene.assets.get(name)
-            if asset is None:
-                continue
-            numbers = read_coarse(_place(asset), shape)
-            shape = shape or (numbers.shape[0], numbers.shape[1])
-            values = numbers.astype("float64") * asset.scale + self._offset(scene, asset)
-            bands[name] = np.where(numbers == asset.nodata, np.nan, values)
-        if not bands or shape is None:
-            return Check(verdict="undecided", reason="no spectral band")
-        classes = read_coarse(_place(scene.assets["SCL"]), shape) if "SCL" in scene.assets else None
-        first = scene.assets[next(iter(bands))]
-        return check(bands, offset=self._offset(scene, first), scene_classes=classes)
-
     def with_offsets(self, offsets: Mapping[str, float]) -> "StacSource":
         """The same scenes, some of them with another offset."""
         return replace(self, offsets=dict(offsets))
 
-    def met(self, geobox: GeoBox) -> dict[date, list[Scene]]:
-        """Date to the scenes whose footprint meets a piece of ground."""
-        box = outline_bounds(geobox, "EPSG:4326")
-        known = bool(np.isfinite(box[0]))
-        return {day: [s for s in scenes if known and meet(s.bbox, box)] for day, scenes in self.passes.items()}
+    def resampled(self, method: str) -> "StacSource":
+        """The same scenes, their bands brought to other grids by another method."""
+        return replace(self, resampling=method)
 
-    def bytes_a_pixel(self, variables: Sequence[str], geoboxes: Sequence[GeoBox]) -> float | None:
-        """Bytes, as they lie in the files, of one pixel on one date, all variables together; None on a server.
+    def cost(self, geobox: GeoBox, dates: Sequence[date], variables: Sequence[str]) -> float | None:
+        """Bytes, as they lie in the files, that a piece of ground needs; None on a server.
 
-        Of three dates on each of some pieces of ground: a tile may be empty for the most part, so its files' sizes
-        say little.
+        By three of the dates: a tile may be empty for the most part, so its files' sizes say little.
         """
-        found = []
-        for geobox in geoboxes:
-            days = [scenes for scenes in self.met(geobox).values() if scenes]
-            # Where scenes of a date overlap, one of them is read.
-            found += [
-                max(_bytes_of(scene, variables, geobox) for scene in scenes) / float(np.prod(geobox.shape))
-                for scenes in days[:: max(1, len(days) // _FEW_DATES)]
-            ]
-        known = [count for count in found if count > 0]
-        return float(np.mean(found)) if known else None
+        days = list(self._met(geobox, dates).values())
+        # Where scenes of a date overlap, one of them is read.
+        found = [
+            max(_bytes_of(scene, variables, geobox) for scene in scenes)
+            for scenes in days[:: max(1, len(days) // _FEW_DATES)]
+        ]
+        return float(np.mean(found)) * len(days) if any(found) else None
 
-    def _offset(self, scene: Scene, asset: Asset) -> float:
-        return self.offsets.get(scene.id, asset.offset)
-
-    def _touching(self, scenes: Iterable[Scene], geobox: GeoBox) -> list[Scene]:
+    def _met(self, geobox: GeoBox, dates: Iterable[date]) -> dict[date, list[Scene]]:
+        """Date to the scenes whose footprint meets a piece of ground, where there are any."""
         box = outline_bounds(geobox, "EPSG:4326")
-        return [scene for scene in scenes if meet(scene.bbox, box)] if np.isfinite(box[0]) else []
+        if not np.isfinite(box[0]):
+            return {}
+        met = {day: [scene for scene in self.passes[day] if meet(scene.bbox, box)] for day in dates}
+        return {day: scenes for day, scenes in met.items() if scenes}
 
-    def _date(
-        self, geobox: GeoBox, scenes: Sequence[Scene], variables: Sequence[str], resampling: str
-    ) -> dict[str, np.ndarray]:
+    def _date(self, geobox: GeoBox, scenes: Sequence[Scene], variables: Sequence[str]) -> dict[str, np.ndarray]:
         fused = {
             name: np.zeros(geobox.shape, "uint8") if name in CLASSES else np.full(geobox.shape, NODATA, "int16")
             for name in variables
         }
         classes = [name for name in variables if name in CLASSES]
         bare = np.ones(geobox.shape, bool)
-        for scene in self._touching(scenes, geobox):
+        for scene in scenes:
             for name in variables:
                 empty = fused[name] == NODATA if name not in CLASSES else bare
                 if name not in CLASSES and empty.any():
-                    values = self._band(scene, name, geobox, resampling)
+                    values = self._band(scene, name, geobox)
                     fused[name][empty] = values[empty]
             if classes and bare.any():
                 leading = "SCL" if "SCL" in scene.assets else classes[0]
@@ -249,10 +241,29 @@ class StacSource:
                 bare &= ~taken
         return fused
 
-    def _band(self, scene: Scene, name: str, geobox: GeoBox, resampling: str) -> np.ndarray:
+    def _band(self, scene: Scene, name: str, geobox: GeoBox) -> np.ndarray:
         asset = scene.assets[name]
-        numbers = read_on(_place(asset), 1, asset.nodata, _grid(asset), geobox, resampling=resampling)
-        return to_reflectance(numbers, scale=asset.scale, offset=self._offset(scene, asset))
+        numbers = read_on(_place(asset), 1, asset.nodata, _grid(asset), geobox, resampling=self.resampling)
+        return to_reflectance(numbers, scale=asset.scale, offset=self.offsets.get(scene.id, asset.offset))
+
+
+def overview(scene: Scene, *, offset: float | None = None) -> Check:
+    """Compare a scene's coarsest overview with its offset, or with another one; see :func:`.radiometry.check`."""
+    shape: tuple[int, int] | None = None
+    bands: dict[str, np.ndarray] = {}
+    offsets = {name: asset.offset if offset is None else offset for name, asset in scene.assets.items()}
+    for name in (*VISIBLE, "B08", CIRRUS):
+        asset = scene.assets.get(name)
+        if asset is None:
+            continue
+        numbers = read_coarse(_place(asset), shape)
+        shape = shape or (numbers.shape[0], numbers.shape[1])
+        values = numbers.astype("float64") * asset.scale + offsets[name]
+        bands[name] = np.where(numbers == asset.nodata, np.nan, values)
+    if not bands or shape is None:
+        return Check(verdict="undecided", reason="no spectral band")
+    classes = read_coarse(_place(scene.assets["SCL"]), shape) if "SCL" in scene.assets else None
+    return check(bands, offset=offsets[next(iter(bands))], scene_classes=classes)
 
 
 def open_stac(
@@ -312,10 +323,6 @@ def named_place(href: str) -> str:
     ('https://host/B04.tif', 'B04.tif')
     """
     return readable(href) if is_remote(href) else Path(href).name
-
-
-def _day(moment: date) -> date:
-    return moment.date() if isinstance(moment, datetime) else moment
 
 
 def _place(asset: Asset) -> Path | str:

@@ -11,7 +11,7 @@ import rasterio
 import rasterio.warp
 
 from landweave.errors import InputError
-from landweave.patch.store import dated, write_whole
+from landweave.patch.store import dated, write_json, write_text, write_whole
 from landweave.sources.simulated.archive.files import write_tile
 from landweave.sources.simulated.archive.items import collection, root
 from landweave.sources.simulated.archive.products import L1C, L2A, Level, products
@@ -92,9 +92,9 @@ def write_archive(
     _write_frame(folder / "districts.gpkg", district_frame(country))
     tell(steps - 1)
     write_whole(folder / "truth.tif", lambda path: _write_truth(path, country))
-    _write_text(folder / "aoi.geojson", _outline(country))
-    _write_text(folder / "legend.toml", _legend_text())
-    _write_text(folder / "landweave.toml", _project_text(country, l1c=l1c))
+    write_text(folder / "aoi.geojson", _outline(country))
+    write_text(folder / "legend.toml", _legend_text())
+    write_text(folder / "landweave.toml", _project_text(country, l1c=l1c))
     tell(steps)
 
 
@@ -125,7 +125,7 @@ def _claim(folder: Path, *, command: str, l1c: bool) -> None:
             raise InputError(f"{folder} already holds {foreign[0]}, which no simulation wrote; give another folder.")
     (folder / "landweave.toml").unlink(missing_ok=True)
     kind = "L2A and L1C" if l1c else "L2A"
-    _write_text(
+    write_text(
         note,
         f"""{_MARK}
 
@@ -169,12 +169,8 @@ def _write_archive(
                 done += 1
             advance(len(days) * done // (len(grid) * len(every)))
     for level, boxes in found.items():
-        _write_json(archive / level.collection / "collection.json", collection(boxes, level, days))
-    _write_json(archive / "catalog.json", root(list(found)))
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_json(archive / level.collection / "collection.json", collection(boxes, level, days), allow_nan=True)
+    write_json(archive / "catalog.json", root(list(found)), allow_nan=True)
 
 
 def _write_raster(path: Path, country: Country, values: np.ndarray, *, predictor: int = 1) -> None:
@@ -197,13 +193,6 @@ def _write_frame(path: Path, frame: Any) -> None:
     """Write a GeoPackage that holds no wall clock and no temporary name."""
     with dated(f"{YEAR + 1}-01-01"):
         write_whole(path, lambda part: frame.to_file(part, driver="GPKG", layer=path.stem, engine="pyogrio"))
-
-
-def _write_text(path: Path, text: str) -> None:
-    def write(part: Path) -> None:
-        part.write_text(text, encoding="utf-8")
-
-    write_whole(path, write)
 
 
 def _degrees(country: Country, rows: list[float], cols: list[float]) -> list[list[float]]:

@@ -14,15 +14,15 @@ from landweave.engine.fingerprint import fingerprint_of
 from landweave.errors import InputError
 from landweave.patch.align import nearest_pixels
 from landweave.patch.store import read_patch
-from landweave.runs.fetch.observe import observe, reasons_of
+from landweave.runs.fetch.strips import reasons_of
 from landweave.runs.pipeline.check import check_project
 from landweave.runs.pipeline.driver import run
 from landweave.runs.pipeline.stages import STAGES
 from landweave.runs.pipeline.state import Options
 from landweave.runs.pipeline.status import status_lines
+from landweave.runs.project.masked_source import CLOUD_MASK
 from landweave.runs.project.plan import make_plan
 from landweave.runs.project.settings import read_project
-from landweave.runs.project.source import CLOUD_MASK
 from landweave.runs.results.record import read_record
 from landweave.sources.simulated.country import make_country
 from landweave.sources.simulated.view import view
@@ -55,7 +55,7 @@ def test_a_widened_mask_knows_the_ground_beyond_the_patch(finished, tmp_path):
     edit(folder, 'clouds = "scl"', 'clouds = "scl"\ndilation = 40')
     plan, cells = make_plan(read_project(folder))
     geobox = cells[len(cells) // 2].geobox
-    whole = observe(plan, geobox, plan.dates, plan.variables)
+    whole = plan.source.load(geobox, plan.dates, plan.variables)
     # The answer, from a far larger piece of ground.
     scene = plan.source.load(geobox.pad(20), plan.dates, ["SCL"])["SCL"].values
     for number, classes in enumerate(scene):
@@ -64,7 +64,9 @@ def test_a_widened_mask_knows_the_ground_beyond_the_patch(finished, tmp_path):
         assert ((whole[CLOUD_MASK].values[number] > 0) == reached[20:-20, 20:-20]).all()
     assert (whole[CLOUD_MASK].values > 0).any(axis=(1, 2)).sum() > 1
     half = geobox.shape[0] // 2
-    parts = [observe(plan, geobox[rows, :], plan.dates, plan.variables) for rows in (slice(0, half), slice(half, None))]
+    parts = [
+        plan.source.load(geobox[rows, :], plan.dates, plan.variables) for rows in (slice(0, half), slice(half, None))
+    ]
     for name in plan.variables:
         assert (np.concatenate([part[name].values for part in parts], axis=1) == whole[name].values).all()
 
@@ -229,8 +231,8 @@ def test_the_mask_of_a_patch_is_that_of_its_strips_and_of_its_neighbours(detecti
     cell = next(cell for cell in cells if (read_patch(_zarr(detecting, cell))["cloud_mask"].values > 0).any())
     kept = read_patch(_zarr(detecting, cell)).load()
     day = plan.dates[int(np.argmax((kept["cloud_mask"].values > 0).mean(axis=(1, 2))))]
-    wide = observe(plan, cell.geobox.pad(7), [day], plan.made_variables)
-    strip = observe(plan, cell.geobox[10:20, :], [day], plan.made_variables)
+    wide = plan.source.load(cell.geobox.pad(7), [day], plan.made_variables)
+    strip = plan.source.load(cell.geobox[10:20, :], [day], plan.made_variables)
     number = plan.dates.index(day)
     for name in plan.made_variables:
         assert (wide[name].values[0, 7:-7, 7:-7] == kept[name].values[number]).all()
