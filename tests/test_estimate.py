@@ -508,7 +508,7 @@ def test_the_three_commands_in_a_row(world, tmp_path, landweave):  # noqa: F811
     assert out.startswith(f"{n} units")
     status, out, _ = landweave("estimate", "draw", chart, sample, "--target", "0.02", "--blind")
     assert status == 0
-    assert f"{n} units; fill in the column reference, then: landweave estimate accuracy {sample}" in out
+    assert f"{n} units; fill in the column reference, then run: landweave estimate accuracy {sample}" in out
     status, out, err = landweave("estimate", "accuracy", sample)
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
