@@ -440,7 +440,7 @@ def test_wrong_features_and_models_are_one_line(run, archive):
         "compute_features": lambda: landweave.predict(patch, dummy),
         "class 0": lambda: landweave.predict(made, zero),
         "without predict_proba": lambda: landweave.predict(made, "x".__class__),
-        "no model here": lambda: landweave.predict(made, "nowhere"),
+        "no model in this folder": lambda: landweave.predict(made, "nowhere"),
         "must be \\(feature": lambda: landweave.predict(made.rename(feature="layer"), model),
         "thresholds names": lambda: landweave.predict(made, model, thresholds={"moon": 1.0}),
         "reject_below": lambda: landweave.predict(made, model, reject_below=2),

@@ -98,8 +98,8 @@ def test_a_threshold_may_be_infinite():
         (text_of().replace("objective=binary sigmoid:1\n", ""), "objective none"),
         (text_of(decisions=[1]), "categorical"),
         (text_of(decisions=[NAN_LEFT | 4]), "missing"),
-        (re.sub(r"threshold=\S+", "threshold=nan", text_of((2,))), "no number"),
-        (re.sub(r"leaf_value=\S+", "leaf_value=inf", text_of((2,))), "no number"),
+        (re.sub(r"threshold=\S+", "threshold=nan", text_of((2,))), "not a number"),
+        (re.sub(r"leaf_value=\S+", "leaf_value=inf", text_of((2,))), "not a number"),
     ],
 )
 def test_what_lightgbm_knows_and_the_kernels_do_not_is_named(text, reason):
@@ -155,7 +155,7 @@ GOOD = text_of((4, 3), decisions=[NONE_LEFT])
 def test_a_broken_text_is_refused_in_one_line(broken):
     with pytest.raises(InputError) as caught:
         read_forest(broken)
-    assert str(caught.value).startswith("The model's text ")
+    assert str(caught.value).startswith("The model file ")
     assert "\n" not in str(caught.value)
 
 
@@ -163,5 +163,5 @@ def test_trees_that_run_in_a_circle_are_refused():
     tree = random_tree(np.random.default_rng(0), 4, 1, [0.0], [NONE_LEFT])
     tree = re.sub(r"left_child=.*", "left_child=-1 2 1", tree)
     tree = re.sub(r"right_child=.*", "right_child=-2 -3 -4", tree)
-    with pytest.raises(InputError, match="circle"):
+    with pytest.raises(InputError, match="cycle"):
         read_forest(model_text([tree], 1))

@@ -166,7 +166,7 @@ def read_patch(path: str | Path) -> xr.Dataset:
     """Open a patch kept by :func:`write_patch`, lazily; InputError when it is not one."""
     path = Path(path)
     if not (path / "zarr.json").exists():
-        raise InputError(f"{path}: no patch is stored here.")
+        raise InputError(f"{path}: there is no stored patch.")
     patch: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None, mask_and_scale=False)
     return patch
 

@@ -93,21 +93,21 @@ def read_forest(text: str) -> Forest:
     NotCovered
         For another version of the text, another objective, categorical splits, and linear trees.
     InputError
-        Where the text is broken: not LightGBM's, cut short, or with children that form no tree.
+        If the text is not LightGBM's, is truncated, or its nodes do not form a tree.
     """
     head, *parts = text.split("\nTree=")
     if not head.startswith("tree\n"):
-        raise InputError("The model's text is not LightGBM's.")
+        raise InputError("The model file is not a LightGBM text file.")
     try:
         header = _lines(head)
         trees = [_tree(_lines(part.split("\n\n", 1)[0])) for part in parts]
         if not parts or "\nend of trees" not in parts[-1] or len(trees) != len(header["tree_sizes"].split()):
-            raise InputError("The model's text is cut short; it does not hold all of its trees.")
+            raise InputError("The model file is truncated; some trees are missing.")
         return _forest(header, trees)
     except (KeyError, ValueError, OverflowError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"The model's text is not LightGBM's ({type(error).__name__}: {error}).") from None
+        raise InputError(f"The model file is not a LightGBM text file ({type(error).__name__}: {error}).") from None
 
 
 def split_totals(text: str) -> tuple[np.ndarray, np.ndarray]:
@@ -140,7 +140,7 @@ def split_totals(text: str) -> tuple[np.ndarray, np.ndarray]:
             gain += np.bincount(feature[gained], own[gained], count)
             splits += np.bincount(feature[gained], minlength=count)
     except (KeyError, ValueError) as error:
-        raise InputError(f"The model's text is not LightGBM's ({type(error).__name__}: {error}).") from None
+        raise InputError(f"The model file is not a LightGBM text file ({type(error).__name__}: {error}).") from None
     return gain, splits
 
 
@@ -150,14 +150,14 @@ def _lines(part: str) -> dict[str, str]:
 
 def _forest(header: Mapping[str, str], trees: list[dict[str, np.ndarray]]) -> Forest:
     if header["version"] not in VERSIONS:
-        raise NotCovered(f"version {header['version']} of LightGBM's text is not known")
+        raise NotCovered(f"version {header['version']} of LightGBM's text format is unknown")
     objective, *options = header.get("objective", "none").split()
     if objective not in _OBJECTIVES:
         raise NotCovered(f"the objective {objective} is not one of {', '.join(sorted(_OBJECTIVES))}")
     settings = dict(option.partition(":")[::2] for option in options)
     n_features, n_classes = int(header["max_feature_idx"]) + 1, int(header["num_tree_per_iteration"])
     if n_classes < 1 or len(trees) % n_classes:
-        raise InputError(f"The model's text has {len(trees)} trees for {n_classes} classes.")
+        raise InputError(f"The model file has {len(trees)} trees for {n_classes} classes.")
     nodes = [tree["threshold"].size for tree in trees]
     leaves = [tree["leaf_value"].size for tree in trees]
     joined = {key: np.concatenate([tree[key] for tree in trees]) for key in _ARRAYS}
@@ -166,13 +166,13 @@ def _forest(header: Mapping[str, str], trees: list[dict[str, np.ndarray]]) -> Fo
         raise NotCovered("it has categorical splits")
     feature = joined["split_feature"]
     if feature.size and not (feature.min() >= 0 and feature.max() < n_features):
-        raise InputError(f"The model's text splits on feature {feature.max()} of {n_features}.")
+        raise InputError(f"The model file splits on feature {feature.max()} of {n_features}.")
     missing_type = (decision >> 2) & 3
     if (missing_type > MISSING_NAN).any():
-        raise NotCovered("it has a kind of missing values that is not known")
+        raise NotCovered("it has an unknown kind of missing values")
     # A threshold of infinity is usual: missing values to one side and all others to the other.
     if np.isnan(joined["threshold"]).any() or not np.isfinite(joined["leaf_value"]).all():
-        raise NotCovered("it has a threshold or a leaf that is no number")
+        raise NotCovered("it has a threshold or a leaf that is not a number")
     return Forest(
         n_features=n_features,
         n_classes=n_classes,
@@ -206,7 +206,7 @@ def _tree(lines: Mapping[str, str]) -> dict[str, np.ndarray]:
         words = lines[key].split() if size else []
         found[key] = np.array([kind(word) for word in words], "float64" if kind is float else "int64")
         if leaves < 1 or found[key].size != size:
-            raise InputError(f"The model's text has {len(words)} values of {key} in a tree of {leaves} leaves.")
+            raise InputError(f"The model file has {len(words)} values of {key} in a tree of {leaves} leaves.")
     _check_children(found["left_child"], found["right_child"])
     return found
 
@@ -225,7 +225,7 @@ def _check_children(left: np.ndarray, right: np.ndarray) -> None:
     """Every node but the first, and every leaf, is a child once, and comes after its parent: no walk can go astray."""
     children = np.concatenate([left, right])
     if not np.array_equal(np.sort(children), np.r_[-left.size - 1 : 0, 1 : left.size] if left.size else children):
-        raise InputError("The model's text has a tree whose nodes are not each the child of one other.")
+        raise InputError("The model file has a tree with a node that is not the child of exactly one other.")
     parents = np.arange(left.size)
     if ((left >= 0) & (left <= parents)).any() or ((right >= 0) & (right <= parents)).any():
-        raise InputError("The model's text has a tree that runs in a circle.")
+        raise InputError("The model file has a tree with a cycle.")

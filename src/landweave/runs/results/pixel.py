@@ -81,7 +81,7 @@ def pixel_dossier(run: FinishedRun, lon: float, lat: float) -> dict[str, Any]:
         When the place lies in no patch.
     """
     if not (math.isfinite(lon) and math.isfinite(lat) and abs(lon) <= 180 and abs(lat) <= 90):
-        raise InputError(f"{lon}, {lat}: no place on Earth; give longitude and latitude in degrees.")
+        raise InputError(f"{lon}, {lat}: not a place on Earth; give longitude and latitude in degrees.")
     found = find_cell(run.cells, lon, lat)
     if found is None:
         raise InputError(f"{lon:.5f}, {lat:.5f}: outside the project's {len(run.cells)} patches.")

@@ -73,7 +73,7 @@ class FinishedRun(Shown, RunOutputs):
         """The content of ``accuracy.json``; InputError where the run has none."""
         path = self.folder / layout.ACCURACY
         if not self.has_accuracy:
-            raise InputError(f"{path}: this run has no accuracy figures; `landweave run` makes them.")
+            raise InputError(f"{path}: this run has no accuracy figures; make them with `landweave run`.")
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return content
 
@@ -82,7 +82,7 @@ class FinishedRun(Shown, RunOutputs):
         """The content of ``importance.json``, which may be no more than a ``reason``; InputError without the file."""
         path = self.folder / layout.IMPORTANCE
         if not self.has_accuracy or not path.exists():
-            raise InputError(f"{path}: this run has not looked at its model; `landweave run` does.")
+            raise InputError(f"{path}: this run has no importance figures; make them with `landweave run`.")
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return content
 
@@ -316,7 +316,7 @@ def check_same_project(run: FinishedRun) -> None:
     if changed:
         raise InputError(
             f"{run.plan.project.file}: the project has changed since the run ({', '.join(changed)}); "
-            "`landweave run` first."
+            "run `landweave run` first."
         )
 
 
