@@ -28,6 +28,8 @@ def conformal_threshold(scores: np.ndarray | Sequence[float], *, alpha: float) -
     InputError
         For alpha outside 0..1, or a score that is missing.
 
+    Examples
+    --------
     >>> conformal_threshold([0.1, 0.2, 0.3, 0.4], alpha=0.25)
     0.4
     """
@@ -63,6 +65,8 @@ def conformal_sets(scores: np.ndarray, threshold: float | np.ndarray | Sequence[
     threshold
         From :func:`conformal_threshold`; or one a class, (k,), or one a unit, (n, 1).
 
+    Examples
+    --------
     >>> conformal_sets(np.array([[0.1, 0.9], [0.5, 0.5]]), 0.8).tolist()
     [[True, False], [True, True]]
     """

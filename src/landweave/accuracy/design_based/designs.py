@@ -44,6 +44,8 @@ def sample_size(
     InputError
         For a share that is negative, an accuracy outside 0..1, or a target that is not above 0.
 
+    Examples
+    --------
     >>> round(sample_size([0.02, 0.015, 0.32, 0.645], [0.7, 0.6, 0.9, 0.95], se=0.01), 2)
     640.54
     """
@@ -103,6 +105,8 @@ def allocate(
     InputError
         When the method is unknown, or ``n`` is less than the minima together.
 
+    Examples
+    --------
     >>> allocate(641, [0.02, 0.015, 0.32, 0.645]).tolist()
     [13, 10, 205, 413]
     >>> allocate(640, [0.02, 0.015, 0.32, 0.645], minimum=75).tolist()
@@ -158,6 +162,8 @@ def anticipated(
     users
         Of each user's accuracy, (h,).
 
+    Examples
+    --------
     >>> overall, users = anticipated([75, 75, 165, 325], [0.02, 0.015, 0.32, 0.645], [0.7, 0.6, 0.9, 0.95])
     >>> round(overall, 6), users.round(3).tolist()
     (0.010911, [0.053, 0.057, 0.023, 0.012])
