@@ -33,7 +33,8 @@ check: $(VENV)/.for-test ## lint, check the format and the types
 
 docs: $(VENV)/.for-docs ## build the documentation into site/; warnings are errors, and it loads nothing from other servers
 	rm -rf site
-	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --doctree-dir build/doctrees docs site
+	@# All pages are read again, since Sphinx would not repeat the warnings of those that did not change.
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env --doctree-dir build/doctrees docs site
 	$(BIN)/python docs/check_site.py site
 	@echo 'the documentation: site/index.html'
 

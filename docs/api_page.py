@@ -1,6 +1,7 @@
 """The page of the Python API: every name of ``landweave.__all__``, grouped by the room that it comes from."""
 
 import inspect
+import re
 
 import landweave
 
@@ -16,6 +17,10 @@ GROUPS = {
     "Errors and version": ("errors", ""),
 }
 """Title of a group to the rooms whose names belong to it; of several rooms that fit, the longest counts."""
+
+_EXAMPLE_IN_SECTION = re.compile(
+    r"^(?:Parameters|Returns|Raises|Attributes)\n-+\n(?:(?!^Examples\n-).)*?^>>>", flags=re.DOTALL | re.MULTILINE
+)
 
 
 def module_of(name: str) -> str:
@@ -61,10 +66,12 @@ def page() -> str:
     Raises
     ------
     LookupError
-        If a name has no docstring, or no group.
+        If a name has no docstring, or no group, or its example would be shown as part of another section.
     """
     if bare := undocumented():
         raise LookupError(f"public names without a docstring: {', '.join(bare)}")
+    if run_on := [name for name in landweave.__all__ if _EXAMPLE_IN_SECTION.search(_docstring(name))]:
+        raise LookupError(f"docstrings whose example has no heading Examples: {', '.join(run_on)}")
     grouped: dict[str, list[str]] = {title: [] for title in GROUPS}
     for name in landweave.__all__:
         grouped[group_of(name)].append(name)
@@ -82,7 +89,7 @@ def _docstring(name: str) -> str:
     value = getattr(landweave, name)
     # A class without one would show its parent's, and a dataclass its own signature.
     own = vars(value).get("__doc__") if inspect.isclass(value) else getattr(value, "__doc__", None)
-    return "" if not own or own.startswith(f"{name}(") else inspect.cleandoc(own)
+    return "" if name == "__version__" or not own or own.startswith(f"{name}(") else inspect.cleandoc(own)
 
 
 def _first_line(name: str) -> str:

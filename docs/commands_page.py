@@ -11,7 +11,7 @@ def page() -> str:
     parts = []
     for name, command in sorted(typer.main.get_command(app).commands.items()):  # type: ignore[attr-defined]
         for words in [[name], *([name, below] for below in getattr(command, "commands", {}))]:
-            shown = CliRunner(env={"COLUMNS": "78", "TERMINAL_WIDTH": "78"}).invoke(app, [*words, "--help"])
+            shown = CliRunner().invoke(app, [*words, "--help"], terminal_width=66)
             text = shown.stdout.replace("Usage: root ", "Usage: landweave ").strip()
             parts.append(f"## landweave {' '.join(words)}\n\n```text\n{text}\n```\n")
     return "\n".join(parts)
