@@ -74,10 +74,10 @@ def shrink(project):
     project.write_text(text.replace("n_estimators = 60", "n_estimators = 10"))
 
 
-# The tutorial is run as a whole, in its own order, by a test of its own.
-BLOCKS = [
-    (page, block) for page in PAGES if page.name != "tutorial-15-minutes.md" for block in RUN.findall(page.read_text())
-]
+IN_ORDER = "tutorial-15-minutes.md"
+"""Its blocks need each other, and run in a test of their own."""
+
+BLOCKS = [(page, block) for page in PAGES if page.name != IN_ORDER for block in RUN.findall(page.read_text())]
 
 
 @pytest.mark.parametrize(("page", "block"), BLOCKS, ids=[page.name for page, _ in BLOCKS])
@@ -113,7 +113,7 @@ def test_a_block_says_whether_it_runs(page):
 
 
 def test_all_blocks_of_the_tutorial_run_in_order(tmp_path):
-    page = (ROOT / "docs" / "tutorial-15-minutes.md").read_text()
+    page = (ROOT / "docs" / IN_ORDER).read_text()
     blocks = [(mark, block) for mark, block in FENCE.findall(page) if mark in {"sh run", "python run"}]
     assert len(blocks) > 8
     for mark, block in blocks:
