@@ -1,6 +1,8 @@
 """The functions for whoever holds an xarray Dataset: load, mask_clouds, compute_features, predict."""
 
 import datetime
+import warnings
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -53,7 +55,7 @@ def patch_of(values, *, days=DAYS, **more):
         ("2017-05-03", (2017, 5, 3), (2017, 5, 3)),
         ("2017-01-05/2017-03", (2017, 1, 5), (2017, 3, 31)),
         (("2017-01-01", "2017-12-31"), (2017, 1, 1), (2017, 12, 31)),
-        ([datetime.date(2017, 1, 1), datetime.datetime(2017, 2, 2, 9)], (2017, 1, 1), (2017, 2, 2)),
+        ([datetime.date(2017, 1, 1), pd.Timestamp("2017-02-02T09:00").to_pydatetime()], (2017, 1, 1), (2017, 2, 2)),
         (slice("2017", "2018"), (2017, 1, 1), (2018, 12, 31)),
         (pd.Timestamp("2017-04-01"), (2017, 4, 1), (2017, 4, 1)),
         (("2017-01-01", np.datetime64("2017-03-31")), (2017, 1, 1), (2017, 3, 31)),
@@ -202,7 +204,8 @@ def test_bands_say_what_must_have_data():
 
 
 def test_s2cloudless_sees_clouds_where_they_are(shared_data):
-    pytest.importorskip("s2cloudless")
+    if find_spec("s2cloudless") is None:
+        pytest.skip('the package s2cloudless is not here: pip install "landweave[clouds]"')
     folder = shared_data / "eolearn_slovenia_patch"
     names = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
     source = landweave.open_rasters(root=folder, pattern="bands_l1c/S2_L1C_{date:%Y-%m-%d}.tif", bands=names)
@@ -376,12 +379,13 @@ def test_any_classifier_of_scikit_learn_predicts():
     made = landweave.compute_features(patch_of({"B04": (1000, 3000), "B08": (3000, 5000)}), step_days=20)
     made = made.copy(data=made.values + np.linspace(0, 1, 72, dtype="float32").reshape(GRID.shape))
     made.values[:, 3, 3] = np.nan
-    table = made.stack(pixel=("y", "x")).transpose("pixel", "feature")
+    table = made.stack(pixel=("y", "x")).transpose("pixel", "feature")  # noqa: PD013 - of xarray
     labels = np.where(np.arange(72) < 36, 3, 7)
     forest = RandomForestClassifier(5, random_state=0).fit(table.to_pandas(), labels)
     expected = forest.predict(table.to_pandas()).reshape(GRID.shape)
     expected[3, 3] = 0
-    predicted = landweave.predict(made, Unnamed(forest))
+    with warnings.catch_warnings(action="error"):
+        predicted = landweave.predict(made, forest)
     np.testing.assert_array_equal(predicted["class"].values, expected)
     assert predicted["class"].attrs["flag_values"].tolist() == [3, 7]
     named = RandomForestClassifier(5, random_state=0).fit(table.values, np.where(labels == 3, "water", "forest"))
@@ -390,20 +394,6 @@ def test_any_classifier_of_scikit_learn_predicts():
     by_order = landweave.predict(made, named)["class"]
     assert by_order.attrs["flag_meanings"] == "forest water"
     np.testing.assert_array_equal(by_order.values == 1, expected == 7)
-
-
-class Unnamed:
-    """A fitted estimator that gets arrays, without warnings about column names."""
-
-    def __init__(self, estimator):
-        self.classes_, self.feature_names_in_, self.estimator = (
-            estimator.classes_,
-            estimator.feature_names_in_,
-            estimator,
-        )
-
-    def predict_proba(self, X):
-        return self.estimator.predict_proba(pd.DataFrame(X, columns=self.feature_names_in_))
 
 
 def test_thresholds_move_classes_and_rejection_keeps_confidence(run, archive):
@@ -467,7 +457,7 @@ def test_a_real_patch_goes_from_load_to_map(shared_data, tmp_path):
     assert made.sizes["feature"] == 23
     with rasterio.open(folder / "lulc_reference.tif") as file:
         truth = file.read(1)
-    table = np.nan_to_num(made.stack(pixel=("y", "x")).transpose("pixel", "feature").values, nan=-1)
+    table = np.nan_to_num(made.values.reshape(23, -1).T, nan=-1)
     truth, west = truth.ravel(), np.indices(truth.shape)[1].ravel() < 50
     forest = RandomForestClassifier(30, n_jobs=1, random_state=0).fit(
         table[west & (truth > 0)], truth[west & (truth > 0)]

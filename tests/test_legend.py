@@ -1,5 +1,7 @@
 """The legend, beyond what one small file shows: any code, any label, any way to spoil it."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest

@@ -55,7 +55,6 @@ class StacSource(Shown):
             "scenes": len(self.scenes),
             "dates": span(self.dates()),
             "variables": listed(self.variables, 16),
-            "west, south, east, north": listed([f"{degrees:.3f}" for degrees in self.bbox]) if self.passes else "",
             "remote": self.remote,
         }
 
