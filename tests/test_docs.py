@@ -223,6 +223,27 @@ def test_the_site_builds_without_a_warning(site, tmp_path):
     assert sum(path.stat().st_size for path in (ROOT / "docs" / "images").rglob("*.*")) < 1_500_000
 
 
+def test_every_public_name_is_in_the_docs():
+    import landweave
+
+    pages = "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
+    assert set(landweave.__all__) - set(re.findall(r"landweave\.(\w+)", pages)) == set()
+
+
+def test_the_python_page_names_nothing_that_does_not_exist():
+    import landweave
+
+    page = (ROOT / "docs" / "python-api.md").read_text()
+    assert set(re.findall(r"`landweave\.(\w+)", page)) <= set(landweave.__all__)
+
+
+def test_the_shortest_way_to_a_map_is_short():
+    block = RUN.findall((ROOT / "docs" / "python-api.md").read_text())[0]
+    assert "landweave.load" in block
+    assert "landweave.predict" in block
+    assert len(block.splitlines()) < 25
+
+
 def test_every_command_of_the_readme_exists():
     from landweave.cli.app import app
 
