@@ -13,7 +13,7 @@ from pyproj.exceptions import CRSError
 
 from landweave.errors import InputError
 from landweave.sources.remote import is_remote
-from landweave.sources.stac.catalogues import BANDS, CLASSES, Catalogue, recognise
+from landweave.sources.stac.catalogues import BANDS, CLASSES, Catalogue, asset_of, band_of, recognise
 from landweave.sources.stac.radiometry import Decision, decide
 
 PASS = timedelta(minutes=25)
@@ -37,10 +37,16 @@ class Asset:
     """Reflectance of number 0; 0 for classes."""
 
     nodata: float | None
-    """Digital number that means missing."""
+    """Digital number that means missing; None: the item does not say."""
 
     reason: str = ""
     """Why scale and offset are these."""
+
+    told: bool = True
+    """Whether the item says scale and offset; otherwise the file's own go first."""
+
+    band: int | str | None = None
+    """Number from 1, or name in the file, of the band in it; None: the only one, or the one of the variable's name."""
 
     geobox: GeoBox | None = None
     """Its pixel grid, where the item tells; otherwise the file does."""
@@ -130,11 +136,12 @@ def _read(item: Mapping[str, Any], *, href: str, catalogue: Catalogue | None, ba
     assets = {}
     for variable in (*BANDS, *CLASSES):
         wanted = (bands[variable],) if bands and variable in bands else catalogue.assets.get(variable, ())
-        key = next((key for key in wanted if key in item["assets"]), None)
+        choices = [asset_of(text, item["assets"]) for text in wanted]
+        key, band = next(((key, band) for key, band in choices if key in item["assets"]), (None, None))
         if key is not None:
             assets[variable] = _asset(
                 variable, key, item["assets"][key], properties, catalogue=catalogue, baseline=baseline, place=place,
-                name=str(name),
+                name=str(name), wanted=band,
             )  # fmt: skip
     middle = (bbox[0] + bbox[2]) / 2
     return Scene(
@@ -213,18 +220,25 @@ def _one_pass(one: Scene, other: Scene) -> bool:
 
 def _asset(
     variable: str, key: str, asset: Mapping[str, Any], properties: Mapping[str, Any], *, catalogue: Catalogue,
-    baseline: tuple[int, int] | None, place: str, name: str,
+    baseline: tuple[int, int] | None, place: str, name: str, wanted: str | None = None,
 ) -> Asset:  # fmt: skip
-    href = str(asset.get("href", ""))
+    href = str(asset.get("href") or "")
+    if not href:
+        raise InputError(f"Item {name}: asset {key} ({variable}) has no href; leave the item out.")
+    try:
+        band = band_of(variable, key, asset, wanted)
+    except InputError as error:
+        raise InputError(f"Item {name}: {error}.") from None
     converted = not (key.endswith("-jp2") or href.lower().endswith(".jp2"))
     if variable in CLASSES:
         decision = Decision(scale=1.0, offset=0.0, nodata=0.0, reason="classes")
     else:
-        decision = decide(catalogue, properties, asset, baseline=baseline, converted=converted)
+        number = band if isinstance(band, int) else 1
+        decision = decide(catalogue, properties, asset, baseline=baseline, converted=converted, band=number)
     return Asset(
         key=key, href=_absolute(href, place, name), scale=decision.scale, offset=decision.offset,
         nodata=decision.nodata, reason=decision.reason, geobox=_geobox(asset, properties),
-        endpoint=catalogue.endpoint, sign=catalogue.sign,
+        endpoint=catalogue.endpoint, sign=catalogue.sign, told=decision.told, band=band,
     )  # fmt: skip
 
 
