@@ -1,4 +1,4 @@
-"""The stages, in order: what each reads, what it writes. No arithmetic stands here."""
+"""The stages, in order: what each reads and writes, and which settings and inputs make it out of date."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the user wants, from one TOML file."""
+"""The project file: its keys, their defaults, and the errors for wrong ones."""
 
 import datetime
 import difflib
