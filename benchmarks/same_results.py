@@ -29,7 +29,7 @@ LEFT_OUT = {"run.json", "forecast.json"}
 
 KEYS_LEFT_OUT = {
     "seconds", "cpu_seconds", "peak_bytes", "bytes_read", "made_from", "versions", "version", "landweave", "created",
-    "updated", "file:checksum", "sha256",
+    "updated", "file:checksum", "sha256", "landweave:made_from", "landweave:checksum",
 }  # fmt: skip
 """Keys of versions, timings and fingerprints of inputs, in any JSON file."""
 

@@ -28,9 +28,6 @@ LABEL = "reference"
 _DESIGN_COLUMNS = "stratum, stratum_pixels (or inclusion_probability) and stratum_area_ha"
 
 
-_DESIGN_KEYS = {"units", "strata", "crs", "transform", "classes", "fingerprint"}
-
-
 @dataclass(frozen=True, kw_only=True)
 class LabelledSample:
     """A sample that was labelled; arrays are (n,)."""

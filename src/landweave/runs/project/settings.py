@@ -122,6 +122,10 @@ class TrainingSettings(Settings):
     """Degrees; side of the spatial blocks that cross-validate the table."""
 
 
+PER_CLASS = 20_000
+"""Training pixels of each class where ``[sampling]`` has no rule."""
+
+
 class SamplingSettings(Settings):
     """How training pixels are drawn; exactly one of the first three holds."""
 
@@ -148,7 +152,7 @@ class SamplingSettings(Settings):
         for name in ("per_class", "fraction", "per_patch"):
             if getattr(self, name) is not None:
                 return {name: getattr(self, name)}
-        return {"per_class": 20_000}
+        return {"per_class": PER_CLASS}
 
 
 class ModelSettings(Settings):
