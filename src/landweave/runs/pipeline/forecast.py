@@ -119,7 +119,7 @@ def forecast_lines(told: Forecast, folder: Path) -> list[str]:
         f"dates:     {told.dates}, {told.dates_per_patch:.3g} on a patch{sky}",
         f"to read:   {_size(told.read_bytes)}",
         f"disk:      {_size(told.disk_bytes)} at most, {_size(told.kept_bytes)} at the end; {_size(free)} are free",
-        f"memory:    {_memory_words(told)}; {_size(usable_memory())} to be had",
+        f"memory:    {_memory_words(told)}; {_size(usable_memory())} available",
     ]
     if told.cpu_hours is not None and told.hours is not None:
         lines.append(f"time:      {_hours(told.cpu_hours)} of CPU, {_hours(told.hours)} with {told.workers} workers")
