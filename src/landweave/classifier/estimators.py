@@ -14,7 +14,7 @@ import numpy as np
 from landweave.errors import InputError
 from landweave.patch.model import NODATA
 from landweave.tree_models.shallow import ShallowForest, probabilities, shallow_forest
-from landweave.tree_models.text import NotCovered, read_forest
+from landweave.tree_models.text import NotCovered, lightgbm_text, read_forest
 
 _LOG = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ class Boosted:
             import lightgbm
 
             try:
-                booster = lightgbm.Booster(model_str=self.text)
+                booster = lightgbm.Booster(model_str=lightgbm_text(self.text))
             except (lightgbm.basic.LightGBMError, ValueError) as error:
                 raise InputError(f"The model's text is not LightGBM's: {error}.") from None
             self._check(booster.num_feature(), booster.num_model_per_iteration())
