@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import re
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,44 +12,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from landweave.classifier.archive import TRUSTED, check_archive
 from landweave.errors import InputError
 from landweave.patch.model import NODATA
 from landweave.tree_models.shallow import ShallowForest, probabilities, shallow_forest
 from landweave.tree_models.text import NotCovered, lightgbm_text, read_forest
 
 _LOG = logging.getLogger(__name__)
-
-TRUSTED = frozenset(
-    {
-        "numpy.dtype",
-        "sklearn._loss._loss.CyHalfBinomialLoss",
-        "sklearn._loss._loss.CyHalfMultinomialLoss",
-        "sklearn._loss.link.HalfLogitLink",
-        "sklearn._loss.link.IdentityLink",
-        "sklearn._loss.link.Interval",
-        "sklearn._loss.link.LogLink",
-        "sklearn._loss.link.LogitLink",
-        "sklearn._loss.link.MultinomialLogit",
-        "sklearn._loss.loss.ExponentialLoss",
-        "sklearn._loss.loss.HalfBinomialLoss",
-        "sklearn._loss.loss.HalfMultinomialLoss",
-        "sklearn.calibration._CalibratedClassifier",
-        "sklearn.calibration._SigmoidCalibration",
-        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
-        "sklearn.gaussian_process.kernels.ConstantKernel",
-        "sklearn.gaussian_process.kernels.Product",
-        "sklearn.gaussian_process.kernels.RBF",
-        "sklearn.metrics._dist_metrics.EuclideanDistance64",
-        "sklearn.neighbors._ball_tree.BallTree",
-        "sklearn.neighbors._kd_tree.KDTree",
-        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-        "sklearn.tree._tree.Tree",
-    }
-)
-"""What a scikit-learn model may hold besides skops's own list: data carriers, none of which runs what it is given."""
 
 
 class Estimator(Protocol):
@@ -299,20 +269,48 @@ def _restore_learnt(classes: tuple[int, ...], names: tuple[str, ...], content: b
     import skops.io
     from sklearn.base import BaseEstimator
 
+    from landweave.classifier.compiled import check_estimator
+
     try:
+        check_archive(content)
         untrusted = set(skops.io.get_untrusted_types(data=content))
         if untrusted <= TRUSTED:
             estimator = skops.io.loads(content, trusted=sorted(untrusted))
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(f"model.skops cannot be read: {_one_line(error)}.") from error
     if not untrusted <= TRUSTED:
-        raise InputError(f"model.skops holds {min(untrusted - TRUSTED)}, which is not trusted; train it anew.")
+        raise InputError(f"model.skops holds {min(untrusted - TRUSTED)}, which is not trusted; train it again.")
     if not isinstance(estimator, BaseEstimator) or not hasattr(estimator, "predict_proba"):
         raise InputError(f"model.skops holds a {type(estimator).__name__}, not a classifier.")
+    try:
+        check_estimator(estimator)
+        _try(estimator, names, classes)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"model.skops cannot predict: {_one_line(error)}.") from error
+    return Learnt(classes=classes, feature_names=names, estimator=estimator)
+
+
+def _try(estimator: Any, names: tuple[str, ...], classes: tuple[int, ...]) -> None:
+    """Predict a few rows now: numpy finds what does not fit, and should not find it after hours."""
     found = (tuple(int(value) for value in estimator.classes_), int(estimator.n_features_in_))
     if found != (classes, len(names)):
         raise InputError("model.skops has other classes or another number of features than model.json says.")
-    return Learnt(classes=classes, feature_names=names, estimator=estimator)
+    rows = np.array([[0.0], [1.0], [3000.0]], "float32").repeat(len(names), axis=1)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            p = np.asarray(estimator.predict_proba(rows), "float64")
+        except ValueError as error:
+            # Far from all rows of training, which is no fault.
+            if "No neighbors found" in str(error):
+                return
+            raise
+    if p.shape != (len(rows), len(classes)) or not (np.isfinite(p).all() and (p >= 0).all()):
+        raise InputError("model.skops predicts no probabilities of its classes.")
 
 
 _RESTORERS: dict[str, tuple[str, Callable[[tuple[int, ...], tuple[str, ...], bytes], Estimator]]] = {
