@@ -1,5 +1,8 @@
 """Models from elsewhere: every index in a file is checked before compiled code follows it."""
 
+import hashlib
+import json
+import os
 import re
 
 import numpy as np
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 from test_tree_models_text import trained
 
 from landweave.classifier.estimators import Boosted
+from landweave.classifier.model import Model, _digest
 from landweave.errors import InputError
 from landweave.tree_models.text import NotCovered, lightgbm_text, read_forest
 
@@ -150,3 +154,66 @@ def test_a_changed_number_is_refused_or_gives_trees_that_can_be_walked(data):
             assert ((child > parent) | (child < 0)).all()
             assert (child < last - first).all()
             assert (leaf + ~child[child < 0] < forest.leaf_value.size).all()
+
+
+def saved(folder, text=TEXTS["plain"], **changes):
+    """A model's folder with a text of LightGBM, signed as one who means harm would."""
+    folder.mkdir()
+    (folder / "model.txt").write_text(text, "utf-8")
+    said = {
+        "format": "landweave model 1", "kind": "lightgbm", "classes": [1, 2, 3],
+        "class_names": {"1": "a", "2": "b", "3": "c"}, "feature_names": ["x", "y", "z"], "recipe": None,
+        "training_temperature": 1.0, "prior": None, "temperature": 1.0, "thresholds": {}, "reject_below": None,
+        "provenance": {}, "files": {"model.txt": hashlib.sha256(text.encode()).hexdigest()}, **changes,
+    }  # fmt: skip
+    (folder / "model.json").write_text(json.dumps({**said, "sha256": _digest(said)}), "utf-8")
+    return folder
+
+
+def test_a_text_with_the_names_of_columns_is_read(tmp_path):
+    assert Model.load(saved(tmp_path / "model")).classes == (1, 2, 3)
+
+
+@pytest.mark.parametrize("names", ["y x z", "x y", "x y z w", "Column_1 Column_0 Column_2", ""])
+def test_features_in_another_order_than_the_texts_are_refused(tmp_path, names):
+    text = re.sub(r"(?m)^feature_names=.*$", f"feature_names={names}", TEXTS["plain"])
+    with pytest.raises(InputError, match=r"model: model\.txt has other features than model\.json: "):
+        Model.load(saved(tmp_path / "model", text))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"classes": [1, 2]}, {"classes": [1.5, 2, 3]}, {"classes": [True, 2, 3]}, {"classes": "123"}, {"classes": {}},
+        {"classes": [1, 2, 10**400]}, {"feature_names": "xyz"}, {"feature_names": ["x", "x", "z"]},
+        {"feature_names": []}, {"class_names": []}, {"class_names": {"1" * 5000: "a"}}, {"recipe": 5},
+        {"recipe": []}, {"provenance": None}, {"thresholds": {"1": "x"}}, {"prior": 7}, {"prior": [[], [], []]},
+        {"temperature": 10**400}, {"temperature": None}, {"files": ["model.txt"]}, {"files": {"model.txt": None}},
+        {"files": {"a\0b": ""}}, {"files": {"..": ""}}, {"files": {".": ""}}, {"files": {"": ""}}, {"kind": []},
+        {"kind": {}}, {"reject_below": "x"},
+    ],
+)  # fmt: skip
+def test_values_of_another_kind_in_model_json_are_refused_in_one_line(tmp_path, changes):
+    folder = saved(tmp_path / "model", **changes)
+    with pytest.raises(InputError) as caught:
+        Model.load(folder)
+    assert str(caught.value).startswith(f"{folder}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.txt"])
+def test_a_pipe_and_a_file_without_end_are_not_read(tmp_path, name):
+    folder = saved(tmp_path / "model")
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(InputError, match=rf"{name} is not a file"):
+        Model.load(folder)
+    (folder / name).unlink()
+    (folder / name).symlink_to("/dev/zero")
+    with pytest.raises(InputError, match=rf"{name} is not a file"):
+        Model.load(folder)
+    (folder / name).unlink()
+    with (folder / name).open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(InputError, match=rf"{name} has 1099511627776 bytes"):
+        Model.load(folder)

@@ -240,6 +240,16 @@ def settle(archive: bytes) -> bytes:
     return buffer.getvalue()
 
 
+def plain_names(names: tuple[str, ...]) -> list[str]:
+    """Names that LightGBM's text can hold; numbers where they would no longer differ.
+
+    >>> plain_names(("B04 d000", "nir"))
+    ['B04_d000', 'nir']
+    """
+    plain = [re.sub(r"[^A-Za-z0-9_.\-]", "_", name) for name in names]
+    return plain if len(set(plain)) == len(plain) and all(plain) else [f"feature_{i}" for i in range(len(names))]
+
+
 def settle_text(text: str) -> str:
     """LightGBM's text without the number of threads, which changes nothing but the text.
 
@@ -262,7 +272,18 @@ def _restore_boosted(classes: tuple[int, ...], names: tuple[str, ...], content: 
         raise InputError("model.txt is not text.") from None
     if not text.startswith("tree\n"):
         raise InputError("model.txt is not LightGBM's text.")
+    _check_names(text, names)
     return Boosted(classes=classes, feature_names=names, text=text)
+
+
+def _check_names(text: str, names: tuple[str, ...]) -> None:
+    """Features in another order give a wrong map in silence; LightGBM's own names for columns say nothing."""
+    line = re.search(r"(?m)^feature_names=(.*)$", text)
+    found = line[1].split() if line else []
+    if found not in (plain_names(names), [f"Column_{number}" for number in range(len(names))]):
+        wrong = next((pair for pair in zip(found, plain_names(names), strict=False) if pair[0] != pair[1]), None)
+        told = f"{wrong[0][:80]!r} where model.json has {wrong[1][:80]!r}" if wrong else f"{len(found)} features"
+        raise InputError(f"model.txt has other features than model.json: {told}.")
 
 
 def _restore_learnt(classes: tuple[int, ...], names: tuple[str, ...], content: bytes) -> Estimator:

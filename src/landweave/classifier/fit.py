@@ -3,7 +3,6 @@
 import difflib
 import importlib
 import inspect
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from landweave.classifier.estimators import Boosted, Constant, Estimator, Learnt, as_floats, settle_text
+from landweave.classifier.estimators import Boosted, Constant, Estimator, Learnt, as_floats, plain_names, settle_text
 from landweave.errors import InputError
 
 SHORT_NAMES = {"random_forest": "sklearn.ensemble.RandomForestClassifier"}
@@ -130,7 +129,7 @@ def _boost(
         # float64 with its row, and what a thread has freed only that thread uses again.
         table = _BINNING.submit(
             lambda: lightgbm.Dataset(
-                as_floats(X), index, weight=weights, feature_name=_plain_names(names), params=settings
+                as_floats(X), index, weight=weights, feature_name=plain_names(names), params=settings
             ).construct()
         ).result()
         booster = lightgbm.train(settings, table, num_boost_round=rounds)
@@ -173,12 +172,6 @@ def _class_weighted(
             f'[model] params.class_weight must be "balanced" or value = weight, not {class_weight!r}.'
         ) from None
     return np.asarray(base * np.array([given.get(value, 1.0) for value in classes])[index])
-
-
-def _plain_names(names: tuple[str, ...]) -> list[str]:
-    """Names that LightGBM's text can hold; numbers where they would no longer differ."""
-    plain = [re.sub(r"[^A-Za-z0-9_.\-]", "_", name) for name in names]
-    return plain if len(set(plain)) == len(plain) and all(plain) else [f"feature_{i}" for i in range(len(names))]
 
 
 def _learn(
