@@ -29,6 +29,10 @@ Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes (default: a core each, as memory allows); 1 works in this process.")
 ]
 
+AllowCode = Annotated[
+    bool, typer.Option("--allow-code", help="Import any function or class that the project names; it may do anything.")
+]
+
 CheckFiles = Annotated[
     bool, typer.Option("--check-files", help="Read every file again, not only those that look touched.")
 ]
@@ -130,12 +134,12 @@ def init(
 
 
 @app.command()
-def check(project: ProjectFile) -> None:
+def check(project: ProjectFile, allow_code: AllowCode = False) -> None:
     """Check a project file and its inputs; nothing is written."""
     from landweave.runs.pipeline.check import check_project
     from landweave.runs.project.settings import read_project
 
-    for line in check_project(read_project(project)):
+    for line in check_project(read_project(project, allow_code=allow_code)):
         typer.echo(line)
 
 
@@ -144,13 +148,14 @@ def forecast(
     project: ProjectFile,
     workers: Workers = None,
     memory: Annotated[str | None, typer.Option(help="Ceiling per worker, such as 2GB.")] = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Tell what a run will take: dates, bytes, disk, memory, hours; reads a little to see how fast this machine is."""
     from landweave.runs.pipeline.forecast import forecast as forecast_project
     from landweave.runs.pipeline.forecast import forecast_lines
     from landweave.runs.project.settings import read_project
 
-    opened = read_project(project)
+    opened = read_project(project, allow_code=allow_code)
     for line in forecast_lines(forecast_project(opened, workers=workers or _planned(memory)), opened.folder):
         typer.echo(line)
 
@@ -168,6 +173,7 @@ def run(
     memory: Annotated[str | None, typer.Option(help="Ceiling per worker, such as 2GB.")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler.")] = None,
     check_files: CheckFiles = False,
+    allow_code: AllowCode = False,
 ) -> None:
     """Make what is not yet made or no longer fresh."""
     from landweave.runs.pipeline.driver import run as run_project
@@ -179,39 +185,39 @@ def run(
     )
     with Bars() as bars:
         result = run_project(
-            read_project(project), options=options, workers=workers or _planned(memory), memory=memory,
-            scheduler=scheduler, progress=bars,
+            read_project(project, allow_code=allow_code), options=options, workers=workers or _planned(memory),
+            memory=memory, scheduler=scheduler, progress=bars,
         )  # fmt: skip
     _finish(result)
 
 
 @app.command()
-def status(project: ProjectFile, check_files: CheckFiles = False) -> None:
+def status(project: ProjectFile, check_files: CheckFiles = False, allow_code: AllowCode = False) -> None:
     """Tell what is done, failed, and stale and why."""
     from landweave.runs.pipeline.status import status_lines
     from landweave.runs.project.settings import read_project
 
-    for line in status_lines(read_project(project), check_files=check_files):
+    for line in status_lines(read_project(project, allow_code=allow_code), check_files=check_files):
         typer.echo(line)
 
 
 @app.command()
-def report(project: ProjectFile) -> None:
+def report(project: ProjectFile, allow_code: AllowCode = False) -> None:
     """Make the report again from what lies on disk."""
     from landweave.runs.pipeline.status import remake_report
     from landweave.runs.project.settings import read_project
 
-    typer.echo(f"Report: {remake_report(read_project(project))}")
+    typer.echo(f"Report: {remake_report(read_project(project, allow_code=allow_code))}")
 
 
 @app.command()
-def compare(project: ProjectFile) -> None:
+def compare(project: ProjectFile, allow_code: AllowCode = False) -> None:
     """Hold the register against the map, and rank the places where the register is likely wrong."""
     from landweave.runs.results.compare import compare as compare_project
     from landweave.runs.results.compare import comparison_lines
 
     with Bars() as bars:
-        found = compare_project(project, progress=bars.counter("compare"))
+        found = compare_project(project, progress=bars.counter("compare"), allow_code=allow_code)
     for line in comparison_lines(found):
         typer.echo(line)
 
@@ -226,13 +232,14 @@ def view(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Another name by which browsers may ask; may be given again.")
     ] = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Look at a project's map, images and pixels in a browser; Ctrl-C ends it."""
     _needs_viewer()
     from landweave.viewer.server import open_view, serve
 
     typer.echo("Opening the run; at its first view the maps of reference and disagreement are made.", err=True)
-    serve(open_view(project), host=host, port=port, names=tuple(allow_host or ()))
+    serve(open_view(project, allow_code=allow_code), host=host, port=port, names=tuple(allow_host or ()))
 
 
 @app.command()
@@ -247,10 +254,11 @@ def publish(
     images: Annotated[int, typer.Option(min=0, help="So many dates, the clearest, in true colour.")] = 4,
     attribution: Annotated[str | None, typer.Option(help="Whose data and work it is; the page shows it.")] = None,
     licence: Annotated[str | None, typer.Option(help="Under which terms it may be used; the page shows it.")] = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Write a project's map as a static page for any web server, or all that made it as an open data set."""
     if dataset:
-        publish_dataset(project, folder, eopatches=eopatches, licence=licence)
+        publish_dataset(project, folder, eopatches=eopatches, licence=licence, allow_code=allow_code)
         return
     if eopatches:
         raise InputError("landweave publish: --eopatches says how a data set is written; add --dataset.")
@@ -260,7 +268,7 @@ def publish(
 
     request = Publication(tiles=tiles, images=images, attribution=attribution, licence=licence)
     with Bars() as bars:
-        page = write_page(project, folder, request, progress=bars.counter("tiles"))
+        page = write_page(project, folder, request, progress=bars.counter("tiles"), allow_code=allow_code)
     for option, text in {"--attribution": attribution, "--licence": licence}.items():
         if text is None:
             typer.echo(f"note: no {option} was given, and the page says so.", err=True)
@@ -284,13 +292,14 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, help="Of folds and model.")] = 42,
     output: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
     report_path: Annotated[Path | None, typer.Option("--report", help="Write a report as HTML.")] = None,
+    allow_code: Annotated[bool, typer.Option("--allow-code", help="Let --model name any class.")] = False,
 ) -> None:
     """Cross-validate on a table of labelled pixel series, without any raster."""
     from landweave.runs.evaluate import Evaluation, evaluate_table, evaluation_lines
 
     request = Evaluation(
         table=table, samples=samples, label=label, group=group, split=split, block_size=block_size,
-        folds=folds, model=model, test=test, seed=seed,
+        folds=folds, model=model, test=test, seed=seed, allow_code=allow_code,
     )  # fmt: skip
     with Bars() as bars:
         figures = evaluate_table(request, output=output, report=report_path, progress=bars.counter("evaluate"))
