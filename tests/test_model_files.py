@@ -41,7 +41,7 @@ BEYOND = [
     ("split_feature", 10**6), ("split_feature", 2**32), ("num_leaves", 10**9), ("num_leaves", 0), ("num_leaves", -1),
     ("num_leaves", 2), ("num_cat", -1), ("num_cat", 10**9), ("decision_type", -1),
     ("decision_type", 256), ("threshold", "nan"), ("threshold", "1_0"), ("leaf_value", "nan"), ("leaf_value", "inf"),
-    ("leaf_value", "=1 2"), ("leaf_weight", "=1"), ("split_gain", "=1"), ("internal_count", "="), ("num_class", 10**9),
+    ("leaf_value", "=1 2"), ("num_class", 10**9),
     ("num_tree_per_iteration", 0), ("num_tree_per_iteration", 2), ("max_feature_idx", 10**9), ("max_feature_idx", 1),
     ("feature_names", "=a"), ("tree_sizes", "=1"),
 ]  # fmt: skip
@@ -129,6 +129,22 @@ def test_lightgbm_sees_the_trees_that_were_checked_and_no_others():
     for harmful in (hidden, put(text, "tree_sizes", " ".join(["=", *sizes[:-1], "99999999"]))):
         estimator = Boosted(classes=(1, 2, 3), feature_names=("a", "b", "c"), text=harmful)
         np.testing.assert_array_equal(estimator.predict(np.ones((1, 3), "float32")), expected)
+
+
+@pytest.mark.parametrize("key", ["leaf_weight", "leaf_count", "internal_value", "internal_count", "shrinkage"])
+@pytest.mark.parametrize("value", ["+", "x", "=", "=1 2 3 4 5 6 7 8 9"])
+def test_lines_that_no_prediction_needs_do_not_reach_lightgbm(key, value):
+    """A number that LightGBM cannot read in one of its threads ends the process."""
+    text = put(TEXTS["linear"], key, value)
+    estimators = [Boosted(classes=(1, 2, 3), feature_names=tuple("abc"), text=one) for one in (TEXTS["linear"], text)]
+    X = np.arange(30, dtype="float32").reshape(10, 3)
+    np.testing.assert_array_equal(*(estimator.predict(X) for estimator in estimators))
+
+
+@pytest.mark.parametrize("value", ["+", "x", "=1"])
+def test_gains_that_are_no_numbers_are_refused(value):
+    with pytest.raises(InputError, match=r"split_gain|could not convert"):
+        lightgbm_text(put(TEXTS["linear"], "split_gain", value))
 
 
 def test_an_objective_without_classes_gives_no_model():

@@ -153,10 +153,16 @@ class Learnt:
     kind: str = "sklearn"
 
     def predict(self, X: np.ndarray, *, threads: int = 1) -> np.ndarray:  # noqa: ARG002
-        """Probabilities float64 (n, k)."""
+        """Probabilities float64 (n, k); InputError where the estimator fails."""
         if X.shape[0] == 0:
             return np.zeros((0, len(self.classes)))
-        return np.asarray(self.estimator.predict_proba(as_floats(X)), "float64")
+        try:
+            p = np.asarray(self.estimator.predict_proba(as_floats(X)), "float64")
+        except Exception as error:
+            raise InputError(f"{type(self.estimator).__name__} cannot predict: {_one_line(error)}.") from error
+        if p.shape != (X.shape[0], len(self.classes)):
+            raise InputError(f"{type(self.estimator).__name__} gives {p.shape} probabilities of {len(X)} rows.")
+        return p
 
     def files(self) -> dict[str, bytes]:
         """Skops's archive; InputError for an estimator that skops or the closed list does not cover."""

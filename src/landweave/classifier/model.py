@@ -223,7 +223,7 @@ class Model(Shown):
         except OSError as error:
             raise InputError(f"{folder}: the model cannot be read: {error.strerror}.") from None
         except InputError as error:
-            raise InputError(f"{folder}: {error}") from None
+            raise InputError(f"{folder}: {' '.join(str(error).split())}") from None
         except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
             words = " ".join(str(error).split())[:200]
             raise InputError(f"{folder}: model.json is malformed ({type(error).__name__}: {words}).") from None

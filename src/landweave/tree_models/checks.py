@@ -20,8 +20,6 @@ CATEGORICAL = 1
 """The bit of LightGBM's decision_type that makes a threshold the number of a set of categories."""
 
 _NUMBERS = re.compile(r"[-+.0-9einfa ]*")
-_OF_NODES = ("split_gain", "internal_value", "internal_weight", "internal_count")
-_OF_LEAVES = ("leaf_weight", "leaf_count")
 
 
 def numbers(trees: Sequence[Mapping[str, str]], key: str, sizes: np.ndarray, kind: type) -> np.ndarray:
@@ -50,11 +48,6 @@ def numbers(trees: Sequence[Mapping[str, str]], key: str, sizes: np.ndarray, kin
     KeyError, ValueError, OverflowError
         For a line that is missing or holds something else.
     """
-    words = _words(trees, key, sizes)
-    return np.array([kind(word) for word in words], "float64" if kind is float else "int64")
-
-
-def _words(trees: Sequence[Mapping[str, str]], key: str, sizes: np.ndarray) -> list[str]:
     lines = [tree[key] if size else "" for tree, size in zip(trees, sizes.tolist(), strict=True)]
     words = [line.split() for line in lines]
     for own, size in zip(words, sizes.tolist(), strict=True):
@@ -62,7 +55,7 @@ def _words(trees: Sequence[Mapping[str, str]], key: str, sizes: np.ndarray) -> l
             raise InputError(f"The model's text has {len(own)} values of {key} in a tree that needs {size}.")
     if not _NUMBERS.fullmatch(" ".join(lines)):
         raise InputError(f"The model's text has a value of {key} that is not a number.")
-    return [word for own in words for word in own]
+    return np.array([kind(word) for own in words for word in own], "float64" if kind is float else "int64")
 
 
 def check_children(left: np.ndarray, right: np.ndarray, nodes: np.ndarray) -> None:
@@ -119,17 +112,6 @@ def deepest(left: np.ndarray, right: np.ndarray, roots: np.ndarray, *, limit: in
         level = np.concatenate([left[level], right[level]])
         level = level[level >= 0]
     return depth
-
-
-def check_unread(trees: Sequence[Mapping[str, str]], leaves: np.ndarray) -> None:
-    """The lines that only LightGBM reads, and no prediction needs, have their lengths; InputError where not."""
-    nodes = leaves - 1
-    for keys, sizes in ((_OF_NODES, nodes), (_OF_LEAVES, np.where(nodes > 0, leaves, 0))):
-        for key in keys:
-            if all(key in tree for tree in trees):
-                _words(trees, key, sizes)
-            elif any(key in tree for tree in trees):
-                raise InputError(f"The model's text has {key} in some of its trees only.")
 
 
 def check_categories(lines: Mapping[str, str], leaves: int, decision: np.ndarray, threshold: np.ndarray) -> None:

@@ -14,7 +14,6 @@ from landweave.tree_models.checks import (
     check_categories,
     check_children,
     check_linear,
-    check_unread,
     numbers,
 )
 
@@ -34,9 +33,10 @@ _HEADER = (
 _WHOLE = {"num_class", "num_tree_per_iteration", "label_index", "max_feature_idx", "num_leaves", "num_cat", "is_linear"}
 _TREE = (
     "num_leaves", "num_cat", "split_feature", "split_gain", "threshold", "decision_type", "left_child", "right_child",
-    "leaf_value", "leaf_weight", "leaf_count", "internal_value", "internal_weight", "internal_count", "cat_boundaries",
-    "cat_threshold", "is_linear", "leaf_const", "num_features", "leaf_features", "leaf_coeff", "shrinkage",
+    "leaf_value", "cat_boundaries", "cat_threshold", "is_linear", "leaf_const", "num_features", "leaf_features",
+    "leaf_coeff",
 )  # fmt: skip
+"""Lines that predictions and gains need; each is checked. A line that LightGBM cannot read ends the process."""
 
 
 class NotCovered(Exception):  # noqa: N818
@@ -140,6 +140,9 @@ def lightgbm_text(text: str) -> str:
     with suppress(NotCovered):
         read_forest(text)
     header, parts = _parted(text)
+    with _broken_is_input_error():
+        gains = [part for part in parts if "split_gain" in part]
+        numbers(gains, "split_gain", np.array([_leaves(part) - 1 for part in gains], "int64"), float)
     objective = (header.get("objective", "none").split() or ["none"])[0]
     if objective not in _OBJECTIVES:
         raise InputError(f"The model's text has the objective {objective}, which gives no probabilities of classes.")
@@ -312,7 +315,6 @@ def _joined(parts: list[dict[str, str]], leaves: np.ndarray, n_features: int) ->
     # A threshold of infinity is usual: missing values to one side and all others to the other.
     if np.isnan(threshold).any() or not np.isfinite(found["leaf_value"]).all():
         raise InputError("The model's text has a threshold or a leaf that is not a number.")
-    check_unread(parts, leaves)
     categorical = np.flatnonzero(decision & CATEGORICAL)
     first = np.cumsum(nodes) - nodes
     with_sets = set(np.searchsorted(first + nodes, categorical, side="right").tolist())
