@@ -34,6 +34,7 @@ SECTIONS = {
             "area-estimates",
             "publish",
             "share",
+            "python-api",
             "from-eo-learn",
         ),
     ),

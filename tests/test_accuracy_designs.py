@@ -102,12 +102,12 @@ def test_a_small_population_needs_fewer():
     [
         (lambda: sample_size([0.5], [0.9, 0.8], se=0.01), "1 shares and 2 accuracies"),
         (lambda: sample_size([0.5, -1], [0.9, 0.8], se=0.01), "0 or more"),
-        (lambda: sample_size([0, 0], [0.9, 0.8], se=0.01), "not all 0"),
+        (lambda: sample_size([0, 0], [0.9, 0.8], se=0.01), "at least one above 0"),
         (lambda: sample_size([0.5, 0.5], [0.9, 80], se=0.01), "between 0 and 1"),
-        (lambda: sample_size([0.5, 0.5], [0.9, 0.8], se=0), "no target"),
-        (lambda: allocate(10, [0.5, 0.5], minimum=50), "makes 100 together"),
+        (lambda: sample_size([0.5, 0.5], [0.9, 0.8], se=0), "target standard error"),
+        (lambda: allocate(10, [0.5, 0.5], minimum=50), "adds up to 100"),
         (lambda: allocate(10, [0.5, 0.5], method="best"), "choose one of proportional, equal, neyman"),
-        (lambda: allocate(10, [0.5, 0.5], method="neyman"), "needs the user's accuracy"),
+        (lambda: allocate(10, [0.5, 0.5], method="neyman"), "needs the expected user's accuracy"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(call, told):

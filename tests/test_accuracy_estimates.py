@@ -457,15 +457,15 @@ def test_strata_with_fewer_than_two_units_are_refused():
             estimate(s[keep], s[keep], r[keep], strata=STRATA, classes=CLASSES)
     with pytest.raises(InputError, match="40 sample units of 30"):
         estimate(s, s, r, strata={**STRATA, 5: Stratum(name="pond", units=30, area=1)}, classes=CLASSES)
-    with pytest.raises(InputError, match="needs the size of each"):
+    with pytest.raises(InputError, match="give both above 0"):
         Stratum(name="pond", units=30, area=0)
 
 
 def test_arrays_that_do_not_fit_are_refused():
     s, r = drawn()
-    with pytest.raises(InputError, match="give one of each for every unit"):
+    with pytest.raises(InputError, match="give one of each per unit"):
         estimate(s, s, r[1:], strata=STRATA, classes=CLASSES)
-    with pytest.raises(InputError, match="give one a unit"):
+    with pytest.raises(InputError, match="give one per unit"):
         estimate(s[None], s, r, strata=STRATA, classes=CLASSES)
     with pytest.raises(InputError, match="positive number"):
         estimate(s, s, r, strata=STRATA, classes=CLASSES, areas=np.zeros(len(s)))

@@ -299,7 +299,7 @@ def test_no_pixels_at_all_give_nulls_with_the_reason():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"predicted": np.array([9, 3], "uint8")}, "predicted holds class value 9"),
+        ({"predicted": np.array([9, 3], "uint8")}, "predicted contains class value 9"),
         ({"predicted": np.array([3], "uint8")}, "predicted has 1 rows and truth 2"),
         ({"weights": np.array([1.0, -1.0])}, "negative"),
         ({"weights": np.array([1.0])}, "weights has shape"),

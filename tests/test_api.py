@@ -1,6 +1,8 @@
 """The functions for whoever holds an xarray Dataset: load, mask_clouds, compute_features, predict."""
 
 import datetime
+import warnings
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -203,7 +205,8 @@ def test_bands_say_what_must_have_data():
 
 
 def test_s2cloudless_sees_clouds_where_they_are(shared_data):
-    pytest.importorskip("s2cloudless")
+    if find_spec("s2cloudless") is None:
+        pytest.skip('the package s2cloudless is not here: pip install "landweave[clouds]"')
     folder = shared_data / "eolearn_slovenia_patch"
     names = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
     source = landweave.open_rasters(root=folder, pattern="bands_l1c/S2_L1C_{date:%Y-%m-%d}.tif", bands=names)
@@ -382,7 +385,8 @@ def test_any_classifier_of_scikit_learn_predicts():
     forest = RandomForestClassifier(5, random_state=0).fit(table.to_pandas(), labels)
     expected = forest.predict(table.to_pandas()).reshape(GRID.shape)
     expected[3, 3] = 0
-    predicted = landweave.predict(made, Unnamed(forest))
+    with warnings.catch_warnings(action="error"):
+        predicted = landweave.predict(made, forest)
     np.testing.assert_array_equal(predicted["class"].values, expected)
     assert predicted["class"].attrs["flag_values"].tolist() == [3, 7]
     named = RandomForestClassifier(5, random_state=0).fit(table.values, np.where(labels == 3, "water", "forest"))
@@ -391,20 +395,6 @@ def test_any_classifier_of_scikit_learn_predicts():
     by_order = landweave.predict(made, named)["class"]
     assert by_order.attrs["flag_meanings"] == "forest water"
     np.testing.assert_array_equal(by_order.values == 1, expected == 7)
-
-
-class Unnamed:
-    """A fitted estimator that gets arrays, without warnings about column names."""
-
-    def __init__(self, estimator):
-        self.classes_, self.feature_names_in_, self.estimator = (
-            estimator.classes_,
-            estimator.feature_names_in_,
-            estimator,
-        )
-
-    def predict_proba(self, X):
-        return self.estimator.predict_proba(pd.DataFrame(X, columns=self.feature_names_in_))
 
 
 def test_thresholds_move_classes_and_rejection_keeps_confidence(run, archive):
@@ -440,7 +430,7 @@ def test_wrong_features_and_models_are_one_line(run, archive):
         "compute_features": lambda: landweave.predict(patch, dummy),
         "class 0": lambda: landweave.predict(made, zero),
         "without predict_proba": lambda: landweave.predict(made, "x".__class__),
-        "no model here": lambda: landweave.predict(made, "nowhere"),
+        "no model in this folder": lambda: landweave.predict(made, "nowhere"),
         "must be \\(feature": lambda: landweave.predict(made.rename(feature="layer"), model),
         "thresholds names": lambda: landweave.predict(made, model, thresholds={"moon": 1.0}),
         "reject_below": lambda: landweave.predict(made, model, reject_below=2),

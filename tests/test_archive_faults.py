@@ -207,7 +207,7 @@ def outline(*boxes):
 @pytest.mark.parametrize(
     ("area", "why"),
     [
-        ("bounds = [179.9, -17, -179.9, -16]", "west, south, east, north; across the antimeridian, run one project"),
+        ("bounds = [179.9, -17, -179.9, -16]", "west, south, east, north; at the antimeridian, use one project"),
         ('bounds = [3300000, -1900000, 3400000, -1800000]\nbounds_crs = "EPSG:3832"', "antimeridian"),
         (outline((179.9, -17, 180, -16), (-180, -17, -179.9, -16)), "from longitude -180 to 180; areas across the anti"),
         (outline((179.9, -17, 180.1, -16)), r"from longitude 179.9 to 180\.1; areas across the antimeridian"),

@@ -84,7 +84,7 @@ def truncated(project):
 
 def no_date_in_the_period(project):
     edit(project, "[source]", "[period]\nstart = 1999-01-01\nend = 1999-12-31\n[source]")
-    return r"no date inside the period 1999-01-01 to 1999-12-31.*2020-03-01 to 2020-09-01"
+    return r"no date in the period 1999-01-01 to 1999-12-31.*2020-03-01 to 2020-09-01"
 
 
 def unreadable_date(project):

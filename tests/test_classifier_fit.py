@@ -127,7 +127,7 @@ def test_weights_reach_a_class_behind_the_imputation():
     ("type_", "params", "message"),
     [
         ("lightgbm", {"n_estimatrs": 5}, "n_estimators"),
-        ("lightgbm", {"num_leaves": "many"}, "LightGBM refuses"),
+        ("lightgbm", {"num_leaves": "many"}, "LightGBM rejects"),
         ("lightgbm", {"objective": "regression"}, "multiclass"),
         ("lightgbm", {"num_class": 9}, "3 classes"),
         ("lightgbm", {"num_leaves": 5, "max_leaves": 6}, "twice"),
@@ -152,13 +152,13 @@ def test_what_cannot_be_trained_is_refused_in_one_line(type_, params, message):
 
 def test_weights_that_would_be_ignored_are_refused():
     X, y = table(60)
-    with pytest.raises(InputError, match="takes no weights"):
+    with pytest.raises(InputError, match="does not accept row weights"):
         fit(X, y, type="sklearn.neighbors.KNeighborsClassifier", weights=np.ones(60), feature_names=NAMES)
 
 
 def test_a_table_that_is_no_training_table_is_refused():
     X, y = table(60)
-    with pytest.raises(InputError, match="no row"):
+    with pytest.raises(InputError, match="no training rows"):
         fit(X[:0], y[:0], feature_names=NAMES)
     with pytest.raises(ValueError, match="1 to 255"):
         fit(X, np.zeros(60, "uint8"), feature_names=NAMES)

@@ -312,7 +312,7 @@ def test_an_estimator_of_another_house_is_not_kept(tmp_path):
         pass
 
     model = Model(estimator=Learnt(classes=(1, 4), feature_names=NAMES, estimator=Strange()), class_names=CLASSES)
-    with pytest.raises(InputError, match="Strange cannot be kept"):
+    with pytest.raises(InputError, match="Strange cannot be stored"):
         model.save(tmp_path / "model")
     assert not list(tmp_path.iterdir())
 

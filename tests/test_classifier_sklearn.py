@@ -246,7 +246,7 @@ def test_blocks_are_squares_counted_from_the_origin():
         (lambda: PatchSplit(1), "n_splits = 1; give at least 2"),
         (lambda: PatchSplit(test_fraction=1), "test_fraction = 1; give a share between"),
         (lambda: list(PatchSplit(2).split([1, 2], [1, 2])), "give groups"),
-        (lambda: list(PatchSplit(3).split([1, 2], [1, 2], ["a", "b"])), "2 groups cannot fill 3 folds"),
+        (lambda: list(PatchSplit(3).split([1, 2], [1, 2], ["a", "b"])), "2 groups are too few for 3 folds"),
         (lambda: list(PatchSplit(2).split([1, 2, 3], [1, 2], ["a", "b", "c"])), "X has 3 rows, y 2"),
         (lambda: PatchSplit.blocks([1], [1], 0), "side = 0"),
         (lambda: PatchSplit.blocks([1], [1, 2], 5), "equal length"),

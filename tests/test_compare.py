@@ -153,10 +153,10 @@ def test_names_with_markup_are_text_and_the_same_run_gives_the_same_bytes(compar
 def test_what_is_missing_is_said_in_one_line(compared, tmp_path):
     folder = shutil.copytree(compared[0], tmp_path / "country")
     (folder / "out" / "label_errors.gpkg").unlink()
-    with pytest.raises(InputError, match=r"label_errors\.gpkg: .*`landweave run` makes it\.$"):
+    with pytest.raises(InputError, match=r"label_errors\.gpkg: .*make it with `landweave run`\.$"):
         compare(folder)
     shutil.rmtree(folder / "out" / "predictions")
-    with pytest.raises(InputError, match=r"nothing predicted yet; `landweave run` makes it\.$"):
+    with pytest.raises(InputError, match=r"there are no predictions; make them with `landweave run`\.$"):
         compare(folder)
 
 

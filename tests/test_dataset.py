@@ -184,7 +184,7 @@ def test_what_was_broken_off_is_taken_up_and_ends_as_if_it_had_not_been(world, t
     folder = tmp_path / "b" / "set"
     done = broken_off(world, folder, monkeypatch, after=2, eopatches=eopatches)
     before = written(folder)
-    with pytest.raises(InputError, match="no list of checksums"):
+    with pytest.raises(InputError, match="the list of checksums is missing"):
         verify(folder)
     publish_dataset(world, folder, eopatches=eopatches, licence="CC-BY-4.0")
     assert all_bytes(folder) == all_bytes(whole)
@@ -351,7 +351,7 @@ def test_a_check_finds_what_is_damaged_missing_or_strange(world, tmp_path):
     told = CliRunner().invoke(app, ["verify", str(moved)])
     assert told.exit_code == 1
     assert "missing  legend.toml" in told.output
-    assert "1 more files are not of the data set, such as notes.txt" in told.output
+    assert "1 more files do not belong to the data set, such as notes.txt" in told.output
     assert "2 of " in told.output
 
 
@@ -390,16 +390,16 @@ def test_an_interrupted_check_goes_on_where_it_was(world, tmp_path, monkeypatch)
 def test_what_cannot_be_shared_or_checked_is_one_line(world, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.doc").write_text("mine")
-    with pytest.raises(InputError, match="something that is no data set"):
+    with pytest.raises(InputError, match="files that are not a data set"):
         publish_dataset(world, tmp_path / "full")
     project, _ = two_class_world(tmp_path / "new", size=40)
-    with pytest.raises(InputError, match="there is no map yet"):
+    with pytest.raises(InputError, match="there is no map"):
         publish_dataset(project, tmp_path / "x")
-    with pytest.raises(InputError, match="no list of checksums"):
+    with pytest.raises(InputError, match="the list of checksums is missing"):
         verify(tmp_path)
     for line in ("../secret", "/etc/passwd", ""):
         (tmp_path / "checksums.sha256").write_text(f"{'0' * 64}  {line}\n")
-        with pytest.raises(InputError, match="line 1: no checksum and name"):
+        with pytest.raises(InputError, match="line 1: not a checksum and a file name"):
             verify(tmp_path)
     told = CliRunner().invoke(app, ["publish", str(project), str(tmp_path / "x"), "--eopatches"])
     assert "add --dataset" in str(told.exception)
@@ -436,14 +436,14 @@ def test_a_collection_tells_what_it_lacks(world, tmp_path):
     assert list(source.grids) == sorted(source.grids)
     with pytest.raises(InputError, match="has no 'B02'; there are B04, B08, left_out"):
         open_collection(moved / "collection.json", needed=["B02"])
-    with pytest.raises(InputError, match="no patch holds 'B02'"):
+    with pytest.raises(InputError, match="no patch has 'B02'"):
         source.load(source.geobox, source.dates(), ["B02"])
     name = source.patches[0].name
     shutil.rmtree(moved / "patches" / f"{name}.zarr" / "B04")
-    with pytest.raises(InputError, match="B04 is not there as its item says; `landweave verify`"):
+    with pytest.raises(InputError, match="B04 does not match its item; check with `landweave verify`"):
         source.load(source.geobox, source.dates(), ["B04"])
     (moved / "items" / f"{name}.json").write_text("{}")
-    with pytest.raises(InputError, match="no item of a data set of landweave"):
+    with pytest.raises(InputError, match="not an item of a landweave data set"):
         open_collection(moved / "collection.json")
     with pytest.raises(InputError, match=r'read them as source\.type = "eopatches"'):
         open_collection(world / "eopatches" / "collection.json")

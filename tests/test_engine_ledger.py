@@ -235,7 +235,7 @@ def test_the_lock_of_a_machine_that_lives_is_not(tmp_path, monkeypatch):
     thread = threading.Thread(target=live)
     thread.start()
     try:
-        with pytest.raises(BusyError, match=r"another run works .* \(process 1 on elsewhere\)"):
+        with pytest.raises(BusyError, match=r"another run is using .* \(process 1 on elsewhere\)"):
             Ledger(tmp_path / "ledger.sqlite")
     finally:
         over.set()
@@ -256,7 +256,7 @@ def test_a_run_that_was_taken_for_dead_writes_nothing_more(tmp_path):
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         ledger.done("a", inputs={}, files=[], info={})
         record(tmp_path, host="elsewhere", boot="another")
-        with pytest.raises(LedgerError, match="took this output folder over"):
+        with pytest.raises(LedgerError, match="took over this output folder"):
             ledger.done("b", inputs={}, files=[], info={})
     with Ledger(tmp_path / "ledger.sqlite", exclusive=False) as ledger:
         assert [entry.key for entry in ledger.entries()] == ["a"]

@@ -53,7 +53,7 @@ def test_a_folder_of_eopatches_is_not_replaced_where_eopatch_folder_was_forgotte
         write_patch(eops / name, {"data/A": CUBE})
     before = contents(eops)
     save = SaveTask(eops, overwrite_permission=permission)
-    refused(r"eops: it holds p0 and is no EOPatch.*eopatch_folder", save, patch_of(data={"B": CUBE}))
+    refused(r"eops: it contains p0 and is not an EOPatch.*eopatch_folder", save, patch_of(data={"B": CUBE}))
     assert contents(eops) == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["eops"]
     save(patch_of(data={"B": CUBE}), eopatch_folder="p2")
@@ -66,9 +66,9 @@ def test_what_is_no_eopatch_is_not_written_over(tmp_path, name):
     path.parent.mkdir(parents=True)
     path.write_bytes(b"[]")
     before = contents(tmp_path)
-    refused("p: it holds .* and is no EOPatch", patch_of(data={"A": CUBE}).save, tmp_path / "p")
-    refused("a file stands there", patch_of(data={"A": CUBE}).save, path)
-    refused("is no EOPatch", write_eopatch, tmp_path / "p", {}, bbox=BOX, crs="EPSG:32633")
+    refused("p: it contains .* and is not an EOPatch", patch_of(data={"A": CUBE}).save, tmp_path / "p")
+    refused("a file with this name exists", patch_of(data={"A": CUBE}).save, path)
+    refused("is not an EOPatch", write_eopatch, tmp_path / "p", {}, bbox=BOX, crs="EPSG:32633")
     assert contents(tmp_path) == before
 
 
@@ -165,7 +165,7 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path):
 def test_names_that_differ_in_case_only_are_refused_beside_what_is_there(tmp_path):
     folder = write_patch(tmp_path / "p", {"data/A": CUBE})
     for permission in ("ADD_ONLY", "OVERWRITE_FEATURES"):
-        refused("data/A there differs from a in upper", patch_of(data={"a": CUBE}).save, folder, overwrite_permission=permission)  # fmt: skip
+        refused("data/A exists and differs from a only in upper", patch_of(data={"a": CUBE}).save, folder, overwrite_permission=permission)  # fmt: skip
 
 
 def test_a_file_where_a_folder_of_features_must_be_is_refused(tmp_path):
@@ -211,7 +211,7 @@ def test_meta_information_with_dates_and_numbers_of_numpy_is_saved_as_json(tmp_p
     for _ in range(5000):
         deep = [deep]
     for wrong in (b"bytes", {1, 2}, np.ones(3), deep, np.longdouble(1) * 1j):
-        refused("meta_info/x: meta information must be what JSON can hold", patch_of(meta_info={"x": wrong}).save, tmp_path / "q")  # fmt: skip
+        refused("meta_info/x: meta information must be valid in JSON", patch_of(meta_info={"x": wrong}).save, tmp_path / "q")  # fmt: skip
 
 
 def old_patch(folder, meta):
@@ -229,7 +229,7 @@ def test_old_meta_information_is_written_as_eolearn_has_it_now(tmp_path):
     for path, maxcc in ((folder, 0.5), (tmp_path / "q", 0.8)):
         assert not (path / "meta_info.pkl").exists()
         assert dict(EOPatch.load(path).meta_info) == {"maxcc": maxcc, "time_interval": list(MOMENTS[:2])}
-    refused("meta_info/maxcc is there already", patch_of(meta_info={"maxcc": 1}).save, old_patch(tmp_path / "r", {"maxcc": 0}))  # fmt: skip
+    refused("meta_info/maxcc exists already", patch_of(meta_info={"maxcc": 1}).save, old_patch(tmp_path / "r", {"maxcc": 0}))  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_old_meta_information_is_read_only_where_it_is_asked_for(tmp_path):
     for features in ((DATA, "A"), [DATA, MASK], {DATA: ["A"]}):
         assert EOPatch.load(folder, features=features).get_features() == [(DATA, "A")]
     for features in (..., META, [(DATA, "A"), (META, ...)]):
-        refused(r"meta_info\.pkl: it holds the name", EOPatch.load, folder, features=features)
+        refused(r"meta_info\.pkl: it contains the name", EOPatch.load, folder, features=features)
 
 
 # --- dates ------------------------------------------------------------------------------------------------------------
@@ -274,9 +274,12 @@ def test_choices_of_dates_that_are_not_there_are_refused(tmp_path):
         refused(str(folder), EOPatch.load, folder, temporal_selection=chosen)
     (folder / "timestamps.json").unlink()
     refused(
-        "no timestamps are there to choose among", EOPatch.load, folder, temporal_selection=lambda moments: [True] * 3
+        "the patch has no timestamps to select from",
+        EOPatch.load,
+        folder,
+        temporal_selection=lambda moments: [True] * 3,
     )
-    refused("number -4 is asked for along an axis of 3", EOPatch.load, folder, temporal_selection=[-4])
+    refused("index -4 is outside an axis of length 3", EOPatch.load, folder, temporal_selection=[-4])
 
 
 def test_a_patch_without_timestamps_is_saved(tmp_path):
@@ -294,7 +297,7 @@ def test_timestamps_of_a_folder_stay_where_none_are_saved_and_numbers_must_fit(t
     refused("2 dates, but 3 timestamps", patch_of(None, data={"C": CUBE[:2]}).save, folder)
     # A folder without: dates may come later, as many as its arrays have.
     bare = write_patch(tmp_path / "q", {"data/A": CUBE}, moments=None)
-    refused("data/A there has other dates", patch_of(MOMENTS[:2], data={"C": CUBE[:2]}).save, bare)
+    refused("data/A in this folder has other dates", patch_of(MOMENTS[:2], data={"C": CUBE[:2]}).save, bare)
     patch_of(data={"C": CUBE}).save(bare)
     assert EOPatch.load(bare) == patch_of(data={"A": CUBE, "C": CUBE})
     write_array(bare / "scalar" / "S", np.ones((3, 1)), ".npy")

@@ -88,7 +88,7 @@ def test_permissions_say_what_a_save_may_replace(tmp_path):
     patch = EOPatch(bbox=BBox(BOX, 32633), timestamps=MOMENTS, data={"A": CUBE, "B": CUBE})
     patch.save(tmp_path / "p", features=(DATA, "A"))
     patch.data["A"] = CUBE + 1
-    with pytest.raises(InputError, match="data/A is there already"):
+    with pytest.raises(InputError, match="data/A exists already"):
         patch.save(tmp_path / "p")
     patch.save(tmp_path / "p", features=(DATA, "B"))
     np.testing.assert_array_equal(EOPatch.load(tmp_path / "p").data["A"], CUBE)
@@ -97,7 +97,7 @@ def test_permissions_say_what_a_save_may_replace(tmp_path):
     patch.save(tmp_path / "p", features=(DATA, "B"), overwrite_permission="OVERWRITE_PATCH")
     assert EOPatch.load(tmp_path / "p").get_features() == [(DATA, "B")]
     patch.bbox = BBox((0, 0, 1, 1), 32633)
-    with pytest.raises(InputError, match="lies elsewhere"):
+    with pytest.raises(InputError, match="has another bbox"):
         patch.save(tmp_path / "p", overwrite_permission="OVERWRITE_FEATURES")
     with pytest.raises(InputError, match="overwrite_permission 'ALL' is unknown"):
         patch.save(tmp_path / "p", overwrite_permission="ALL")
@@ -107,7 +107,7 @@ def test_features_of_other_dates_are_not_mixed(tmp_path):
     patch = EOPatch(bbox=BBox(BOX, 32633), timestamps=MOMENTS, data={"A": CUBE, "B": CUBE})
     patch.save(tmp_path / "p")
     later = patch.temporal_subset([0, 1])
-    with pytest.raises(InputError, match="data/B there has other dates"):
+    with pytest.raises(InputError, match="data/B in this folder has other dates"):
         later.save(tmp_path / "p", features=(DATA, "A"), overwrite_permission="OVERWRITE_FEATURES")
     later.save(tmp_path / "p", overwrite_permission="OVERWRITE_FEATURES")
     assert EOPatch.load(tmp_path / "p") == later
@@ -150,8 +150,8 @@ def test_what_does_not_suit_its_kind_is_refused():
     refused("data/X is list", "data", [1])
     refused("GeoDataFrame", "vector_timeless", CUBE)
     refused("no column TIMESTAMP", "vector", gpd.GeoDataFrame(geometry=[shapely.Point(0, 0)]))
-    refused("no name of a feature", "data", CUBE, name="a.b")
-    with pytest.raises(InputError, match="'dates' is no kind of feature"):
+    refused("not a valid feature name", "data", CUBE, name="a.b")
+    with pytest.raises(InputError, match="'dates' is not a feature type"):
         EOPatch(dates={})
     with pytest.raises(KeyError, match="no feature data/X; there are none"):
         _ = patch.data["X"]
@@ -161,7 +161,7 @@ def test_what_does_not_suit_its_kind_is_refused():
     assert len(patch.timestamps) == 3
     with pytest.raises(InputError, match="left, bottom, right, top"):
         BBox((1, 0, 0, 1), 32633)
-    with pytest.raises(InputError, match="no CRS that is known"):
+    with pytest.raises(InputError, match="not a known CRS"):
         BBox(BOX, "Mars")
 
 
@@ -197,12 +197,12 @@ def test_features_are_named_in_every_way_of_eolearn(written, found):
 
 def test_names_that_say_nothing_are_refused():
     for written, match in (
-        (7, "7 is no feature"),
-        (("bands", "A"), "no kind of feature"),
-        ({DATA: [7]}, "7 is no name"),
+        (7, "7 is not a feature"),
+        (("bands", "A"), "not a feature type"),
+        ({DATA: [7]}, "7 is neither a feature name"),
         ((DATA, ...), "names no features"),
     ):
         with pytest.raises(InputError, match=match):
             renamed_features(written)
-    with pytest.raises(InputError, match="Features of mask cannot be used here, only of data"):
+    with pytest.raises(InputError, match="Features of type mask are not accepted here; use data"):
         renamed_features((MASK, "M"), kinds=["data"])

@@ -73,7 +73,7 @@ def test_an_interval_of_dates_has_both_its_ends(tmp_path, chosen, steps):
     ids=str,
 )  # fmt: skip
 def test_what_chooses_nothing_or_too_much_is_one_line(tmp_path, options):
-    with pytest.raises(InputError, match=r"date_indices|band_indices|no moment"):
+    with pytest.raises(InputError, match=r"date_indices|band_indices|not a datetime"):
         exported(tmp_path, **options)
     assert not list(tmp_path.iterdir())
 

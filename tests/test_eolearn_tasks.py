@@ -75,7 +75,7 @@ def test_an_index_is_the_normalised_difference_of_two_numbered_bands():
         (DATA, "BANDS"), (DATA, "N"), (1, 0), acorvi_constant=0.0, undefined_value=-9.0
     )
     assert filled(patch_of(data={"BANDS": cube})).data["N"][0, 0, 0, 0] == -9
-    with pytest.raises(InputError, match=r"bands .1, 7. of a feature that has 2"):
+    with pytest.raises(InputError, match=r"bands .1, 7. are selected, but the feature has 2"):
         NormalizedDifferenceIndexTask((DATA, "BANDS"), (DATA, "N"), [1, 7])(patch_of(data={"BANDS": cube}))
     with pytest.raises(InputError, match="give the numbers of two bands"):
         NormalizedDifferenceIndexTask((DATA, "BANDS"), (DATA, "N"), [1])
@@ -330,7 +330,7 @@ def test_a_share_of_each_label_is_drawn_with_its_features():
     np.testing.assert_array_equal(patch.data["DRAWN"][0, :, 0, 0], places)
     task(patch, seed=1, fraction={4: 1.0})
     assert patch.mask_timeless["L_DRAWN"].ravel().tolist() == [4] * 20
-    with pytest.raises(InputError, match=r"fraction holds 1\.5"):
+    with pytest.raises(InputError, match=r"fraction contains 1\.5"):
         FractionSamplingTask((DATA, "F"), (TIMELESS, "L"), 1.5)
 
 
@@ -391,7 +391,7 @@ def test_a_model_of_ours_predicts_too(with_recipe):
     assert patch.mask_timeless["LBL"][0, :, 0].tolist() == [1, 1, 1, 2, 2, 2]
     np.testing.assert_allclose(patch.data_timeless["SCR"].sum(axis=-1), 1, atol=1e-6)
     if with_recipe:
-        with pytest.raises(InputError, match="4 features a pixel, but the model asks for 6 features, 3 dates of 2"):
+        with pytest.raises(InputError, match="4 features per pixel, but the model needs 6 features, 3 dates of 2"):
             PredictPatchTask(model, (DATA, "F"), "LBL")(EOPatch(data={"F": cube[:2]}))
 
 

@@ -76,15 +76,15 @@ def test_what_is_no_line_is_refused_with_what_to_do():
             "one is the input of after and fork.*call tasks as func",
         ),
         ([one, other], "2 nodes have no input"),
-        ([after], "one, the input of after, is no part"),
-        ([one, one], "each of them once"),
-        ([], "A workflow needs nodes"),
+        ([after], "one, the input of after, is not part"),
+        ([one, one], "each node only once"),
+        ([], "A workflow needs at least one node"),
     ):
         with pytest.raises(InputError, match=match):
             EOWorkflow(nodes)
-    with pytest.raises(InputError, match="is no EOTask; as_task makes one"):
+    with pytest.raises(InputError, match="is not an EOTask; make one"):
         EONode(np.negative)
-    with pytest.raises(InputError, match="which is no node here; there are one, after"):
+    with pytest.raises(InputError, match="which is not a node of the workflow; there are one, after"):
         EOWorkflow([one, after]).execute({other: {}})
 
 
@@ -116,7 +116,7 @@ def test_the_executor_tells_which_went_well_and_writes_logs_and_a_page(tmp_path)
     with pytest.raises(InputError, match="2 execution_names for 3 executions"):
         EOExecutor(EOWorkflow(nodes), arguments, execution_names=["a", "b"])
     stranger = EOExecutor(EOWorkflow(nodes), [{line()[0]: {}}])
-    with pytest.raises(InputError, match="no node of the workflow"):
+    with pytest.raises(InputError, match="not a node of the workflow"):
         stranger.run()
 
 

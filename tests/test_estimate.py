@@ -107,7 +107,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_other_places(world, 
     assert (tmp_path / "again.gpkg").read_bytes() == (folder / "drawn.gpkg").read_bytes()
     draw_sample(source, tmp_path / "other.gpkg", request=SizeRequest(n=400), blind=True, seed=7)
     assert not points(tmp_path / "other.gpkg").geometry.equals(points(folder / "drawn.gpkg").geometry)
-    with pytest.raises(InputError, match="exists already, and may hold labels"):
+    with pytest.raises(InputError, match="the file exists and may contain labels"):
         draw_sample(source, tmp_path / "other.gpkg", request=SizeRequest(n=400))
 
 
@@ -233,7 +233,7 @@ def test_districts_that_cannot_be_used_are_refused(world, tmp_path):
     ):
         with pytest.raises(InputError, match=told):
             estimate_accuracy(folder / "labelled.gpkg", districts=districts(tmp_path), **options)
-    with pytest.raises(InputError, match="row 2: a district without a name"):
+    with pytest.raises(InputError, match="row 2: the district has no name"):
         estimate_accuracy(folder / "labelled.gpkg", districts=districts(tmp_path, names=("a", "", "c")), column="name")
     with pytest.raises(InputError, match="not readable as districts"):
         estimate_accuracy(folder / "labelled.gpkg", districts=tmp_path / "no.gpkg", column="name")
@@ -256,10 +256,10 @@ BROKEN = {
     "no label": (put("reference", 16, None), "row 17 (id 17): no label in 'reference' (1 of 400 units have none)"),
     "unknown label": (put("reference", 16, "forrest"), "row 17 (id 17): the legend has no class 'forrest'; did you mean 'forest'?"),
     "strange label": (put("reference", 2, "97"), "row 3 (id 3): the legend has no class '97'; it has forest, meadow & field, pond."),
-    "moved point": (moved, "row 7 (id 7): the point was moved from where it was drawn"),
+    "moved point": (moved, "row 7 (id 7): the point was moved; move it back"),
     "row removed": (lambda f: f.drop(index=4), "1 of 400 drawn units are missing, such as id 5"),
-    "row added": (put("id", 9, 999), "row 10 (id 999): the design has no such unit"),
-    "row doubled": (put("id", 9, 3), "row 10 (id 3): this unit stands there twice"),
+    "row added": (put("id", 9, 999), "row 10 (id 999): this unit is not in the design"),
+    "row doubled": (put("id", 9, 3), "row 10 (id 3): this unit occurs twice"),
     "no ids": (lambda f: f.drop(columns="id"), "no column 'id'"),
     "no labels": (lambda f: f.drop(columns="reference"), "no column 'reference' with the labels; it has id, remark"),
 }  # fmt: skip
@@ -319,15 +319,15 @@ def test_a_sample_without_its_design_is_refused_until_the_design_is_given(world,
     folder, _, _ = world
     frame = points(folder / "labelled.gpkg").drop(columns="geometry")
     frame.to_csv(tmp_path / "labels.csv", index=False)
-    with pytest.raises(InputError, match="how the sample was drawn is not known, so nothing can be estimated"):
+    with pytest.raises(InputError, match="the sample has no design, so nothing can be estimated"):
         estimate_accuracy(tmp_path / "labels.csv")
     found = estimate_accuracy(tmp_path / "labels.csv", design=folder / "drawn.gpkg")
     assert found["classes"] == estimate_accuracy(folder / "labelled.gpkg")["classes"]
     points(folder / "labelled.gpkg").to_file(tmp_path / "bare.gpkg", layer="labels")
-    with pytest.raises(InputError, match="how the sample was drawn is not known"):
+    with pytest.raises(InputError, match="the sample has no design"):
         estimate_accuracy(tmp_path / "bare.gpkg")
     assert read_sample(tmp_path / "bare.gpkg", design=folder / "drawn.gpkg").fingerprint
-    with pytest.raises(InputError, match="no design in it"):
+    with pytest.raises(InputError, match="the file has no design"):
         estimate_accuracy(tmp_path / "labels.csv", design=tmp_path / "labels.csv")
 
 
@@ -361,7 +361,7 @@ def test_points_outside_the_map_are_refused(world, tmp_path):
     folder, mapped, _ = world
     write_map(tmp_path / "part.tif", mapped[:60])
     with pytest.raises(
-        InputError, match=r"row \d+ \(id \d+\): the point lies outside the map part\.tif \(\d+ of 400 do\)"
+        InputError, match=r"row \d+ \(id \d+\): the point is outside the map part\.tif \(\d+ of 400 do\)"
     ):
         estimate_accuracy(folder / "labelled.gpkg", map_source=find_map(tmp_path / "part.tif"))
 
@@ -433,11 +433,11 @@ def test_what_a_run_measured_is_what_a_project_expects(world, tmp_path):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"request": SizeRequest(n=20)}, "makes 150 together"),
+        ({"request": SizeRequest(n=20)}, "adds up to 150"),
         ({"request": SizeRequest(allocation="best")}, "choose one of proportional, equal, neyman"),
         ({"request": SizeRequest(expected=["wood=0.9"])}, "no class 'wood'"),
         ({"request": SizeRequest(expected=["high"])}, "write it as class=number"),
-        ({"request": SizeRequest(), "per_class": ["forest=10"]}, "says nothing of 'meadow & field'"),
+        ({"request": SizeRequest(), "per_class": ["forest=10"]}, "lacks 'meadow & field'"),
         ({"request": SizeRequest(), "per_class": ["wood=10"]}, "no class 'wood'"),
     ],
 )
@@ -508,7 +508,7 @@ def test_the_three_commands_in_a_row(world, tmp_path, landweave):  # noqa: F811
     assert out.startswith(f"{n} units")
     status, out, _ = landweave("estimate", "draw", chart, sample, "--target", "0.02", "--blind")
     assert status == 0
-    assert f"{n} units; fill in the column reference, then: landweave estimate accuracy {sample}" in out
+    assert f"{n} units; fill in the column reference, then run: landweave estimate accuracy {sample}" in out
     status, out, err = landweave("estimate", "accuracy", sample)
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
@@ -540,7 +540,7 @@ def test_a_project_on_the_command_line(world, tmp_path, landweave):  # noqa: F81
     assert "the map map.tif" in out
     status, _, err = landweave("estimate", "accuracy", tmp_path, "--label", "other")
     assert status == 2
-    assert "a project says itself what to use" in err
+    assert "the project file sets all options" in err
 
 
 @pytest.mark.parametrize("command", ["size", "draw", "accuracy"])

@@ -95,7 +95,7 @@ def test_target_days_include_both_ends():
     assert target_days(date(2017, 1, 1), date(2017, 1, 16), 16) == (0,)
     assert target_days(date(2017, 1, 1), date(2017, 1, 1), 16) == (0,)
     assert len(target_days(date(2017, 1, 1), date(2017, 12, 31), 16)) == 23
-    with pytest.raises(InputError, match="exchange"):
+    with pytest.raises(InputError, match="swap"):
         target_days(date(2017, 1, 2), date(2017, 1, 1), 16)
     with pytest.raises(InputError, match="at least 1"):
         target_days(date(2017, 1, 1), date(2017, 1, 2), 0)

@@ -167,7 +167,7 @@ def test_report_refuses_to_mix_new_settings_with_old_figures(copy):
     assert remake_report(read_project(copy)).exists()
     assert run(read_project(copy), workers=1).made == {}
     edit(copy, '"pond"', '"lake"', "legend.toml")
-    with pytest.raises(InputError, match="not fresh"):
+    with pytest.raises(InputError, match="out of date"):
         remake_report(read_project(copy))
 
 

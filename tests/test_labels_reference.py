@@ -192,7 +192,7 @@ def test_bad_references_are_told(tmp_path):
         ("ok.gpkg", None, "no column 'label'; it has code"),
         ("bare.gpkg", "code", "no coordinate reference system"),
         ("two.gpkg", "code", "several layers \\(a, b\\)"),
-        ("line.gpkg", "code", "neither polygons nor points but LineString"),
+        ("line.gpkg", "code", "polygons or points are needed, but it has LineString"),
         ("empty.gpkg", "code", "is empty"),
         ("text.gpkg", "code", "neither a vector file nor a raster"),
         ("p.csv", "label", "no column 'longitude'; it has x, y, label"),
@@ -202,7 +202,7 @@ def test_bad_references_are_told(tmp_path):
         with pytest.raises(InputError, match=message):
             read_reference(tmp_path / name, column=column)
     assert read_reference(tmp_path / "two.gpkg", column="code", layer="b").layer == "b"
-    with pytest.raises(InputError, match="a reference of polygons where points are needed"):
+    with pytest.raises(InputError, match="the reference has polygons; points are needed"):
         points_table(read_reference(tmp_path / "ok.gpkg", column="code"), LEGEND, GRID)
 
 

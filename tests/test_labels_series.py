@@ -49,7 +49,7 @@ def test_series_of_different_length_are_series_but_no_table(tmp_path):
     table = pd.read_parquet(path)
     table[~((table["sample_id"] == 2) & table["date"].str.contains("-01-"))].to_parquet(path)
     assert [len(days) for days in read_series(path).days] == [3, 2, 3, 3]
-    with pytest.raises(InputError, match=r"samples have 3 observations, but not 2 \(2\)"):
+    with pytest.raises(InputError, match=r"samples have 3 observations, except 2 \(2\)"):
         read_table(path)
 
 
@@ -83,7 +83,7 @@ def test_bad_tables_are_told(tmp_path):
     (tmp_path / "empty.csv").write_text("")
     told("empty.csv: not readable as a table", tmp_path / "empty.csv")
     told("no column 'label', so no labels; it has a, b", wide(a=[1], b=[2]))
-    told(r"row 2: no label \(1 rows without\)", wide(label=["u", None], b=[2, 3]))
+    told(r"row 2: no label \(1 rows without one\)", wide(label=["u", None], b=[2, 3]))
     told("no numeric columns to learn from", wide(label=["u", "v"], name=["a", "b"]))
     told("row 2: b is 'many'; give a number", wide(label=["u", "v"], b=["2", "many"]))
     told("no group column 'farm'; there are label, plot_id", wide(label=["u"], plot_id=[2], b=[0.1]), group="farm")
@@ -94,7 +94,7 @@ def test_bad_tables_are_told(tmp_path):
     facts.write_text("sample_id,label\n3,c\n")
     told("a_samples.csv: no row for sample 1 of a_timeseries.parquet", path)
     facts.write_text("sample_id,label\n3,c\n3,d\n1,e\n")
-    told("sample 3 stands twice", path)
+    told("sample 3 occurs twice", path)
     facts.write_text("id,label\n3,c\n")
     told("no column 'sample_id'; it has id, label", path)
     facts.unlink()
@@ -137,11 +137,11 @@ def test_folds_that_cannot_be_made_are_told():
         random_folds(["u"] * 9)
     with pytest.raises(InputError, match="no samples"):
         random_folds([])
-    with pytest.raises(InputError, match="3 samples cannot fill 5 folds"):
+    with pytest.raises(InputError, match="3 samples are too few for 5 folds"):
         random_folds(["u", "v", "v"])
     with pytest.raises(InputError, match="Every class has fewer samples than the 5 folds"):
         random_folds(["u", "v", "w"] * 2)
-    with pytest.raises(InputError, match="2 groups cannot fill 3 folds"):
+    with pytest.raises(InputError, match="2 groups are too few for 3 folds"):
         group_folds(["1", "2"] * 4, ["u", "v"] * 4, k=3)
     with pytest.raises(InputError, match="1 folds"):
         random_folds(["u", "v"], k=1)

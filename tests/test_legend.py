@@ -106,7 +106,7 @@ def test_a_legend_that_is_missing_or_no_text_is_refused(tmp_path):
     with pytest.raises(InputError, match="no such legend file"):
         Legend.read(tmp_path / "classes.toml")
     (tmp_path / "classes.toml").write_bytes(b"\xff\xfe\x00name")
-    with pytest.raises(InputError, match=r"classes\.toml: not readable as TOML"):
+    with pytest.raises(InputError, match=r"classes\.toml: not valid TOML"):
         Legend.read(tmp_path / "classes.toml")
 
 

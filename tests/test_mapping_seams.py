@@ -129,6 +129,6 @@ def test_what_lies_on_disk_is_counted_as_the_whole_map_is(tmp_path, grid, plante
     assert {key: found[key] for key in ("across", "inside")} == {key: straight[key] for key in ("across", "inside")}
     assert found["excess"]["value"] == straight["excess"]["value"]
     page = render_report(ReportContent(title="a", accuracy=None, legend=[(1, "a", "#000000")], seams=found))
-    assert ("patch borders show." in page) == planted
-    assert ("leave no trace" in page) == (not planted)
-    assert ("Patch borders show on the map" in page) == planted
+    assert ("patch borders are visible." in page) == planted
+    assert ("are not visible" in page) == (not planted)
+    assert ("Patch borders are visible on the map" in page) == planted

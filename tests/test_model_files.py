@@ -54,7 +54,7 @@ def test_an_index_beyond_its_array_is_refused_whoever_would_evaluate_the_trees(k
     assert changed != TEXTS[kind]
     with pytest.raises(InputError) as caught:
         read_forest(changed)
-    assert str(caught.value).startswith("The model's text ")
+    assert str(caught.value).startswith("The model file ")
     assert "\n" not in str(caught.value)
 
 
@@ -79,7 +79,7 @@ def test_an_index_beyond_its_array_is_refused_whoever_would_evaluate_the_trees(k
 def test_sets_of_categories_and_linear_leaves_are_checked(kind, key, value):
     changed = put(TEXTS[kind], key, value)
     assert changed != TEXTS[kind]
-    with pytest.raises(InputError, match=r"^The model's text has"):
+    with pytest.raises(InputError, match=r"^The model file has"):
         read_forest(changed)
 
 

@@ -115,15 +115,17 @@ def test_true_and_false_and_numbers_from_the_end_are_positions(tmp_path, form):
         (slice(None, None, -1), [2, 1, 0]),
     ):
         np.testing.assert_array_equal(read_feature(feature, dates=dates), CUBE[steps])
-    refused(r"X\.\S+: true and false are given for 2 along an axis of 3", read_feature, feature, dates=[True, False])
-    refused(r"X\.\S+: number 3 is asked for along an axis of 3", read_feature, feature, dates=[0, 3])
-    refused(r"X\.\S+: number -4 is asked for along an axis of 3", read_feature, feature, dates=[-4])
+    refused(
+        r"X\.\S+: 2 true or false values are given for an axis of length 3", read_feature, feature, dates=[True, False]
+    )
+    refused(r"X\.\S+: index 3 is outside an axis of length 3", read_feature, feature, dates=[0, 3])
+    refused(r"X\.\S+: index -4 is outside an axis of length 3", read_feature, feature, dates=[-4])
     folder = open_eopatch(tmp_path / "p")
     assert to_dataset(folder, dates=[-1]).time.values == np.datetime64(MOMENTS[2])
     assert to_dataset(folder, dates=[True, False, False]).time.values == np.datetime64(MOMENTS[0])
-    refused("number 3 is asked for", to_dataset, folder, dates=[3])
+    refused("index 3 is outside", to_dataset, folder, dates=[3])
     for wrong in ([1.5], 1, "all", [[0]]):
-        refused(r"X\.\S+: .* is no selection along an axis", read_feature, feature, dates=wrong)
+        refused(r"X\.\S+: .* is not a valid selection along an axis", read_feature, feature, dates=wrong)
 
 
 # --- pickles that grow ------------------------------------------------------------------------------------------------
@@ -145,7 +147,7 @@ def test_a_small_pickle_of_shared_lists_is_refused_before_it_is_shown(tmp_path, 
     assert len(data) < 600
     folder = write_patch(tmp_path / "p", {"data/X": CUBE}, box=None, moments=None)
     (folder / file).write_bytes(data)
-    refused(rf"{file}: it holds over 1000000 values", EOPatch.load, folder)
+    refused(rf"{file}: it contains over 1000000 values", EOPatch.load, folder)
 
 
 def test_what_a_list_holds_twice_counts_twice():
@@ -168,7 +170,7 @@ def test_dates_that_are_no_text_are_named_by_their_type(tmp_path):
     ):
         folder = write_patch(tmp_path / "p", {"data/X": CUBE}, moments=None)
         (folder / "timestamps.json").write_text(json.dumps(content))
-        refused(rf"timestamps\.json: {shown} is no date", open_eopatch, folder)
+        refused(rf"timestamps\.json: {shown} is not a date", open_eopatch, folder)
 
 
 # --- boxes ------------------------------------------------------------------------------------------------------------
@@ -184,12 +186,12 @@ def test_dates_that_are_no_text_are_named_by_their_type(tmp_path):
 def test_boxes_without_coordinates_are_one_line(tmp_path, change):
     folder = write_patch(tmp_path / "p", {"data/X": CUBE})
     (folder / "bbox.geojson").write_text(json.dumps({**geojson(), **change}))
-    refused(r"bbox\.geojson: no box with coordinates and a CRS", open_eopatch, folder)
+    refused(r"bbox\.geojson: there is no box with coordinates and a CRS", open_eopatch, folder)
 
 
 def test_a_box_in_an_unknown_crs_is_one_line(tmp_path):
     folder = write_patch(tmp_path / "p", {"data/X": CUBE}, epsg=99999)
-    refused(r"bbox\.geojson: EPSG:99999 is no CRS that is known", open_eopatch, folder)
+    refused(r"bbox\.geojson: EPSG:99999 is not a known CRS", open_eopatch, folder)
 
 
 def test_a_feature_of_geojson_keeps_the_crs_that_stands_beside_its_geometry(tmp_path):
@@ -228,4 +230,4 @@ def test_old_pickled_arrays_are_still_told_of(tmp_path):
     folder = write_patch(tmp_path / "p", {})
     (folder / "data").mkdir()
     (folder / "data" / "X.pkl").write_bytes(pickle.dumps(CUBE))
-    refused(r"X\.pkl: an array is expected here", read_feature, open_eopatch(folder).features["data", "X"])
+    refused(r"X\.pkl: expected an array", read_feature, open_eopatch(folder).features["data", "X"])

@@ -93,7 +93,7 @@ def test_a_patch_half_written_is_never_seen(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         write_patch(patch, tmp_path / "p.zarr")
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(InputError, match=r"p\.zarr: no patch"):
+    with pytest.raises(InputError, match=r"p\.zarr: there is no stored patch"):
         read_patch(tmp_path / "p.zarr")
 
 

@@ -118,7 +118,7 @@ def test_a_slip_of_the_pen_is_answered_with_the_key_that_was_meant(tmp_path_fact
         ('path = "register.gpkg"', 'paht = "register.gpkg"', "20 unknown key 'reference.paht'; did you mean 'path'?"),
         (
             'type = "rasters"\ntable = "images.csv"', 'type = "stac"\nurl = "x"\nclouds = "mask"\nmask = "cloud"',
-            "a probability in per cent: set mask_above",
+            "a probability in percent: set mask_above",
         ),
         ('name = "x"', 'name = ""', "1 name: "),
         ('name = "x"', 'name = "x"\nfile = "y"', "2 unknown key 'file'."),
@@ -164,7 +164,7 @@ def test_a_folder_a_missing_file_and_bytes_are_told_apart(tmp_path):
     with pytest.raises(InputError, match=r"x\.toml: no such project file"):
         read_project(tmp_path / "x.toml")
     (tmp_path / "landweave.toml").write_bytes(b"name = '\xff\xfe'")
-    with pytest.raises(InputError, match="not readable as text"):
+    with pytest.raises(InputError, match="not a text file"):
         read_project(tmp_path)
 
 

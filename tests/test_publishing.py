@@ -166,7 +166,7 @@ def test_the_current_folder_is_refused_and_a_link_leads_to_its_target(finished, 
     assert (tmp_path / "link").is_symlink()
     assert (real / "index.html").exists()
     monkeypatch.chdir(real)
-    with pytest.raises(InputError, match="the current folder cannot be replaced whole"):
+    with pytest.raises(InputError, match="the current folder cannot be replaced"):
         publish(finished, ".", Publication(tiles="folder", images=0))
 
 
@@ -174,7 +174,7 @@ def test_only_what_was_published_is_ever_replaced(finished, tmp_path):
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     (theirs / "diary.txt").write_text("dear diary")
-    with pytest.raises(InputError, match=r"not published by landweave; give a new or empty folder\.$"):
+    with pytest.raises(InputError, match=r"that landweave did not publish; give a new or empty folder\.$"):
         publish(finished, theirs, REQUEST)
     assert [path.name for path in theirs.iterdir()] == ["diary.txt"]
     empty = tmp_path / "empty"

@@ -72,7 +72,7 @@ def test_each_part_stands_alone_and_is_left_out_alone(key):
     assert "What the satellite saw" in alone
     without = render_report(content({k: v for k, v in FACTS.items() if k != key}))
     sign = {
-        "histogram": "How often each place was seen<", "ndvi": "Green through the year",
+        "histogram": "How often each place was seen<", "ndvi": "NDVI through the year",
         "counts_map": "<h3>Valid observations", "cloud_map": "<h3>Mean cloud probability",
     }  # fmt: skip
     assert [part for part, words in sign.items() if words in alone] == [key]
@@ -102,11 +102,13 @@ def test_the_page_stays_one_file_whose_tags_nest_and_the_same_bytes():
 def test_the_histogram_is_told_in_words():
     words = observed_section(FACTS)["histogram_words"]
     assert words == (
-        "Of 3 acquisition dates, a pixel was seen clearly between 0 and 3 times; half of the pixels at least 3 times. "
+        "There are 3 acquisition dates. A pixel was seen clearly between 0 and 3 times, half of the pixels at least 3 times. "
         "Never seen: 10.0 %."
     )
     everywhere = observed_section({"histogram": [0, 0, 7, 0]})["histogram_words"]
-    assert everywhere == ("Of 3 acquisition dates, a pixel was seen clearly twice; half of the pixels at least twice.")
+    assert everywhere == (
+        "There are 3 acquisition dates. A pixel was seen clearly twice, half of the pixels at least twice."
+    )
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=150).filter(any))

@@ -61,7 +61,7 @@ def test_a_hot_cell_leads_to_the_image_of_its_heaviest_acquisition():
     (anchor,) = re.findall(r'href="#(image-\d+)"', html)
     assert f'id="{anchor}"' in html
     assert "2020-04-05 (80 %, snow), 2020-05-30 (20 %) image of 2020-04-05" in text
-    assert "S: a date that is fed for the most part by acquisitions with snow." in text
+    assert "S: a date that depends mostly on acquisitions with snow." in text
     assert "n<i>" in text
     assert "<i>" not in html
 
@@ -83,7 +83,7 @@ def test_what_is_lost_without_a_date_or_a_layer_is_listed_largest_first():
     assert layers[0]["name"] == "B04"
 
 
-@pytest.mark.parametrize(("relies", "verdict"), [(True, "relies"), (False, "does not rely"), (None, "cannot be said")])
+@pytest.mark.parametrize(("relies", "verdict"), [(True, "relies"), (False, "does not rely"), (None, "unknown")])
 def test_a_result_that_leans_on_what_was_taken_away_is_warned_of(relies, verdict):
     tests = {"rule": "the rule", "leading": outcome(relies), "snow": outcome(False)}
     _, text = page(importance=importance(reliance=tests))
@@ -95,7 +95,7 @@ def test_a_result_that_leans_on_what_was_taken_away_is_warned_of(relies, verdict
 
 def test_why_there_is_no_importance_is_told():
     _, text = page(importance={"reason": "the model comes from elsewhere"})
-    assert "What the model looks at Not told here: the model comes from elsewhere." in text
+    assert "Which layers and dates matter Not available: the model comes from elsewhere." in text
     assert reasons_section(None, {}, COLORS) is None
 
 

@@ -198,16 +198,16 @@ def splits():
 def test_the_optimism_gap_is_told_with_its_interval_and_its_direction():
     found = split_section({"splits": splits()})
     words = " ".join(found["words"])
-    assert "+10.0 points (95 % interval: +6.0 to +14.0), so testing beside the training pixels flatters" in words
+    assert "+10.0 points (95 % interval: +6.0 to +14.0), so a test next to training pixels is too optimistic" in words
     assert [row["name"] for row in found["rows"]] == ["Random pixels", "Whole patches"]
     assert found["reasons"] == [
-        "Blocks as wide as errors resemble: blocks of 900 m, the range, are too few to hold any out."
+        "Blocks as wide as the range of errors: blocks of 900 m, the range, are too few to hold any out."
     ]
 
 
 @pytest.mark.parametrize(
     ("low", "high", "words"),
-    [(-0.02, 0.04, "which may be chance"), (-0.04, -0.01, "neighbours helped nothing"), (None, None, "too few units")],
+    [(-0.02, 0.04, "which may be chance"), (-0.04, -0.01, "neighbours did not help"), (None, None, "too few units")],
 )
 def test_a_gap_that_is_none_is_called_none(low, high, words):
     told = splits() | {"gaps": {"random - patch": score(0.01, low, high)}}
@@ -245,7 +245,7 @@ def test_a_leak_is_marked_and_its_absence_too():
     assert {row["grade"] for row in leakage_section({"leakage": clean})} == {"good"}
     leaky = clean | {"same_place": 4, "lost": {"test": ["water"]}}
     poor = [row["what"] for row in leakage_section({"leakage": leaky}) if row["grade"] == "poor"]
-    assert poor == ["Pixels on both sides", "Classes that do not occur among the test units"]
+    assert poor == ["Pixels on both sides", "Classes missing in the test units"]
 
 
 def test_a_thin_fold_takes_no_rows_from_the_others():
@@ -265,7 +265,7 @@ def test_a_thin_fold_takes_no_rows_from_the_others():
 def test_a_class_that_a_fold_lacks_is_named_and_no_neighbours_are_blamed():
     told = splits() | {"patch": splits()["patch"] | {"lacking": ["water"]}}
     words = " ".join(split_section({"splits": told})["words"])
-    assert "part of it because a fold had no training row of water" in words
+    assert "partly because a fold had no training row of water" in words
     assert "flatters" not in words
 
 

@@ -236,7 +236,10 @@ def test_figures_beside_the_headline_are_named_for_what_they_are():
     assert text.index("Agreement with the reference at places not trained on") < text.index(
         "Against the eroded reference 99.9 %"
     )
-    assert "Random split 99.8 % pixels set aside at random, by smaller models: their neighbours were trained on" in text
+    assert (
+        "Random split 99.8 % random pixels held out, smaller models: too optimistic, because neighbours were trained on"
+        in text
+    )
 
 
 def test_without_a_reference_the_report_says_so():
@@ -255,11 +258,11 @@ def test_every_part_is_there_in_order():
     text = words(render_report(content()))
     parts = [
         "Agreement with the reference", "Before you use these figures", "water has no samples", "The map",
-        "What the map is good and bad at", "Class by class", "Which classes are mixed up", "What became of each reference class",
-        "What each mapped class is made of", "Counts", "How often each class occurs", "Separable or confused",
-        "AUC read against frequency", "ROC: each class", "Precision against recall", "Do probabilities mean what they say",
-        "What moving a threshold does", "Where the map is wrong", "The worst patches", "Image, reference, prediction and difference",
-        "patch x1y1", "patch x1y2", "Mapped against reference share", "Mapped share: a pixel count, not an estimate",
+        "What the map is good and bad at", "Class by class", "Which classes are confused", "How each reference class is mapped",
+        "What each mapped class contains", "Counts", "How often each class occurs", "Separable or confused",
+        "AUC and frequency", "ROC curve of each class", "Precision and recall", "Are the probabilities right",
+        "What a threshold changes", "Where the map is wrong", "The worst patches", "Image, reference, prediction and difference",
+        "patch x1y1", "patch x1y2", "Mapped and reference shares", "Mapped share: a pixel count, not an estimate",
         "What the satellite saw", "9 patches around x1y1", "Dates", "Settings", "The run",
     ]  # fmt: skip
     # The list of contents names them too, before the map's caption.
@@ -380,14 +383,11 @@ def test_mixed_up_classes_are_named_with_their_direction():
     first, second = mixed_up(confusion)
     assert first == (
         "60 % of what the reference calls shrubland is mapped as forest, and 1 % of what it calls forest is mapped as "
-        "shrubland: by land, most of this confusion runs from shrubland to forest."
+        "shrubland: most of the confused land is shrubland mapped as forest."
     )
-    assert second == (
-        "5 % of what the reference calls water is mapped as forest, and nothing the other way: "
-        "all of this confusion runs one way."
-    )
+    assert second == ("5 % of what the reference calls water is mapped as forest, and nothing in the other direction.")
     even = {"labels": ["a", "b"], "counts": [[80, 20], [15, 85]]}
-    assert mixed_up(even)[0].endswith("it runs both ways.")
+    assert mixed_up(even)[0].endswith("the confusion is mutual.")
     # The land decides where it is known, not the pixels.
     assert mixed_up(even | {"weighted": [[0.5, 0.0], [0.0, 0.5]]}) == []
 
@@ -397,10 +397,10 @@ def test_mixed_up_classes_are_named_with_their_direction():
     [
         (
             {"kind": "block", "train_patches": 3, "test_patches": 1},
-            "spatial blocks that were set aside (3 for training, 1",
+            "spatial blocks that were held out (3 for training, 1",
         ),
         ({"kind": "group", "train_patches": 0, "train_groups": 9, "test_groups": 9, "folds": 5}, "in turn in 5 folds"),
-        ({"kind": "random", "folds": 5}, "flatter"),
+        ({"kind": "random", "folds": 5}, "too optimistic"),
         ({"kind": "given", "how": "trained on 5 samples, tested on 3"}, "Trained on 5 samples, tested on 3."),
         ({"kind": "none"}, "In-sample"),
         ({}, ""),

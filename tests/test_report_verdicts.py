@@ -66,7 +66,7 @@ def test_a_common_class_is_given_what_is_doubtful():
     accuracy = world([0.6, 0.3, 0.1], [(0, 0), (1.2, 0), (0, 1.2)])
     line = sentence(accuracy, "forest")
     assert "good recall, poor precision" in line
-    assert "a common class is given what is doubtful" in line
+    assert "doubtful pixels are given to a common class" in line
     assert verdict(accuracy, "forest")["verdict"] == "common and confused"
 
 
@@ -79,10 +79,10 @@ def test_a_rare_class_with_few_false_alarms_is_imprecise_for_its_rarity():
     shown[-10:] = 1
     accuracy = score(truth, shown, classes=CLASSES) | {"test_share": shares(truth, None, CLASSES)}
     line = sentence(accuracy, "water")
-    assert "95 % of it is found, but only 32 % of what is mapped as it is right" in line
-    assert "Class imbalance explains most of it: 2.0 % of all other land is taken for it, and it has 1.0 %" in line
+    assert "95 % of it is found, but only 32 % of the pixels mapped as it are correct" in line
+    assert "Class imbalance explains most of it: 2.0 % of all other land is mapped as it, and it covers 1.0 %" in line
     # 0.95 / 3 against 0.02 * 2 / 3.
-    assert "(33 %), 96 % of what is mapped as it would be right" in line
+    assert "(33 %), 96 % of the pixels mapped as it would be correct" in line
 
 
 def test_a_class_that_is_good_at_both_needs_no_explanation():
@@ -98,8 +98,8 @@ def test_the_summary_names_where_a_class_goes_and_what_it_is_taken_for():
     shown = truth.copy()
     shown[100:160], shown[200:210] = 1, 2
     rows = {row["name"]: row for row in summaries(score(truth, shown, classes=CLASSES))}
-    assert "Most of what is missed is mapped as forest (60 % of it)." in rows["scrub"]["sentences"]
-    assert "Most of what is wrongly mapped as it is scrub by the reference." in rows["forest"]["sentences"]
+    assert "Most missed pixels are mapped as forest (60 % of the class)." in rows["scrub"]["sentences"]
+    assert "Most pixels wrongly mapped as it are scrub in the reference." in rows["forest"]["sentences"]
     assert rows["water"]["sentences"][0] == "None of it is found: no test pixel is mapped as this class."
     assert rows["water"]["grade"] == "poor"
     assert lead(list(rows.values())) == "The map is poor at forest, scrub and water."
@@ -107,7 +107,7 @@ def test_the_summary_names_where_a_class_goes_and_what_it_is_taken_for():
 
 def test_a_class_without_test_pixels_is_not_judged():
     accuracy = score(np.ones(50, "uint8"), np.ones(50, "uint8"), classes=CLASSES)
-    assert lead(summaries(accuracy)) == "The map is good at forest. Of scrub and water the test says nothing."
+    assert lead(summaries(accuracy)) == "The map is good at forest. There are no test pixels of scrub and water."
     assert verdict(accuracy, "water")["verdict"] == "not known"
 
 
@@ -116,16 +116,16 @@ def test_too_few_samples_are_warned_of():
     accuracy = score(truth, truth, classes=CLASSES | {4: "bog"})
     accuracy["training_rows"] = {"forest": 100, "scrub": 99, "water": 1, "bog": 0}
     assert few_samples(accuracy) == [
-        "Too few samples of scrub: 29 test pixels, so its figures are hints; learnt from 99 training rows.",
-        "Too few samples of water: 1 test pixel, so its figures are hints; learnt from 1 training row.",
-        "Too few samples of bog: no test pixel, so nothing is known of how well it is mapped; never trained on, so it cannot be shown.",
+        "Too few samples of scrub: 29 test pixels, so its figures are uncertain; trained on 99 rows.",
+        "Too few samples of water: 1 test pixel, so its figures are uncertain; trained on 1 row.",
+        "Too few samples of bog: no test pixel, so its accuracy is unknown; not trained on, so the map cannot show it.",
     ]
 
 
 def test_classes_with_the_same_lack_share_a_sentence():
     truth = np.repeat(VALUES, [20, 20, 40])
     assert few_samples(score(truth, truth, classes=CLASSES)) == [
-        "Too few samples of forest and scrub: 20 test pixels, so its figures are hints (each)."
+        "Too few samples of forest and scrub: 20 test pixels, so its figures are uncertain (each)."
     ]
 
 
@@ -134,7 +134,7 @@ def test_a_verdict_whose_interval_reaches_across_the_limit_says_so():
     accuracy["classes"]["water"]["auc"] |= {"value": 0.96, "low": 0.93, "high": 0.99}
     assert "not certain" in verdict(accuracy, "water")["meaning"]
     accuracy["classes"]["water"]["support"] = 12
-    assert verdict(accuracy, "water")["meaning"] == "Only 12 test pixels: too few to be sure."
+    assert verdict(accuracy, "water")["meaning"] == "Only 12 test pixels: too few for a verdict."
 
 
 @given(

@@ -109,9 +109,9 @@ def test_imagery_on_a_grid_comes_from_the_patch_that_lies_there(world):
     bands = finished.plan.source.load(grid, [day], ["B04", "B08"])
     # Two bands are shown by the first, in grey.
     np.testing.assert_array_equal(true_colour(finished, grid, day), stretch(np.stack([bands.B04.values[0]])))
-    with pytest.raises(InputError, match="no date of this run"):
+    with pytest.raises(InputError, match="not a date of this run"):
         true_colour(finished, grid, datetime.date(1999, 1, 1))
-    with pytest.raises(InputError, match="no imagery of 2020-06-01 is there for this place"):
+    with pytest.raises(InputError, match="there is no imagery of 2020-06-01 for this place"):
         true_colour(finished, grid.translate_pix(500, 0), day)
 
 

@@ -136,7 +136,7 @@ def test_a_run_whose_folder_was_taken_over_leaves_map_and_record_as_they_are(wor
     out = world.parent / "out"
     (out / "map.tif").write_bytes(b"of the other run")
     taken = TakenAt("mosaic", out)
-    with pytest.raises(LedgerError, match="took this output folder over"):
+    with pytest.raises(LedgerError, match="took over this output folder"):
         run(read_project(world), progress=taken)
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == taken.before
 

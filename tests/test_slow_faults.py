@@ -218,7 +218,7 @@ def test_a_second_run_at_the_same_time_is_refused_and_harms_nothing(quiet, count
     second = call(country, "--workers", 1)
     assert process.poll() is None
     assert second.returncode == 2
-    assert re.search(rf"another run works in this output folder \(process {process.pid} on ", second.stderr)
+    assert re.search(rf"another run is using this output folder \(process {process.pid} on ", second.stderr)
     process.communicate(timeout=240)
     assert process.returncode == 0
     assert made(country) == made(quiet)

@@ -212,19 +212,19 @@ def test_what_the_patches_lack_is_one_line_that_names_it(tmp_path):
     two = {"data/BANDS": CUBE, "data/MORE": CUBE}
     refused("name each of them, in order, in band_names", {"data/BANDS": CUBE}, band_names=None)
     refused("2 bands, but band_names has 1 different", {"data/BANDS": CUBE}, band_names=["B04", "B04"])
-    refused("which data feature holds the bands.*BANDS, MORE", two)
+    refused("several data features.*BANDS, MORE", two)
     refused("no data feature 'X' .bands_feature.; it has BANDS, MORE", two, bands_feature="X")
-    refused("b: no data feature 'BANDS', as a has; it has MORE", {"data/BANDS": CUBE}, {"data/MORE": CUBE})
+    refused("b: no data feature 'BANDS' like a; it has MORE", {"data/BANDS": CUBE}, {"data/MORE": CUBE})
     refused("1 bands, but a has 2", {"data/BANDS": CUBE}, {"data/BANDS": CUBE[..., :1]})
     refused("b: the patch has no CLM", {"data/BANDS": CUBE, "mask/CLM": mask}, {"data/BANDS": CUBE}, needed=["CLM"])
     refused("b: the patch has no IS_DATA", {"data/BANDS": CUBE, "mask/IS_DATA": mask}, {"data/BANDS": CUBE})
     refused("no mask 'X' .data_mask.; it has M", {"data/BANDS": CUBE, "mask/M": mask}, data_mask="X")
     refused(r"M\.npy: 3 x 2 x 3 dates, rows and columns, but", {"data/BANDS": CUBE, "mask/M": mask[:, :2, :3]})
     refused(r"M\.npy: 2 bands; a mask has one", {"data/BANDS": CUBE, "mask/M": CUBE > 0.5})
-    refused("resampling 'x' is not known", {"data/BANDS": CUBE}, resampling="x")
-    with pytest.raises(InputError, match="no EOPatch lies here"):
+    refused("resampling 'x' is unknown", {"data/BANDS": CUBE}, resampling="x")
+    with pytest.raises(InputError, match="no EOPatch in this folder"):
         opened(tmp_path / "t0" / "a" / "data")
-    with pytest.raises(InputError, match="no patch holds 'B99'; there are B04, B08"):
+    with pytest.raises(InputError, match="no patch has 'B99'; there are B04, B08"):
         opened(write_patch(tmp_path / "z", {"data/BANDS": CUBE})).load(None, [], ["B99"])
 
 
@@ -267,8 +267,8 @@ def test_labels_that_are_not_there_are_named(tmp_path):
         tmp_path / "a", {"mask_timeless/A": np.ones((4, 6, 1), int), "mask_timeless/B": np.ones((4, 6, 2), int)}
     )
     for layer, match in (
-        (None, "say which feature.*mask_timeless/A, mask_timeless/B"),
-        ("mask_timeless/C", "no patch holds labels as 'mask_timeless/C'; there are mask_timeless/A"),
+        (None, "name the feature.*mask_timeless/A, mask_timeless/B"),
+        ("mask_timeless/C", "no patch has labels as 'mask_timeless/C'; there are mask_timeless/A"),
         ("mask_timeless/B", "one band of whole numbers"),
     ):
         with pytest.raises(InputError, match=match):
@@ -358,7 +358,7 @@ def test_a_cloud_mask_that_lies_there_is_not_left_unused_in_silence(tmp_path):
     folder = small_world(tmp_path)
     text = PROJECT.replace('clouds = "mask"\nmask = "CLM"\n', "")
     (folder / "landweave.toml").write_text(text)
-    with pytest.raises(InputError, match=r'the patches hold CLM.*clouds = "mask" and mask = "CLM"'):
+    with pytest.raises(InputError, match=r'the patches have CLM.*clouds = "mask" and mask = "CLM"'):
         make_plan(read_project(folder))
     (folder / "landweave.toml").write_text(text.replace("band_names", 'clouds = "none"\nband_names'))
     make_plan(read_project(folder))

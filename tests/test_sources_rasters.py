@@ -314,7 +314,7 @@ def test_a_truncated_raster_is_named_at_the_latest_when_it_is_read(tmp_path, com
     noise = np.random.default_rng(0).integers(0, 9000, grid.shape).astype("int16")
     path = write(tmp_path / "R_2019-01-01.tif", noise, grid=grid, compress=compress)
     path.write_bytes(path.read_bytes()[:40000])
-    with pytest.raises(InputError, match=r"R_2019-01-01\.tif: .*(cut short|not readable)"):
+    with pytest.raises(InputError, match=r"R_2019-01-01\.tif: .*(truncated|not readable)"):
         values(open_rasters(root=tmp_path, pattern="{variable}_{date}.tif", bands=None), "R")
 
 
@@ -369,7 +369,7 @@ def test_a_missing_table_and_neither_table_nor_pattern_are_told(tmp_path):
         open_rasters(root=tmp_path, table="nowhere.csv", bands=None)
     with pytest.raises(InputError, match="either table or pattern"):
         open_rasters(root=tmp_path, bands=None)
-    with pytest.raises(InputError, match="resampling 'nice' is not known"):
+    with pytest.raises(InputError, match="resampling 'nice' is unknown"):
         open_rasters(root=tmp_path, table="t.csv", bands=None, resampling="nice")
 
 

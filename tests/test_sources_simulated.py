@@ -426,7 +426,7 @@ def test_a_folder_is_written_again_but_foreign_files_are_never_lost(tmp_path):
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     (theirs / "legend.toml").write_text("precious")
-    with pytest.raises(InputError, match=r"already holds legend\.toml"):
+    with pytest.raises(InputError, match=r"contains legend\.toml"):
         write_archive(theirs, size_km=0.6, dates=1)
     assert (theirs / "legend.toml").read_text() == "precious"
     assert not (theirs / "archive").exists()

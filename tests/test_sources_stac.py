@@ -213,7 +213,7 @@ def test_an_item_without_the_asked_band_is_left_out_and_named(tmp_path):
     source = opened(tmp_path, needed=["B02", "B04"])
     assert source.incomplete == ("poor",)
     assert source.dates() == [DAY]
-    with pytest.raises(InputError, match=r"no scene holds B05; there are B02, .*bands\.B04"):
+    with pytest.raises(InputError, match=r"no scene has B05; there are B02, .*bands\.B04"):
         opened(tmp_path, needed=["B05"])
 
 
@@ -387,7 +387,7 @@ def test_an_item_from_a_server_never_makes_us_read_a_file_of_this_machine(tmp_pa
     )
     with rasterio.open(folder / "v.tif") as file:
         assert (file.read(1) == 7777).all()
-    with served(folder) as url, pytest.raises((InputError, OSError), match=r"http|no GeoTIFF") as caught:
+    with served(folder) as url, pytest.raises((InputError, OSError), match=r"http|not a GeoTIFF") as caught:
         load_from(url, content, folder)
     assert "\n" not in str(caught.value)
 

@@ -155,7 +155,7 @@ GOOD = text_of((4, 3), decisions=[NONE_LEFT])
 def test_a_broken_text_is_refused_in_one_line(broken):
     with pytest.raises(InputError) as caught:
         read_forest(broken)
-    assert str(caught.value).startswith("The model's text ")
+    assert str(caught.value).startswith("The model file ")
     assert "\n" not in str(caught.value)
 
 
@@ -163,5 +163,5 @@ def test_trees_that_run_in_a_circle_are_refused():
     tree = random_tree(np.random.default_rng(0), 4, 1, [0.0], [NONE_LEFT])
     tree = re.sub(r"left_child=.*", "left_child=-1 2 1", tree)
     tree = re.sub(r"right_child=.*", "right_child=-2 -3 -4", tree)
-    with pytest.raises(InputError, match="circle"):
+    with pytest.raises(InputError, match="cycle"):
         read_forest(model_text([tree], 1))

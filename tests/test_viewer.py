@@ -266,8 +266,8 @@ ATTACKS = {
     "a date that is a path": ("/tiles/true-colour/..%2f..%2fetc/14/1/1", 404),
     "a date that is none": ("/tiles/true-colour/2017-13-45/14/1/1", 404),
     "a place outside": ("/pixel?lon=0&lat=0", 404),
-    "no place on Earth": ("/pixel?lon=999&lat=0", 422),
-    "a place that is no number": ("/pixel?lon=nan&lat=nan", 400),
+    "not a place on Earth": ("/pixel?lon=999&lat=0", 422),
+    "a place that is not a number": ("/pixel?lon=nan&lat=nan", 400),
     "half a place": ("/pixel?lon=1", 400),
     "the schema": ("/openapi.json", 404),
     "the interactive docs": ("/docs", 404),
@@ -347,12 +347,12 @@ def test_every_address_that_is_told_is_answered(view, host, names, told):
 
 
 def test_a_host_that_is_not_here_and_a_port_that_is_taken_are_told_apart(view):
-    with pytest.raises(InputError, match=r"^--host 192\.0\.2\.1: no address of this machine .*127\.0\.0\.1\.$"):
+    with pytest.raises(InputError, match=r"^--host 192\.0\.2\.1: not an address of this machine .*127\.0\.0\.1\.$"):
         server.serve(view, host="192.0.2.1", port=0)  # an address of documents
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(InputError, match=r"give another with --port\.$"):
+        with pytest.raises(InputError, match=r"choose another with --port\.$"):
             server.serve(view, port=taken.getsockname()[1])
 
 
@@ -428,7 +428,7 @@ def test_the_grid_tells_roles_and_what_failed(view, client):
 def test_a_project_without_a_map_says_what_to_do(country, tmp_path):
     from archives import without_output
 
-    with pytest.raises(InputError, match=r"no map yet; `landweave run` makes it\.$"):
+    with pytest.raises(InputError, match=r"no map; make it with `landweave run`\.$"):
         open_view(without_output(country, tmp_path / "fresh"))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 _PUBLIC = {
     "Cell": "landweave.patch.grid",
     "ConstantSource": "landweave.sources.constant",
+    "average_roc": "landweave.accuracy.curves",
     "choose_thresholds": "landweave.classifier.thresholds",
     "InputError": "landweave.errors",
     "LandCoverClassifier": "landweave.classifier.land_cover_classifier",
@@ -46,6 +47,7 @@ _PUBLIC = {
     "read_reference": "landweave.labels.reference",
     "read_layers": "landweave.runs.results.arrays",
     "rasterise": "landweave.labels.on_grid",
+    "roc_curves": "landweave.accuracy.curves",
     "run": "landweave.runs.pipeline.driver",
     "sample_size": "landweave.accuracy.design_based.designs",
     "score": "landweave.accuracy.metrics",

@@ -48,7 +48,7 @@ class LandClass:
             raise InputError(f"The class with value {self.value} has no name; give it one.")
         if not self.name.isprintable():
             raise InputError(
-                f"Class {self.value} is called {self.name!r}; names hold no line breaks or control characters."
+                f"Class {self.value} is called {self.name!r}; names must not contain line breaks or control characters."
             )
         if not re.fullmatch(r"#[0-9a-fA-F]{6}", self.color):
             raise InputError(f"Class {self.name!r} has color {self.color!r}; write it as #rrggbb.")
@@ -94,7 +94,7 @@ class Legend:
         _refuse_doubles("code", [code for c in self.classes for code in dict.fromkeys(c.accepted_codes)])
         both = set(self.ignore) & {code for c in self.classes for code in c.codes}
         if both:
-            raise InputError(f"Legend both ignores and uses code {min(both)!r}; keep it in one place.")
+            raise InputError(f"The legend both ignores and uses code {min(both)!r}; keep it in one place.")
 
     def __repr__(self) -> str:
         named = ", ".join(f"{c.value} {c.name}" for c in self.classes)
@@ -193,7 +193,7 @@ class Legend:
         except FileNotFoundError:
             raise InputError(f"{path}: no such legend file.") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-            raise InputError(f"{path}: not readable as TOML: {error}.") from None
+            raise InputError(f"{path}: not valid TOML: {error}.") from None
         try:
             return cls._from_toml(content)
         except InputError as error:
@@ -237,7 +237,7 @@ class Legend:
         """The sorted labels as classes 1..n, with the default palette."""
         names = sorted({code_text(label) for label in labels} - {""}, key=_by_number_then_text)
         if len(names) > 255:
-            raise InputError(f"{len(names)} different labels; a legend holds at most 255 classes.")
+            raise InputError(f"{len(names)} different labels; a legend has at most 255 classes.")
         return cls(
             classes=tuple(
                 LandClass(value=i + 1, name=name, color=PALETTE[i % len(PALETTE)], codes=(name,))

@@ -50,10 +50,12 @@ def doubtful_labels(labels: np.ndarray, p: np.ndarray, *, thresholds: np.ndarray
     """
     labels, p = np.asarray(labels, "int64"), np.asarray(p, "float64")
     if p.ndim != 2 or len(p) != len(labels):
-        raise InputError(f"probabilities {p.shape} and {len(labels)} labels do not fit; give a row an item.")
+        raise InputError(f"probabilities {p.shape} and {len(labels)} labels do not fit; give one row per item.")
     k = p.shape[1]
     if len(labels) and (labels.min() < 0 or labels.max() >= k):
-        raise InputError(f"labels reach from {labels.min()} to {labels.max()}; they are columns 0 to {k - 1}.")
+        raise InputError(
+            f"labels range from {labels.min()} to {labels.max()}; they must be column numbers 0 to {k - 1}."
+        )
     if thresholds is None:
         thresholds = self_confidence(labels, p)
     # The mean of equal numbers may exceed them by rounding; a NaN threshold is never reached.

@@ -36,7 +36,7 @@ def conformal_threshold(scores: np.ndarray | Sequence[float], *, alpha: float) -
     _check_alpha(alpha)
     scores = np.sort(np.asarray(scores, "float64"))
     if np.isnan(scores).any():
-        raise InputError("a calibration score is missing; leave out the units that have none.")
+        raise InputError("a calibration score is missing; leave out units without a score.")
     k = len(scores) + 1 - _may_miss(len(scores), alpha)
     return float(scores[k - 1]) if k <= len(scores) else math.inf
 
@@ -50,7 +50,7 @@ def conformal_thresholds(
     """
     scores, named = np.asarray(scores, "float64"), np.asarray(groups)
     if len(scores) != len(named):
-        raise InputError(f"{len(scores)} scores and {len(named)} groups; give one of each for every unit.")
+        raise InputError(f"{len(scores)} scores and {len(named)} groups; give one score and one group per unit.")
     found = sorted(set(named.tolist()), key=str)
     return {group: conformal_threshold(scores[named == group], alpha=alpha) for group in found}
 

@@ -71,7 +71,7 @@ def score(
     land = _checked_weights(weights, len(true))
     for array, what in ((mapped, "predicted"), (probabilities, "probabilities"), (clusters, "clusters")):
         if array is not None and len(array) != len(true):
-            raise InputError(f"{what} has {len(array)} rows and truth {len(true)}; give one row a pixel.")
+            raise InputError(f"{what} has {len(array)} rows and truth {len(true)}; give one row per pixel.")
     known = np.asarray(true < k)
     true, mapped, land = true[known], mapped[known], land[known]
     cell = true * (k + 1) + mapped
@@ -246,14 +246,14 @@ def _columns(labels: np.ndarray, values: np.ndarray, what: str) -> np.ndarray:
     """Position of each label in ``values``, and ``len(values)`` for 0."""
     labels = np.asarray(labels)
     if labels.ndim != 1:
-        raise InputError(f"{what} has shape {labels.shape}; give one class value a row.")
+        raise InputError(f"{what} has shape {labels.shape}; give one class value per row.")
     lookup = np.full(256, -1, "int64")
     lookup[NONE] = len(values)
     lookup[values] = np.arange(len(values))
     columns = lookup[labels.astype("uint8")]
     if (columns < 0).any() or not np.array_equal(labels, labels.astype("uint8")):
         strange = sorted(set(np.unique(labels).tolist()) - {NONE, *values.tolist()})
-        raise InputError(f"{what} holds class value {strange[0]}, which is not among {values.tolist()}.")
+        raise InputError(f"{what} contains class value {strange[0]}, which is not among {values.tolist()}.")
     return np.asarray(columns)
 
 
@@ -263,9 +263,9 @@ def _checked_weights(weights: np.ndarray | None, n: int) -> np.ndarray:
         return np.ones(n)
     land = np.asarray(weights, "float64")
     if land.shape != (n,):
-        raise InputError(f"weights has shape {land.shape} and truth ({n},); give one weight a pixel.")
+        raise InputError(f"weights has shape {land.shape} and truth ({n},); give one weight per pixel.")
     if not (np.isfinite(land).all() and (land >= 0).all()):
-        raise InputError("weights holds a negative or missing number; a weight is the land a row stands for.")
+        raise InputError("weights contains a negative or missing number; a weight is the land that a row represents.")
     if n == 0 or (land == land[0]).all():
         return np.ones(n)
     return np.asarray(land / land.mean())

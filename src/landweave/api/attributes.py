@@ -106,7 +106,7 @@ def band_names(patch: xr.Dataset, *, but: Collection[str | None] = ()) -> tuple[
     if not names:
         raise InputError(
             f"The patch has no band: no variable (time, y, x) of int16 in 1e-4 reflectance or of floating-point "
-            f"reflectance; it holds {', '.join(f'{n} {v.dtype} {v.dims}' for n, v in patch.data_vars.items())}."
+            f"reflectance; it has {', '.join(f'{n} {v.dtype} {v.dims}' for n, v in patch.data_vars.items())}."
         )
     return names
 

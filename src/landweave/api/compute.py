@@ -178,7 +178,7 @@ def prepare(patch: xr.Dataset, recipe: Recipe, *, period: Any, min_valid_fractio
     start = period_start(patch.attrs, period)
     if start is None:
         raise InputError(
-            "The patch does not say when its period starts, from which target days are counted; give period, such as "
+            "The patch does not give the start of its period, from which target days are counted; give period, such as "
             'period = "2017".'
         )
     valid = np.ones([patch.sizes[axis] for axis in (TIME, Y, X)], bool)

@@ -66,7 +66,7 @@ def load(
     if not dates:
         have = found.dates(None, None)
         span = f"the imagery is from {have[0]} to {have[-1]}" if have else "the imagery has no date"
-        raise InputError(f"period {period!r}: no observation within it; {span}.")
+        raise InputError(f"period {period!r}: no observation in it; {span}.")
     patch = found.load(box, dates, wanted or found.variables)
     describe(patch, categorical=found.categorical, source_variables=found.variables)
     patch.attrs[START] = (start or _day(dates[0])).isoformat()

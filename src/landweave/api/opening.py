@@ -132,7 +132,7 @@ def _catalogue(given: str | Path) -> str:
     if not path.exists():
         raise InputError(f"{path}: no such catalogue; give the address of a STAC API or the path of a catalogue.")
     if path.suffix.lower() not in {".json", ".geojson"}:
-        raise InputError(f"{path}: no STAC catalogue; open rasters with open_rasters(root=...).")
+        raise InputError(f"{path}: not a STAC catalogue; open rasters with open_rasters(root=...).")
     return place
 
 
@@ -143,7 +143,7 @@ def _degrees(area: Any) -> tuple[float, float, float, float] | None:
     if isinstance(box, GeoBox):
         bounds = outline_bounds(box, "EPSG:4326")
         if not np.isfinite(bounds[0]):
-            raise InputError(f"area: a grid of {box.crs} with no place in longitude and latitude; check its CRS.")
+            raise InputError(f"area: a grid of {box.crs} cannot be converted to longitude and latitude; check its CRS.")
         return max(bounds[0], -180.0), max(bounds[1], -90.0), min(bounds[2], 180.0), min(bounds[3], 90.0)
     try:
         west, south, east, north = (float(bound) for bound in box)

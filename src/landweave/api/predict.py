@@ -41,6 +41,11 @@ class _Classifier:
         """float32 (n, classes)."""
         if isinstance(self.model, Model):
             return self.model.probabilities(X)
+        if self.columns is not None:
+            import pandas as pd
+
+            # What was fitted with names of columns warns where they are missing.
+            return np.asarray(self.model.predict_proba(pd.DataFrame(X, columns=list(self.columns))), "float32")
         return np.asarray(self.model.predict_proba(X), "float32")
 
 

@@ -129,14 +129,14 @@ class Boosted:
             try:
                 booster = lightgbm.Booster(model_str=lightgbm_text(self.text))
             except (lightgbm.basic.LightGBMError, ValueError) as error:
-                raise InputError(f"The model's text is not LightGBM's: {error}.") from None
+                raise InputError(f"The model file is not a LightGBM text file: {error}.") from None
             self._check(booster.num_feature(), booster.num_model_per_iteration())
             self._parsed["booster"] = booster
         return self._parsed["booster"]
 
     def _check(self, features: int, classes: int) -> None:
         if (features, classes) != (len(self.feature_names), len(self.classes)):
-            raise InputError("The model's text has other numbers of features or classes than model.json says.")
+            raise InputError("The number of features or classes in the model file differs from model.json.")
 
     def __getstate__(self) -> dict[str, Any]:
         # The text says it all; another process parses its own.
@@ -173,10 +173,13 @@ class Learnt:
             content = settle(skops.io.dumps(self.estimator))
             untrusted = set(skops.io.get_untrusted_types(data=content)) - TRUSTED
         except Exception as error:
-            raise InputError(f"{name} cannot be kept without pickle: {_one_line(error)}; choose another.") from error
+            raise InputError(
+                f"{name} cannot be stored without pickle: {_one_line(error)}; choose another classifier."
+            ) from error
         if untrusted:
             raise InputError(
-                f"{name} cannot be kept: it holds {min(untrusted)}, not of scikit-learn's; choose another."
+                f"{name} cannot be stored: it contains {min(untrusted)}, which is not part of scikit-learn; "
+                "choose another classifier."
             )
         return {"model.skops": content}
 
@@ -198,7 +201,7 @@ def restore(
 ) -> Estimator:
     """The estimator that wrote ``files``; InputError when they are missing, broken or hold what is not trusted."""
     if kind not in _RESTORERS:
-        raise InputError(f"kind {kind!r} is unknown; it is one of {', '.join(_RESTORERS)}.")
+        raise InputError(f"kind {kind!r} is unknown; use one of {', '.join(_RESTORERS)}.")
     name, make = _RESTORERS[kind]
     if set(files) != ({name} if name else set()):
         raise InputError(f"a {kind} model has {name or 'no file'} beside model.json, not {sorted(files)}.")
@@ -275,9 +278,9 @@ def _restore_boosted(classes: tuple[int, ...], names: tuple[str, ...], content: 
     try:
         text = content.decode()
     except UnicodeDecodeError:
-        raise InputError("model.txt is not text.") from None
+        raise InputError("model.txt is not a text file.") from None
     if not text.startswith("tree\n"):
-        raise InputError("model.txt is not LightGBM's text.")
+        raise InputError("model.txt is not a LightGBM text file.")
     _check_names(text, names)
     return Boosted(classes=classes, feature_names=names, text=text)
 
@@ -308,9 +311,11 @@ def _restore_learnt(classes: tuple[int, ...], names: tuple[str, ...], content: b
     except Exception as error:
         raise InputError(f"model.skops cannot be read: {_one_line(error)}.") from error
     if not untrusted <= TRUSTED:
-        raise InputError(f"model.skops holds {min(untrusted - TRUSTED)}, which is not trusted; train it again.")
+        raise InputError(
+            f"model.skops contains {min(untrusted - TRUSTED)}, which is not trusted; train the model again."
+        )
     if not isinstance(estimator, BaseEstimator) or not hasattr(estimator, "predict_proba"):
-        raise InputError(f"model.skops holds a {type(estimator).__name__}, not a classifier.")
+        raise InputError(f"model.skops contains a {type(estimator).__name__}, not a classifier.")
     try:
         check_estimator(estimator)
         _try(estimator, names, classes)
@@ -325,7 +330,7 @@ def _try(estimator: Any, names: tuple[str, ...], classes: tuple[int, ...]) -> No
     """Predict a few rows now: numpy finds what does not fit, and should not find it after hours."""
     found = (tuple(int(value) for value in estimator.classes_), int(estimator.n_features_in_))
     if found != (classes, len(names)):
-        raise InputError("model.skops has other classes or another number of features than model.json says.")
+        raise InputError("The classes or the number of features in model.skops differ from model.json.")
     rows = np.array([[0.0], [1.0], [3000.0]], "float32").repeat(len(names), axis=1)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")

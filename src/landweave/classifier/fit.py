@@ -79,7 +79,7 @@ def fit(
     values, index = np.unique(y, return_inverse=True)
     classes = tuple(int(value) for value in values)
     if not classes:
-        raise InputError("There is no row to train on; check the reference, the erosion and the clouds.")
+        raise InputError("There are no training rows; check the reference, the erosion and the clouds.")
     if classes[0] < 1 or classes[-1] > 255:
         raise ValueError(f"class values are 1 to 255, not {classes[0]} to {classes[-1]}.")
     if X.dtype != np.int16 and not np.issubdtype(X.dtype, np.floating):
@@ -94,7 +94,7 @@ def fit(
         seed=seed, threads=threads, weights=weights,
     )  # fmt: skip
     if tuple(int(value) for value in estimator.classes_) != classes:
-        raise InputError(f"{type} does not keep its classes in classes_; use a scikit-learn classifier.")
+        raise InputError(f"{type} has no attribute classes_; use a scikit-learn classifier.")
     return Learnt(classes=classes, feature_names=names, estimator=estimator)
 
 
@@ -121,7 +121,9 @@ def _boost(
         **_native(params),
     }
     if settings["objective"] not in _MULTICLASS:
-        raise InputError(f'[model] params.objective = "{settings["objective"]}" gives no classes; use "multiclass".')
+        raise InputError(
+            f'[model] params.objective = "{settings["objective"]}" does not predict classes; use "multiclass".'
+        )
     if settings.pop("num_class", len(classes)) != len(classes):
         raise InputError(f"[model] params.num_class does not fit: there are {len(classes)} classes; leave it out.")
     if settings.get("force_col_wise"):
@@ -138,7 +140,7 @@ def _boost(
         ).result()
         booster = lightgbm.train(settings, table, num_boost_round=rounds)
     except (lightgbm.basic.LightGBMError, ValueError, TypeError) as error:
-        raise InputError(f"LightGBM refuses the table or [model] params: {' '.join(str(error).split())}.") from error
+        raise InputError(f"LightGBM rejects the table or [model] params: {' '.join(str(error).split())}.") from error
     return settle_text(booster.model_to_string())
 
 
@@ -152,7 +154,7 @@ def _native(params: Mapping[str, Any]) -> dict[str, Any]:
         if key not in names:
             _refuse_parameter("LightGBM", key, [*names, "class_weight"])
         if names[key] in out:
-            raise InputError(f"[model] params gives LightGBM's {names[key]} twice; keep one of its names.")
+            raise InputError(f"[model] params gives LightGBM's {names[key]} twice; keep one of the names.")
         # scikit-learn's None means "the default".
         if value is not None and names[key] != "num_threads":
             out[names[key]] = value
@@ -201,17 +203,17 @@ def _learn(
     try:
         estimator = kind(**settings)
     except Exception as error:
-        raise InputError(f"{path} refuses [model] params: {' '.join(str(error).split())}.") from error
+        raise InputError(f"{path} rejects [model] params: {' '.join(str(error).split())}.") from error
     if not hasattr(estimator, "fit") or not hasattr(estimator, "predict_proba"):
         raise InputError(
-            f"{path} gives no probabilities (predict_proba) with these [model] params; choose another classifier"
+            f"{path} predicts no probabilities (predict_proba) with these [model] params; choose another classifier"
             f"{' or set probability = true' if 'probability' in known else ''}."
         )
     from sklearn.utils.validation import has_fit_parameter
 
     weighable = has_fit_parameter(estimator, "sample_weight")
     if weights is not None and not weighable:
-        raise InputError(f"{path} takes no weights of rows; choose another classifier.")
+        raise InputError(f"{path} does not accept row weights; choose another classifier.")
     whole, step = _accepting_missing(estimator)
     empty = np.isnan(X).all(axis=0)
     if empty.any():

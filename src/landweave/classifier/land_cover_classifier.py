@@ -209,7 +209,8 @@ class LandCoverClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.class_shares is None:
             if weights is None:
                 raise InputError(
-                    'LandCoverClassifier: prior = "area" needs the land: give class_shares, or sample_weight to fit.'
+                    'LandCoverClassifier: prior = "area" needs the shares of the land: give class_shares, '
+                    "or sample_weight to fit."
                 )
             return land
         shares = [self.class_shares.get(name, math.nan) for name in self.classes_.tolist()]

@@ -82,16 +82,16 @@ class Model(Shown):
             if len(self.prior) != len(self.classes) or not all(math.isfinite(r) and r >= 0 for r in self.prior):
                 raise InputError(f"The model's prior {self.prior} must be {len(self.classes)} ratios of 0 or more.")
             if not any(self.prior):
-                raise InputError("The model's prior gives no class any land.")
+                raise InputError("The model's prior is 0 for all classes.")
         for temperature in (self.training_temperature, self.temperature):
             if not (math.isfinite(temperature) and temperature > 0):
-                raise InputError(f"The model's temperature is {temperature}; it must be over 0.")
+                raise InputError(f"The model's temperature is {temperature}; it must be above 0.")
         for value, threshold in self.thresholds.items():
             if value not in self.class_names:
                 raise InputError(f"[model] thresholds names class {value}; there are {sorted(self.class_names)}.")
             if not (math.isfinite(threshold) and threshold > 0):
                 raise InputError(
-                    f"[model] thresholds of {self.class_names[value]!r} is {threshold}; it must be over 0."
+                    f"[model] thresholds of {self.class_names[value]!r} is {threshold}; it must be above 0."
                 )
         if self.reject_below is not None and not 0 <= self.reject_below <= 1:
             raise InputError(f"[model] reject_below = {self.reject_below}; it must be from 0 to 1.")
@@ -218,7 +218,8 @@ class Model(Shown):
         except FileNotFoundError as error:
             name = Path(error.filename).name if error.filename else "model.json"
             raise InputError(
-                f"{folder}: no model here ({name} is missing); give the folder that `run` wrote."
+                f"{folder}: no model in this folder ({name} is missing); "
+                "give a model folder written by `landweave run`."
             ) from None
         except OSError as error:
             raise InputError(f"{folder}: the model cannot be read: {error.strerror}.") from None
@@ -233,22 +234,22 @@ class Model(Shown):
         try:
             content = json.loads(_content(folder / "model.json", MOST_JSON).decode("utf-8"))
         except (ValueError, RecursionError) as error:
-            raise InputError(f"model.json is not readable as JSON: {error}.") from None
+            raise InputError(f"model.json is not valid JSON: {error}.") from None
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise InputError(f'model.json is not of the format "{FORMAT}".')
         if content.pop("sha256", None) != _digest(content):
-            raise InputError("model.json was changed after it was written; train the model anew.")
+            raise InputError("model.json was changed after it was written; train the model again.")
         files = {}
         for name, digest in content["files"].items():
             if Path(name).name != name or "\0" in name:
                 raise InputError(f"model.json names a file outside its folder: {name!r}.")
             files[name] = _content(folder / name, MOST_BYTES)
             if hashlib.sha256(files[name]).hexdigest() != digest:
-                raise InputError(f"{name} was changed after it was written; train the model anew.")
+                raise InputError(f"{name} was changed after it was written; train the model again.")
         _check_types(content)
         classes = tuple(content["classes"])
         if sorted(set(classes)) != list(classes) or not classes or classes[0] < 1 or classes[-1] > 255:
-            raise InputError(f"model.json has the classes {classes}; they must rise from 1 to 255.")
+            raise InputError(f"model.json has the classes {classes}; they must be strictly increasing, from 1 to 255.")
         names = tuple(content["feature_names"])
         estimator = restore(content["kind"], classes, names, files)
         if isinstance(estimator, Boosted):

@@ -26,7 +26,10 @@ app.add_typer(estimate_app, name="estimate")
 ProjectFile = Annotated[Path, typer.Argument(help="Project file, or the folder that holds landweave.toml.")]
 
 Workers = Annotated[
-    int | None, typer.Option(min=1, help="Processes (default: a core each, as memory allows); 1 works in this process.")
+    int | None,
+    typer.Option(
+        min=1, help="Number of processes (default: one per core, limited by memory); 1 works in this process."
+    ),
 ]
 
 AllowCode = Annotated[
@@ -34,19 +37,19 @@ AllowCode = Annotated[
 ]
 
 CheckFiles = Annotated[
-    bool, typer.Option("--check-files", help="Read every file again, not only those that look touched.")
+    bool, typer.Option("--check-files", help="Read all files, not only those whose size or times have changed.")
 ]
 
 
 def main() -> None:
-    """Run the command line; wrong use or input ends with status 2 and one line."""
+    """Run the command line; wrong use or input ends with status 2 and one line on stderr."""
     try:
         app()
     except InputError as error:
         _stop(str(error), 2)
     except SystemExit as end:
         if end.code == 130:  # what typer makes of an interrupt
-            _stop("Interrupted; run again to go on where it stopped.", 130)
+            _stop("Interrupted; run the same command again to resume.", 130)
         raise
     except OSError as error:
         _stop(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1)
@@ -80,10 +83,10 @@ def _root(
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Where to put it; made if absent.")] = Path("landweave-demo"),
-    size_km: Annotated[float, typer.Option(min=2, max=60, help="Side of the simulated country.")] = 8,
+    folder: Annotated[Path, typer.Argument(help="Output folder; created if missing.")] = Path("landweave-demo"),
+    size_km: Annotated[float, typer.Option(min=2, max=60, help="Side of the simulated country in km.")] = 8,
     dates: Annotated[int, typer.Option(min=4, max=120, help="Acquisitions in the simulated year.")] = 24,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed is another country.")] = 42,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed; each seed gives another country.")] = 42,
     workers: Workers = None,
 ) -> None:
     """Simulate a small country with its archive and register, and run everything on it."""
@@ -100,15 +103,15 @@ def demo(
 
 @app.command()
 def simulate(
-    folder: Annotated[Path, typer.Argument(help="Where to write it; made if absent.")],
-    size_km: Annotated[float, typer.Option("--size-km", min=0.6, max=60, help="Side of the country.")] = 8,
+    folder: Annotated[Path, typer.Argument(help="Output folder; created if missing.")],
+    size_km: Annotated[float, typer.Option("--size-km", min=0.6, max=60, help="Side of the country in km.")] = 8,
     dates: Annotated[int, typer.Option(min=2, max=200, help="Acquisitions in the year.")] = 24,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed is another country.")] = 42,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed; each seed gives another country.")] = 42,
     l1c: Annotated[
-        bool, typer.Option("--l1c", help="Add the scenes at the top of the atmosphere: sentinel-2-l1c.")
+        bool, typer.Option("--l1c", help="Also write scenes at the top of the atmosphere (sentinel-2-l1c).")
     ] = False,
     snow_texture: Annotated[
-        bool, typer.Option("--snow-texture", help="A land whose grass and bushes differ only under snow.")
+        bool, typer.Option("--snow-texture", help="Make a country where grass and bushes differ only under snow.")
     ] = False,
 ) -> None:
     """Write the archive, the register and the true cover of a simulated country."""
@@ -124,7 +127,7 @@ def simulate(
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where to write the two files.")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="Folder for the two files.")] = Path(),
 ) -> None:
     """Write a commented landweave.toml and legend.toml to start from."""
     from landweave.runs.project.starter import write_templates
@@ -135,7 +138,7 @@ def init(
 
 @app.command()
 def check(project: ProjectFile, allow_code: AllowCode = False) -> None:
-    """Check a project file and its inputs; nothing is written."""
+    """Check a project file and its inputs without writing anything."""
     from landweave.runs.pipeline.check import check_project
     from landweave.runs.project.settings import read_project
 
@@ -147,10 +150,10 @@ def check(project: ProjectFile, allow_code: AllowCode = False) -> None:
 def forecast(
     project: ProjectFile,
     workers: Workers = None,
-    memory: Annotated[str | None, typer.Option(help="Ceiling per worker, such as 2GB.")] = None,
+    memory: Annotated[str | None, typer.Option(help="Memory limit per worker, such as 2GB.")] = None,
     allow_code: AllowCode = False,
 ) -> None:
-    """Tell what a run will take: dates, bytes, disk, memory, hours; reads a little to see how fast this machine is."""
+    """Forecast dates, bytes, disk, memory and hours of a run; measures the speed of this machine on a small part."""
     from landweave.runs.pipeline.forecast import forecast as forecast_project
     from landweave.runs.pipeline.forecast import forecast_lines
     from landweave.runs.project.settings import read_project
@@ -163,19 +166,19 @@ def forecast(
 @app.command()
 def run(
     project: ProjectFile,
-    only: Annotated[list[str] | None, typer.Option(help="Name of a patch to work on; may be given again.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Name of a patch to work on; repeat for several.")] = None,
     until: Annotated[str | None, typer.Option(help="Last stage to run.")] = None,
-    retrain: Annotated[bool, typer.Option("--retrain", help="Train again although the model is frozen.")] = False,
+    retrain: Annotated[bool, typer.Option("--retrain", help="Train again, even if the model is frozen.")] = False,
     allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Train although patches failed; freezes the model.")
+        bool, typer.Option("--allow-missing", help="Train even if patches failed; freezes the model.")
     ] = False,
     workers: Workers = None,
-    memory: Annotated[str | None, typer.Option(help="Ceiling per worker, such as 2GB.")] = None,
+    memory: Annotated[str | None, typer.Option(help="Memory limit per worker, such as 2GB.")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler.")] = None,
     check_files: CheckFiles = False,
     allow_code: AllowCode = False,
 ) -> None:
-    """Make what is not yet made or no longer fresh."""
+    """Run the stages that are missing or out of date."""
     from landweave.runs.pipeline.driver import run as run_project
     from landweave.runs.pipeline.state import Options
     from landweave.runs.project.settings import read_project
@@ -193,7 +196,7 @@ def run(
 
 @app.command()
 def status(project: ProjectFile, check_files: CheckFiles = False, allow_code: AllowCode = False) -> None:
-    """Tell what is done, failed, and stale and why."""
+    """List what is done, what failed, and what is out of date and why."""
     from landweave.runs.pipeline.status import status_lines
     from landweave.runs.project.settings import read_project
 
@@ -203,7 +206,7 @@ def status(project: ProjectFile, check_files: CheckFiles = False, allow_code: Al
 
 @app.command()
 def report(project: ProjectFile, allow_code: AllowCode = False) -> None:
-    """Make the report again from what lies on disk."""
+    """Write the report again from the stored results."""
     from landweave.runs.pipeline.status import remake_report
     from landweave.runs.project.settings import read_project
 
@@ -212,7 +215,7 @@ def report(project: ProjectFile, allow_code: AllowCode = False) -> None:
 
 @app.command()
 def compare(project: ProjectFile, allow_code: AllowCode = False) -> None:
-    """Hold the register against the map, and rank the places where the register is likely wrong."""
+    """Compare the register with the map, and rank the places where the register is likely wrong."""
     from landweave.runs.results.compare import compare as compare_project
     from landweave.runs.results.compare import comparison_lines
 
@@ -226,42 +229,48 @@ def compare(project: ProjectFile, allow_code: AllowCode = False) -> None:
 def view(
     project: ProjectFile,
     host: Annotated[
-        str, typer.Option(help="Address; any but a loopback one shows the project to others.")
+        str, typer.Option(help="Address to listen on; other addresses than 127.0.0.1 show the project to others.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8765,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 chooses a free one.")] = 8765,
     allow_host: Annotated[
-        list[str] | None, typer.Option(help="Another name by which browsers may ask; may be given again.")
+        list[str] | None, typer.Option(help="Another host name to accept from browsers; repeat for several.")
     ] = None,
     allow_code: AllowCode = False,
 ) -> None:
-    """Look at a project's map, images and pixels in a browser; Ctrl-C ends it."""
+    """Show a project's map, images and pixels in a browser; stop with Ctrl-C."""
     _needs_viewer()
     from landweave.viewer.server import open_view, serve
 
-    typer.echo("Opening the run; at its first view the maps of reference and disagreement are made.", err=True)
+    typer.echo(
+        "Opening the run. The first view makes maps of reference and disagreement; this may take a while.", err=True
+    )
     serve(open_view(project, allow_code=allow_code), host=host, port=port, names=tuple(allow_host or ()))
 
 
 @app.command()
 def publish(
     project: ProjectFile,
-    folder: Annotated[Path, typer.Argument(help="Where to write it; a page published before is replaced.")],
+    folder: Annotated[Path, typer.Argument(help="Output folder; a page published there before is replaced.")],
     dataset: Annotated[
-        bool, typer.Option("--dataset", help="Not a page but the open data set: imagery, masks, labels, map.")
+        bool, typer.Option("--dataset", help="Write the open data set instead of a page: imagery, masks, labels, map.")
     ] = False,
-    eopatches: Annotated[bool, typer.Option("--eopatches", help="The data set's patches as EOPatch folders.")] = False,
-    tiles: Annotated[str, typer.Option(help="pmtiles, or folder for servers that send no parts of files.")] = "pmtiles",
-    images: Annotated[int, typer.Option(min=0, help="So many dates, the clearest, in true colour.")] = 4,
-    attribution: Annotated[str | None, typer.Option(help="Whose data and work it is; the page shows it.")] = None,
-    licence: Annotated[str | None, typer.Option(help="Under which terms it may be used; the page shows it.")] = None,
+    eopatches: Annotated[
+        bool, typer.Option("--eopatches", help="Write the patches of the data set as EOPatch folders.")
+    ] = False,
+    tiles: Annotated[
+        str, typer.Option(help="pmtiles, or folder for servers that cannot send parts of files.")
+    ] = "pmtiles",
+    images: Annotated[int, typer.Option(min=0, help="Number of dates in true colour, the clearest first.")] = 4,
+    attribution: Annotated[str | None, typer.Option(help="Owner of the data; shown on the page.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Terms of use; shown on the page.")] = None,
     allow_code: AllowCode = False,
 ) -> None:
-    """Write a project's map as a static page for any web server, or all that made it as an open data set."""
+    """Write a project's map as a static page for any web server, or its data as an open data set."""
     if dataset:
         publish_dataset(project, folder, eopatches=eopatches, licence=licence, allow_code=allow_code)
         return
     if eopatches:
-        raise InputError("landweave publish: --eopatches says how a data set is written; add --dataset.")
+        raise InputError("landweave publish: --eopatches is an option for data sets; add --dataset.")
     _needs_viewer()
     from landweave.viewer.publishing import Publication
     from landweave.viewer.publishing import publish as write_page
@@ -271,8 +280,11 @@ def publish(
         page = write_page(project, folder, request, progress=bars.counter("tiles"), allow_code=allow_code)
     for option, text in {"--attribution": attribution, "--licence": licence}.items():
         if text is None:
-            typer.echo(f"note: no {option} was given, and the page says so.", err=True)
-    typer.echo(f"Page: {page}; put the folder on a web server, or try python -m http.server with --tiles folder.")
+            typer.echo(f"note: {option} is missing; the page says that it is not stated.", err=True)
+    typer.echo(
+        f"Page: {page}; put the folder on a web server. "
+        "To try it locally, publish with --tiles folder and use python -m http.server."
+    )
 
 
 app.command()(verify)
@@ -281,17 +293,19 @@ app.command()(verify)
 @app.command()
 def evaluate(
     table: Annotated[Path, typer.Argument(help="Labelled series (long) or features (wide), Parquet or CSV.")],
-    samples: Annotated[Path | None, typer.Option(help="Labels of a long table; found by name if absent.")] = None,
+    samples: Annotated[
+        Path | None, typer.Option(help="Table of labels for the long form (default: found by file name).")
+    ] = None,
     label: Annotated[str, typer.Option(help="Column of the labels.")] = "label",
-    group: Annotated[str | None, typer.Option(help="Column of groups that stay together.")] = None,
+    group: Annotated[str | None, typer.Option(help="Column of groups that are held out as a whole.")] = None,
     split: Annotated[str | None, typer.Option(help="random, group or block (default random).")] = None,
-    block_size: Annotated[float, typer.Option(min=1e-6, help="Side of the blocks, degrees.")] = 0.1,
-    folds: Annotated[int, typer.Option(min=2, help="Parts of the cross-validation.")] = 5,
-    model: Annotated[str, typer.Option(help="lightgbm, random_forest or an importable class.")] = "lightgbm",
-    test: Annotated[Path | None, typer.Option(help="A table to test on, instead of folds.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of folds and model.")] = 42,
-    output: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
-    report_path: Annotated[Path | None, typer.Option("--report", help="Write a report as HTML.")] = None,
+    block_size: Annotated[float, typer.Option(min=1e-6, help="Side of the blocks in degrees.")] = 0.1,
+    folds: Annotated[int, typer.Option(min=2, help="Number of folds of the cross-validation.")] = 5,
+    model: Annotated[str, typer.Option(help="lightgbm, random_forest or the import path of a class.")] = "lightgbm",
+    test: Annotated[Path | None, typer.Option(help="Table to test on, instead of folds.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of folds and model.")] = 42,
+    output: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
+    report_path: Annotated[Path | None, typer.Option("--report", help="Write a report to this HTML file.")] = None,
     allow_code: Annotated[bool, typer.Option("--allow-code", help="Let --model name any class.")] = False,
 ) -> None:
     """Cross-validate on a table of labelled pixel series, without any raster."""
@@ -311,7 +325,7 @@ def _needs_viewer() -> None:
     from importlib.util import find_spec
 
     if any(find_spec(name) is None for name in ("fastapi", "uvicorn", "rio_tiler", "pmtiles")):
-        raise InputError("the view needs the extra `viewer`: pip install 'landweave[viewer]'.")
+        raise InputError("the view needs more packages: pip install 'landweave[viewer]'.")
 
 
 def _planned(memory: str | None = None) -> int:
@@ -330,11 +344,11 @@ def _finish(result: Any) -> None:
     if result.stopped:
         typer.echo(f"stopped: {result.stopped}", err=True)
     elif not result.made:
-        typer.echo(f"Nothing to do: everything in {result.folder} is fresh.")
+        typer.echo(f"Nothing to do: everything in {result.folder} is up to date.")
     elif result.agreement:
         low, high = result.agreement["low"], result.agreement["high"]
         interval = f" ({low:.3f} to {high:.3f})" if low is not None else ""
-        typer.echo(f"agreement with the reference: {result.agreement['value']:.3f}{interval}; see what the report says")
+        typer.echo(f"agreement with the reference: {result.agreement['value']:.3f}{interval}; the report explains it")
     for name in (layout.MAP, layout.REPORT):
         if (result.folder / name).exists():
             typer.echo(f"{name.split('.')[0]}: {result.folder / name}")

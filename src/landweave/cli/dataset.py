@@ -9,20 +9,23 @@ import typer
 def publish_dataset(
     project: Path, folder: Path, *, eopatches: bool, licence: str | None, allow_code: bool = False
 ) -> None:
-    """Write the data set, and say where, and what is still to be done."""
+    """Write the data set, and print its place and what is still missing."""
     from landweave.runs.publish.dataset import publish_dataset as publish
 
     written = publish(project, folder, eopatches=eopatches, licence=licence, allow_code=allow_code)
-    typer.echo(f"{written}: the data set; README.md tells what is in it, `landweave verify {written}` checks it.")
+    typer.echo(f"Data set: {written}; README.md lists its content, `landweave verify {written}` checks it.")
     if licence is None:
-        typer.echo("Its licence is not stated: publish again with --licence, before you share it.")
+        typer.echo("Its licence is not stated: publish again with --licence before you share it.")
 
 
 def verify(
     folder: Annotated[Path, typer.Argument(help="A data set that `landweave publish --dataset` wrote.")],
-    again: Annotated[bool, typer.Option("--again", help="Read also what an interrupted check found sound.")] = False,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Read all files again, also those that an interrupted check has found intact."),
+    ] = False,
 ) -> None:
-    """Hold every file of a data set against its checksum; an interrupted check goes on where it was."""
+    """Check every file of a data set against its checksum; an interrupted check resumes."""
     from landweave.maps.dataset import verify as check
 
     found = check(folder, again=again)
@@ -30,15 +33,15 @@ def verify(
         for name in names:
             typer.echo(f"{what:<9}{name}")
     if found.strange:
-        typer.echo(f"{len(found.strange)} more files are not of the data set, such as {found.strange[0]}.")
+        typer.echo(f"{len(found.strange)} more files do not belong to the data set, such as {found.strange[0]}.")
     before = (
         f", {found.files - found.read - len(found.missing)} of them by an earlier check"
         if found.read < found.files - len(found.missing)
         else ""
     )
     if found.sound:
-        typer.echo(f"{folder}: all {found.files} files are as they were published{before}.")
+        typer.echo(f"{folder}: all {found.files} files are unchanged since publication{before}.")
         return
     bad = len(found.damaged) + len(found.missing)
-    typer.echo(f"{folder}: {bad} of {found.files} files are not as they were published; get them again.")
+    typer.echo(f"{folder}: {bad} of {found.files} files are missing or damaged; get them again.")
     raise typer.Exit(1)

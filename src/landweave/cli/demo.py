@@ -1,4 +1,4 @@
-"""``landweave demo``: a small simulated country, everything run on it, and the truth beside the figures."""
+"""``landweave demo``: simulate a small country, run everything on it, and print figures beside the truth."""
 
 import json
 from collections.abc import Callable
@@ -16,19 +16,19 @@ class DemoProgress(Progress, Protocol):
     """Progress of a run, and a bar for the simulation before it."""
 
     def counter(self, stage: str) -> Callable[[int, int], None]:
-        """Something to call with done and total."""
+        """Return a function to call with done and total."""
         ...
 
 
 def run_demo(
     folder: Path, *, size_km: float, dates: int, seed: int, workers: int, progress: DemoProgress
 ) -> tuple[Result, list[str]]:
-    """Simulate a country into a folder and run its project; a second call goes on where the first stopped.
+    """Simulate a country into a folder and run its project; a second call resumes the first.
 
     Returns
     -------
     result, lines
-        What became of the run, and what to tell about it.
+        Result of the run, and lines to print about it.
     """
     arguments: dict[str, Any] = {"size_km": size_km, "dates": dates, "seed": seed}
     if not is_archive(folder, **arguments):

@@ -6,28 +6,32 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="Accuracy and area with intervals, from a random sample that somebody labels.",
+    help="Estimate accuracy and area with intervals from a labelled random sample.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
 )
-MapOrProject = Annotated[Path, typer.Argument(help="A map (raster of classes), or a project whose map it is.")]
-LegendFile = Annotated[Path | None, typer.Option(help="legend.toml, where the map does not name its classes.")]
-Units = Annotated[int | None, typer.Option("--n", min=4, help="Units in all (default: as many as --target needs).")]
+MapOrProject = Annotated[Path, typer.Argument(help="A map (raster of classes), or a project that has a map.")]
+LegendFile = Annotated[Path | None, typer.Option(help="legend.toml, if the map does not name its classes.")]
+Units = Annotated[
+    int | None, typer.Option("--n", min=4, help="Total number of units (default: as many as --target needs).")
+]
 Target = Annotated[float, typer.Option(help="Standard error of the overall accuracy to plan for.")]
 ClassTarget = Annotated[float | None, typer.Option(help="Standard error of each user's accuracy to plan for.")]
-Minimum = Annotated[int, typer.Option(min=2, help="Fewest units of a class.")]
-Allocation = Annotated[str, typer.Option(help="proportional, equal or neyman: how the units are divided.")]
+Minimum = Annotated[int, typer.Option(min=2, help="Minimum number of units per class.")]
+Allocation = Annotated[str, typer.Option(help="How to divide the units: proportional, equal or neyman.")]
 Expect = Annotated[
     list[str] | None,
-    typer.Option(help="User's accuracy to expect: 0.9 for all, forest=0.95 for one class; may be given again."),
+    typer.Option(help="Expected user's accuracy: 0.9 for all classes, forest=0.95 for one; repeat for several."),
 ]
 
 
 @app.command()
 def size(
-    source: Annotated[Path | None, typer.Argument(help="A map or a project; or give --share.")] = None,
-    share: Annotated[list[str] | None, typer.Option(help="Share of a class, as forest=0.32; one for each.")] = None,
+    source: Annotated[Path | None, typer.Argument(help="A map or a project; otherwise use --share.")] = None,
+    share: Annotated[
+        list[str] | None, typer.Option(help="Share of a class, such as forest=0.32; repeat for each class.")
+    ] = None,
     n: Units = None,
     target: Target = 0.01,
     class_target: ClassTarget = None,
@@ -35,9 +39,9 @@ def size(
     allocation: Allocation = "proportional",
     expect: Expect = None,
     legend: LegendFile = None,
-    output: Annotated[Path | None, typer.Option(help="Write the answer as JSON.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the result to this JSON file.")] = None,
 ) -> None:
-    """How many units to label, and how to divide them over the classes."""
+    """Compute how many units to label, and how to divide them over the classes."""
     from landweave.maps.areas import count_classes
     from landweave.report.estimate_lines import size_lines
     from landweave.runs.estimate.accuracy import write_figures
@@ -59,7 +63,9 @@ def size(
 @app.command()
 def draw(
     source: MapOrProject,
-    output: Annotated[Path, typer.Argument(help="GeoPackage to write, such as sample.gpkg; never overwritten.")],
+    output: Annotated[
+        Path, typer.Argument(help="GeoPackage to write, such as sample.gpkg; an existing file is never overwritten.")
+    ],
     n: Units = None,
     target: Target = 0.01,
     class_target: ClassTarget = None,
@@ -67,13 +73,13 @@ def draw(
     allocation: Allocation = "proportional",
     expect: Expect = None,
     per_class: Annotated[
-        list[str] | None, typer.Option(help="Instead: units of a class, as forest=150; one for each.")
+        list[str] | None, typer.Option(help="Instead: units of a class, such as forest=150; repeat for each class.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed draws another sample.")] = 42,
-    blind: Annotated[bool, typer.Option("--blind", help="Keep the map's class out of the points' columns.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed; each seed draws another sample.")] = 42,
+    blind: Annotated[bool, typer.Option("--blind", help="Do not show the map's class to the interpreter.")] = False,
     legend: LegendFile = None,
 ) -> None:
-    """Draw a stratified random sample of a map's pixels, ready to be labelled in QGIS."""
+    """Draw a stratified random sample of a map's pixels, to be labelled in QGIS."""
     from landweave.runs.estimate.draw import SizeRequest, draw_sample
     from landweave.runs.estimate.map import find_map
 
@@ -85,27 +91,30 @@ def draw(
     )
     for name, units in drawn["sizes"].items():
         typer.echo(f"{name:<24} {units:>6}")
-    typer.echo(f"{drawn['n']} units; fill in the column reference, then: landweave estimate accuracy {output}")
+    typer.echo(f"{drawn['n']} units; fill in the column reference, then run: landweave estimate accuracy {output}")
 
 
 @app.command()
 def accuracy(
     source: Annotated[Path, typer.Argument(help="The labelled sample, or a project with [estimate] sample.")],
     map_path: Annotated[
-        Path | None, typer.Option("--map", help="The map to judge (default: the one that the sample was drawn from).")
+        Path | None, typer.Option("--map", help="Map to judge (default: the map that the sample was drawn from).")
     ] = None,
     districts: Annotated[Path | None, typer.Option(help="Polygons, for figures by district.")] = None,
-    column: Annotated[str | None, typer.Option(help="Column of the districts' names.")] = None,
+    column: Annotated[str | None, typer.Option(help="Column of district names.")] = None,
     label: Annotated[str, typer.Option(help="Column of the labels.")] = "reference",
-    design: Annotated[Path | None, typer.Option(help="The drawn file, where the labelled one lost its design.")] = None,
+    design: Annotated[
+        Path | None, typer.Option(help="The drawn file, if the labelled file has lost its design.")
+    ] = None,
     drop_unlabelled: Annotated[
-        bool, typer.Option("--drop-unlabelled", help="Leave out units without a label, as if missing at random.")
+        bool,
+        typer.Option("--drop-unlabelled", help="Leave out units without a label; they count as missing at random."),
     ] = False,
     legend: LegendFile = None,
-    output: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
-    report_path: Annotated[Path | None, typer.Option("--report", help="Write them as a page of HTML.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
+    report_path: Annotated[Path | None, typer.Option("--report", help="Write the figures to this HTML page.")] = None,
 ) -> None:
-    """Accuracy and area of the classes with 95 % intervals, from a labelled sample."""
+    """Estimate accuracy and area of the classes with 95 % intervals from a labelled sample."""
     from landweave.report.estimate_lines import accuracy_lines
     from landweave.runs.estimate.accuracy import AccuracyRequest, estimate_request, write_figures
 

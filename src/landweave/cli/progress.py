@@ -1,4 +1,4 @@
-"""Progress on a terminal: a bar a stage."""
+"""Progress on a terminal: one bar per stage."""
 
 import sys
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import typer
 
 
 class Bars:
-    """Progress bars, a row per stage, where the output is a terminal; else silent."""
+    """Progress bars, one row per stage, if stderr is a terminal; else silent."""
 
     def __init__(self) -> None:
         self._bars: Any = None
@@ -39,7 +39,7 @@ class Bars:
             self._bars.stop()
 
     def tell(self, line: str) -> None:
-        """Something to know before the work begins."""
+        """Print a line before the work begins."""
         typer.echo(line)
 
     def start(self, stage: str, total: int, todo: int) -> None:
@@ -66,7 +66,7 @@ class Bars:
                 self._bars.update(row, completed=total)
 
     def counter(self, stage: str) -> Callable[[int, int], None]:
-        """A bar for work that counts for itself: called with done and total."""
+        """Return a function for work that counts itself, to be called with done and total."""
 
         def count(done: int, total: int) -> None:
             if self._bars is not None:

@@ -71,7 +71,7 @@ class Ledger:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self._lock = Lock(path.with_suffix(".lock"))
         except OSError as error:
-            raise LedgerError(f"{self.folder}: the output folder cannot be written: {error.strerror}.") from None
+            raise LedgerError(f"{self.folder}: cannot write to the output folder: {error.strerror}.") from None
         try:
             self._open("rwc" if exclusive else "ro")
         except sqlite3.DatabaseError as error:

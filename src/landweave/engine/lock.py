@@ -55,8 +55,8 @@ class Lock:
         """LedgerError when another run has taken the folder over, since this one showed no life."""
         if self._read().get("token") != self._me["token"]:
             raise LedgerError(
-                f"{self._path.parent}: another run took this output folder over while this one stood still; "
-                "this one ends, and nothing is lost."
+                f"{self._path.parent}: another run took over this output folder while this run was suspended; "
+                "this run ends and no data are lost."
             )
 
     def close(self) -> None:
@@ -116,7 +116,9 @@ class Lock:
 
     def _busy(self, holder: Mapping[str, Any]) -> BusyError:
         who = f" (process {holder['pid']} on {holder['host']})" if {"pid", "host"} <= holder.keys() else ""
-        return BusyError(f"{self._path.parent}: another run works in this output folder{who}; wait for it or end it.")
+        return BusyError(
+            f"{self._path.parent}: another run is using this output folder{who}; wait for it to finish or stop it."
+        )
 
 
 def _boot() -> str:

@@ -39,7 +39,7 @@ def target_moments(resample: Any) -> list[datetime.datetime]:
     if len(resample) == 3 and isinstance(resample[2], int):
         first, last = (_moment(part) for part in resample[:2])
         if resample[2] < 1:
-            raise InputError(f"resample_range steps by {resample[2]} days; give 1 or more.")
+            raise InputError(f"resample_range has a step of {resample[2]} days; give 1 or more.")
         count = max(1, math.ceil((last - first) / datetime.timedelta(days=resample[2])))
         return [first + datetime.timedelta(days=resample[2] * number) for number in range(count)]
     return [_moment(part) for part in resample]
@@ -255,4 +255,4 @@ def _moment(value: Any) -> datetime.datetime:
     try:
         return datetime.datetime.fromisoformat(str(value))
     except ValueError:
-        raise InputError(f"resample_range holds {value!r}; write dates as 2017-01-31.") from None
+        raise InputError(f"resample_range contains {value!r}; write dates as 2017-01-31.") from None

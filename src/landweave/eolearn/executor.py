@@ -61,7 +61,10 @@ class EOExecutor:
     ) -> None:
         of_this_machine(filesystem=filesystem)
         if logs_filter is not None or logs_handler_factory is not None:
-            raise InputError("Logs hold each node's seconds and error; leave logs_filter and logs_handler_factory out.")
+            raise InputError(
+                "logs_filter and logs_handler_factory are not supported (logs contain each node's seconds and error); "
+                "leave them out."
+            )
         self.workflow = workflow
         self.execution_kwargs = [dict(one) for one in execution_kwargs]
         count = len(self.execution_kwargs)
@@ -96,7 +99,7 @@ class EOExecutor:
         for arguments in self.execution_kwargs:
             for node in arguments:
                 if node not in numbers:
-                    raise InputError(f"Arguments are given for {node!r}, which is no node of the workflow.")
+                    raise InputError(f"Arguments are given for {node!r}, which is not a node of the workflow.")
         tasks = [
             (str(number), {numbers[node]: dict(values) for node, values in arguments.items()})
             for number, arguments in enumerate(self.execution_kwargs)

@@ -87,14 +87,14 @@ class ExportToTiffTask(EOTask):
         folder = self.path if filename else self.path.parent
         if moments is None:
             if "*" in template:
-                raise InputError(f"{template}: {'/'.join(self.feature)} has no dates to put in place of *.")
+                raise InputError(f"{template}: {'/'.join(self.feature)} has no dates to replace *.")
             return [folder / template]
         names = [moment.strftime(template.replace("*", "%Y%m%dT%H%M%S")) for moment in moments]
         if names[0] == template:
             return [folder / template]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise InputError(f"{template}: {twice[0]} would be the file of several dates; write * or %Y%m%dT%H%M%S.")
+            raise InputError(f"{template}: {twice[0]} would be the file name of several dates; use * or %Y%m%dT%H%M%S.")
         return [folder / name for name in names]
 
     def _write(self, path: Path, values: np.ndarray, bbox: BBox | None) -> None:
@@ -133,7 +133,7 @@ def _chosen(given: Any, count: int, what: str) -> list[int]:
         raise InputError(f"{what} is {given!r}; give a list of numbers, or the first and the last as a pair.")
     numbers = list(range(given[0], given[1] + 1)) if isinstance(given, tuple) else list(given)
     if not numbers or not all(-count <= number < count for number in numbers):
-        raise InputError(f"{what} is {given!r}, which chooses none, or more than the {count} that there are.")
+        raise InputError(f"{what} is {given!r}, which selects none, or more than the {count} available.")
     return numbers
 
 
@@ -147,10 +147,10 @@ def _steps(given: Any, moments: list[datetime.datetime]) -> list[int]:
         if (isinstance(given[1], str) and len(given[1]) <= len("2017-01-31")) or type(given[1]) is datetime.date:
             last = last.replace(hour=23, minute=59, second=59)
     else:
-        raise InputError(f"date_indices is {given!r}; give two numbers, two moments or two texts.")
+        raise InputError(f"date_indices is {given!r}; give two numbers, two datetimes or two strings.")
     inside = [step for step, when in enumerate(moments) if _naive(first) <= _naive(when) <= _naive(last)]
     if not inside:
-        raise InputError(f"date_indices is {given!r}; the patch has no date between, but {len(moments)} in all.")
+        raise InputError(f"date_indices is {given!r}; none of the patch's {len(moments)} dates is in between.")
     return inside
 
 

@@ -92,7 +92,7 @@ def renamed_features(features: Any, patch: Any = None, *, kinds: Collection[str]
         elif kind in allowed:
             wanted = [kind]
         else:
-            raise InputError(f"Features of {kind} cannot be used here, only of {', '.join(allowed)}.")
+            raise InputError(f"Features of type {kind} are not accepted here; use {', '.join(allowed)}.")
         if name is not None:
             if patch is not None and (wanted[0], name) not in patch:
                 there = ", ".join(f"{one}/{other}" for one, other in patch.get_features()) or "none"
@@ -119,7 +119,7 @@ def one_renamed_feature(features: Any, *, kinds: Collection[str] | None = None) 
     """Kind, name and new name of the only feature that ``features`` names; as :func:`renamed_features`."""
     found = renamed_features(features, kinds=kinds)
     if len(found) != 1:
-        raise InputError(f"{features!r} names {len(found)} features where one is needed.")
+        raise InputError(f"{features!r} names {len(found)} features but one is needed.")
     return found[0]
 
 
@@ -174,7 +174,7 @@ def _listed(features: Any) -> Iterable[_Listed]:
         for part in features:
             yield from _listed(part)
     else:
-        raise InputError(f'{features!r} is no feature; write (FeatureType.DATA, "BANDS").')
+        raise InputError(f'{features!r} is not a feature; write (FeatureType.DATA, "BANDS").')
 
 
 def _is_single(features: tuple[Any, ...]) -> bool:
@@ -196,11 +196,11 @@ def _of_kind(kind: FeatureType, names: Any) -> Iterable[_Listed]:
         elif isinstance(name, tuple) and len(name) == 2 and all(isinstance(part, str) for part in name):
             yield kind, cast("str", name[0]), cast("str", name[1])
         else:
-            raise InputError(f"{name!r} is no name of a feature of {kind}, and no pair of names.")
+            raise InputError(f"{name!r} is neither a feature name of type {kind} nor a pair of names.")
 
 
 def _kind(kind: str) -> FeatureType:
     try:
         return FeatureType(kind)
     except ValueError:
-        raise InputError(f"{kind!r} is no kind of feature; there are {', '.join(KINDS)}.") from None
+        raise InputError(f"{kind!r} is not a feature type; there are {', '.join(KINDS)}.") from None

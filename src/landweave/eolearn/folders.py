@@ -61,7 +61,7 @@ def read_folder(path: str | Path, *, temporal_selection: Any = None, with_meta_i
     steps: Any = temporal_selection
     if callable(steps):
         if moments is None:
-            raise InputError(f"{folder.path}: no timestamps are there to choose among; give numbers of dates.")
+            raise InputError(f"{folder.path}: the patch has no timestamps to select from; give the numbers of dates.")
         steps = [bool(kept) for kept in steps(list(moments))]
     if moments is not None and steps is not None:
         steps = positions(steps, len(moments), folder.path)
@@ -141,17 +141,17 @@ def _check_upon(
 ) -> None:
     path, box = there.path, chosen.bbox
     if there.bbox is not None and there.crs is not None and BBox(there.bbox, there.crs) != box:
-        raise InputError(f"{path}: the patch there lies elsewhere; choose another folder.")
+        raise InputError(f"{path}: the existing patch has another bbox; choose another folder.")
     lowered = {(kind, name.lower()): name for kind, name in (*there.features, *(meta or {}))}
     for kind, name in chosen.features:
         other = lowered.get((kind, name.lower()))
         if other not in (None, name) and (kind, name) not in there.features:
             raise InputError(
-                f"{path}: {kind}/{other} there differs from {name} in upper and lower case only; rename it."
+                f"{path}: {kind}/{other} exists and differs from {name} only in upper and lower case; rename one."
             )
         if other is not None and permission is OverwritePermission.ADD_ONLY:
             raise InputError(
-                f"{path}: {kind}/{name} is there already; overwrite_permission = OVERWRITE_FEATURES would replace it."
+                f"{path}: {kind}/{name} exists already; overwrite_permission = OVERWRITE_FEATURES would replace it."
             )
     if chosen.timestamps is None or chosen.timestamps == list(there.timestamps):
         return
@@ -161,7 +161,7 @@ def _check_upon(
             # Saved without timestamps, it may have any; the number at least must be right.
             unknown = not there.timestamps and kind.is_array()
             if not unknown or feature.shape[0] != len(chosen.timestamps):
-                raise InputError(f"{path}: {kind}/{name} there has other dates; save to another folder.")
+                raise InputError(f"{path}: {kind}/{name} in this folder has other dates; save to another folder.")
 
 
 def _old_meta(there: EOPatchFolder) -> dict[tuple[str, str], Any] | None:

@@ -53,7 +53,7 @@ class BBox:
         try:
             known = CRS(f"EPSG:{number}" if isinstance(number, int) or str(number).isdigit() else str(number))
         except Exception:  # noqa: BLE001 - pyproj has many ways to say that a CRS is unknown
-            raise InputError(f"{crs!r} is no CRS that is known; write it as EPSG:32633.") from None
+            raise InputError(f"{crs!r} is not a known CRS; write it as EPSG:32633.") from None
         object.__setattr__(self, "bbox", values)
         object.__setattr__(self, "crs", str(known))
 
@@ -105,7 +105,7 @@ class Features(MutableMapping[str, Any]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         if not isinstance(name, str) or not name or set(name) & set("./\\|;:\n\t"):
-            raise InputError(f"{name!r} is no name of a feature: text without . / \\ | ; and :.")
+            raise InputError(f"{name!r} is not a valid feature name; use text without . / \\ | ; and :.")
         known = value if isinstance(value, Unread) else checked(self.kind, name, value, self._patch.timestamps)
         self._held[name] = known
 
@@ -174,14 +174,14 @@ def checked(kind: FeatureType, name: str, value: Any, moments: list[datetime.dat
         if not hasattr(value, "columns"):
             value = value.to_frame("geometry")
         if kind.is_temporal() and STAMP not in value:
-            raise InputError(f"{where} has no column {STAMP}; dated vectors say when each geometry holds.")
+            raise InputError(f"{where} has no column {STAMP}; dated vectors need the date of each geometry.")
     return value
 
 
 def of_this_machine(*, filesystem: Any = None, config: Any = None) -> None:
     """Refuse what eo-learn's users give for buckets and archives."""
     if filesystem is not None or config is not None:
-        raise InputError("Folders and files are those of this machine's disks; leave filesystem and config out.")
+        raise InputError("Only local folders are supported; leave filesystem and config out.")
 
 
 def moment_of(value: Any) -> datetime.datetime:
@@ -193,7 +193,9 @@ def moment_of(value: Any) -> datetime.datetime:
     try:
         return datetime.datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        raise InputError(f"{value!r} is no moment; give a datetime, or text such as 2017-01-31T10:05:00.") from None
+        raise InputError(
+            f"{value!r} is not a datetime; give a datetime, or text such as 2017-01-31T10:05:00."
+        ) from None
 
 
 def shape_text(shape: Sequence[int], dtype: Any) -> str:

@@ -33,7 +33,7 @@ class VectorImportTask(EOTask):
     ) -> None:  # fmt: skip
         of_this_machine(filesystem=filesystem, config=config)
         if "://" in str(path):
-            raise InputError(f"{path}: vectors are read from this machine's disks; copy the file, and give its path.")
+            raise InputError(f"{path}: only local files are supported; copy the file and give its path.")
         self.feature = one_feature(feature, kinds=(FeatureType.VECTOR, FeatureType.VECTOR_TIMELESS))
         self.path, self.reproject, self.clip, self.options = Path(path), reproject, clip, kwargs
 
@@ -43,7 +43,9 @@ class VectorImportTask(EOTask):
         box = eopatch.bbox if box is None and eopatch is not None else box
         table = self._read(box)
         if box is None and (self.reproject or self.clip):
-            raise InputError("Without a bbox there is no CRS to come to, nor a border; give one, or reproject=False.")
+            raise InputError(
+                "Without a bbox there is no target CRS and no clip border; give a bbox, or reproject=False."
+            )
         if box is not None and self.reproject:
             table = table.to_crs(box.crs)
         if box is not None and self.clip:
@@ -51,7 +53,7 @@ class VectorImportTask(EOTask):
         patch = EOPatch() if eopatch is None else eopatch
         if patch.bbox is None:
             if box is None and not len(table):
-                raise InputError(f"{self.path}: no geometry, so there is nowhere that a patch could lie.")
+                raise InputError(f"{self.path}: the file has no geometry, so the place of the patch is unknown.")
             patch.bbox = BBox(table.total_bounds, table.crs) if box is None else box
         patch[self.feature] = table
         return patch
@@ -70,9 +72,9 @@ class VectorImportTask(EOTask):
             table = table if nowhere else gpd.read_file(self.path, bbox=near, **self.options)
         except (OSError, ValueError, RuntimeError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise InputError(f"{self.path}: no vectors that can be read here: {reason}") from None
+            raise InputError(f"{self.path}: not readable as vectors: {reason}") from None
         if nowhere:
-            raise InputError(f"{self.path}: the file has no geometries, or does not say in which CRS they are.")
+            raise InputError(f"{self.path}: the file has no geometries or no CRS.")
         return table
 
     def _clipped(self, table: Any, box: BBox) -> Any:
@@ -80,5 +82,7 @@ class VectorImportTask(EOTask):
 
         border = gpd.GeoSeries([box.geometry], crs=box.crs)
         if table.crs != border.crs:
-            raise InputError(f"{self.path}: vectors in {table.crs}, a box in {box.crs}; clip needs reproject=True.")
+            raise InputError(
+                f"{self.path}: vectors are in {table.crs} and the bbox in {box.crs}; clip needs reproject=True."
+            )
         return gpd.clip(table, border, keep_geom_type=True)

@@ -33,7 +33,7 @@ class NormalizedDifferenceIndexTask(MapFeatureTask):
     def map_method(self, feature: np.ndarray) -> np.ndarray:
         """The index, with one band."""
         if not all(-feature.shape[-1] <= band < feature.shape[-1] for band in self.bands):
-            raise InputError(f"bands {self.bands} of a feature that has {feature.shape[-1]}.")
+            raise InputError(f"bands {self.bands} are selected, but the feature has {feature.shape[-1]}.")
         a, b = (feature[..., band] for band in self.bands)
         return arrays.normalized_difference(a, b, constant=self.constant, undefined=self.undefined)[..., None]
 
@@ -143,7 +143,7 @@ class LinearInterpolationTask(EOTask):
             for old_kind, old, renamed in renamed_features(self.copy_features or [], eopatch):
                 patch[old_kind, renamed] = eopatch[old_kind].held(old)
             if (kind, new) in patch:
-                raise InputError(f"copy_features brings {kind}/{new}, which the interpolation makes; rename one.")
+                raise InputError(f"copy_features copies {kind}/{new}, which the interpolation also makes; rename one.")
         patch[kind, new] = values
         return patch
 
@@ -164,7 +164,7 @@ class FractionSamplingTask(EOTask):
     def _check(self, fraction: Any) -> None:
         for share in fraction.values() if isinstance(fraction, Mapping) else [fraction]:
             if not (share >= 0 and (self.replace or share <= 1)):
-                raise InputError(f"fraction holds {share!r}; without replacement it is from 0 to 1.")
+                raise InputError(f"fraction contains {share!r}; without replacement it is from 0 to 1.")
 
     def execute(
         self, eopatch: EOPatch, *, seed: int | None = None, fraction: float | dict[int, float] | None = None
@@ -236,7 +236,8 @@ def _for_model(rows: np.ndarray, model: Model) -> np.ndarray:
         dates = "" if recipe is None else f", {len(recipe.days)} dates of {len(recipe.layers)} layers"
         rest = f" and the layers without time {recipe.static}" if recipe is not None and recipe.static else ""
         raise InputError(
-            f"{rows.shape[1]} features a pixel, but the model asks for {wanted} features{dates}{rest}; make the same."
+            f"{rows.shape[1]} features per pixel, but the model needs {wanted} features{dates}{rest}; "
+            "compute the same features."
         )
     if recipe is None:
         return rows.astype("float32")

@@ -79,7 +79,7 @@ class EOPatch:
         self.timestamps = timestamps
         for kind, named in features.items():
             if kind not in KINDS:
-                raise InputError(f"{kind!r} is no kind of feature; there are {', '.join(KINDS)}.")
+                raise InputError(f"{kind!r} is not a feature type; there are {', '.join(KINDS)}.")
             setattr(self, kind, named or {})
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -106,7 +106,7 @@ class EOPatch:
         """
         geobox = dataset.odc.geobox
         if geobox is None or not geobox.axis_aligned:
-            raise InputError("The Dataset has no grid along its axes; an EOPatch knows boxes alone.")
+            raise InputError("The Dataset has no grid along its axes; an EOPatch needs a box.")
         moments = dataset[TIME].values.astype("datetime64[us]").tolist() if TIME in dataset.coords else None
         patch = cls(bbox=BBox(geobox.boundingbox.bbox, geobox.crs), timestamps=moments)
         wanted: dict[tuple[str, str], list[str]] = {key: list(bands) for key, bands in (names or {}).items()}
@@ -148,18 +148,18 @@ class EOPatch:
             values = self[kind, name]
             if size is not None and values.shape[-3:-1] != size:
                 raise InputError(
-                    f"{kind}/{name} has {' x '.join(map(str, values.shape[-3:-1]))} pixels where others have "
-                    f"{' x '.join(map(str, size))}; ask for them apart."
+                    f"{kind}/{name} has {' x '.join(map(str, values.shape[-3:-1]))} pixels, but others have "
+                    f"{' x '.join(map(str, size))}; convert them separately."
                 )
             size = values.shape[-3:-1]
             for number, band in enumerate(_bands(new, values.shape[-1], (names or {}).get((kind, name)))):
                 if band in variables:
-                    raise InputError(f"{kind}/{name}: {band!r} is the name of two bands; give others in names.")
+                    raise InputError(f"{kind}/{name}: {band!r} is the name of two bands; give different names.")
                 variables[band] = values[..., number]
         if size is None:
             raise InputError("The patch has no feature with rows and columns.")
         if self.bbox is None:
-            raise InputError("The patch has no bbox, so its pixels have no place.")
+            raise InputError("The patch has no bbox, so the place of its pixels is unknown.")
         return make_patch(variables, self.bbox.geobox(*size), self.timestamps)
 
     @property
@@ -272,7 +272,9 @@ class EOPatch:
         """Write a folder that eo-learn 1.5 loads; as :func:`save_patch`."""
         of_this_machine(filesystem=filesystem)
         if temporal_selection is not None:
-            raise InputError("A folder is written whole: temporal_selection is not known here, save all dates at once.")
+            raise InputError(
+                "temporal_selection is not supported, because a folder is written as a whole; save all dates at once."
+            )
         save_patch(self, path, features=features, overwrite_permission=overwrite_permission, **options)
 
     @staticmethod

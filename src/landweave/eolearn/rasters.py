@@ -42,7 +42,7 @@ class VectorToRasterTask(EOTask):
 
     def execute(self, eopatch: EOPatch) -> EOPatch:
         if eopatch.bbox is None:
-            raise InputError("The patch has no bbox, so nothing can be drawn.")
+            raise InputError("The patch has no bbox, so vectors cannot be rasterized.")
         table = self._prepared(
             self.vectors if hasattr(self.vectors, "geometry") else eopatch[self.vectors], eopatch.bbox
         )
@@ -165,7 +165,7 @@ def _in_utm(bbox: BBox) -> tuple[float, float, float, float]:
 
 def _zone_at(longitude: float, latitude: float) -> str:
     if not -80 <= latitude <= 84:
-        raise InputError("raster_resolution is measured in UTM, which ends at 80 S and 84 N; give raster_shape.")
+        raise InputError("raster_resolution uses UTM, which ends at 80 S and 84 N; give raster_shape.")
     zone = int((longitude + 180) // 6) % 60 + 1
     # Norway's coast and Svalbard have wider zones.
     if 56 <= latitude < 64 and 3 <= longitude < 12:

@@ -30,7 +30,7 @@ class DuplicateFeatureTask(EOTask):
     def execute(self, eopatch: EOPatch) -> EOPatch:
         for kind, name, new in renamed_features(self.features, eopatch):
             if new in eopatch[kind]:
-                raise InputError(f"{kind}/{new} is there already; give the copy of {name} a name of its own.")
+                raise InputError(f"{kind}/{new} exists already; give the copy of {name} another name.")
             eopatch[kind, new] = _held(eopatch, kind, name, deep=self.deep)
         return eopatch
 
@@ -54,9 +54,7 @@ class InitializeFeatureTask(EOTask):
         self.features = plain_features(features)
         given = isinstance(shape, tuple) and all(isinstance(size, Integral) for size in shape)
         if given and len(shape) not in {3, 4}:
-            raise InputError(
-                f"shape is {shape!r}; give (dates, rows, columns, bands), or a feature that has the shape."
-            )
+            raise InputError(f"shape is {shape!r}; give (dates, rows, columns, bands), or a feature with this shape.")
         self.shape = tuple(shape) if given else one_feature(shape)
         self.is_size = given
         self.init_value, self.dtype = init_value, dtype
@@ -78,7 +76,7 @@ class TemporalSubsetTask(EOTask):
     def execute(self, eopatch: EOPatch, *, timestamps: Iterable[Any] | Callable[..., Any] | None = None) -> EOPatch:
         chosen = self.timestamps if timestamps is None else timestamps
         if chosen is None:
-            raise InputError("Which timestamps? Name them when the task is made, or at execution.")
+            raise InputError("timestamps are missing; give them to the task, or at execution.")
         return eopatch.temporal_subset(chosen)
 
 

@@ -217,7 +217,9 @@ class SaveTask(EOTask):
 
 def _refuse_part(temporal_selection: Any) -> None:
     if temporal_selection is not None:
-        raise InputError("A folder is written whole: temporal_selection is not known here, save all dates at once.")
+        raise InputError(
+            "temporal_selection is not supported, because a folder is written as a whole; save all dates at once."
+        )
 
 
 class AddFeatureTask(EOTask):
@@ -329,7 +331,7 @@ class ExtractBandsTask(MapFeatureTask):
     def map_method(self, feature: np.ndarray) -> np.ndarray:
         """The bands."""
         if not all(-feature.shape[-1] <= band < feature.shape[-1] for band in self.bands):
-            raise InputError(f"bands {self.bands} of a feature that has {feature.shape[-1]}.")
+            raise InputError(f"bands {self.bands} are selected, but the feature has {feature.shape[-1]}.")
         return feature[..., self.bands]
 
 

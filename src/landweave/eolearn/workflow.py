@@ -23,7 +23,7 @@ class EONode:
 
     def __post_init__(self) -> None:
         if not isinstance(self.task, EOTask):
-            raise InputError(f"{self.task!r} is no EOTask; as_task makes one of a function.")
+            raise InputError(f"{self.task!r} is not an EOTask; make one from a function with as_task.")
         object.__setattr__(self, "inputs", tuple(self.inputs))
         object.__setattr__(self, "name", self.name or type(self.task).__name__)
 
@@ -137,7 +137,9 @@ class EOWorkflow:
         strange = [node for node in given if node not in self._nodes]
         if strange:
             known = ", ".join(node.get_name() for node in self._nodes)
-            raise InputError(f"Arguments are given for {strange[0]!r}, which is no node here; there are {known}.")
+            raise InputError(
+                f"Arguments are given for {strange[0]!r}, which is not a node of the workflow; there are {known}."
+            )
         start = datetime.datetime.now(datetime.UTC)
         outputs: dict[str, Any] = {}
         stats: list[NodeStats] = []
@@ -166,14 +168,14 @@ class EOWorkflow:
 def _in_line(nodes: list[EONode]) -> list[EONode]:
     advice = "a workflow here is one line of tasks; call tasks as functions where yours branches"
     if not nodes or len(set(nodes)) != len(nodes):
-        raise InputError("A workflow needs nodes, each of them once.")
+        raise InputError("A workflow needs at least one node, and each node only once.")
     after: dict[EONode, EONode] = {}
     for node in nodes:
         if len(node.inputs) > 1:
             raise InputError(f"{node.get_name()} has {len(node.inputs)} inputs: {advice}.")
         for before in node.inputs:
             if before not in nodes:
-                raise InputError(f"{before.get_name()}, the input of {node.get_name()}, is no part of the workflow.")
+                raise InputError(f"{before.get_name()}, the input of {node.get_name()}, is not part of the workflow.")
             if before in after:
                 raise InputError(
                     f"{before.get_name()} is the input of {after[before].get_name()} and {node.get_name()}: {advice}."

@@ -160,7 +160,7 @@ def cloud_codes(
         For an unknown rule, or a variable that the patch lacks.
     """
     if clouds not in {"none", "scl", "mask", "s2cloudless", "decided"}:
-        raise InputError(f'clouds = "{clouds}" is unknown here; use "scl", "s2cloudless", "mask", "decided" or "none".')
+        raise InputError(f'clouds = "{clouds}" is unknown; use "scl", "s2cloudless", "mask", "decided" or "none".')
     if clouds in {"mask", "decided"} and not mask:
         raise InputError(f'clouds = "{clouds}" needs the name of the mask variable: set mask = "...".')
     if clouds == "none":

@@ -7,6 +7,7 @@ import numpy as np
 
 from landweave.features.clouds import NO_DATA, VALID
 from landweave.patch.model import NODATA
+from landweave.patch.summary import Shown
 
 NDVI_BINS = 200
 """Bins of 0.01 over -1..1 in which NDVI is counted."""
@@ -17,8 +18,8 @@ LOW, MIDDLE, HIGH = 0.1, 0.5, 0.9
 _UNITS = 10_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class MaskComparison:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class MaskComparison(Shown):
     """Two masks of the same observations, counted against each other."""
 
     both: int
@@ -42,6 +43,10 @@ class MaskComparison:
 
     per_date: np.ndarray = field(compare=False)
     """Shares of a date's pixels: both, only the first, only the second, neither; float64 (time, 4), rows sum to 1."""
+
+    def _summary(self) -> Mapping[str, object]:
+        counts = {"both": self.both, "only a": self.only_a, "only b": self.only_b, "neither": self.neither}
+        return {**counts, "agreement": round(self.agreement, 4), "kappa": round(self.kappa, 4)}
 
 
 def valid_counts(reasons: np.ndarray) -> np.ndarray:

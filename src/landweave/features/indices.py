@@ -74,7 +74,9 @@ def index_bands(name: str, bands: Sequence[str]) -> tuple[str, ...]:
     if name == NORM:
         return tuple(bands)
     if name not in INDICES:
-        raise InputError(f"Index {name!r} is unknown; there are {', '.join(INDEX_NAMES)} (or write it as custom).")
+        raise InputError(
+            f"Index {name!r} is unknown; use one of {', '.join(INDEX_NAMES)} or write it as a custom layer."
+        )
     formula = INDICES[name]
     if isinstance(formula, tuple):
         return tuple(band for side in formula for band in side.split("+"))
@@ -192,7 +194,7 @@ def _call(expression: str, values: Mapping[str, np.ndarray], rule: ImportRule) -
 @lru_cache(maxsize=256)
 def _parsed(expression: str) -> ast.expr:
     if len(expression) > _LONGEST:
-        raise InputError(f"A custom layer has {len(expression)} letters; {_LONGEST} are enough for arithmetic.")
+        raise InputError(f"A custom layer has {len(expression)} characters; at most {_LONGEST} are allowed.")
     try:
         tree = ast.parse(expression.strip(), mode="eval").body
         _collect(tree, {})

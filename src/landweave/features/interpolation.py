@@ -185,7 +185,7 @@ def _checked(
         raise ValueError(f"days must lie within {_FURTHEST} of the period's start.")
     if np.unique(days).size != days.size:
         twice = next(day for day in days.tolist() if np.count_nonzero(days == day) > 1)
-        raise InputError(f"Two observations stand on day {twice}; fuse or leave out one of them.")
+        raise InputError(f"There are two observations on day {twice}; merge them or leave one out.")
     if np.any(days[1:] < days[:-1]):
         order = np.argsort(days)
         bands, valid, days = bands[:, order], valid[order], days[order]

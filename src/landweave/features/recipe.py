@@ -95,13 +95,13 @@ class Recipe(Shown):
         if not names or "" in names:
             raise InputError("[features] has no layer, or one without a name; name bands, indices or custom layers.")
         if any(later <= earlier for earlier, later in zip(self.days, self.days[1:], strict=False)):
-            raise InputError(f"The target days {self.days} do not rise; sort them and name each once.")
+            raise InputError(f"The target days {self.days} must be strictly increasing.")
         if not self.days and len(names) > len(self.static):
             raise InputError("The recipe has no target day; is the period's end before its start?")
         for index in self.indices:
             index_bands(index, self.bands)
             if index == NORM and not self.bands:
-                raise InputError('Index "norm" is the length of the bands, and [features] bands is empty; name some.')
+                raise InputError('Index "norm" needs bands, and [features] bands is empty; name some.')
         for name, expression in self.custom:
             _say_where(f"[features] custom.{name}", lambda text=expression: expression_bands(text))
         for name, (scale, offset) in self.scales.items():
@@ -189,10 +189,10 @@ class Recipe(Shown):
             try:
                 content = json.loads(content)
             except ValueError as error:
-                raise InputError(f"The recipe is not readable as JSON: {error}.") from None
+                raise InputError(f"The recipe is not valid JSON: {error}.") from None
         if not isinstance(content, Mapping) or set(content) != set(_KEYS):
             found = sorted(map(str, content)) if isinstance(content, Mapping) else type(content).__name__
-            raise InputError(f"The recipe must hold exactly {', '.join(_KEYS)}; it holds {found}.")
+            raise InputError(f"The recipe must have exactly the keys {', '.join(_KEYS)}; it has {found}.")
         scales = content["scales"]
         if not isinstance(scales, Mapping) or not all(map(_is_pair_of_numbers, scales.values())):
             raise InputError(f"The recipe's scales must be layer: [scale, offset], not {scales!r}.")
@@ -227,9 +227,9 @@ def target_days(start: date, end: date, step: int) -> tuple[int, ...]:
     23
     """
     if step < 1:
-        raise InputError(f"step_days = {step} makes no dates; it must be at least 1.")
+        raise InputError(f"step_days = {step} is too small; it must be at least 1.")
     if end < start:
-        raise InputError(f"The period ends ({end}) before it starts ({start}); exchange them.")
+        raise InputError(f"The period ends ({end}) before it starts ({start}); swap them.")
     return tuple(range(0, (end - start).days + 1, step))
 
 

@@ -58,7 +58,7 @@ def model_file() -> Path:
         if path.is_file():
             return path
     raise InputError(
-        'clouds = "s2cloudless" needs the model file of the package s2cloudless, which is not here: '
+        'clouds = "s2cloudless" needs the model file of the package s2cloudless, which is not installed: '
         'pip install "landweave[clouds]"'
     )
 
@@ -128,9 +128,9 @@ def coarse_geobox(geobox: GeoBox, metres: float, halo_metres: float = 0.0) -> Ge
         For another size of cell, or a CRS that does not measure in metres.
     """
     if not FINEST <= metres <= COARSEST:
-        raise InputError(f"Clouds are looked for on cells of {FINEST:g} to {COARSEST:g} metres, not {metres:g}.")
+        raise InputError(f"cloud_grid is {metres:g}; give {FINEST:g} to {COARSEST:g} metres.")
     if geobox.crs is None or not geobox.crs.projected:
-        raise InputError(f"Clouds are looked for on cells of metres, which the CRS {geobox.crs} does not measure in.")
+        raise InputError(f'clouds = "s2cloudless" needs a CRS in metres; {geobox.crs} is not.')
     box = geobox.boundingbox
     left, bottom = (math.floor((edge - halo_metres) / metres) for edge in (box.left, box.bottom))
     right, top = (math.ceil((edge + halo_metres) / metres) for edge in (box.right, box.top))

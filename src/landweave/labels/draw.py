@@ -45,7 +45,7 @@ def quotas(
     given = {"per_class": per_class, "fraction": fraction, "per_patch": per_patch}
     chosen = {name: value for name, value in given.items() if value is not None}
     if len(chosen) != 1:
-        raise InputError(f"sampling gives {', '.join(chosen) or 'nothing'}; give one of {', '.join(given)}.")
+        raise InputError(f"sampling has {', '.join(chosen) or 'nothing'}; give one of {', '.join(given)}.")
     name, amount = next(iter(chosen.items()))
     if amount <= 0 or (name == "fraction" and amount > 1):
         raise InputError(f"sampling.{name} is {amount:g}; give a positive number{' up to 1' * (name == 'fraction')}.")

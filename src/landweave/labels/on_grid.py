@@ -94,7 +94,7 @@ def points_table(reference: Reference, legend: Legend, geobox: GeoBox) -> "pd.Da
     import pandas as pd
 
     if reference.kind != "points":
-        raise InputError(f"{reference.path}: a reference of {reference.kind} where points are needed.")
+        raise InputError(f"{reference.path}: the reference has {reference.kind}; points are needed.")
     x, y, codes = _points(reference, geobox, everywhere=True)
     labels, _ = legend.translate(codes)
     rows, columns, inside = pixels_of(geobox, x, y)
@@ -188,7 +188,7 @@ def _labels_from_raster(reference: Reference, geobox: GeoBox, legend: Legend) ->
         try:
             codes = file.read(1, window=Window(left, top, width, height), masked=True)
         except RasterioError:
-            raise InputError(f"{reference.path}: the reference is damaged or cut short; replace it.") from None
+            raise InputError(f"{reference.path}: the reference is damaged or truncated; replace it.") from None
     found = _labels_of_codes(codes[rows[inside] - top, columns[inside] - left], legend)
     values[inside] = found.values
     return Labels(values=values, features=found.features, unknown=found.unknown)

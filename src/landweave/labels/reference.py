@@ -106,7 +106,7 @@ def check_overlap(reference: Reference, geoboxes: Iterable[GeoBox]) -> None:
         bounds = ", ".join(f"{bound:g}" for bound in reference.bounds)
         raise InputError(
             f"{reference.path}: the reference ({bounds} in its own CRS) does not overlap the imagery; "
-            "check its place and its CRS."
+            "check its location and its CRS."
         )
 
 
@@ -123,7 +123,7 @@ def reference_codes(reference: Reference) -> list[str]:
                 try:
                     values = file.read(1, window=window, masked=True).compressed()
                 except rasterio.errors.RasterioError:
-                    raise InputError(f"{reference.path}: the file is damaged or cut short; replace it.") from None
+                    raise InputError(f"{reference.path}: the file is damaged or truncated; replace it.") from None
                 found |= {code_text(value) for value in np.unique(values)}
         return sorted(found - {""})
     if reference.path.suffix.lower() in {".csv", ".txt"}:
@@ -151,7 +151,7 @@ def _look_at_vector(path: Path, layers: Sequence[str], *, column: str, layer: st
     if layer is not None and layer not in layers:
         raise InputError(f"{path}: no layer {layer!r}; it has {', '.join(layers)}.")
     if layer is None and len(layers) > 1:
-        raise InputError(f"{path}: several layers ({', '.join(layers)}); say which in layer.")
+        raise InputError(f"{path}: several layers ({', '.join(layers)}); choose one with layer.")
     layer = layer or layers[0]
     info = pyogrio.read_info(path, layer=layer, force_feature_count=True, force_total_bounds=True)
     if column not in info["fields"]:
@@ -163,7 +163,9 @@ def _look_at_vector(path: Path, layers: Sequence[str], *, column: str, layer: st
     sample = pyogrio.raw.read(path, layer=layer, columns=[], max_features=100)[2]
     types = {s.geom_type.removeprefix("Multi") for s in shapely.from_wkb(sample, on_invalid="fix") if s is not None}
     if not types & {"Polygon", "Point"}:
-        raise InputError(f"{path}: neither polygons nor points but {', '.join(sorted(types)) or 'no geometry'}.")
+        raise InputError(
+            f"{path}: polygons or points are needed, but it has {', '.join(sorted(types)) or 'no geometry'}."
+        )
     return Reference(
         path=path,
         kind="polygons" if "Polygon" in types else "points",
@@ -210,7 +212,7 @@ def csv_points(path: Path, column: str) -> tuple[np.ndarray, np.ndarray, list[st
         wrong = np.flatnonzero(~(np.abs(degrees) <= limit))
         if wrong.size:
             text = table[name].iloc[wrong[0]]
-            raise InputError(f"{path}, row {wrong[0] + 1}: {name} is {text!r}; give degrees within +-{limit}.")
+            raise InputError(f"{path}, row {wrong[0] + 1}: {name} is {text!r}; give degrees from -{limit} to {limit}.")
         coordinates.append(degrees)
     return coordinates[0], coordinates[1], [str(code) for code in table[column]]
 

@@ -112,8 +112,8 @@ def read_table(
     if others:
         more = f" and {len(others) - 5} more" if len(others) > 5 else ""
         raise InputError(
-            f"{table}: samples have {usual} observations, but not {', '.join(others[:5])}{more}; "
-            "give all the same number."
+            f"{table}: samples have {usual} observations, except {', '.join(others[:5])}{more}; "
+            "all samples need the same number."
         )
     values = np.stack([piece[bands].to_numpy("float32").ravel() for piece in pieces.values()])
     return LabelledTable(
@@ -212,7 +212,7 @@ def _check_folds(labels: Sequence[str], k: int, units: int, what: str) -> None:
     if k < 2:
         raise InputError(f"{k} folds; cross-validation needs at least two.")
     if units < k:
-        raise InputError(f"{units} {what} cannot fill {k} folds; ask for fewer folds or give more {what}.")
+        raise InputError(f"{units} {what} are too few for {k} folds; use fewer folds or more {what}.")
 
 
 def _fold_numbers(splitter: Any, labels: Sequence[str], groups: Sequence[str] | None) -> np.ndarray:
@@ -227,7 +227,7 @@ def _fold_numbers(splitter: Any, labels: Sequence[str], groups: Sequence[str] | 
                 folds[held] = number
     except ValueError:
         raise InputError(
-            f"Every class has fewer samples than the {splitter.n_splits} folds; ask for fewer folds."
+            f"Every class has fewer samples than the {splitter.n_splits} folds; use fewer folds."
         ) from None
     return folds
 
@@ -285,7 +285,7 @@ def _long(
             raise InputError(f"{path}: no column {SAMPLE!r}; it has {', '.join(facts.columns)}.")
         facts = facts.assign(**{SAMPLE: facts[SAMPLE].map(code_text)}).set_index(SAMPLE)
         if facts.index.has_duplicates:
-            raise InputError(f"{path}: sample {facts.index[facts.index.duplicated()][0]} stands twice; keep one row.")
+            raise InputError(f"{path}: sample {facts.index[facts.index.duplicated()][0]} occurs twice; keep one row.")
     elif label in frame:
         facts = frame.drop_duplicates(SAMPLE).set_index(SAMPLE)
     else:
@@ -339,7 +339,9 @@ def _labels(facts: "pd.DataFrame", label: str, table: str | Path) -> tuple[str, 
     labels = tuple(map(code_text, facts[label]))
     bare = [number for number, text in enumerate(labels, start=1) if not text]
     if bare:
-        raise InputError(f"{table}, row {bare[0]}: no {label} ({len(bare)} rows without); fill it in or drop the row.")
+        raise InputError(
+            f"{table}, row {bare[0]}: no {label} ({len(bare)} rows without one); fill it in or remove the row."
+        )
     return labels
 
 

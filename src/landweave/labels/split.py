@@ -52,7 +52,9 @@ def choose_split(counts: Counts, *, test_fraction: float = 0.2, seed: int = 42) 
         raise InputError(f"test_fraction is {test_fraction:g}; give a share between 0 and 1, such as 0.2.")
     units, pixels = _matrix(counts)
     if len(units) < 2:
-        raise InputError(f"Only {len(units)} patch or block has labels; a split needs two, so use smaller ones.")
+        raise InputError(
+            f"Only {len(units)} patch or block has labels; a split needs two. Use smaller patches or blocks."
+        )
     rng = np.random.default_rng(seed)
     wanted = min(max(round(test_fraction * len(units)), 1), len(units) - 1)
     best: tuple[tuple[int, int], np.ndarray] | None = None

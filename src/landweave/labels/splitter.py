@@ -83,7 +83,7 @@ class PatchSplit(GroupKFold):  # type: ignore[misc]
         needed = 2 if self.test_fraction is not None else self.n_splits
         if len(names) < needed:
             raise InputError(
-                f"PatchSplit: {len(names)} groups cannot fill {needed} folds; lower n_splits or use smaller blocks."
+                f"PatchSplit: {len(names)} groups are too few for {needed} folds; lower n_splits or use smaller blocks."
             )
         # Class 0 is reserved for "none".
         table = np.zeros((len(names), int(label.max()) + 1), "int64")

@@ -60,7 +60,9 @@ class PixelAreas:
 
         self._crs = CRS.from_user_input(crs)
         if not (self._crs.is_geographic or self._crs.is_projected):
-            raise InputError(f"{self._crs.name}: neither a geographic nor a projected CRS, so areas are not known.")
+            raise InputError(
+                f"{self._crs.name}: neither a geographic nor a projected CRS, so areas cannot be computed."
+            )
         ellipsoid = self._crs.ellipsoid or CRS.from_epsg(4326).ellipsoid
         assert ellipsoid is not None
         self._a = float(ellipsoid.semi_major_metre)
@@ -203,7 +205,7 @@ def open_map(path: str | Path) -> MapGrid:
             if file.crs is None:
                 raise InputError(f"{path}: the map has no coordinate reference system; assign one to it.")
             if np.dtype(file.dtypes[0]).kind not in "iu":
-                raise InputError(f"{path}: a map of classes holds whole numbers 0 to 255, not {file.dtypes[0]}.")
+                raise InputError(f"{path}: a map of classes needs uint8 values, not {file.dtypes[0]}.")
             block = file.block_shapes[0][0]
             most = max(1, STRIP_PIXELS // file.width)
             epsg = file.crs.to_epsg()
@@ -223,13 +225,15 @@ def read_strips(grid: MapGrid, *, strip: int | None = None) -> Iterator[tuple[sl
             try:
                 values = file.read(1, window=Window(0, rows.start, grid.shape[1], rows.stop - rows.start))
             except RasterioError:
-                raise InputError(f"{grid.path}: the file is damaged or cut short; replace it.") from None
+                raise InputError(f"{grid.path}: the file is damaged or truncated; replace it.") from None
             if grid.nodata not in {None, NONE}:
                 values[values == grid.nodata] = NONE
             if values.dtype != np.uint8:
                 if values.min() < 0 or values.max() > 255:
                     strange = values[(values < 0) | (values > 255)][0]
-                    raise InputError(f"{grid.path}: value {strange} is no class; a map of classes holds 0 to 255.")
+                    raise InputError(
+                        f"{grid.path}: value {strange} is not a class; a map of classes has values 0 to 255."
+                    )
                 values = values.astype("uint8")
             yield rows, values
 

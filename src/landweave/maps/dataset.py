@@ -217,7 +217,9 @@ def verify(folder: Path, *, again: bool = False, save_every: int = 100) -> Verdi
     """
     listed = dict(_listed(folder))
     if COLLECTION not in listed:
-        raise InputError(f"{folder / CHECKSUMS}: the list is not whole, it lacks {COLLECTION}; get the list again.")
+        raise InputError(
+            f"{folder / CHECKSUMS}: the list is incomplete, {COLLECTION} is missing; download the list again."
+        )
     progress = folder / _PROGRESS
     known = {} if again else _read_progress(progress)
     damaged, missing, read = [], [], 0
@@ -325,12 +327,14 @@ def _listed(folder: Path) -> Iterator[tuple[str, str]]:
     try:
         lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError):
-        raise InputError(f"{path}: no list of checksums that can be read; is {folder} a published data set?") from None
+        raise InputError(
+            f"{path}: the list of checksums is missing or not readable; is {folder} a published data set?"
+        ) from None
     for number, line in enumerate(lines, start=1):
         checksum, gap, name = line[:64], line[64:66], line[66:]
         inside = name and "\0" not in name and not Path(name).is_absolute() and ".." not in Path(name).parts
         if gap != "  " or not inside or len(checksum) < 64 or set(checksum) - set("0123456789abcdef"):
-            raise InputError(f"{path}, line {number}: no checksum and name of a file; get the list again.")
+            raise InputError(f"{path}, line {number}: not a checksum and a file name; download the list again.")
         yield name, checksum
 
 

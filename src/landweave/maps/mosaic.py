@@ -88,7 +88,7 @@ def mosaic(
         When a part's pixels cannot be read, or the map cannot be written; the map of before stands.
     """
     if not parts:
-        raise InputError(f"{output}: there is no patch to make a map of.")
+        raise InputError(f"{output}: there are no patches to make a map from.")
     if overviews not in {"mode", "average"}:
         raise InputError(f"overviews is {overviews!r}; choose mode (classes) or average (quantities).")
     output = Path(output)
@@ -197,7 +197,7 @@ def _read_crs(text: str) -> CRS:
     try:
         return CRS.from_user_input(text)
     except CRSError:
-        raise InputError(f'The map\'s crs is {text!r}, which is not known; write it as "EPSG:3035".') from None
+        raise InputError(f'The map\'s crs is {text!r}, which is unknown; write it as "EPSG:3035".') from None
 
 
 def _commonest_crs(tiles: Sequence[_Tile]) -> CRS:

@@ -54,7 +54,7 @@ def draw_pixels(
     for value, n in sorted(sizes.items()):
         have = pixels.get(value, 0)
         if n > have:
-            raise InputError(f"{grid.path}: {n} pixels of class {value} are to be drawn, and it has {have}.")
+            raise InputError(f"{grid.path}: {n} pixels of class {value} are requested, but it has {have}.")
         ranks[value] = np.sort(np.random.default_rng([seed, value]).choice(have, n, replace=False, shuffle=False))
     seen = dict.fromkeys(ranks, 0)
     found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
@@ -69,7 +69,7 @@ def draw_pixels(
                 found.append((np.full(len(at), value, "uint8"), row, column))
             seen[value] += here
     if any(seen[value] < pixels[value] for value in ranks):
-        raise InputError(f"{grid.path}: the map changed while it was read; draw again.")
+        raise InputError(f"{grid.path}: the map changed while it was read; run the command again.")
     stratum, row, column = (np.concatenate([part[i] for part in found]) for i in range(3))
     by_class = np.lexsort((column, row, stratum))
     order = by_class[np.random.default_rng([seed, 256]).permutation(len(stratum))]

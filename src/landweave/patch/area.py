@@ -29,5 +29,5 @@ def read_area(path: str | Path) -> BaseGeometry:
         raise InputError(f"{path}: the area of interest has no CRS; save it again with one.")
     shapes = frame.to_crs("EPSG:4326").geometry.dropna()
     if shapes.empty:
-        raise InputError(f"{path}: the area of interest holds no geometry.")
+        raise InputError(f"{path}: the area of interest has no geometry.")
     return shapely.union_all(shapely.make_valid(shapes.to_numpy()))

@@ -179,7 +179,7 @@ def projected_cells(
     side = resolution * patch_size
     left, bottom, right, top = outline.bounds
     if not all(math.isfinite(bound) for bound in outline.bounds):
-        raise InputError(f"The area of interest lies where {crs} is not defined; choose another CRS for the grid.")
+        raise InputError(f"The area of interest is outside the range of {crs}; choose another CRS for the grid.")
     inner = _inner(outline, resolution)
     shapely.prepare([outline, inner])
     cells = []
@@ -319,7 +319,7 @@ def subset(cells: Sequence[Cell], *, center: tuple[float, float], size: str) -> 
         if middle.geobox.extent.contains(point):
             break
     else:
-        raise InputError(f"subset.center {list(center)} (longitude, latitude) lies in no patch of the grid.")
+        raise InputError(f"subset.center {list(center)} (longitude, latitude) is not in any patch of the grid.")
     same = [cell for cell in cells if cell.geobox.crs == middle.geobox.crs]
     # From corner to corner, in steps of a full cell: the last cells of a native grid may be smaller.
     side_x = max(cell.geobox.boundingbox.span_x for cell in same)
@@ -375,9 +375,9 @@ def checked_bounds(area: BaseGeometry, *, utm: bool = True) -> tuple[float, floa
     west, south, east, north = area.bounds
     if west < -180 or east > 180 or east - west > 180:
         raise InputError(
-            f"The area reaches from longitude {west:g} to {east:g}; "
-            "areas across the antimeridian or around a pole are not supported: run one project on either side."
+            f"The area extends from longitude {west:g} to {east:g}; "
+            "areas across the antimeridian or around a pole are not supported: use one project for each side."
         )
     if utm and (south < -80 or north > 84):
-        raise InputError(f"The area reaches from latitude {south:g} to {north:g}; UTM ends at 80 S and 84 N.")
+        raise InputError(f"The area extends from latitude {south:g} to {north:g}; UTM ends at 80 S and 84 N.")
     return west, south, east, north

@@ -57,7 +57,7 @@ def check_patch(patch: xr.Dataset, *needed: str) -> None:
     """Refuse a patch that lacks a variable; the message shows what is there."""
     missing = [name for name in needed if name not in patch]
     if missing:
-        raise InputError(f"The patch lacks {missing}; it holds {sorted(map(str, patch.data_vars))}.")
+        raise InputError(f"The patch lacks {missing}; it has {sorted(map(str, patch.data_vars))}.")
 
 
 def to_int16(values: np.ndarray, *, scale: float = REFLECTANCE_SCALE, offset: float = 0.0) -> np.ndarray:

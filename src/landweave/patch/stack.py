@@ -136,7 +136,7 @@ class _Sharded:
         size = 16 * (self.shard[2] // self.chunk[2])
         table, guard = raw[-size - 4 : -4], int.from_bytes(raw[-4:], "little")
         if len(table) != size or google_crc32c.value(table) != guard:
-            raise ValueError("its table of chunks is not whole")
+            raise ValueError("its table of chunks is incomplete")
         return np.frombuffer(table, "<u8").reshape(-1, 2).tolist()
 
 
@@ -162,7 +162,7 @@ def _layer(path: Path, name: str) -> _Sharded | _Plain:
     try:
         facts = json.loads((path / name / "zarr.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path}: no variable {name} is stored here.") from None
+        raise InputError(f"{path}: there is no variable {name}.") from None
     known = _known(path / name, facts)
     if known is not None:
         return known

@@ -156,8 +156,11 @@ def write_patch(patch: xr.Dataset, path: str | Path) -> Path:
         chunks = [size if dim == TIME else min(size, 64) for dim, size in variable.sizes.items()]
         encoding[name] = {"chunks": chunks, "compressors": [codec]}
 
+    # A grid mapping named in the encoding would make its coordinate a variable when the patch is read.
+    plain = patch.drop_encoding()
+
     def write(folder: Path) -> None:
-        patch.to_zarr(folder, mode="w", encoding=encoding, zarr_format=3, consolidated=False)
+        plain.to_zarr(folder, mode="w", encoding=encoding, zarr_format=3, consolidated=False)
 
     return write_whole(path, write)
 
@@ -166,7 +169,7 @@ def read_patch(path: str | Path) -> xr.Dataset:
     """Open a patch kept by :func:`write_patch`, lazily; InputError when it is not one."""
     path = Path(path)
     if not (path / "zarr.json").exists():
-        raise InputError(f"{path}: no patch is stored here.")
+        raise InputError(f"{path}: there is no stored patch.")
     patch: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None, mask_and_scale=False)
     return patch
 

@@ -1,4 +1,4 @@
-"""Estimates in words: lines for a terminal, and the sentences that a page needs too."""
+"""Estimates as text: lines for a terminal, and sentences used by pages."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 MEASURES = {"users_accuracy": "user's accuracy", "producers_accuracy": "producer's accuracy", "f1": "F1"}
 """Columns of the table of classes: the key and the heading."""
 
-WILSON = "Wilson's interval, the better one where fewer than 10 units are expected on one side; else Wald's."
+WILSON = "Wilson's interval, used if fewer than 10 units are expected on one side; else Wald's."
 
 NARROW = (
-    "Intervals of some classes are too narrow, since fewer than {few} reference units of them were drawn where the map "
-    "shows another class (omitted units, discounted for unequal weights): {classes}."
+    "Intervals of some classes are too narrow, because the sample has fewer than {few} omitted units of them "
+    "(reference units where the map shows another class, discounted for unequal weights): {classes}."
 )
 
 
@@ -27,7 +27,7 @@ def hectares(value: float | None) -> str:
 
 
 def narrow_line(figures: Mapping[str, Any]) -> str:
-    """Which classes have intervals that are too narrow, and why; "" where none has."""
+    """Which classes have intervals that are too narrow, and why; "" if none."""
     few = [
         f"{name} {scores['effective_omitted_units']:.1f}".removesuffix(".0")
         for name, scores in figures["classes"].items()
@@ -39,7 +39,7 @@ def narrow_line(figures: Mapping[str, Any]) -> str:
 def design_line(figures: Mapping[str, Any]) -> str:
     """What was sampled and what is judged by it."""
     what = f"{figures['sample_units']} units in {len(figures['strata'])} strata"
-    judged = f"; the map {figures['map']}" if figures["map"] else "; the map that it was drawn from"
+    judged = f"; the map {figures['map']}" if figures["map"] else "; the map it was drawn from"
     return f"{figures['sample']}: {what}{judged}"
 
 
@@ -58,7 +58,7 @@ def accuracy_lines(figures: Mapping[str, Any]) -> list[str]:
         size = "" if district["area_ha"] is None else f", {hectares(district['area_ha'])} ha"
         lines += ["", f"district {name}: {district['sample_units']} units{size}", *_table(district)]
     if figures.get("districts"):
-        lines += ["", f"Of districts with fewer than {figures['few_units']} units there are no intervals."]
+        lines += ["", f"Districts with fewer than {figures['few_units']} units have no intervals."]
     return lines + [f"note: {note}" for note in figures["notes"]]
 
 

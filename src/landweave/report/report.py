@@ -1,4 +1,4 @@
-"""One page that says how far the map agrees with the reference, for people who make or use the map."""
+"""The report: one page on how well the map agrees with the reference, for those who make or use the map."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,16 +29,16 @@ class Panel:
     """The patch."""
 
     image: np.ndarray | None
-    """True colour, uint8 (y, x, 3); None where the imagery was not kept."""
+    """True colour, uint8 (y, x, 3); None if the imagery was not kept."""
 
     reference: np.ndarray | None
-    """Class values of the reference, uint8 (y, x); None where there is none."""
+    """Class values of the reference, uint8 (y, x); None without a reference."""
 
     prediction: np.ndarray
     """Class values of the map, uint8 (y, x)."""
 
     title: str = ""
-    """Why it is shown, such as ``the worst``; else its name stands alone."""
+    """Why it is shown, such as ``the worst``; may be empty."""
 
     caption: str = ""
     """Such as the date of the image."""
@@ -52,7 +52,7 @@ class Block:
     """True colour, uint8 (y, x, 3)."""
 
     prediction: np.ndarray | None
-    """Class values of the map, uint8 (y, x); None where there is none."""
+    """Class values of the map, uint8 (y, x); None without a map."""
 
     caption: str
     """Which patches, which date."""
@@ -60,13 +60,13 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class StageCost:
-    """What one stage of the run took."""
+    """Cost of one stage of the run."""
 
     name: str
     """As on the command line."""
 
     seconds: float
-    """By the clock."""
+    """Wall-clock seconds."""
 
     cpu_seconds: float | None = None
     """Of all processes together."""
@@ -94,7 +94,7 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportContent:
-    """Everything that the page shows; what is empty is left out."""
+    """Content of the page; empty parts are left out."""
 
     title: str
     """Such as the project's name."""
@@ -103,19 +103,19 @@ class ReportContent:
     """One sentence: area, year, source."""
 
     subject: str = "map"
-    """What the page speaks of: ``map``, or ``model`` where no map is involved."""
+    """Subject of the page: ``map``, or ``model`` if there is no map."""
 
     accuracy: Mapping[str, Any] | None
-    """The content of ``accuracy.json``; None where there was no reference."""
+    """The content of ``accuracy.json``; None without a reference."""
 
     legend: Sequence[tuple[int, str, str]]
     """Value, name and ``#rrggbb`` of every class, in the legend's order."""
 
     warnings: Sequence[str] = ()
-    """What the reader must know before trusting a figure."""
+    """What the reader must know before using a figure."""
 
     map_image: np.ndarray | None = None
-    """The map: class values, uint8 (y, x), or red, green and blue, uint8 (y, x, 3); shrunk as needed."""
+    """The map: class values, uint8 (y, x), or red, green and blue, uint8 (y, x, 3); shrunk if necessary."""
 
     map_caption: str = ""
     """One sentence under the map."""
@@ -127,7 +127,7 @@ class ReportContent:
     """Class, mapped share and reference share of the land."""
 
     patches: Sequence[PatchAgreement] = ()
-    """How each patch agrees with the reference."""
+    """Agreement of each patch with the reference."""
 
     panels: Sequence[Panel] = ()
     """Patches shown in detail."""
@@ -136,7 +136,7 @@ class ReportContent:
     """Neighbouring patches on one date."""
 
     settings: Mapping[str, str] = field(default_factory=dict)
-    """What the run was asked for."""
+    """Settings of the run."""
 
     stages: Sequence[StageCost] = ()
     """The run record."""
@@ -148,16 +148,16 @@ class ReportContent:
     """Further parts, before the settings."""
 
     design_based: Mapping[str, Any] | None = None
-    """The estimate from a probability sample, as ``landweave estimate accuracy`` gives it: then it is the headline."""
+    """The estimate from a probability sample, as ``landweave estimate accuracy`` returns it; then the headline."""
 
     importance: Mapping[str, Any] | None = None
     """The content of ``importance.json``."""
 
     acquisitions: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Date of an acquisition that matters to its picture, uint8 (y, x, 3)."""
+    """Pictures of important acquisitions by date, uint8 (y, x, 3)."""
 
     observed: Mapping[str, Any] | None = None
-    """What the satellite saw, as :func:`landweave.report.sections.coverage.observed_section` takes it."""
+    """What the satellite saw, in the form of :func:`landweave.report.sections.coverage.observed_section`."""
 
     seams: Mapping[str, Any] | None = None
     """The content of ``seams.json``."""

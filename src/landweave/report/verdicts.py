@@ -1,4 +1,4 @@
-"""Figures judged in words: what the map is good and bad at, why a class is missed, which classes can be told apart."""
+"""Figures judged in words: what the map is good and bad at, why a class is missed, which classes are separable."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,22 +8,22 @@ import numpy as np
 from landweave.report.words import percent
 
 GOOD, FAIR = 0.85, 0.70
-"""A class is good where recall and precision both reach the first, fair where both reach the second, else poor."""
+"""A class is good if recall and precision both reach the first, fair if both reach the second."""
 
 GAP, ENOUGH = 0.15, 0.80
-"""Recall and precision differ in a way that wants explaining: by this much at least, the lower one below the other."""
+"""Recall and precision that differ by the first, with one of them below the second, are explained."""
 
 SEPARABLE = 0.95
-"""The AUC from which a class counts as told apart from the others."""
+"""The AUC from which a class counts as separable from the others."""
 
 RARE = 0.5
-"""A class is rare where it has less than this part of an even share of the land (1 / number of classes)."""
+"""A class is rare if it has less than this part of an equal share of the land (1 / number of classes)."""
 
 MOST, PART = 0.5, 0.2
-"""Shares of a shortfall that would be gone if all classes were equally common: then imbalance explains most or part."""
+"""Shares of a shortfall that would vanish if all classes were equally common: then imbalance explains most or part."""
 
 FEW_TEST, FEW_TRAINING = 30, 100
-"""A class with fewer test pixels, or training rows, is warned of."""
+"""The report warns of a class with fewer test pixels or training rows."""
 
 
 def summaries(accuracy: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -56,17 +56,17 @@ def lead(rows: list[dict[str, Any]], subject: str = "map") -> str:
     unknown = [row["name"] for row in rows if row["grade"] == "unknown"]
     words = f"The {subject} is {', '.join(parts[:-1])}{', and ' if parts[:-1] else ''}{parts[-1]}." if parts else ""
     if unknown:
-        words += f" Of {listed(unknown)} the test says nothing."
+        words += f" There are no test pixels of {listed(unknown)}."
     return words.strip()
 
 
 def explained(accuracy: Mapping[str, Any]) -> list[str]:
-    """Classes of good precision and poor recall, and the reverse, and whether class imbalance is the cause.
+    """Classes with good precision and poor recall, or the reverse, and whether class imbalance is the cause.
 
     Poor recall is tested by rescaling to equal class frequencies
-    (:func:`landweave.accuracy.class_balance.equal_footing`): the share of what is missed that would be found if all
-    classes were equally common is what rarity costs. Poor precision: with the same shares of it found and of all else
-    wrongly taken for it, how precise would it be at an even share of the land?
+    (:func:`landweave.accuracy.class_balance.equal_footing`): rarity costs the share of missed pixels that would be
+    found if all classes were equally common. Poor precision is tested at an equal share of the land: how precise would
+    the class be if the same shares of it, and of all other land, were mapped as it?
     """
     found = []
     k = sum(1 for row in accuracy["classes"].values() if row["support"])
@@ -82,13 +82,13 @@ def explained(accuracy: Mapping[str, Any]) -> list[str]:
 
 
 def separability(accuracy: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """AUC read against frequency: rare but separable is another thing than rare and confused.
+    """AUC and frequency of each class: rare but separable, or rare and confused.
 
     Returns
     -------
     list of dict
-        Of each class: ``name``, ``share`` of the test land, ``training`` rows (None where not known), ``auc`` and
-        ``average_precision`` (scores), ``verdict`` (few words) and ``meaning`` (a sentence; "" where there is none).
+        For each class: ``name``, ``share`` of the test land, ``training`` rows (None if unknown), ``auc`` and
+        ``average_precision`` (scores), ``verdict`` (few words) and ``meaning`` (a sentence, or "").
     """
     shares, training = accuracy.get("test_share", {}), accuracy.get("training_rows", {})
     k = sum(1 for row in accuracy["classes"].values() if row["support"])
@@ -107,11 +107,11 @@ def separability(accuracy: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def few_samples(accuracy: Mapping[str, Any]) -> list[str]:
-    """A sentence for the classes whose figures, or whose training, rest on too few samples; equals share one."""
+    """A sentence for each group of classes with too few test pixels or training rows."""
     training = accuracy.get("training_rows", {})
     alike: dict[str, list[str]] = {}
     for name, row in accuracy["classes"].items():
-        parts = [_few_tested(row["support"]), _few_taught(training.get(name))]
+        parts = [_few_tested(row["support"]), _few_trained(training.get(name))]
         if any(parts):
             alike.setdefault("; ".join(part for part in parts if part), []).append(name)
     return [
@@ -122,48 +122,50 @@ def few_samples(accuracy: Mapping[str, Any]) -> list[str]:
 
 def _few_tested(tested: int) -> str:
     if tested == 0:
-        return "no test pixel, so nothing is known of how well it is mapped"
-    return f"{tested} test pixel{'s' if tested > 1 else ''}, so its figures are hints" if tested < FEW_TEST else ""
+        return "no test pixel, so its accuracy is unknown"
+    return f"{tested} test pixel{'s' if tested > 1 else ''}, so its figures are uncertain" if tested < FEW_TEST else ""
 
 
-def _few_taught(taught: int | None) -> str:
-    if taught is None or taught >= FEW_TRAINING:
+def _few_trained(trained: int | None) -> str:
+    if trained is None or trained >= FEW_TRAINING:
         return ""
-    if taught == 0:
-        return "never trained on, so it cannot be shown"
-    return f"learnt from {taught} training row{'s' if taught > 1 else ''}"
+    if trained == 0:
+        return "not trained on, so the map cannot show it"
+    return f"trained on {trained} row{'s' if trained > 1 else ''}"
 
 
 def _summary(accuracy: Mapping[str, Any], name: str) -> dict[str, Any]:
     row = accuracy["classes"][name]
     recall, precision = row["recall"]["value"], row["precision"]["value"]
     if not row["support"] or recall is None:
-        return {"name": name, "grade": "unknown", "sentences": ["No test pixel is of this class."]}
+        return {"name": name, "grade": "unknown", "sentences": ["There is no test pixel of this class."]}
     if precision is None:
         sentences = ["None of it is found: no test pixel is mapped as this class.", *_lost(accuracy, name, recall)]
         return {"name": name, "grade": "poor", "sentences": sentences}
     grade = next((word for word, least in (("good", GOOD), ("fair", FAIR)) if min(recall, precision) >= least), "poor")
     there, right = (percent(value, digits=0) for value in (recall, precision))
-    sentences = [f"{there} of it is found, and {right} of what is mapped as it is right."]
+    sentences = [f"{there} of it is found, and {right} of the pixels mapped as it are correct."]
     if recall - precision >= GAP:
-        sentences.append("It is shown too freely.")
+        sentences.append("The map shows it too often.")
     elif precision - recall >= GAP:
-        sentences.append("It is missed more often than it is shown wrongly.")
+        sentences.append("The map misses it more often than it shows it wrongly.")
     sentences += _lost(accuracy, name, recall) + _invented(accuracy, name, precision)
     if row["support"] < FEW_TEST:
-        sentences.append(f"All this from {row['support']} test pixels: a hint, no more.")
+        sentences.append(f"These figures come from only {row['support']} test pixels and are uncertain.")
     return {"name": name, "grade": grade, "sentences": sentences}
 
 
 def _lost(accuracy: Mapping[str, Any], name: str, recall: float) -> list[str]:
-    """Where what is missed goes, if it goes somewhere in particular."""
+    """Which classes the missed pixels are mapped as."""
     shares = _row_shares(accuracy, name)
     if not shares or 1 - recall < 0.02:
         return []
     to, most = max(shares.items(), key=lambda pair: pair[1])
     if most >= 0.5 * (1 - recall):
-        return [f"Most of what is missed is mapped as {to} ({percent(most, digits=0)} of it)."]
-    return [f"What is missed is mapped as several classes, first as {to} ({percent(most, digits=0)} of it)."]
+        return [f"Most missed pixels are mapped as {to} ({percent(most, digits=0)} of the class)."]
+    return [
+        f"Missed pixels are mapped as several classes, most often as {to} ({percent(most, digits=0)} of the class)."
+    ]
 
 
 def _invented(accuracy: Mapping[str, Any], name: str, precision: float) -> list[str]:
@@ -172,19 +174,19 @@ def _invented(accuracy: Mapping[str, Any], name: str, precision: float) -> list[
         return []
     of, most = max(shares.items(), key=lambda pair: pair[1])
     if most >= 0.5 * (1 - precision):
-        return [f"Most of what is wrongly mapped as it is {of} by the reference."]
+        return [f"Most pixels wrongly mapped as it are {of} in the reference."]
     return []
 
 
 def _missed(accuracy: Mapping[str, Any], name: str, recall: float, precision: float) -> str:
     words = (
-        f"{name}: good precision, poor recall. {percent(precision, digits=0)} of what is mapped as it is right, but "
-        f"only {percent(recall, digits=0)} of it is found."
+        f"{name}: good precision, poor recall. {percent(precision, digits=0)} of the pixels mapped as it are correct, "
+        f"but only {percent(recall, digits=0)} of it is found."
     )
     found, right = _on_equal_footing(accuracy, name)
     if found is None:
         return words
-    cost = "" if right is None else f" (of what would then be mapped as it, {percent(right, digits=0)} would be right)"
+    cost = "" if right is None else f" (and {percent(right, digits=0)} of the pixels mapped as it would be correct)"
     return (
         f"{words} {_cause((found - recall) / (1 - recall))}: if all classes were equally common, "
         f"{percent(found, digits=0)} of it would be found{cost}."
@@ -194,7 +196,7 @@ def _missed(accuracy: Mapping[str, Any], name: str, recall: float, precision: fl
 def _taken_too_often(accuracy: Mapping[str, Any], name: str, recall: float, precision: float, even: float) -> str:
     words = (
         f"{name}: good recall, poor precision. {percent(recall, digits=0)} of it is found, but only "
-        f"{percent(precision, digits=0)} of what is mapped as it is right."
+        f"{percent(precision, digits=0)} of the pixels mapped as it are correct."
     )
     share = accuracy.get("test_share", {}).get(name)
     if not share or share >= 1 or not precision:
@@ -204,16 +206,16 @@ def _taken_too_often(accuracy: Mapping[str, Any], name: str, recall: float, prec
         if right is None:
             return words
         return (
-            f"{words} {_cause((right - precision) / (1 - precision))}: a common class is given what is doubtful, but "
-            f"if all were equally common, {percent(right, digits=0)} of what is mapped as it would be right "
-            f"({percent(found, digits=0)} of it would be found)."
+            f"{words} {_cause((right - precision) / (1 - precision))}: doubtful pixels are given to a common class. "
+            f"If all classes were equally common, {percent(right, digits=0)} of the pixels mapped as it would be "
+            f"correct ({percent(found, digits=0)} of it would be found)."
         )
     wrongly = recall * share * (1 - precision) / precision / (1 - share)
     there = recall * even / (recall * even + wrongly * (1 - even))
     return (
-        f"{words} {_cause((there - precision) / (1 - precision))}: {percent(wrongly)} of all other land is taken for "
-        f"it, and it has {percent(share)} of the land itself; with an even share of the land "
-        f"({percent(even, digits=0)}), {percent(there, digits=0)} of what is mapped as it would be right."
+        f"{words} {_cause((there - precision) / (1 - precision))}: {percent(wrongly)} of all other land is mapped "
+        f"as it, and it covers {percent(share)} of the land. With an equal share of the land "
+        f"({percent(even, digits=0)}), {percent(there, digits=0)} of the pixels mapped as it would be correct."
     )
 
 
@@ -238,24 +240,24 @@ def _separable(row: Mapping[str, Any], share: float | None, k: int) -> tuple[str
         f"{'rare' if rare else 'common'} {'but' if rare and apart else 'and'} {'separable' if apart else 'confused'}"
     )
     meaning = {
-        (True, True): "It is passed over since it is rare; a lower threshold finds more of it.",
+        (True, True): "It is missed because it is rare; a lower threshold finds more of it.",
         (
             True,
             False,
         ): "It looks like other classes: a lower threshold mostly adds false alarms; more samples, dates or "
         "features may help.",
-        (False, False): "It looks like other classes over much of its land.",
+        (False, False): "It looks like other classes on much of its land.",
         (False, True): "",
     }[rare, apart]
     found, recall = ((row.get(key) or {}).get("value") for key in ("average_precision", "recall"))
     if rare and apart and recall is not None and recall >= ENOUGH:
-        meaning = "Rarity costs it little."
+        meaning = "Being rare costs it little."
     elif rare and apart and found is not None and found < 0.5:
-        meaning = "By rank it stands apart, yet at its rarity even few false alarms outweigh what is found."
+        meaning = "It is well separated, but it is so rare that even few false alarms outnumber the correct pixels."
     if row["support"] < FEW_TEST:
-        meaning = f"Only {row['support']} test pixels: too few to be sure."
+        meaning = f"Only {row['support']} test pixels: too few for a verdict."
     elif low is not None and high is not None and low < SEPARABLE <= high:
-        meaning = f"{meaning} The interval reaches across {SEPARABLE}: not certain.".strip()
+        meaning = f"{meaning} The interval includes {SEPARABLE}: not certain.".strip()
     return verdict, meaning
 
 

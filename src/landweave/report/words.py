@@ -1,4 +1,4 @@
-"""Figures in words: what a score claims, how the test places were chosen, which classes are mixed up."""
+"""Figures in words: what a score means, how the test places were chosen, which classes are confused."""
 
 from collections.abc import Callable, Mapping
 from itertools import combinations
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 OUT_OF_SAMPLE = "Agreement with the reference at places not trained on"
-IN_SAMPLE = "Agreement with the reference, in-sample: at the very places trained on"
+IN_SAMPLE = "Agreement with the reference, in-sample: at the places trained on"
 BY_DESIGN = "Accuracy of the map, estimated from a probability sample"
 
 
@@ -29,14 +29,14 @@ def percent(value: float | None, *, digits: int = 1) -> str:
 
 
 def headline(accuracy: Mapping[str, Any] | None, design_based: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Title, figure and interval that the page opens with, and the figures that stand beside it.
+    """Title, figure and interval at the head of the page, and the figures beside them.
 
     Parameters
     ----------
     accuracy
-        The content of ``accuracy.json``; None where there was no reference.
+        The content of ``accuracy.json``; None without a reference.
     design_based
-        The estimate from a probability sample, which then is the headline; None where there is none.
+        The estimate from a probability sample, which is then the headline; None without one.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def headline(accuracy: Mapping[str, Any] | None, design_based: Mapping[str, Any]
         overall = design_based["overall_accuracy"]
         if accuracy is not None:
             kind = IN_SAMPLE if _is_in_sample(accuracy) else OUT_OF_SAMPLE
-            meaning = "not map accuracy: the reference has errors of its own"
+            meaning = "not map accuracy: the reference has errors"
             beside.insert(0, (kind, meaning, accuracy["overall_accuracy"]))
         found = {"kind": "sample", "title": BY_DESIGN, "value": percent(overall["value"])}
         error = "" if overall.get("se") is None else f"; standard error {100 * overall['se']:.1f} points"
@@ -74,15 +74,15 @@ def _beside(accuracy: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, An
     ]
     eroded = accuracy.get("eroded") or {}
     if "overall_accuracy" in eroded:
-        meaning = "the same agreement without the rims of the reference's areas, where its borders are uncertain"
+        meaning = "the same agreement without the rims of the reference's areas, because its borders are uncertain"
         found.append(("Against the eroded reference", meaning, eroded["overall_accuracy"]))
     by_chance = (accuracy.get("splits") or {}).get("random") or {}
     if "overall_accuracy" in by_chance:
-        meaning = "pixels set aside at random, by smaller models: their neighbours were trained on, so it flatters"
+        meaning = "random pixels held out, smaller models: too optimistic, because neighbours were trained on"
         found.append(("Random split", meaning, _as_score(by_chance["overall_accuracy"])))
     truth = accuracy.get("against_truth") or {}
     if "overall_accuracy" in truth:
-        meaning = "agreement with the simulated truth, on the same pixels; only a simulated country knows it"
+        meaning = "agreement with the simulated truth, on the same pixels; known only because the country is simulated"
         found.append(("Against the truth (simulated)", meaning, _as_score(truth["overall_accuracy"])))
     return found
 
@@ -92,14 +92,14 @@ def _is_in_sample(accuracy: Mapping[str, Any]) -> bool:
 
 
 def interval_words(score: Mapping[str, Any]) -> str:
-    """The interval of a score, or why it has none."""
+    """The interval of a score, or the reason why it has none."""
     if score.get("low") is None:
         return f"no interval: {score['reason']}" if score.get("reason") else ""
     return f"95 % interval: {span(score)}"
 
 
 def span(score: Mapping[str, Any], write: Callable[[float | None], str] = percent) -> str:
-    """Both ends of a score's interval, the unit said once; "" where there is none.
+    """Both ends of a score's interval, with one unit; "" without an interval.
 
     >>> span({"low": 0.81, "high": 0.9})
     '81.0 to 90.0 %'
@@ -110,17 +110,19 @@ def span(score: Mapping[str, Any], write: Callable[[float | None], str] = percen
 
 
 _SPLITS = {
-    "patch": "The figures come from whole patches that were set aside{counts}: no pixel of them was trained on.",
-    "block": "The figures come from whole spatial blocks that were set aside{counts}: no pixel of them was trained on.",
-    "group": "The figures come from whole groups that were set aside{counts}: no sample of them was trained on.",
-    "random": (
-        "Samples were set aside at random{counts}. Neighbours of a test sample may have been trained on, "
-        "so these figures flatter a map of places far from the samples."
+    "patch": "The figures come from whole patches that were held out{counts}: none of their pixels was trained on.",
+    "block": (
+        "The figures come from whole spatial blocks that were held out{counts}: none of their pixels was trained on."
     ),
-    "given": "The figures come from test samples that were given apart from the training samples{counts}.",
+    "group": "The figures come from whole groups that were held out{counts}: none of their samples was trained on.",
+    "random": (
+        "Samples were held out at random{counts}. Neighbours of a test sample may have been trained on, "
+        "so these figures are too optimistic for places far from the samples."
+    ),
+    "given": "The figures come from test samples that were given separately{counts}.",
     "none": (
-        "In-sample: there was too little to set any place aside, so the model is asked about the very places "
-        "it was trained on. These figures flatter it and say little about other places."
+        "In-sample: there was too little data to hold out any place, so the model is tested at the places "
+        "it was trained on. These figures are too optimistic and say little about other places."
     ),
 }
 
@@ -129,7 +131,7 @@ def split_sentence(split: Mapping[str, Any]) -> str:
     """How the test places were chosen, from ``split`` of ``accuracy.json`` (its own ``how`` for a given test).
 
     >>> split_sentence({"kind": "patch", "train_patches": 24, "test_patches": ["x0001y0002"]})
-    'The figures come from whole patches that were set aside (24 for training, 1 for testing): no pixel of them was \
+    'The figures come from whole patches that were held out (24 for training, 1 for testing): none of their pixels was \
 trained on.'
     """
     kind, how = split.get("kind", ""), str(split.get("how", ""))
@@ -143,16 +145,16 @@ trained on.'
 
 
 def mixed_up(confusion: Mapping[str, Any], *, most: int = 5, least: float = 0.02) -> list[str]:
-    """The pairs of classes that are mixed up most, by land, and in which direction.
+    """The pairs of classes that are confused most, by land, and in which direction.
 
     Parameters
     ----------
     confusion
         As in ``accuracy.json``; shares of the land are used where it has them, else pixels.
     most
-        Sentences at most.
+        Maximum number of sentences.
     least
-        A pair is named when at least this share of one of its classes goes to the other.
+        A pair is named if at least this share of one of its classes is mapped as the other.
     """
     names = list(confusion["labels"])
     land = np.array(confusion.get("weighted", confusion["counts"]), "float64")
@@ -171,11 +173,11 @@ def mixed_up(confusion: Mapping[str, Any], *, most: int = 5, least: float = 0.02
     for _, a, b in pairs[:most]:
         first = f"{percent(share[a, b], digits=0)} of what the reference calls {names[a]} is mapped as {names[b]}"
         if land[b, a] == 0:
-            sentences.append(f"{first}, and nothing the other way: all of this confusion runs one way.")
+            sentences.append(f"{first}, and nothing in the other direction.")
             continue
         back = f"{percent(share[b, a], digits=0)} of what it calls {names[b]} is mapped as {names[a]}"
         one_way = land[a, b] > 2 * land[b, a]
-        way = f"by land, most of this confusion runs from {names[a]} to {names[b]}" if one_way else "it runs both ways"
+        way = f"most of the confused land is {names[a]} mapped as {names[b]}" if one_way else "the confusion is mutual"
         sentences.append(f"{first}, and {back}: {way}.")
     return sentences
 

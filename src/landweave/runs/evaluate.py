@@ -55,9 +55,9 @@ class Evaluation:
         if self.split == "group" and not self.group:
             raise InputError("--split group needs --group with the name of a column.")
         if self.group and self.split != "group" and self.split is not None:
-            raise InputError(f"--group {self.group} goes with --split group, not with --split {self.split}.")
+            raise InputError(f"--group {self.group} needs --split group, not --split {self.split}.")
         if self.test is not None and self.split is not None:
-            raise InputError("--test and --split exclude each other: the test table is the split.")
+            raise InputError("--test and --split exclude each other; use one of them.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -136,7 +136,7 @@ def list_table(table: Path) -> list[ListedFile]:
             )
         )
     if not entries:
-        raise InputError(f"{table}: the table has no row; give one row a file or band.")
+        raise InputError(f"{table}: the table has no rows; give one row per file or band.")
     return entries
 
 

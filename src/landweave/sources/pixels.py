@@ -121,7 +121,9 @@ def _open_remote(name: str) -> Any:
         if "not recognized" not in str(error):
             raise
         # What GDAL says of an answer without ranges too, where it may not try every format.
-        raise RasterioIOError("it is no GeoTIFF or JPEG 2000, or its server gives no parts (ranges) of it") from None
+        raise RasterioIOError(
+            "it is not a GeoTIFF or JPEG 2000 file, or its server does not send ranges of it"
+        ) from None
 
 
 def grid_of(path: Path | str) -> GeoBox:
@@ -261,7 +263,7 @@ def _read(path: Path | str, read: Callable[[Any], T], band: int = 1) -> T:
         with opened(path) as file:
             return read(file)
     except RasterioError:
-        raise InputError(f"{path}: band {band} cannot be read; the file is damaged or cut short, replace it.") from None
+        raise InputError(f"{path}: band {band} cannot be read; the file is damaged or truncated, replace it.") from None
 
 
 def stored_bytes(path: Path | str, source: GeoBox, target: GeoBox) -> float:

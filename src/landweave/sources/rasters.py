@@ -251,7 +251,7 @@ def open_rasters(
     if (table is None) == (pattern is None):
         raise InputError("A source of rasters needs either table or pattern; give one of them.")
     if resampling not in Resampling.__members__:
-        raise InputError(f"resampling {resampling!r} is not known; use one of {', '.join(Resampling.__members__)}.")
+        raise InputError(f"resampling {resampling!r} is unknown; use one of {', '.join(Resampling.__members__)}.")
     root = Path(root)
     listed = list_pattern(root, pattern) if pattern is not None else list_table(root / str(table))
     classes = tuple(dict.fromkeys([*categorical, *([mask] if mask else [])]))
@@ -323,14 +323,16 @@ def _bands_of(entry: ListedFile, file: Any, bands: Sequence[str] | None) -> list
         if number < 0 and entry.band in described:
             number = described.index(entry.band) + 1
         if not 1 <= number <= file.count:
-            raise InputError(f"{entry.path}: no band {entry.band!r} (asked for in {entry.where}); it has {file.count}.")
+            raise InputError(f"{entry.path}: no band {entry.band!r} (named in {entry.where}); it has {file.count}.")
         return [(number, entry.variable or described[number - 1] or entry.band, entry.moment)]
     if entry.variable is not None:
         if file.count == 1:
             return [(1, entry.variable, entry.moment)]
         if entry.variable in described:
             return [(described.index(entry.variable) + 1, entry.variable, entry.moment)]
-        raise InputError(f"{entry.path}: {file.count} bands; say in a table's column band which is {entry.variable}.")
+        raise InputError(
+            f"{entry.path}: {file.count} bands; use a table, and give the band of {entry.variable} in its column band."
+        )
     if any(described):
         return [(n, text, entry.moment) for n, text in enumerate(described, start=1) if text]
     if bands is not None and file.count == len(bands):

@@ -1,4 +1,4 @@
-"""Is a forest read from a file one that can be walked? Compiled code follows its indices without looking."""
+"""Checks of a forest read from a file: compiled code follows its indices without checking them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ MOST_LEAVES = 131072
 """Of a tree: LightGBM itself makes no larger ones."""
 
 MOST_DEPTH = 10_000
-"""Of a tree. Every pixel walks from the root to a leaf: a chain of all nodes would take minutes for a patch."""
+"""Of a tree. Every pixel passes from the root to a leaf: one long chain of nodes would take minutes for a patch."""
 
 LARGEST_DECISION = 15
 """LightGBM's decision_type has four bits."""
@@ -32,7 +32,7 @@ def numbers(trees: Sequence[Mapping[str, str]], key: str, sizes: np.ndarray, kin
     key
         Name of the line.
     sizes
-        int64 (trees,): how many numbers each tree must have; of none the line is not looked at.
+        int64 (trees,): how many numbers each tree must have; where it is 0 the line is ignored.
     kind
         ``int`` or ``float``.
 
@@ -44,22 +44,22 @@ def numbers(trees: Sequence[Mapping[str, str]], key: str, sizes: np.ndarray, kin
     Raises
     ------
     InputError
-        For another count, and for a spelling of numbers that LightGBM would read as others (``1_0``).
+        For another count, and for numbers that LightGBM would read differently (``1_0``).
     KeyError, ValueError, OverflowError
-        For a line that is missing or holds something else.
+        For a line that is missing or contains anything but numbers.
     """
     lines = [tree[key] if size else "" for tree, size in zip(trees, sizes.tolist(), strict=True)]
     words = [line.split() for line in lines]
     for own, size in zip(words, sizes.tolist(), strict=True):
         if len(own) != size:
-            raise InputError(f"The model's text has {len(own)} values of {key} in a tree that needs {size}.")
+            raise InputError(f"The model file has {len(own)} values of {key} in a tree that needs {size}.")
     if not _NUMBERS.fullmatch(" ".join(lines)):
-        raise InputError(f"The model's text has a value of {key} that is not a number.")
+        raise InputError(f"The model file has a value of {key} that is not a number.")
     return np.array([kind(word) for own in words for word in own], "float64" if kind is float else "int64")
 
 
 def check_children(left: np.ndarray, right: np.ndarray, nodes: np.ndarray) -> None:
-    """Every node but the first, and every leaf, is a child once, and comes after its parent: no walk can go astray.
+    """Check that each node but the first, and each leaf, is a child exactly once and comes after its parent.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def check_children(left: np.ndarray, right: np.ndarray, nodes: np.ndarray) -> No
     Raises
     ------
     InputError
-        Where this does not hold, and for trees of more than 10000 levels.
+        If this is not so, and for trees of more than 10000 levels.
     """
     start, leaf_start = np.cumsum(nodes) - nodes, np.cumsum(nodes + 1) - nodes - 1
     shift, leaf_shift, size = (np.repeat(values, nodes) for values in (start, leaf_start, nodes))
@@ -79,22 +79,22 @@ def check_children(left: np.ndarray, right: np.ndarray, nodes: np.ndarray) -> No
     below = []
     for child in (left, right):
         if ((child >= size) | (child < -size - 1)).any():
-            raise InputError("The model's text has a tree whose nodes are not each the child of one other.")
+            raise InputError("The model file has a tree with a node that is not the child of exactly one other.")
         below.append(np.where(child >= 0, child + shift, ~child + leaf_shift + left.size))
         met += np.bincount(below[-1], minlength=met.size)
     met[start[nodes > 0]] += 1
     met[left.size + leaf_start[nodes == 0]] += 1
     if (met != 1).any():
-        raise InputError("The model's text has a tree whose nodes are not each the child of one other.")
+        raise InputError("The model file has a tree with a node that is not the child of exactly one other.")
     if any((child <= np.arange(left.size)).any() for child in below):
-        raise InputError("The model's text has a tree that runs in a circle.")
+        raise InputError("The model file has a tree with a cycle.")
     inner = [np.where(child < left.size, child, -1) for child in below]
     if deepest(inner[0], inner[1], start[nodes > 0]) > MOST_DEPTH:
-        raise InputError(f"The model's text has a tree of more than {MOST_DEPTH} levels.")
+        raise InputError(f"The model file has a tree of more than {MOST_DEPTH} levels.")
 
 
 def deepest(left: np.ndarray, right: np.ndarray, roots: np.ndarray, *, limit: int = MOST_DEPTH) -> int:
-    """Nodes on the longest way down any of some trees, counted no further than ``limit + 1``.
+    """Depth in nodes of the deepest of some trees; counting stops at ``limit + 1``.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def deepest(left: np.ndarray, right: np.ndarray, roots: np.ndarray, *, limit: in
 
 
 def check_categories(lines: Mapping[str, str], leaves: int, decision: np.ndarray, threshold: np.ndarray) -> None:
-    """The sets of categories of a tree.
+    """Check the sets of categories of a tree.
 
     Parameters
     ----------
@@ -129,42 +129,42 @@ def check_categories(lines: Mapping[str, str], leaves: int, decision: np.ndarray
     Raises
     ------
     InputError, KeyError, ValueError
-        Where a line has another length, or a split needs a set that does not exist.
+        If a line has another length, or a split needs a set that does not exist.
     """
     sets = int(lines["num_cat"])
     categorical = (decision & CATEGORICAL) > 0
     if not 0 <= sets <= max(leaves - 1, 0) or (not sets and categorical.any()):
-        raise InputError(f"The model's text has {sets} sets of categories in a tree of {leaves} leaves.")
+        raise InputError(f"The model file has {sets} sets of categories in a tree of {leaves} leaves.")
     if not sets:
         return
     edges = numbers([lines], "cat_boundaries", np.array([sets + 1]), int)
     # Shorter than the text: no line is longer than that.
     if edges[0] != 0 or (np.diff(edges) < 0).any() or edges[-1] > len(lines["cat_threshold"]):
-        raise InputError("The model's text has cat_boundaries that do not rise from 0.")
+        raise InputError("The model file has cat_boundaries that are not increasing from 0.")
     words = numbers([lines], "cat_threshold", edges[-1:], int)
     if words.size and (words.min() < 0 or words.max() >= 1 << 32):
-        raise InputError("The model's text has a cat_threshold that is no word of 32 bits.")
+        raise InputError("The model file has a cat_threshold that does not fit in 32 bits.")
     of_set = threshold[categorical]
     if not ((of_set >= 0) & (of_set < sets) & (of_set == np.floor(of_set))).all():
-        raise InputError(f"The model's text has a split on a set of categories beyond its {sets}.")
+        raise InputError(f"The model file has a split on a set of categories beyond the {sets} that it has.")
 
 
 def check_linear(lines: Mapping[str, str], leaves: int, n_features: int) -> None:
-    """The linear functions in the leaves of a tree.
+    """Check the linear functions in the leaves of a tree.
 
     Raises
     ------
     InputError, KeyError, ValueError
-        Where a line has another length, or a function needs a feature that the model does not have.
+        If a line has another length, or a function needs a feature that the model does not have.
     """
     size = np.array([leaves])
     constant = numbers([lines], "leaf_const", size, float)
     counts = numbers([lines], "num_features", size, int)
     if counts.min() < 0 or counts.max() > len(lines["leaf_features"]):
-        raise InputError("The model's text has a leaf with an impossible number of features.")
+        raise InputError("The model file has a leaf with an impossible number of features.")
     feature = numbers([lines], "leaf_features", counts.sum(keepdims=True), int)
     factor = numbers([lines], "leaf_coeff", counts.sum(keepdims=True), float)
     if feature.size and not (feature.min() >= 0 and feature.max() < n_features):
-        raise InputError(f"The model's text has a leaf that needs feature {feature.max()} of {n_features}.")
+        raise InputError(f"The model file has a leaf that needs feature {feature.max()} of {n_features}.")
     if not (np.isfinite(constant).all() and np.isfinite(factor).all()):
-        raise InputError("The model's text has a linear leaf that is not a number.")
+        raise InputError("The model file has a linear leaf with a value that is not a finite number.")

@@ -80,7 +80,7 @@ def deep_forest(forest: Forest, *, unit: float = 1.0) -> DeepForest:
         For a tree of more than 32768 leaves.
     """
     if forest.most_leaves > MOST_LEAVES:
-        raise NotCovered(f"it has a tree of {forest.most_leaves} leaves, and {MOST_LEAVES} is the most")
+        raise NotCovered(f"it has a tree of {forest.most_leaves} leaves, and at most {MOST_LEAVES} are supported")
     columns = columns_of(forest)
     nodes = np.diff(forest.node_start)
     # Within a tree, leaves are numbered after the nodes.

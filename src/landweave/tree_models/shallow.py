@@ -90,7 +90,7 @@ def shallow_forest(forest: Forest) -> ShallowForest:
         For a tree of more than 256 leaves.
     """
     if forest.most_leaves > MOST_LEAVES:
-        raise NotCovered(f"it has a tree of {forest.most_leaves} leaves, and {MOST_LEAVES} is the most")
+        raise NotCovered(f"it has a tree of {forest.most_leaves} leaves, and at most {MOST_LEAVES} are supported")
     nodes, leaves = np.diff(forest.node_start), np.diff(forest.leaf_start)
     iterations = forest.n_trees // forest.n_classes
     # Tree i adds to class i % n_classes.

@@ -113,11 +113,11 @@ def read_forest(text: str) -> Forest:
     Raises
     ------
     NotCovered
-        For another version of the text, another objective, categorical splits, and linear trees, where the trees
-        can be walked by LightGBM itself.
+        For another version of the text, another objective, categorical splits, and linear trees, if LightGBM itself
+        can safely evaluate them.
     InputError
-        Where the text is broken: not LightGBM's, cut short, with children that form no tree, or with a feature, a
-        set of categories or a class that the model does not have.
+        If the text is not LightGBM's, is truncated, its nodes do not form a tree, or it uses a feature, a set of
+        categories or a class that the model does not have.
     """
     header, parts = _parted(text)
     with _broken_is_input_error():
@@ -127,10 +127,10 @@ def read_forest(text: str) -> Forest:
 
 
 def lightgbm_text(text: str) -> str:
-    """The text that LightGBM may be given of a model from a file: its header and trees, and nothing unchecked.
+    """The text that is given to LightGBM: header and trees of a model file, with checked lines only.
 
-    LightGBM looks up the trees by their sizes, takes the last of two lines of a name, and follows every index. So the
-    lines that it needs are written again, in its own order, with sizes of their own.
+    LightGBM finds the trees by their sizes, uses the last of two lines with the same name, and checks no index. So the
+    lines that it needs are written again, in its own order, with new sizes.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def lightgbm_text(text: str) -> str:
         numbers(gains, "split_gain", np.array([_leaves(part) - 1 for part in gains], "int64"), float)
     objective = (header.get("objective", "none").split() or ["none"])[0]
     if objective not in _OBJECTIVES:
-        raise InputError(f"The model's text has the objective {objective}, which gives no probabilities of classes.")
+        raise InputError(f"The model file has the objective {objective}, which gives no probabilities of classes.")
     blocks = [
         f"Tree={number}\n" + "".join(f"{key}={_plain(key, part)}\n" for key in _TREE if key in part) + "\n\n"
         for number, part in enumerate(parts)
@@ -157,15 +157,15 @@ def lightgbm_text(text: str) -> str:
 
 
 def _plain(key: str, lines: Mapping[str, str]) -> str:
-    """A line in the spelling that Python and LightGBM read alike."""
+    """A line in a spelling that Python and LightGBM read in the same way."""
     if key in _WHOLE:
         return str(int(lines[key]))
     if key == "objective":
         name, *options = lines[key].split()
         settings = dict(option.partition(":")[::2] for option in options)
         kept = {"num_class": int, "sigmoid": float}
-        told = [f"{option}:{kind(settings[option])}" for option, kind in kept.items() if option in settings]
-        return " ".join([name, *told])
+        settled = [f"{option}:{kind(settings[option])}" for option, kind in kept.items() if option in settings]
+        return " ".join([name, *settled])
     return lines[key]
 
 
@@ -199,7 +199,7 @@ def split_totals(text: str) -> tuple[np.ndarray, np.ndarray]:
             gain += np.bincount(feature[gained], own[gained], count)
             splits += np.bincount(feature[gained], minlength=count)
     except (KeyError, ValueError) as error:
-        raise InputError(f"The model's text is not LightGBM's ({type(error).__name__}: {error}).") from None
+        raise InputError(f"The model file is not a LightGBM text file ({type(error).__name__}: {error}).") from None
     return gain, splits
 
 
@@ -211,14 +211,14 @@ def _parted(text: str) -> tuple[dict[str, str], list[dict[str, str]]]:
     """Lines of the header and of each tree, by name."""
     head, *parts = text.split("\nTree=")
     if not head.startswith("tree\n"):
-        raise InputError("The model's text is not LightGBM's.")
+        raise InputError("The model file is not a LightGBM text file.")
     header = _lines(head)
     sizes = header.get("tree_sizes", "").split()
     if not parts or "\nend of trees" not in parts[-1] or len(parts) != len(sizes):
-        raise InputError("The model's text is cut short; it does not hold all of its trees.")
-    # Other ends of lines than \n are none to us, and are to LightGBM.
+        raise InputError("The model file is truncated; some trees are missing.")
+    # LightGBM also ends a line at these; here only \n ends one.
     if "\r" in text or "\0" in text:
-        raise InputError("The model's text has letters that LightGBM does not write.")
+        raise InputError("The model file contains characters that LightGBM does not write (\\r or \\0).")
     return header, [_lines(part.split("\n\n", 1)[0]) for part in parts]
 
 
@@ -230,32 +230,32 @@ def _broken_is_input_error() -> Iterator[None]:
         if isinstance(error, InputError):
             raise
         words = " ".join(str(error).split())[:200]
-        raise InputError(f"The model's text is not LightGBM's ({type(error).__name__}: {words}).") from None
+        raise InputError(f"The model file is not a LightGBM text file ({type(error).__name__}: {words}).") from None
 
 
 def _features(header: Mapping[str, str]) -> int:
     count, names = int(header["max_feature_idx"]) + 1, len(header["feature_names"].split())
     if count < 1 or names != count:
-        raise InputError(f"The model's text has {names} names for {count} features.")
+        raise InputError(f"The model file has {names} names for {count} features.")
     return count
 
 
 def _check_classes(header: Mapping[str, str]) -> None:
-    """LightGBM makes room for ``num_class`` numbers a pixel, and its objective fills as many as it names itself."""
+    """LightGBM allocates ``num_class`` numbers per pixel; its objective writes as many as it has classes itself."""
     classes, trees = int(header["num_class"]), int(header["num_tree_per_iteration"])
     objective, *options = header.get("objective", "none").split() or ["none"]
     own = dict(option.partition(":")[::2] for option in options).get("num_class", str(classes))
     if not 1 <= classes == trees == int(own) or (objective == "binary" and classes != 1):
         raise InputError(
-            f"The model's text has {classes} classes, {trees} trees an iteration and the objective "
-            f"{header.get('objective', 'none')[:80]!r}, which do not fit."
+            f"The model file has {classes} classes, {trees} trees per iteration and the objective "
+            f"{header.get('objective', 'none')[:80]!r}, which do not agree."
         )
 
 
 def _forest(header: Mapping[str, str], parts: list[dict[str, str]], n_features: int) -> Forest:
     n_classes = int(header["num_tree_per_iteration"])
     if len(parts) % n_classes:
-        raise InputError(f"The model's text has {len(parts)} trees for {n_classes} classes.")
+        raise InputError(f"The model file has {len(parts)} trees for {n_classes} classes.")
     leaves = np.array([_leaves(part) for part in parts])
     joined = _joined(parts, leaves, n_features)
     decision, feature = joined["decision_type"], joined["split_feature"]
@@ -264,9 +264,9 @@ def _forest(header: Mapping[str, str], parts: list[dict[str, str]], n_features: 
     settings = dict(option.partition(":")[::2] for option in options)
     sigmoid = float(settings.get("sigmoid", 1.0))
     if not 0 < sigmoid < np.inf:
-        raise InputError(f"The model's text has the sigmoid {sigmoid}; it must be over 0.")
+        raise InputError(f"The model file has the sigmoid {sigmoid}; it must be positive and finite.")
     if header["version"] not in VERSIONS:
-        raise NotCovered(f"version {header['version']} of LightGBM's text is not known")
+        raise NotCovered(f"version {header['version']} of LightGBM's text format is unknown")
     if any(_is_linear(part) for part in parts):
         raise NotCovered("it has linear trees")
     if (decision & CATEGORICAL).any() or any(int(part["num_cat"]) for part in parts):
@@ -274,7 +274,7 @@ def _forest(header: Mapping[str, str], parts: list[dict[str, str]], n_features: 
     if objective not in _OBJECTIVES:
         raise NotCovered(f"the objective {objective} is not one of {', '.join(sorted(_OBJECTIVES))}")
     if (missing_type > MISSING_NAN).any():
-        raise NotCovered("it has a kind of missing values that is not known")
+        raise NotCovered("it has an unknown kind of missing values")
     return Forest(
         n_features=n_features,
         n_classes=n_classes,
@@ -297,24 +297,24 @@ def _forest(header: Mapping[str, str], parts: list[dict[str, str]], n_features: 
 def _leaves(lines: Mapping[str, str]) -> int:
     leaves = int(lines["num_leaves"])
     if not 1 <= leaves <= MOST_LEAVES:
-        raise InputError(f"The model's text has a tree of {leaves} leaves; there are 1 to {MOST_LEAVES}.")
+        raise InputError(f"The model file has a tree of {leaves} leaves; it must have 1 to {MOST_LEAVES}.")
     return leaves
 
 
 def _joined(parts: list[dict[str, str]], leaves: np.ndarray, n_features: int) -> dict[str, np.ndarray]:
-    """Arrays of all trees, checked; also of those that only LightGBM can evaluate, since it looks at no index."""
+    """Checked arrays of all trees, also of those that only LightGBM can evaluate: it checks no index itself."""
     nodes = leaves - 1
     found = {key: numbers(parts, key, leaves if key == "leaf_value" else nodes, kind) for key, kind in _ARRAYS.items()}
     check_children(found["left_child"], found["right_child"], nodes)
     feature, decision, threshold = (found[key] for key in ("split_feature", "decision_type", "threshold"))
     wrong = (feature < 0) | (feature >= n_features)
     if wrong.any():
-        raise InputError(f"The model's text splits on feature {feature[wrong][0]} of {n_features}.")
+        raise InputError(f"The model file splits on feature {feature[wrong][0]} of {n_features}.")
     if decision.size and (decision.min() < 0 or decision.max() > LARGEST_DECISION):
-        raise InputError("The model's text has a decision_type that is not known.")
+        raise InputError("The model file has an unknown decision_type.")
     # A threshold of infinity is usual: missing values to one side and all others to the other.
     if np.isnan(threshold).any() or not np.isfinite(found["leaf_value"]).all():
-        raise InputError("The model's text has a threshold or a leaf that is not a number.")
+        raise InputError("The model file has a threshold or a leaf that is not a number.")
     categorical = np.flatnonzero(decision & CATEGORICAL)
     first = np.cumsum(nodes) - nodes
     with_sets = set(np.searchsorted(first + nodes, categorical, side="right").tolist())

@@ -89,9 +89,9 @@ def publish(
     if request.tiles not in {"pmtiles", "folder"}:
         raise InputError(f"--tiles {request.tiles}: choose pmtiles or folder.")
     if folder == Path.cwd():
-        raise InputError(f"{folder}: the current folder cannot be replaced whole; name a folder in it.")
+        raise InputError(f"{folder}: the current folder cannot be replaced; name a folder inside it.")
     if folder.exists() and not (folder / MARK).exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: holds something that was not published by landweave; give a new or empty folder.")
+        raise InputError(f"{folder}: contains files that landweave did not publish; give a new or empty folder.")
     run = open_run(project, allow_code=allow_code)
     check_same_project(run)
     if (run.folder / layout.MAP).exists():

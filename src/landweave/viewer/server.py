@@ -307,9 +307,9 @@ def serve(view: View, *, host: str = "127.0.0.1", port: int = 8765, names: Seque
         door.close()
         if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
             raise InputError(
-                f"--host {host}: no address of this machine ({error.strerror}); give one that is, such as 127.0.0.1."
+                f"--host {host}: not an address of this machine ({error.strerror}); give one, such as 127.0.0.1."
             ) from None
-        raise InputError(f"{host}:{port} cannot be used ({error.strerror}); give another with --port.") from None
+        raise InputError(f"{host}:{port} cannot be used ({error.strerror}); choose another with --port.") from None
     except (OverflowError, UnicodeError) as error:
         door.close()
         raise InputError(f"--host {host} --port {port} cannot be used: {error}.") from None

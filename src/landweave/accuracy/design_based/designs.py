@@ -114,15 +114,15 @@ def allocate(
     """
     weight, spread = _checked(shares, np.full(len(shares), 0.5) if accuracies is None else accuracies)
     if method not in ALLOCATIONS:
-        raise InputError(f"allocation {method!r} is not known; choose one of {', '.join(ALLOCATIONS)}.")
+        raise InputError(f"allocation {method!r} is unknown; choose one of {', '.join(ALLOCATIONS)}.")
     if method == "neyman" and accuracies is None:
-        raise InputError("allocation neyman needs the user's accuracy that is expected of each class.")
+        raise InputError("allocation neyman needs the expected user's accuracy of each class.")
     size = {"proportional": weight, "equal": np.ones(len(weight)), "neyman": weight * spread}[method]
     asked = np.broadcast_to(np.asarray(minimum, "int64"), weight.shape)
     most = np.maximum(asked, n) if units is None else np.asarray(units, "int64")
     least = np.minimum(asked, most)
     if n < least.sum():
-        raise InputError(f"a sample of {n} is too small: the least of each class makes {least.sum()} together.")
+        raise InputError(f"a sample of {n} is too small: the minimum of each class adds up to {least.sum()}.")
     if n >= most.sum():
         return most.copy()
     fixed = np.full(len(weight), -1, "int64")
@@ -194,9 +194,9 @@ def _checked(
     """Weights that sum to 1, and the standard deviation of "mapped right" within each stratum."""
     weight, users = np.asarray(shares, "float64"), np.asarray(accuracies, "float64")
     if weight.ndim != 1 or weight.shape != users.shape or not len(weight):
-        raise InputError(f"{weight.size} shares and {users.size} accuracies; give one of each for every class.")
+        raise InputError(f"{weight.size} shares and {users.size} accuracies; give one of each per class.")
     if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0):
-        raise InputError(f"shares {weight.tolist()}: give numbers of 0 or more that are not all 0.")
+        raise InputError(f"shares {weight.tolist()}: give numbers of 0 or more, at least one above 0.")
     if not ((users >= 0) & (users <= 1)).all():
         raise InputError(f"accuracies {users.tolist()}: give numbers between 0 and 1.")
     return weight / weight.sum(), np.sqrt(users * (1 - users))
@@ -204,4 +204,4 @@ def _checked(
 
 def _check_target(se: float) -> None:
     if not 0 < se < 1:
-        raise InputError(f"a standard error of {se} is no target; give one above 0, such as 0.01.")
+        raise InputError(f"the target standard error is {se}; give a number above 0, such as 0.01.")

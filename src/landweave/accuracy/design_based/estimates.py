@@ -39,9 +39,7 @@ class Stratum:
 
     def __post_init__(self) -> None:
         if self.units < 1 or not self.area > 0:
-            raise InputError(
-                f"Stratum {self.name!r} has {self.units} units and {self.area} ha; a design needs the size of each."
-            )
+            raise InputError(f"Stratum {self.name!r} has {self.units} units and {self.area} ha; give both above 0.")
 
 
 def estimate(
@@ -115,7 +113,7 @@ def estimate(
     m = _positions(mapped, [*classes, NONE], "map class")
     r = _positions(reference, list(classes), "reference label")
     if not len(h) == len(m) == len(r):
-        raise InputError(f"{len(h)} strata, {len(m)} map classes, {len(r)} labels; give one of each for every unit.")
+        raise InputError(f"{len(h)} strata, {len(m)} map classes, {len(r)} labels; give one of each per unit.")
     _check_filled(h, strata, finite=finite)
     sizes = Strata(
         units=np.array([s.units for s in strata.values()], "float64"),
@@ -251,7 +249,7 @@ def _empty(reason: str) -> dict[str, Any]:
 def _positions(labels: np.ndarray | Sequence[int], known: Sequence[int], what: str) -> np.ndarray:
     labels = np.asarray(labels)
     if labels.ndim != 1:
-        raise InputError(f"{what} has shape {labels.shape}; give one a unit.")
+        raise InputError(f"{what} has shape {labels.shape}; give one per unit.")
     order = np.argsort(known, kind="stable")
     ranked = np.asarray(known)[order]
     at = np.minimum(np.searchsorted(ranked, labels), len(ranked) - 1)
@@ -259,7 +257,7 @@ def _positions(labels: np.ndarray | Sequence[int], known: Sequence[int], what: s
     if len(wrong):
         row = int(wrong[0])
         if labels[row] == NONE:
-            raise InputError(f"unit {row + 1} has no {what}; give one to every unit of the sample.")
+            raise InputError(f"unit {row + 1} has no {what}; give one for every unit of the sample.")
         raise InputError(f"unit {row + 1} has the {what} {labels[row]}, which is not among {sorted(known)}.")
     return np.asarray(order[at])
 
@@ -269,7 +267,7 @@ def _check_filled(h: np.ndarray, strata: Mapping[int, Stratum], *, finite: bool)
         n = int((h == i).sum())
         if n < 2 and not (finite and n == s.units):
             raise InputError(
-                f"stratum {s.name!r} has {n} sample unit{'s' * (n != 1)}; its variance needs 2: label more of it, or "
+                f"stratum {s.name!r} has {n} sample unit{'s' * (n != 1)}; the variance needs 2: label more units, or "
                 "draw again with a minimum."
             )
         if n > s.units:

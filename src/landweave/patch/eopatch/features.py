@@ -85,7 +85,7 @@ class Feature:
     def axes(self) -> str:
         """Of an array: ``tyxd``, ``td``, ``yxd`` or ``d``."""
         if self.kind not in AXES:
-            raise InputError(f"{self.path}: a feature of {self.kind} is no array.")
+            raise InputError(f"{self.path}: a feature of {self.kind} is not an array.")
         return AXES[self.kind]
 
     @cached_property
@@ -170,7 +170,7 @@ def read_plain(path: Path) -> Any:
     if ".json" not in path.name and ".geojson" not in path.name:
         return read_old_pickle(data, path)
     if len(data) > LONGEST:
-        raise InputError(f"{path}: JSON of over {LONGEST >> 20} MB is not read.")
+        raise InputError(f"{path}: JSON files over {LONGEST >> 20} MB are not read.")
     try:
         return json.loads(data)
     except (ValueError, RecursionError):
@@ -182,7 +182,7 @@ def damaged(path: Path, error: Exception) -> InputError:
     if isinstance(error, InputError):
         return error
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return InputError(f"{path}: damaged, cut short or not what its name says ({reason}); replace it.")
+    return InputError(f"{path}: damaged, truncated or in another format than its name says ({reason}); replace it.")
 
 
 def positions(window: Any, length: int, where: str | Path) -> np.ndarray:
@@ -202,14 +202,16 @@ def positions(window: Any, length: int, where: str | Path) -> np.ndarray:
     if numbers.ndim == 1 and not numbers.size:
         return np.empty(0, "int64")
     if numbers.ndim != 1 or numbers.dtype.kind not in "biu":
-        raise InputError(f"{where}: {str(window)[:40]} is no selection along an axis; give a slice or numbers.")
+        raise InputError(
+            f"{where}: {str(window)[:40]} is not a valid selection along an axis; give a slice or numbers."
+        )
     if numbers.dtype.kind == "b":
         if len(numbers) != length:
-            raise InputError(f"{where}: true and false are given for {len(numbers)} along an axis of {length}.")
+            raise InputError(f"{where}: {len(numbers)} true or false values are given for an axis of length {length}.")
         return np.flatnonzero(numbers)
     outside = numbers[(numbers < -length) | (numbers >= length)]
     if outside.size:
-        raise InputError(f"{where}: number {int(outside[0])} is asked for along an axis of {length}.")
+        raise InputError(f"{where}: index {int(outside[0])} is outside an axis of length {length}.")
     numbers = numbers.astype("int64")
     return np.where(numbers < 0, numbers + length, numbers)
 
@@ -257,9 +259,7 @@ def _header_of(path: Path, form: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
             return shape, dtype
     except Exception as error:  # noqa: BLE001 - as above
         raise damaged(path, error) from None
-    raise InputError(
-        f"{path}: an array is expected here, as .npy, .npy.gz or .zarr; save the patch again with eo-learn 1.5."
-    )
+    raise InputError(f"{path}: expected an array as .npy, .npy.gz or .zarr; save the patch again with eo-learn 1.5.")
 
 
 def _npy(path: Path) -> np.ndarray:
@@ -272,7 +272,7 @@ def _npy(path: Path) -> np.ndarray:
 def _at_end(file: Any) -> None:
     # The check sum stands behind the last byte, and is looked at by who asks for one more.
     if file.read(1):
-        raise ValueError("more bytes than its header tells of")
+        raise ValueError("more bytes than in its header")
 
 
 def _npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -285,9 +285,9 @@ def _npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     except Exception:  # noqa: BLE001 - it is read as Python's own text, and fails in as many ways
         raise ValueError("its header cannot be read") from None
     if dtype.hasobject:
-        raise ValueError("it holds Python objects, which are not read")
+        raise ValueError("it contains Python objects, which are not read")
     if min(shape, default=0) < 0 or math.prod(size or 1 for size in shape) > _MOST or not dtype.itemsize:
-        raise ValueError("its header tells of a shape or of values that cannot be")
+        raise ValueError("its header has an impossible shape or data type")
     return shape, fortran, dtype
 
 
@@ -327,17 +327,17 @@ def _zarr(path: Path) -> Any:
 
     kept = next((path / name for name in (".zarray", "zarr.json") if (path / name).is_file()), None)
     if kept is None:
-        raise ValueError("no Zarr array lies here")
+        raise ValueError("there is no Zarr array")
     meta = json.loads(kept.read_bytes())
     if not isinstance(meta, dict):
-        raise ValueError(f"{kept.name} holds no table")  # noqa: TRY004 - of what was read, as the others here
+        raise ValueError(f"{kept.name} is not a JSON object")  # noqa: TRY004 - of what was read, as the others here
     used = [meta.get("compressor"), *(meta.get("filters") or ()), *(meta.get("codecs") or ())]
     for name in _codec_names(used):
         if name.removeprefix("numcodecs.") not in _CODECS:
-            raise ValueError(f"the codec {name[:40]!r} is not read")
+            raise ValueError(f"the codec {name[:40]!r} is not supported")
     array = zarr.open_array(path, mode="r")
     if np.dtype(array.dtype).hasobject:
-        raise ValueError("it holds Python objects, which are not read")
+        raise ValueError("it contains Python objects, which are not read")
     return array
 
 
@@ -356,7 +356,7 @@ def _read_vectors(path: Path) -> Any:
     import pandas as pd
 
     if ".gpkg" not in path.name:
-        raise InputError(f"{path}: vectors are read from GeoPackages alone; save the patch again with eo-learn 1.5.")
+        raise InputError(f"{path}: vectors are read only from GeoPackages; save the patch again with eo-learn 1.5.")
     try:
         if path.name.endswith(".gz"):
             # SQLite needs a file, and its driver a name that ends as usual.

@@ -99,7 +99,7 @@ def open_eopatch(path: str | Path) -> EOPatchFolder:
                     key = (feature.kind, feature.name)
                     if key in features:
                         raise InputError(
-                            f"{feature.path}: {features[key].path.name} holds the same feature; remove one of them."
+                            f"{feature.path}: {features[key].path.name} is the same feature; remove one of them."
                         )
                     features[key] = feature
         elif _is_told(entry, _BOX):
@@ -109,7 +109,7 @@ def open_eopatch(path: str | Path) -> EOPatchFolder:
         elif _is_told(entry, (META,)):
             old_meta = _only(entry, old_meta)
     if box is None and not features:
-        raise InputError(f"{path}: no EOPatch: there is neither a bbox nor a folder of features such as data.")
+        raise InputError(f"{path}: not an EOPatch: there is neither a bbox nor a folder of features such as data.")
     bounds, crs = _read_box(box) if box is not None else (None, None)
     return EOPatchFolder(
         path=path, bbox=bounds, crs=crs, timestamps=_read_dates(dates) if dates is not None else (),
@@ -133,7 +133,9 @@ def list_eopatches(path: str | Path) -> list[EOPatchFolder]:
         return [open_eopatch(path)]
     found = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".") and is_eopatch(entry)]
     if not found:
-        raise InputError(f"{path}: no EOPatch lies here: no folder in it has a bbox or arrays such as data/BANDS.npy.")
+        raise InputError(
+            f"{path}: no EOPatch in this folder: none of its folders has a bbox or arrays such as data/BANDS.npy."
+        )
     return [open_eopatch(entry) for entry in found]
 
 
@@ -195,7 +197,7 @@ def grid_of(folder: EOPatchFolder, feature: Feature) -> GeoBox:
         raise InputError(f"{feature.path}: a feature of {feature.kind} has no rows and columns.")
     height, width = (feature.shape[feature.axes.index(axis)] for axis in "yx")
     if folder.bbox is None or folder.crs is None:
-        raise InputError(f"{folder.path}: the patch has no bbox, so its pixels have no place.")
+        raise InputError(f"{folder.path}: the patch has no bbox, so the place of its pixels is unknown.")
     left, bottom, right, top = folder.bbox
     across, up = right - left, top - bottom
     if not height or not width:
@@ -273,8 +275,8 @@ def to_dataset(
         grid = grid_of(folder, feature)
         if geobox is not None and grid != geobox:
             raise InputError(
-                f"{feature.path}: {' x '.join(map(str, grid.shape))} pixels where other features have "
-                f"{' x '.join(map(str, geobox.shape))}; ask for them apart."
+                f"{feature.path}: {' x '.join(map(str, grid.shape))} pixels, but other features have "
+                f"{' x '.join(map(str, geobox.shape))}; read them separately."
             )
         geobox = grid
         temporal = feature.axes[0] == "t"
@@ -286,7 +288,7 @@ def to_dataset(
         values = read_feature(feature, dates=dates) if temporal else read_feature(feature)
         for number, band in enumerate(_bands(feature, (names or {}).get((kind, name)))):
             if band in variables:
-                raise InputError(f"{feature.path}: {band!r} is the name of two bands; give others in names.")
+                raise InputError(f"{feature.path}: {band!r} is the name of two bands; give different names.")
             variables[band] = values[..., number]
     assert geobox is not None
     return make_patch(variables, geobox, times)
@@ -322,7 +324,7 @@ def _list(folder: Path) -> list[Feature]:
 
 def _only(path: Path, other: Path | None) -> Path:
     if other is not None:
-        raise InputError(f"{path}: {other.name} says the same; remove one of them.")
+        raise InputError(f"{path}: {other.name} has the same content; remove one of them.")
     return path
 
 
@@ -335,7 +337,7 @@ def _read_dates(path: Path) -> tuple[datetime.datetime, ...]:
         except (TypeError, ValueError):
             # Of a list within lists the text may be far longer than the file.
             shown = repr(value[:40]) if isinstance(value, str) else f"a {type(value).__name__}"
-            raise InputError(f"{path}: {shown} is no date; dates are written as 2017-01-31T10:05:00.") from None
+            raise InputError(f"{path}: {shown} is not a date; write dates as 2017-01-31T10:05:00.") from None
         moments.append(moment)
     return tuple(moments)
 
@@ -354,7 +356,7 @@ def _read_box(path: Path) -> tuple[tuple[float, float, float, float], str]:
         x, y = np.moveaxis(np.array(corners, "float64"), -1, 0)
         (left, right), (bottom, top) = ((axis.min().item(), axis.max().item()) for axis in (x, y))
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
-        raise InputError(f"{path}: no box with coordinates and a CRS; save the patch again.") from None
+        raise InputError(f"{path}: there is no box with coordinates and a CRS; save the patch again.") from None
     if not np.isfinite([left, bottom, right, top]).all() or left >= right or bottom >= top:
         raise InputError(
             f"{path}: the box {left:g}, {bottom:g}, {right:g}, {top:g} has no extent; save the patch again."
@@ -362,7 +364,7 @@ def _read_box(path: Path) -> tuple[tuple[float, float, float, float], str]:
     try:
         CRS(crs)
     except Exception:  # noqa: BLE001 - pyproj has many ways to say that a CRS is unknown
-        raise InputError(f"{path}: {crs[:40]} is no CRS that is known; save the patch again.") from None
+        raise InputError(f"{path}: {crs[:40]} is not a known CRS; save the patch again.") from None
     return (left, bottom, right, top), crs
 
 

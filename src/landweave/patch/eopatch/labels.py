@@ -71,10 +71,10 @@ def find_labels(path: str | Path, layer: str | None) -> tuple[tuple[LabelPart, .
     there = sorted({name for folder in folders for kind, name in folder.features if kind == KIND})
     shown = ", ".join(f"{KIND}/{name}" for name in there) or "none"
     if layer is None and len(there) != 1:
-        raise InputError(f'{path}: say which feature holds the labels, as layer = "{KIND}/LULC"; there are {shown}.')
+        raise InputError(f'{path}: name the feature with the labels, such as layer = "{KIND}/LULC"; there are {shown}.')
     kind, _, name = (layer or f"{KIND}/{there[0]}").rpartition("/")
     if kind.lower() not in {"", KIND} or name not in there:
-        raise InputError(f"{path}: no patch holds labels as {layer!r}; there are {shown}.")
+        raise InputError(f"{path}: no patch has labels as {layer!r}; there are {shown}.")
     parts = []
     for folder in folders:
         feature = folder.features.get((KIND, name))
@@ -82,7 +82,7 @@ def find_labels(path: str | Path, layer: str | None) -> tuple[tuple[LabelPart, .
             continue
         if feature.shape[-1] != 1 or feature.dtype.kind not in "iub":
             raise InputError(
-                f"{feature.path}: labels are one band of whole numbers, not {feature.shape} {feature.dtype}."
+                f"{feature.path}: labels must be one band of whole numbers, not {feature.shape} {feature.dtype}."
             )
         layer_name = f"{feature.kind}/{feature.name}"
         parts.append(LabelPart(path=feature.path, layer=layer_name, geobox=grid_of(folder, feature), feature=feature))
@@ -116,5 +116,5 @@ def codes_on(parts: tuple[LabelPart, ...], geobox: GeoBox) -> np.ndarray:
 def _stored_part(path: Path) -> LabelPart:
     patch = read_patch(path)
     if STORED not in patch or patch[STORED].ndim != 2 or patch[STORED].dtype.kind not in "iu":
-        raise InputError(f"{path}: the patch has no labels, which would be whole numbers called {STORED!r}.")
+        raise InputError(f"{path}: the patch has no labels; they must be whole numbers called {STORED!r}.")
     return LabelPart(path=path / STORED, layer=STORED, geobox=patch.odc.geobox)

@@ -82,7 +82,7 @@ def _box() -> _Box:
 
 def _crs(value: Any) -> _Crs:
     if not isinstance(value, str | int):
-        raise _Refused("a CRS that is no code")
+        raise _Refused("a CRS that is not a code")
     return _Crs(value)
 
 
@@ -145,7 +145,7 @@ def read_old_pickle(data: bytes, path: str | Path) -> Any:
     except _Refused as refusal:
         reason = str(refusal)
     except Exception:  # noqa: BLE001 - a damaged program fails in any way
-        reason = "it is damaged or cut short"
+        reason = "it is damaged or truncated"
     raise InputError(
         f"{path}: {reason}, so this pickle is not read; save the patch again with eo-learn 1.5, which writes none."
     )
@@ -165,7 +165,7 @@ class _Walk:
             self._step(code.name, argument)
         (result,) = self.stack
         if result is _MARK or isinstance(result, _Utc) or (callable(result) and result in _MADE):
-            raise _Refused("it holds no value")
+            raise _Refused("it contains no value")
         _count(result)
         return result
 
@@ -202,13 +202,13 @@ class _Walk:
             if isinstance(thing, _Utc) and not state:
                 return
             if not (isinstance(thing, _Box) and type(state) is dict):
-                raise _Refused("it changes a thing that is no box")
+                raise _Refused("it changes an object that is not a box")
             thing.update(state)
         else:
             given, maker = stack.pop(), stack.pop()
             # Only what `_known` put there: nothing else on the stack is ever called.
             if type(given) is not tuple or not callable(maker) or maker not in _MADE:
-                raise _Refused("it calls what is no known name")
+                raise _Refused("it calls an unknown name")
             stack.append(maker(*given))
 
     def _gather(self, name: str) -> None:
@@ -239,7 +239,7 @@ class _Walk:
             else:
                 _put(_only(dict, stack[-1]), parts)
         else:
-            raise _Refused(f"it holds the instruction {name}")
+            raise _Refused(f"it contains the instruction {name}")
 
 
 def _count(result: Any) -> None:
@@ -249,10 +249,10 @@ def _count(result: Any) -> None:
         for value in waiting[-1]:
             left -= 1 + (len(value) // 16 if isinstance(value, str | bytes) else 0)
             if left < 0:
-                raise _Refused(f"it holds over {MOST_VALUES} values, or as much text")
+                raise _Refused(f"it contains over {MOST_VALUES} values, or as much text")
             if isinstance(value, list | tuple | dict):
                 if len(waiting) > DEEPEST:
-                    raise _Refused(f"it holds lists within lists, over {DEEPEST} deep")
+                    raise _Refused(f"it contains nested lists, over {DEEPEST} deep")
                 waiting.append(iter([*value, *value.values()] if isinstance(value, dict) else value))
                 break
         else:
@@ -261,15 +261,15 @@ def _count(result: Any) -> None:
 
 def _known(module: Any, name: Any = None) -> Callable[..., Any]:
     if not (isinstance(module, str) and isinstance(name, str)):
-        raise _Refused("it holds a name that is no text")
+        raise _Refused("it contains a name that is not text")
     if (module, name) not in NAMES:
-        raise _Refused(f"it holds the name {f'{module}.{name}'[:80]!r}")
+        raise _Refused(f"it contains the name {f'{module}.{name}'[:80]!r}")
     return NAMES[module, name]
 
 
 def _only(kind: type, thing: Any) -> Any:
     if type(thing) is not kind:
-        raise _Refused("it fills a thing that cannot be filled")
+        raise _Refused("it fills an object that cannot be filled")
     return thing
 
 

@@ -82,10 +82,10 @@ def write_eopatch(
     for (kind, name), value in features.items():
         check_feature(kind, name, value, None if timestamps is None else len(timestamps))
         if (kind, name.lower()) in lowered:
-            raise InputError(f"{kind}/{name}: another feature differs in upper and lower case only; rename one.")
+            raise InputError(f"{kind}/{name}: another feature differs only in upper and lower case; rename one.")
         lowered.add((kind, name.lower()))
         if path / kind in kept:
-            raise InputError(f"{path / kind}: features of {kind} need a folder of that name; move the file away.")
+            raise InputError(f"{path / kind}: features of {kind} need a folder of this name; move the file away.")
     corners = [[left, bottom], [left, top], [right, top], [right, bottom], [left, bottom]]
     box = {
         "crs": {"type": "name", "properties": {"name": f"urn:ogc:def:crs:EPSG::{number}"}},
@@ -137,7 +137,7 @@ def write_dataset(
     """
     geobox = patch.odc.geobox
     if geobox is None or not geobox.axis_aligned:
-        raise InputError("The patch has no grid along its axes; eo-learn knows boxes alone.")
+        raise InputError("The patch has no grid along its axes; eo-learn needs a box.")
     arrays = {}
     for (kind, name), variables in features.items():
         if "yx" not in AXES.get(kind, ""):
@@ -157,16 +157,16 @@ def check_feature(kind: str, name: str, value: Any, dates: int | None = None) ->
     where = f"{kind}/{name}"
     # eo-learn takes what follows the first dot for the ending.
     if not isinstance(name, str) or not name or set(name) & set("./\\") or name.startswith("."):
-        raise InputError(f"{where}: eo-learn reads no name with a dot or a slash; rename the feature.")
+        raise InputError(f"{where}: eo-learn does not read names with a dot or a slash; rename the feature.")
     if kind in VECTORS:
         if not hasattr(value, "to_file"):
-            raise InputError(f"{where}: vectors are a GeoDataFrame, not {type(value).__name__}.")
+            raise InputError(f"{where}: vectors must be a GeoDataFrame, not {type(value).__name__}.")
         return
     if kind == META:
         try:
             _json(value)
         except (TypeError, ValueError, RecursionError):
-            raise InputError(f"{where}: meta information must be what JSON can hold.") from None
+            raise InputError(f"{where}: meta information must be valid in JSON.") from None
         return
     if kind not in AXES:
         raise InputError(f"{where}: unknown kind; use {', '.join([*AXES, *VECTORS, META])}.")
@@ -176,19 +176,19 @@ def check_feature(kind: str, name: str, value: Any, dates: int | None = None) ->
     if axes[0] == "t" and dates is not None and len(array) != dates:
         raise InputError(f"{where}: {len(array)} dates, but {dates} timestamps are given.")
     if array.dtype.hasobject or (kind in DISCRETE and array.dtype.kind not in "iub"):
-        raise InputError(f"{where}: {array.dtype} cannot be kept here; {kind} needs whole numbers or true and false.")
+        raise InputError(f"{where}: {array.dtype} is not allowed; {kind} needs whole numbers or true and false.")
 
 
 def _check_place(path: Path) -> None:
     if path.exists() and not path.is_dir():
-        raise InputError(f"{path}: a file stands there; name another folder for the patch.")
+        raise InputError(f"{path}: a file with this name exists; name another folder for the patch.")
     if path.is_dir() and not is_eopatch(path):
         # What a save that was broken off left: folders of kinds, with nothing in them.
         other = [*foreign_entries(path), *(entry for entry in sorted(path.iterdir()) if not entry.is_dir())]
         if other:
             raise InputError(
-                f"{path}: it holds {other[0].name} and is no EOPatch, so nothing is saved over it; name a folder for "
-                "this patch alone (of SaveTask: eopatch_folder)."
+                f"{path}: it contains {other[0].name} and is not an EOPatch, so it is not overwritten; name a separate "
+                "folder for this patch (in SaveTask: eopatch_folder)."
             )
 
 

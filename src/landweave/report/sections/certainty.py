@@ -1,4 +1,4 @@
-"""How far the map's probabilities can be trusted, and what moving a threshold does: charts, tables and words."""
+"""Calibration of the map's probabilities and the effect of thresholds: charts, tables and sentences."""
 
 import json
 from collections.abc import Mapping
@@ -11,16 +11,16 @@ from landweave.report.words import percent, span
 
 
 def calibration(found: Mapping[str, Any] | None, subject: str = "map") -> dict[str, Any] | None:
-    """The reliability diagram with its figures and words; None where nothing was compared."""
+    """The reliability diagram with its figures and sentences; None if nothing was compared."""
     if not found or not found["pixels"]:
         return None
     excess = found["overconfidence"]
     value, low, high = (excess[key] for key in ("value", "low", "high"))
-    surer = "surer than it may be" if value > 0 else "less sure than it might be"
+    surer = "too confident" if value > 0 else "not confident enough"
     words = f"On average the {subject} is {surer}, by {abs(100 * value):.1f} points"
     if low is not None:
-        words += f" (95 % interval of stated less true: {100 * low:+.1f} to {100 * high:+.1f} points)"
-        words += "; that is no more than chance would give" if low <= 0 <= high else ""
+        words += f" (95 % interval of stated minus observed: {100 * low:+.1f} to {100 * high:+.1f} points)"
+        words += "; this may be chance" if low <= 0 <= high else ""
     rows = [
         {
             "range": f"{100 * b['from']:.0f} to {100 * b['to']:.0f}",
@@ -43,7 +43,7 @@ def calibration(found: Mapping[str, Any] | None, subject: str = "map") -> dict[s
 
 
 def thresholds(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """What moving thresholds does, and which are suggested; None where nothing is known of it."""
+    """Effect of thresholds, and suggested ones; None if it was not computed."""
     if not found or "classes" not in found:
         return None
     chosen, suggested, now = found["chosen"], found["suggested"], found["now"]
@@ -62,8 +62,8 @@ def thresholds(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
         "keys": [
             (line_key("main"), "recall"),
             (line_key("main", "5 3"), "precision"),
-            *([(line_key("check"), "the same on the test places, as a check")] if "test" in found else []),
-            (line_key("now"), "threshold in force"),
+            *([(line_key("check"), "the same on the test places")] if "test" in found else []),
+            (line_key("now"), "current threshold"),
             *([(line_key("chosen"), "suggested")] if suggested else []),
         ],
         "rows": [_threshold_row(found, name, side) for name in found["classes"]],
@@ -74,7 +74,7 @@ def thresholds(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _threshold_row(found: Mapping[str, Any], name: str, side: str) -> dict[str, Any]:
-    """Recall and precision of a class now, and with its threshold at about half and twice of what it is."""
+    """Recall and precision of a class with its current threshold, and with about half and twice of it."""
     effect, now = found["classes"][name], found["now"].get(name, 1.0)
     tried = np.array(effect["threshold"])
     cells = []
@@ -88,30 +88,28 @@ def _threshold_words(found: Mapping[str, Any], side: str) -> list[str]:
     key, fold = found["objective"], found["out_of_fold"]
     objective = {"macro_f1": "the mean F1 of the classes", "weighted_f1": "the weighted F1"}[key]
     if not found["chosen"]:
-        return [f"None is suggested: none that was tried raises {objective} on the out-of-fold rows."]
+        return [f"No thresholds are suggested: none of those tried raises {objective} on the out-of-fold rows."]
     if fold["cross_fitted"] is None:
-        return ["None is suggested: they could not be tried on places that had no say in choosing them."]
-    held = f"{objective} went from {percent(fold['plain'][key])} to {percent(fold['cross_fitted'][key])}"
-    trial = (
-        f"Thresholds were chosen on all folds of the training places but one and tried on that one, in turn: {held}."
-    )
+        return ["No thresholds are suggested: they could not be tested on places that were not used to choose them."]
+    held = f"{objective} changed from {percent(fold['plain'][key])} to {percent(fold['cross_fitted'][key])}"
+    trial = f"Thresholds were chosen without one fold of the training places and tested on it, for each fold: {held}."
     if not found["suggested"]:
-        return [f"None is suggested. {trial} What they gain where they are chosen does not hold elsewhere."]
+        return [f"No thresholds are suggested. {trial} The gain is not confirmed on other places."]
     if found["chosen"] == found["now"]:
-        return [f"Those in force are those that would be chosen to raise {objective}. {trial}"]
+        return [f"The current thresholds are already the best for {objective}. {trial}"]
     words = [f"Suggested for the project file's [model], to raise {objective}. {trial}"]
     if side == "test":
         before, after = found["test"]["now"], found["test"]["chosen"]
         words.append(
-            f"On the test places, which had no say, they take it from {percent(before[key])} to {percent(after[key])}, "
-            f"and overall agreement from {percent(before['overall_accuracy'])} to "
+            f"On the test places, which were not used, they change it from {percent(before[key])} to "
+            f"{percent(after[key])}, and overall agreement from {percent(before['overall_accuracy'])} to "
             f"{percent(after['overall_accuracy'])}."
         )
     return words
 
 
 def _toml(suggested: Mapping[str, float]) -> str:
-    """As it is written in the project file."""
+    """As in the project file."""
     entries = []
     for name, t in suggested.items():
         key = name if name.isidentifier() and name.isascii() else json.dumps(name, ensure_ascii=False)

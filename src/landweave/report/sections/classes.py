@@ -1,4 +1,4 @@
-"""What the sections on classes show: tables, matrices, curves and their words, from ``accuracy.json``."""
+"""Sections on classes: tables, matrices, curves and their sentences, from ``accuracy.json``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,31 +23,31 @@ FEW = 30
 """A class with fewer test pixels is marked."""
 
 SPARE_COLOR = "#999999"
-"""Of a class that the legend does not name."""
+"""Colour of a class that is not in the legend."""
 
 
 def class_sections(accuracy: Mapping[str, Any], colors: Mapping[str, str], subject: str = "map") -> dict[str, Any]:
-    """All that the sections on classes show.
+    """Values for the sections on classes.
 
     Parameters
     ----------
     accuracy
-        The content of ``accuracy.json``; what it lacks is left out.
+        The content of ``accuracy.json``; missing parts are left out.
     colors
         Class name to ``#rrggbb``.
     subject
-        ``map``, or ``model`` where no map is involved.
+        ``map``, or ``model`` if there is no map.
 
     Returns
     -------
     dict
         Values for the page's template, by the section's name.
     """
-    told = summaries(accuracy)
+    judged = summaries(accuracy)
     return {
         "summary": {
-            "lead": lead(told, subject),
-            "rows": told,
+            "lead": lead(judged, subject),
+            "rows": judged,
             "good": percent(GOOD, digits=0),
             "fair": percent(FAIR, digits=0),
         },

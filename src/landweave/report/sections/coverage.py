@@ -1,4 +1,4 @@
-"""What the satellite saw, drawn for the report: how often each place, NDVI through the year, and maps of both."""
+"""Charts of the observations: how often each place was seen, NDVI through the year, and maps."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,14 +13,14 @@ from landweave.report.drawing.images import data_uri, key_svg, paint, shrink
 from landweave.report.words import percent
 
 VALID_COLOR, ALL_COLOR = "#2a8f4d", "#8a8f96"
-"""Of the NDVI of valid pixels, and of all."""
+"""Colours of the NDVI of valid pixels, and of all."""
 
 COUNT_RAMP = ("#fbf3cf", "#a9d5a5", "#3f97a5", "#1c3f73")
 CLOUD_RAMP = ("#1f5fa6", "#8db8de", "#fbfbf8")
-"""Colours from the least to the most: often seen is dark, cloud is white."""
+"""Colours from low to high: often seen is dark, cloud is white."""
 
 UNKNOWN_COLOR = "#7d7d7d"
-"""Of pixels that hold nothing."""
+"""Colour of pixels without a value."""
 
 _MAP_SIDE = 480
 _UNKNOWN_PERCENT = 255
@@ -154,18 +154,19 @@ def _seen_in_words(counts: np.ndarray) -> str:
     half = int(np.flatnonzero(2 * at_least >= total)[-1])
     spread = f"between {seen[0]} and {seen[-1]} times" if len(seen) > 1 else _times(int(seen[0]))
     words = (
-        f"Of {dates} acquisition dates, a pixel was seen clearly {spread}; half of the pixels at least {_times(half)}."
+        f"There are {dates} acquisition dates. A pixel was seen clearly {spread}, half of the pixels at least "
+        f"{_times(half)}."
     )
     return f"{words} Never seen: {percent(counts[0] / total)}." if counts[0] else words
 
 
 def _times(n: int) -> str:
-    return {0: "no time", 1: "once", 2: "twice"}.get(n, f"{n} times")
+    return {0: "0 times", 1: "once", 2: "twice"}.get(n, f"{n} times")
 
 
 def _counts_map(facts: Mapping[str, Any]) -> dict[str, Any] | None:
     values = _plane(facts.get("counts_map"))
-    words = "How often each place was seen clearly: neither clouded nor without data."
+    words = "How often each place was seen clearly, without cloud and with data."
     return _map("Valid observations", values, COUNT_RAMP, lambda v: f"{v:.0f}", words)
 
 
@@ -173,7 +174,7 @@ def _cloud_map(facts: Mapping[str, Any]) -> dict[str, Any] | None:
     values = _plane(facts.get("cloud_map"))
     if values is not None and np.asarray(facts["cloud_map"]).dtype == np.uint8:
         values = np.where(values == _UNKNOWN_PERCENT, np.nan, values / 100)
-    words = "How likely a cloud stood over each place, on average over the dates that have data there."
+    words = "Mean probability of cloud over each place, on the dates with data."
     return _map("Mean cloud probability", values, CLOUD_RAMP, lambda v: percent(v, digits=0), words)
 
 

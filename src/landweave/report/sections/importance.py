@@ -1,4 +1,4 @@
-"""What the model looks at: importance as a map, what it leans on, and how classes lie on a good and a poor date."""
+"""Importance of layers and dates, the reliance test, and values of the classes on a good and a poor date."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from landweave.report.drawing.images import DASHES, checked, data_uri, key_svg, 
 from landweave.report.words import percent
 
 SNOWY = 0.5
-"""A target date is marked where acquisitions with snow feed at least this share of it."""
+"""A target date is marked if acquisitions with snow contribute at least this share to it."""
 
 _CELL, _ROW, _NAME, _HEAD = 27, 24, 92, 62
 _IMAGE_SIDE = 200
@@ -20,12 +20,12 @@ _WIDTH, _HEIGHT, _LEFT, _TOP = 340, 150, 34, 10
 def reasons_section(
     importance: Mapping[str, Any] | None, images: Mapping[str, np.ndarray], colors: Mapping[str, str]
 ) -> dict[str, Any] | None:
-    """All that the section on importance shows.
+    """Values for the section on importance.
 
     Parameters
     ----------
     importance
-        The content of ``importance.json``; None where there is none.
+        The content of ``importance.json``, or None.
     images
         Acquisition date to a picture of it, uint8 (y, x, 3).
     colors
@@ -34,7 +34,7 @@ def reasons_section(
     Returns
     -------
     dict or None
-        ``reason`` alone where the run has none; else values for the page's template.
+        Only ``reason`` if the run has none; else values for the page's template.
     """
     if importance is None:
         return None
@@ -64,17 +64,17 @@ def reasons_section(
 
 
 def reliance_warnings(importance: Mapping[str, Any] | None) -> list[str]:
-    """A sentence for each test that found the result leaning on what was taken away."""
+    """A sentence for each test that found the result relying on the removed acquisitions."""
     tests = (importance or {}).get("reliance") or {}
     return [
         f"The result relies on {what}: {tests[name]['why']}."
-        for name, what in (("leading", "a single acquisition"), ("snow", "acquisitions that show snow"))
+        for name, what in (("leading", "a single acquisition"), ("snow", "acquisitions with snow"))
         if (tests.get(name) or {}).get("relies")
     ]
 
 
 def importance_svg(grid: np.ndarray, layers: Sequence[str], dates: Sequence[str], snowy: Sequence[bool]) -> Markup:
-    """Layers and target dates, a cell the darker the more it matters; the hotter ones say how much, in percent.
+    """Layers and target dates; darker cells are more important, and important cells show their percentage.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def importance_svg(grid: np.ndarray, layers: Sequence[str], dates: Sequence[str]
 def histogram_svg(
     counts: Mapping[str, Sequence[int]], edges: Sequence[float], colors: Mapping[str, str], day: str
 ) -> Markup:
-    """How the values of each class lie on a date: the share of the class in each bin, a line a class."""
+    """Values of each class on a date: the share of the class in each bin, one line per class."""
     what = f"Values of each class on {escape(day)}"
     box = f"0 0 {_LEFT + _WIDTH + 10} {_TOP + _HEIGHT + 22}"
     shares = {name: np.array(row, "float64") / max(sum(row), 1) for name, row in counts.items()}
@@ -153,14 +153,14 @@ def histogram_svg(
 
 def _drawn(kind: str) -> str:
     return {
-        "gain": "The share of the gain of all splits of the map's trees that each feature brought",
-        "importances": "The importance that the classifier itself gives to each feature",
-        "permutation": "The loss in agreement when a feature's values are shuffled between held-out pixels",
+        "gain": "Share of each feature in the gain of all splits of the map's trees",
+        "importances": "Importance of each feature according to the classifier",
+        "permutation": "Loss in agreement when a feature's values are shuffled between held-out pixels",
     }.get(kind, kind)
 
 
 def _snowy_dates(importance: Mapping[str, Any]) -> list[bool]:
-    """Target dates that are fed for the most part by acquisitions with snow."""
+    """Target dates to which acquisitions with snow contribute most."""
     fed = np.array(importance["feeding"], "float64").reshape(len(importance["dates"]), -1)
     white = np.array([bool(a["is_snow"]) for a in importance["acquisitions"]], "float64")
     return [bool(share >= SNOWY) for share in fed @ white] if fed.shape[1] == len(white) else [False] * len(fed)
@@ -208,7 +208,7 @@ def _reliance(tests: Mapping[str, Any]) -> list[dict[str, str]]:
         removed = ", ".join(test["removed"][:6]) + (
             f" and {len(test['removed']) - 6} more" if len(test["removed"]) > 6 else ""
         )
-        verdict = {True: "relies", False: "does not rely", None: "cannot be said"}[test.get("relies")]
+        verdict = {True: "relies", False: "does not rely", None: "unknown"}[test.get("relies")]
         rows.append(
             {
                 "what": what,

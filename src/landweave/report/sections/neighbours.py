@@ -1,4 +1,4 @@
-"""What the report says of neighbours: how much of an accuracy comes from them, and how far the tests lie off."""
+"""Sections on spatial splits, distances to training places, leaks and edges."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,19 +11,19 @@ from landweave.report.drawing.charts import line_key
 from landweave.report.words import interval_words, percent, span
 
 SPLITS = {
-    "random": ("Random pixels", "neighbours of the tested pixels were trained on"),
-    "patch": ("Whole patches", "no pixel of the tested patches was trained on"),
-    "quarter": ("Quarters of patches", "no pixel of the tested quarters was trained on"),
-    "block": ("Blocks as wide as errors resemble", "no pixel of the tested blocks was trained on"),
+    "random": ("Random pixels", "neighbours of the test pixels were trained on"),
+    "patch": ("Whole patches", "no pixel of the test patches was trained on"),
+    "quarter": ("Quarters of patches", "no pixel of the test quarters was trained on"),
+    "block": ("Blocks as wide as the range of errors", "no pixel of the test blocks was trained on"),
 }
-"""Splits in order from the most to the least optimistic, their name, and what is held out."""
+"""Splits from the most to the least optimistic: name, and what is held out."""
 
 LINES = {"map": ("area", ""), "held_out": ("main", ""), "random": ("check", "2 3"), "block": ("now", "7 3")}
-"""What is drawn of the distances: the class of its line, and its dashes."""
+"""Distances to draw: the style class of each line, and its dashes."""
 
 
 def split_section(accuracy: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The table of splits and what it means; None where ``accuracy.json`` compares none.
+    """The table of splits and its meaning; None if ``accuracy.json`` has none.
 
     Returns
     -------
@@ -47,18 +47,18 @@ def split_section(accuracy: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     settings = compared["settings"]
     first = (
-        f"All rows speak of the same {settings['test_rows']:,} test pixels. They differ only in what the models that "
-        f"were asked of them had been trained on ({settings['folds']} folds; models and samples are smaller than the "
-        "map's, so compare the rows with each other, not with the held-out agreement)."
+        f"All rows use the same {settings['test_rows']:,} test pixels. They differ only in the training pixels of the "
+        f"models ({settings['folds']} folds). Models and samples are smaller than the map's, so compare the rows with "
+        "each other, not with the held-out agreement."
     )
     words = [first]
     words.extend(_gap(compared, "random", name) for name in ("patch", "quarter", "block"))
     reach = compared.get("range") or {}
     if reach.get("metres"):
-        wide = ": blocks are as wide" if "overall_accuracy" in compared.get("block", {}) else ""
+        wide = ": blocks have this width" if "overall_accuracy" in compared.get("block", {}) else ""
         words.append(
-            f"Errors resemble each other up to about {_metres(reach['metres'])} "
-            f"(where the correlation of right and wrong has fallen to a twentieth){wide}."
+            f"Errors are correlated up to about {_metres(reach['metres'])} "
+            f"(where the correlation has fallen to a twentieth){wide}."
         )
     reasons = [f"{SPLITS[key][0]}: {compared[key]['reason']}." for key in SPLITS if "reason" in compared.get(key, {})]
     return {"rows": rows, "words": [sentence for sentence in words if sentence], "reasons": reasons}
@@ -73,20 +73,20 @@ def _gap(compared: Mapping[str, Any], easy: str, hard: str) -> str:
     named = {"patch": "patches", "quarter": "quarters of patches", "block": "blocks"}[hard]
     lacking = compared.get(hard, {}).get("lacking")
     if lacking:
-        verdict = f"part of it because a fold had no training row of {', '.join(lacking)}"
+        verdict = f"partly because a fold had no training row of {', '.join(lacking)}"
     elif gap.get("low") is None:
         verdict = "there are too few units for an interval"
     elif gap["low"] > 0:
-        verdict = "so testing beside the training pixels flatters the model"
+        verdict = "so a test next to training pixels is too optimistic"
     elif gap["high"] < 0:
-        verdict = "so here neighbours helped nothing; chance, or a model that learns places badly"
+        verdict = "so neighbours did not help here; this is chance, or the model learns places badly"
     else:
         verdict = "which may be chance"
-    return f"Optimism gap, random pixels against whole {named}: {points}{between}, {verdict}."
+    return f"Optimism gap, random pixels compared with whole {named}: {points}{between}, {verdict}."
 
 
 def distance_section(accuracy: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The histogram of nearest-neighbour distances and its words; None where there is none.
+    """The histogram of nearest-neighbour distances and its sentences, or None.
 
     Returns
     -------
@@ -97,9 +97,9 @@ def distance_section(accuracy: Mapping[str, Any]) -> dict[str, Any] | None:
     if "map" not in found or "held_out" not in found:
         return None
     meanings = {
-        "map": "the map: places all over it",
-        "held_out": "the test places of the held-out agreement",
-        "random": "a random split's test places",
+        "map": "places on the map",
+        "held_out": "test places of the held-out agreement",
+        "random": "test places of a random split",
         "block": "test places of blocks",
     }
     drawn = [name for name in LINES if name in found]
@@ -107,18 +107,18 @@ def distance_section(accuracy: Mapping[str, Any]) -> dict[str, Any] | None:
              "quarter": "a split by quarters of patches", "block": "a split by blocks"}  # fmt: skip
     test, own = found["held_out"]["median"], found["map"]["median"]
     words = (
-        f"Half of the map lies within {_metres(own)} of a training place, half of the test places within "
+        f"Half of the map is within {_metres(own)} of a training place, half of the test places within "
         f"{_metres(test)}. "
     )
     if test > 2 * own:
-        words += "The tests were harder than most of the map: it is likely better than they say where it was trained."
+        words += "The tests are harder than most of the map: near training places it is likely better than they show."
     elif own > 2 * test:
-        words += "The tests were easier than most of the map: far from training places it may be worse than they say."
+        words += "The tests are easier than most of the map: far from training places it may be worse than they show."
     else:
-        words += "The tests were about as hard as the map."
+        words += "The tests are about as hard as the map."
     like = found.get("like_the_map")
     if like in tests:
-        words += f" Of all splits, the distances of {tests[like]} are most like the map's."
+        words += f" Of all splits, {tests[like]} has the distances most similar to the map."
     keys = [(line_key(*LINES[name]), meanings[name]) for name in drawn]
     return {"svg": distance_svg(found, drawn), "keys": keys, "words": words}
 
@@ -159,7 +159,7 @@ def distance_svg(found: Mapping[str, Any], drawn: Sequence[str]) -> Markup:
 
 
 def leakage_section(accuracy: Mapping[str, Any]) -> list[dict[str, str]] | None:
-    """Rows of the audit: what was looked for, what was found, whether it is as it should be (``good`` or ``poor``)."""
+    """Rows of the audit: the check, the result, and its grade (``good`` or ``poor``)."""
     found = accuracy.get("leakage") or {}
     if "test_rows" not in found:
         return None
@@ -168,31 +168,31 @@ def leakage_section(accuracy: Mapping[str, Any]) -> list[dict[str, str]] | None:
         ("Pixels on both sides", f"{found['same_place']:,} of {tested:,}", found["same_place"] <= 0.001 * tested),
         (
             "Test rows equal to a training row in every feature",
-            f"{twins['across']:,} (within the test side {twins['within_test']:,} repeat another)",
+            f"{twins['across']:,} ({twins['within_test']:,} repeat another test row)",
             twins["across"] <= 0.01 * tested,
         ),
         (
-            f"Tested land within {_metres(near['pixel']['metres'])} of a training place",
+            f"Test land within {_metres(near['pixel']['metres'])} of a training place",
             percent(near["pixel"]["share"]),
             near["pixel"]["share"] <= 0.01,
         ),
     ]
     if near.get("range") is not None:
         share = near["range"]["share"]
-        what = f"Tested land nearer than errors resemble ({_metres(near['range']['metres'])})"
+        what = f"Test land within the range of errors ({_metres(near['range']['metres'])}) of a training place"
         rows.append((what, percent(share), share <= 0.25))
     if shared is not None:
         what = "Polygons of the reference on both sides"
-        share = f"{percent(shared['share'])} of the tested land"
+        share = f"{percent(shared['share'])} of the test land"
         rows.append((what, f"{shared['shared']:,} of {shared['test_polygons']:,} ({share})", shared["share"] <= 0.05))
     lost = {side: names for side, names in (found.get("lost") or {}).items() if names}
     for side, names in lost.items():
-        rows.append((f"Classes that do not occur among the {side} units", ", ".join(names), False))
+        rows.append((f"Classes missing in the {side} units", ", ".join(names), False))
     return [{"what": what, "found": words, "grade": "good" if fine else "poor"} for what, words, fine in rows]
 
 
 def edge_section(accuracy: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Agreement inside, in the ring that erosion takes, and on thin things; None where there was nothing to erode.
+    """Agreement inside, in the ring that erosion removes, and on narrow features; None without erosion.
 
     Returns
     -------
@@ -205,20 +205,20 @@ def edge_section(accuracy: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     parts = [
         ("inside", "Inside the eroded reference"),
-        ("ring", "In the ring that erosion takes"),
+        ("ring", "In the ring that erosion removes"),
         ("overall", "Everywhere: the held-out agreement"),
     ]
     rows = [_part(name, eroded[key]) for key, name in parts]
-    rows.append(_part("On things narrower than 3 pixels", thin))
+    rows.append(_part("On features narrower than 3 pixels", thin))
     words = ""
     inside = eroded["disagreement_in_ring"]
     if inside is not None:
         share = percent(eroded["ring"]["share"])
-        words = f"{percent(inside)} of all disagreement lies in the ring, which holds {share} of the tested land"
+        words = f"{percent(inside)} of all disagreement is in the ring, which covers {share} of the test land"
         words += (
-            ": there pixels are mixed and borders are nowhere exact, so much of it is no error of the map."
+            ". Pixels there are mixed and borders are not exact, so much of it is not an error of the map."
             if inside > eroded["ring"]["share"]
-            else ": borders are not what is wrong here."
+            else ": borders are not the main problem here."
         )
     classes = [
         {

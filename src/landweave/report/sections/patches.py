@@ -1,4 +1,4 @@
-"""Where the map agrees with the reference and where it does not: patch by patch."""
+"""Agreement of map and reference, patch by patch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from markupsafe import Markup, escape
 from landweave.report.words import percent
 
 STEPS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-"""Agreements between which the colours change."""
+"""Agreements at which the colour changes."""
 
 COLORS = ("#8c2d04", "#d94801", "#fd8d3c", "#fdd0a2", "#c6dbef", "#6baed6", "#08519c")
-"""Of patches, from those that agree least to those that agree most: brown to blue, told apart by all eyes."""
+"""Colours of patches from least to most agreement: brown to blue, safe for colour-blind readers."""
 
 WORST = 10
 """Patches that are listed."""
 
 FEW = 100
-"""A patch with fewer labelled pixels is drawn, but neither worst nor best."""
+"""A patch with fewer labelled pixels is drawn but not ranked."""
 
 _WIDTH = 640
 
 
 @dataclass(frozen=True, kw_only=True)
 class PatchAgreement:
-    """How a patch's prediction, by a model that never saw it, agrees with its reference."""
+    """Agreement of a patch's prediction, by a model that never saw it, with its reference."""
 
     name: str
     """The patch."""
@@ -47,7 +47,7 @@ class PatchAgreement:
 
     @property
     def agreement(self) -> float | None:
-        """Share of them on which both agree, 0..1; None where there is none."""
+        """Share of labelled pixels that agree, 0..1; None without any."""
         return float(np.trace(self.counts) / self.labelled) if self.labelled else None
 
 
@@ -58,7 +58,7 @@ def ranked(patches: Sequence[PatchAgreement]) -> list[PatchAgreement]:
 
 
 def space_section(patches: Sequence[PatchAgreement], labels: Sequence[str]) -> dict[str, Any] | None:
-    """The map of agreement and the list of the worst patches; None where no patch was compared.
+    """The map of agreement and the list of the worst patches; None if no patch was compared.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def agreement_svg(patches: Sequence[PatchAgreement], worst: Sequence[PatchAgreem
 
 
 def most_confused(patch: PatchAgreement, labels: Sequence[str]) -> str:
-    """The pair that costs most, in words; "" where nothing is wrong.
+    """The most costly confusion as a phrase; "" if nothing is wrong.
 
     >>> counts = np.array([[5, 3, 0], [0, 4, 0]])
     >>> patch = PatchAgreement(name="a", outline=np.zeros((4, 2)), counts=counts)
@@ -160,8 +160,8 @@ def _words(order: Sequence[PatchAgreement], known: Sequence[PatchAgreement]) -> 
     shares = np.array([patch.agreement for patch in order])
     middle = float(np.median(shares))
     spread = (
-        f"Agreement by patch runs from {percent(float(shares[0]))} ({order[0].name}) to {percent(float(shares[-1]))} "
-        f"({order[-1].name}); half of the patches reach {percent(middle)}."
+        f"Agreement by patch ranges from {percent(float(shares[0]))} ({order[0].name}) to {percent(float(shares[-1]))} "
+        f"({order[-1].name}); the median is {percent(middle)}."
         if len(order) > 1
         else f"The one patch agrees on {percent(middle)} of its labelled pixels."
     )

@@ -52,7 +52,8 @@ def estimate_request(request: AccuracyRequest) -> dict[str, Any]:
             )
         if request != AccuracyRequest(source=request.source):
             raise InputError(
-                f"{project.file}: a project says itself what to use; give other options with a sample file."
+                f"{project.file}: the project file sets all options but --output and --report; "
+                "to give others, use a sample file."
             )
         return figures
     return estimate_accuracy(
@@ -113,7 +114,7 @@ def estimate_accuracy(
         mapped, same = read.stratum, True
         strange = [s.name for v, s in read.strata.items() if v not in names]
         if strange:
-            raise InputError(f"{read.path}: stratum {strange[0]!r} is no class; give the map to judge by --map.")
+            raise InputError(f"{read.path}: stratum {strange[0]!r} is not a class; give the map to judge with --map.")
     notes += _notes(read, mapped, same=same)
     place, areas = (None, None) if zones is None else (
         zones.of_points(read.x, read.y, crs=read.crs),
@@ -167,7 +168,7 @@ def estimate_project(project: Project | Plan | str | Path) -> dict[str, Any] | N
     sample = project.path(settings.sample)
     if not sample.exists():
         raise InputError(
-            f"{project.file}: estimate.sample: no such file {sample}; `landweave estimate draw` makes one."
+            f"{project.file}: estimate.sample: no such file {sample}; make one with `landweave estimate draw`."
         )
     return estimate_accuracy(
         sample, map_source=find_map(project.file), label=settings.label, drop_unlabelled=settings.drop_unlabelled,
@@ -230,14 +231,14 @@ def _mapped(grid: MapGrid, read: LabelledSample) -> np.ndarray:
     from landweave.patch.align import pixels_of, to_crs
 
     if read.crs is None or not (np.isfinite(read.x) & np.isfinite(read.y)).all():
-        raise InputError(f"{read.path}: its points have no place or no CRS; a CSV needs longitude and latitude.")
+        raise InputError(f"{read.path}: the points have no coordinates or no CRS; a CSV needs longitude and latitude.")
     x, y = to_crs(read.x, read.y, source=read.crs, target=grid.crs)
     _, _, inside = pixels_of(GeoBox(grid.shape, grid.transform, grid.crs), x, y)
     outside = np.flatnonzero(~inside)
     if len(outside):
         raise InputError(
-            f"{read.path}, {read.places[outside[0]]}: the point lies outside the map {grid.path.name} "
-            f"({len(outside)} of {len(x)} do); give the map of this land."
+            f"{read.path}, {read.places[outside[0]]}: the point is outside the map {grid.path.name} "
+            f"({len(outside)} of {len(x)} do); give the map of this area."
         )
     values = read_points(grid.path, x, y).astype("int64")
     return np.where(values == (NONE if grid.nodata is None else grid.nodata), NONE, values)

@@ -67,8 +67,8 @@ def read_districts(path: Path, column: str | None, *, crs: str | None) -> Distri
         raise InputError(f"{path if frame.crs is None else 'the sample'}: no coordinate reference system; assign one.")
     names = [code_text(value) for value in frame[column]]
     if "" in names:
-        raise InputError(f"{path}, row {names.index('') + 1}: a district without a name in {column!r}; give it one.")
+        raise InputError(f"{path}, row {names.index('') + 1}: the district has no name in {column!r}; give it one.")
     shapes = shapely.make_valid(np.asarray(frame.geometry.to_crs(crs)))
     if not (shapely.get_dimensions(shapes) == 2).all():
-        raise InputError(f"{path}: districts are polygons, and a shape of it is none.")
+        raise InputError(f"{path}: all district geometries must be polygons.")
     return Districts(names=tuple(names), shapes=tuple(shapes), crs=crs)

@@ -67,14 +67,16 @@ def plan_size(
     if source is not None and counted is not None:
         total = sum(counted.areas.values())
         if not total > 0:
-            raise InputError(f"{source.grid.path}: the map has no class anywhere.")
+            raise InputError(f"{source.grid.path}: the map has no classified pixels.")
         weight = {_name(source.names, v): area / total for v, area in counted.areas.items()}
         units = {_name(source.names, v): n for v, n in counted.pixels.items()}
         values = {_name(source.names, v): v for v in counted.pixels}
     else:
         weight = {name: share for name, share in (_pair(text, "--share") for text in shares) if name}
         if not weight or len(weight) < len(shares):
-            raise InputError("give a map, or the shares of its classes as --share forest=0.32 --share water=0.02 …")
+            raise InputError(
+                "give a map, or the shares of its classes, such as --share forest=0.32 --share water=0.02 …"
+            )
         units, values = {}, {}
     names = list(weight)
     known = {} if source is None else source.expected
@@ -148,7 +150,7 @@ def draw_sample(
     if output.suffix.lower() != ".gpkg" or not output.resolve().parent.is_dir():
         raise InputError(f"{output}: give the name of a .gpkg file in a folder that exists.")
     if output.exists():
-        raise InputError(f"{output}: it exists already, and may hold labels; give another name or remove it.")
+        raise InputError(f"{output}: the file exists and may contain labels; give another name or remove it.")
     counted = count_classes(source.grid)
     plan = plan_size(request, source=source, counted=counted)
     sizes: dict[str, int] = plan["allocations"][plan["chosen"]]["sizes"]
@@ -158,7 +160,7 @@ def draw_sample(
         _check_names(given, plan["classes"], "--per-class")
         lacking = [name for name in plan["classes"] if name not in given]
         if lacking:
-            raise InputError(f"--per-class says nothing of {lacking[0]!r}, so its land would have no chance; name all.")
+            raise InputError(f"--per-class lacks {lacking[0]!r}, so its land could not be drawn; name all classes.")
         sizes, how = {name: int(given[name]) for name in plan["classes"]}, "as given"
     by_value = {plan["classes"][name]["value"]: n for name, n in sizes.items()}
     drawn = draw_pixels(source.grid, by_value, pixels=counted.pixels, seed=seed)

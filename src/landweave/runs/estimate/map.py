@@ -56,7 +56,7 @@ def find_map(source: str | Path, *, legend: str | Path | None = None) -> MapSour
         project = read_project(path)
         path = project.folder / layout.MAP
         if not path.exists():
-            raise InputError(f"{path}: the project has no map yet; `landweave run` makes it.")
+            raise InputError(f"{path}: the project has no map; make it with `landweave run`.")
         expected = _measured(project)
     grid = open_map(path)
     names, colors = _names_and_colors(path)

@@ -165,7 +165,7 @@ def read_sample(
     if content is not None:
         units = _units_of_design(path, table, content, drop=drop_unlabelled)
     elif design is not None:
-        raise InputError(f"{design}: no design in it; give the GeoPackage that `landweave estimate draw` wrote.")
+        raise InputError(f"{design}: the file has no design; give the GeoPackage written by `landweave estimate draw`.")
     else:
         units = _units_of_columns(path, table)
     labels = [code_text(text) for text in table.frame[label]]
@@ -217,7 +217,7 @@ def _read_table(path: Path, label: str) -> _Table:
     import pandas as pd
 
     if not path.exists():
-        raise InputError(f"{path}: no such file of a sample.")
+        raise InputError(f"{path}: no such sample file.")
     crs: str | None = None
     is_csv = path.suffix.lower() in {".csv", ".txt"}
     if is_csv:
@@ -268,10 +268,10 @@ def _read_design(path: Path) -> dict[str, Any] | None:
         content = json.loads(pyogrio.read_dataframe(path, layer=DESIGN, read_geometry=False)["content"].iloc[0])
     except (DataSourceError, ValueError, KeyError, IndexError):
         raise InputError(
-            f"{path}: its design is not readable; draw again, or give the drawn file by --design."
+            f"{path}: its design is not readable; draw again, or give the drawn file with --design."
         ) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"{path}: its design is not in the form {FORMAT!r}; draw it with this version.")
+        raise InputError(f"{path}: its design is not in the format {FORMAT!r}; draw a new sample.")
     return content
 
 
@@ -279,13 +279,15 @@ def _units_of_design(path: Path, table: _Table, content: Mapping[str, Any], *, d
     units = content["units"]
     known = {str(name): i for i, name in enumerate(units["id"])}
     if "id" not in table.frame:
-        raise InputError(f"{path}: no column 'id', so that its rows cannot be matched with the design; keep it.")
+        raise InputError(f"{path}: there is no column 'id' to match its rows with the design; keep this column.")
     for place, name in zip(table.places, table.ids, strict=True):
         if name not in known:
-            raise InputError(f"{path}, {place}: the design has no such unit; added units have no probability.")
+            raise InputError(
+                f"{path}, {place}: this unit is not in the design; added units have no probability, so remove it."
+            )
     if len(set(table.ids)) < len(table.ids):
         twice = next(i for i, name in enumerate(table.ids) if name in table.ids[:i])
-        raise InputError(f"{path}, {table.places[twice]}: this unit stands there twice; keep one row of it.")
+        raise InputError(f"{path}, {table.places[twice]}: this unit occurs twice; keep one row.")
     gone = sorted(set(known) - set(table.ids), key=known.__getitem__)
     if gone and not drop:
         raise InputError(
@@ -316,8 +318,7 @@ def _check_not_moved(path: Path, table: _Table, x: np.ndarray, y: np.ndarray, *,
     moved = np.flatnonzero(~(np.hypot(here_x - x, here_y - y) < pixel))
     if len(moved):
         raise InputError(
-            f"{path}, {table.places[moved[0]]}: the point was moved from where it was drawn; its label must speak of "
-            "the drawn pixel, so put it back."
+            f"{path}, {table.places[moved[0]]}: the point was moved; move it back to the pixel that was drawn."
         )
 
 
@@ -329,7 +330,7 @@ def _units_of_columns(path: Path, table: _Table) -> _Units:
     sizes = next((name for name in ("stratum_pixels", "inclusion_probability") if name in frame), None)
     if "stratum" not in frame or sizes is None or "stratum_area_ha" not in frame:
         raise InputError(
-            f"{path}: how the sample was drawn is not known, so nothing can be estimated from it; draw one with "
+            f"{path}: the sample has no design, so nothing can be estimated from it; draw one with "
             f"`landweave estimate draw`, or add the columns {_DESIGN_COLUMNS}."
         )
     texts = [code_text(v) for v in frame["stratum"]]

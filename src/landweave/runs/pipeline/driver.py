@@ -126,14 +126,14 @@ def _reach(engine: Engine) -> None:
         engine.reach()
     except (OSError, ValueError) as error:
         text = " ".join(str(error).split())
-        raise InputError(f"--scheduler {engine.scheduler}: no scheduler answers at this address: {text}.") from None
+        raise InputError(f"--scheduler {engine.scheduler}: no scheduler at this address: {text}.") from None
     own = versions()
     for there in engine.on_workers(versions):
         different = [f"{name} {there.get(name)} (here {own[name]})" for name in own if there.get(name) != own[name]]
         if different:
             raise InputError(
-                f"--scheduler {engine.scheduler}: a worker has {', '.join(different)}; the same map needs the same "
-                "versions everywhere."
+                f"--scheduler {engine.scheduler}: a worker has {', '.join(different)}; use the same versions "
+                "everywhere."
             )
 
 

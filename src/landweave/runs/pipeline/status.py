@@ -102,7 +102,7 @@ def remake_report(project: Project) -> Path:
 
     plan, cells = make_plan(project)
     if not (plan.folder / layout.MAP).exists():
-        raise InputError(f"{plan.folder}: no map to report on; `landweave run` makes it first.")
+        raise InputError(f"{plan.folder}: there is no map to report on; make it with `landweave run`.")
     with Ledger(plan.folder / layout.LEDGER) as ledger:
         state = Run(plan, cells, ledger, Engine(workers=1, scheduler=None, memory=None), Options())
         for stage in STAGES:
@@ -112,7 +112,7 @@ def remake_report(project: Project) -> Path:
             if stage.name in {"validate", "mosaic"} and stage.needed(state) and stage.once_inputs:
                 why = ledger.stale(stage.key, {**stage.once_inputs(state), "revision": str(stage.revision)})
                 if why:
-                    raise InputError(f"{plan.folder}: {stage.name} is not fresh ({why}); `landweave run` makes it so.")
+                    raise InputError(f"{plan.folder}: {stage.name} is out of date ({why}); run `landweave run` first.")
         record = make_report(state)
         inputs = {**report_inputs(state), "revision": str(STAGES[-1].revision)}
         ledger.done("report", inputs=inputs, files=record["files"], info=record["info"])

@@ -80,7 +80,7 @@ def open_archive(
             f"{project.file}: the scenes are of several collections ({', '.join(several)}); set source.collection."
         )
     if settings.store is False and source.remote:
-        raise InputError(f"{project.file}: source.store = false, but the archive lies on a server; leave it out.")
+        raise InputError(f"{project.file}: source.store = false, but the archive is on a server; remove this key.")
     return source
 
 

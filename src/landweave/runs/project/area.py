@@ -25,7 +25,7 @@ def cells_of(project: Project, source: Source) -> list[Cell]:
         cells = given_cells(source.grids, area=area, buffer=settings.buffer)
     elif crs == "native":
         if source.geobox is None:
-            raise InputError(f'{project.file}: area.crs = "native", but the source has no grid of its own.')
+            raise InputError(f'{project.file}: area.crs = "native", but the source has no grid; choose another CRS.')
         cells = native_cells(
             source.geobox, patch_size=settings.patch_size, area=area,
             buffer=settings.buffer / _metres_per_unit(source.geobox) if area is not None else 0.0,
@@ -34,7 +34,7 @@ def cells_of(project: Project, source: Source) -> list[Cell]:
         buffer = settings.buffer
         if area is None and source.geobox is None:
             if source.extent is None:
-                raise InputError(f"{project.file}: [area] needs aoi or bounds; the source has no extent of its own.")
+                raise InputError(f"{project.file}: [area] needs aoi or bounds; the source has no extent.")
             area, buffer = shapely.box(*source.extent), 0.0
         elif area is None:
             assert source.geobox is not None
@@ -66,16 +66,19 @@ def area_of(project: Project) -> "BaseGeometry | None":
             across = settings.bounds_crs == "EPSG:4326" and -180 <= east < west <= 180 and south < north
             raise InputError(
                 f"{project.file}: area.bounds {list(settings.bounds)} must be west, south, east, north"
-                + ("; across the antimeridian, run one project on either side." if across else ".")
+                + ("; at the antimeridian, use one project for each side." if across else ".")
             )
         if settings.bounds_crs == "EPSG:4326" and not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
             raise InputError(
-                f"{project.file}: area.bounds {list(settings.bounds)} are no degrees; name their area.bounds_crs."
+                f"{project.file}: area.bounds {list(settings.bounds)} are not valid longitude and latitude; "
+                "set area.bounds_crs."
             )
         try:
             CRS(settings.bounds_crs)
         except Exception:  # noqa: BLE001 - pyproj has many ways to say that a CRS is unknown
-            raise InputError(f"{project.file}: area.bounds_crs = {settings.bounds_crs!r} is not known.") from None
+            raise InputError(
+                f"{project.file}: area.bounds_crs = {settings.bounds_crs!r} is unknown; write it as EPSG:32633."
+            ) from None
         box = Geometry(shapely.box(west, south, east, north).segmentize((east - west) / 20), settings.bounds_crs)
         shape: BaseGeometry = box.to_crs("EPSG:4326").geom
         return shape

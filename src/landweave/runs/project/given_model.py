@@ -29,12 +29,12 @@ def _fitting(plan: Plan, folder: Path) -> Model:
         _check_names(model, folder)
     difference = recipe_mismatch(model.recipe, plan.recipe.to_json())
     if difference:
-        raise InputError(f"{folder}: {difference} (for a model of this project: run with --retrain).")
+        raise InputError(f"{folder}: {difference} (to train a new model, run with --retrain).")
     for value in model.classes:
         name, ours = model.class_names[value], plan.legend.names.get(value)
         if ours != name:
             raise InputError(
-                f"{folder}: the model's class {value} is {name!r}, the legend's is {ours!r}; "
+                f"{folder}: the model's class {value} is {name!r}, but the legend has {ours!r}; "
                 "use the legend that the model was trained with."
             )
     return model

@@ -139,9 +139,9 @@ def _observed(project: Project, source: Source) -> tuple[list[datetime.date], da
     dates = source.dates(project.period.start, project.period.end)
     if not dates:
         have = source.dates(None, None)
-        span = f"the imagery reaches from {have[0]} to {have[-1]}" if have else "the imagery has no date at all"
+        span = f"the imagery covers {have[0]} to {have[-1]}" if have else "the imagery has no dates"
         raise InputError(
-            f"{project.file}: no date inside the period {project.period.start} to {project.period.end}; {span}."
+            f"{project.file}: no date in the period {project.period.start} to {project.period.end}; {span}."
         )
     return dates, project.period.start or day_of(dates[0]), project.period.end or day_of(dates[-1])
 
@@ -157,7 +157,7 @@ def _recipe(project: Project, source: Source, start: datetime.date, end: datetim
     wanted = {"mask": project.source.mask, "decided": project.source.mask, "scl": "SCL"}.get(rule)
     if wanted and wanted not in source.variables:
         raise InputError(
-            f'{project.file}: clouds = "{rule}" needs the variable {wanted}, which the imagery does not have; '
+            f'{project.file}: clouds = "{rule}" needs the variable {wanted}, which is missing in the imagery; '
             f"it has {', '.join(source.variables)}."
         )
     if rule == "s2cloudless":
@@ -207,7 +207,7 @@ def _reference_and_legend(project: Project) -> "tuple[Reference | None, Legend]"
         from landweave.classifier.model import Model
 
         return None, Legend.of_names(Model.load(project.path(project.model.path)).class_names)
-    raise InputError(f"{project.file}: add a [reference]: `landweave simulate` writes a register to learn from.")
+    raise InputError(f"{project.file}: add a [reference]: `landweave simulate` writes one.")
 
 
 def training_paths(project: Project) -> dict[str, Any]:
@@ -236,6 +236,6 @@ def _check_map_crs(project: Project) -> None:
     try:
         crs = CRS(settings.crs)
     except Exception:  # noqa: BLE001 - pyproj has many ways to say that a CRS is unknown
-        raise InputError(f"{project.file}: map.crs = {settings.crs!r} is not known; write it as EPSG:3035.") from None
+        raise InputError(f"{project.file}: map.crs = {settings.crs!r} is unknown; write it as EPSG:3035.") from None
     if crs.geographic and settings.resolution is not None and settings.resolution > 1:
         raise InputError(f"{project.file}: map.resolution = {settings.resolution:g} is in degrees, as map.crs is.")

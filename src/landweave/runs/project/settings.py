@@ -74,7 +74,7 @@ class PeriodSettings(Settings):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.start and self.end and self.end < self.start:
-            raise ValueError(f"end {self.end} lies before start {self.start}")
+            raise ValueError(f"end {self.end} is before start {self.start}")
         return self
 
 
@@ -93,9 +93,9 @@ class FeatureSettings(Settings):
         names = [*self.bands, *self.indices, *self.custom, *(Path(path).stem for path in self.static)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"{twice[0]!r} is named twice among bands, indices, custom and static layers")
+            raise ValueError(f"{twice[0]!r} occurs twice in bands, indices, custom and static layers")
         if not (self.bands or self.indices or self.custom):
-            raise ValueError("no feature is left: name at least one band, index or custom expression")
+            raise ValueError("there are no features: name at least one band, index or custom expression")
         return self
 
 
@@ -240,7 +240,7 @@ class Project(Shown, Settings):
         if self.reference and self.training:
             raise ValueError("[reference] and [training] exclude each other; keep one")
         if not (self.reference or self.training or self.model.path or self.source.type == "simulated"):
-            raise ValueError("nothing to learn from: add [reference], [training] table or [model] path")
+            raise ValueError("no labels and no model: add [reference], [training] table or [model] path")
         return self
 
     def path(self, written: str) -> Path:
@@ -281,9 +281,9 @@ def read_project(path: str | Path, *, allow_code: bool = False) -> Project:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise InputError(f"{path}: no such project file; `landweave init` writes one to start from.") from None
+        raise InputError(f"{path}: no such project file; `landweave init` writes a template.") from None
     except (UnicodeDecodeError, IsADirectoryError) as error:
-        raise InputError(f"{path}: not readable as text: {error}.") from None
+        raise InputError(f"{path}: not a text file: {error}.") from None
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

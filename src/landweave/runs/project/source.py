@@ -60,7 +60,7 @@ def _open_eopatches(project: Project) -> EOPatchSource:
     if settings.clouds is None and settings.mask is None and masks:
         use = 'clouds = "scl"' if masks[0] == "SCL" else 'clouds = "mask" and mask = "CLM"'
         raise InputError(
-            f"{project.file}: the patches hold {masks[0]}, but [source] does not say whether to use it: write {use}, "
+            f"{project.file}: the patches have {masks[0]}, but [source] does not say whether to use it: set {use}, "
             'or clouds = "none".'
         )
     return source

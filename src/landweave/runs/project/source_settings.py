@@ -97,21 +97,25 @@ class SourceSettings(Settings):
         strange = sorted(self.model_fields_set - EVERY_SOURCE - SOURCE_KEYS[self.type])
         if strange:
             known = ", ".join(sorted(SOURCE_KEYS[self.type]))
-            raise ValueError(f"{strange[0]} is not a key of type = {self.type!r}; beside those of every type: {known}")
+            raise ValueError(
+                f"{strange[0]} is not a key of type = {self.type!r}; besides the common keys it has: {known}"
+            )
         if self.type == "rasters" and (self.table is None) == (self.pattern is None):
-            raise ValueError("rasters need either table or pattern, and not both")
+            raise ValueError("rasters need either table or pattern, not both")
         if self.type == "eopatches" and not self.path:
             raise ValueError("eopatches need path: a folder of EOPatches")
         if self.scale == 0:
             raise ValueError("scale = 0 would make every pixel the same; reflectance = number * scale + offset")
         if self.type == "stac" and not self.url:
-            raise ValueError("an archive needs url: the root of a STAC API, or the path of a catalogue or of items")
+            raise ValueError(
+                "an archive needs url: the root of a STAC API, or the path of a catalogue or item collection"
+            )
         if self.clouds in {"mask", "decided"} and not self.mask:
             raise ValueError(f'clouds = "{self.clouds}" needs mask = the name of the mask variable')
         if self.clouds == "decided" and self.dilation:
-            raise ValueError('clouds = "decided" takes the mask as it is; leave dilation out, or use clouds = "mask"')
+            raise ValueError('clouds = "decided" uses the mask unchanged; leave dilation out, or use clouds = "mask"')
         if self.type == "stac" and self.clouds == "mask" and self.mask in {"cloud", "snow"} and not self.mask_above:
-            raise ValueError(f'mask = "{self.mask}" is a probability in per cent: set mask_above, such as 40')
+            raise ValueError(f'mask = "{self.mask}" is a probability in percent: set mask_above, such as 40')
         return self
 
     @property

@@ -118,15 +118,15 @@ def publish_dataset(
 
 def _check(run: FinishedRun, folder: Path) -> None:
     if not (run.folder / layout.MAP).exists():
-        raise InputError(f"{run.folder}: there is no map yet; `landweave run` makes it.")
+        raise InputError(f"{run.folder}: there is no map; make it with `landweave run`.")
     strange = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     if strange and not (is_collection(folder / COLLECTION) or (folder / UNFINISHED).exists()):
-        raise InputError(f"{folder}: the folder holds something that is no data set; choose an empty one.")
+        raise InputError(f"{folder}: the folder contains files that are not a data set; choose an empty folder.")
     for cell in run.cells:
         stored = run.folder / layout.stack(cell.name)
         if run.plan.project.source.stores and not stored.exists():
             raise InputError(
-                f"{stored}: this patch's imagery is not there; set source.keep = true, and run the project again."
+                f"{stored}: the imagery of this patch is missing; set source.keep = true and run the project again."
             )
 
 

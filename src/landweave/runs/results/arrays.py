@@ -93,10 +93,10 @@ def true_colour(run: FinishedRun, grid: GeoBox, day: datetime.date) -> np.ndarra
         Where the date is none of the run's, or no imagery of the place is there.
     """
     if day not in run.plan.dates:
-        raise InputError(f"{day}: no date of this run, which has {run.plan.dates[0]} to {run.plan.dates[-1]}.")
+        raise InputError(f"{day}: not a date of this run, which has {run.plan.dates[0]} to {run.plan.dates[-1]}.")
     bands = _painted(run, grid, lambda cell: run.colours(cell.name, day), none=NODATA)
     if bands is None:
-        raise InputError(f"{run.folder}: no imagery of {day} is there for this place; source.keep = true keeps it.")
+        raise InputError(f"{run.folder}: there is no imagery of {day} for this place; keep it with source.keep = true.")
     return stretch(bands)
 
 

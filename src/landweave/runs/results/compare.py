@@ -164,7 +164,7 @@ def _figures(run: FinishedRun, progress: Callable[[int, int], None] | None) -> d
         if progress is not None:
             progress(number, len(run.cells))
     if total is None:
-        raise InputError(f"{plan.folder}: nothing predicted yet; `landweave run` makes it.")
+        raise InputError(f"{plan.folder}: there are no predictions; make them with `landweave run`.")
     return {
         "title": f"Register against map: {plan.project.name}",
         "compared_with": "predictions by models that never saw the patch" if held_out else "the map",
@@ -189,7 +189,7 @@ def _places(run: FinishedRun) -> "tuple[geopandas.GeoDataFrame, geopandas.GeoDat
     plan = run.plan
     path = plan.folder / layout.LABEL_ERRORS
     if not path.exists():
-        raise InputError(f"{path}: the list of label errors is not made yet; `landweave run` makes it.")
+        raise InputError(f"{path}: the list of label errors is missing; make it with `landweave run`.")
     frame = gpd.read_file(path)
     # Metres: the reference may lie in degrees.
     crs = commonest_crs(cell.geobox for cell in run.cells)

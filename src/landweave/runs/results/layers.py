@@ -58,7 +58,7 @@ def make_layers(run: FinishedRun) -> Layers:
     whole = {"map": run.folder / layout.MAP, "confidence": run.folder / layout.CONFIDENCE}
     for path in whole.values():
         if not path.exists():
-            raise InputError(f"{path}: the project has no map yet; `landweave run` makes it.")
+            raise InputError(f"{path}: the project has no map; make it with `landweave run`.")
     files = {"prediction": whole["map"], "confidence": whole["confidence"]}
     stamp = read_record(run.folder / layout.LAYERS)
     stamps: dict[str, Any] = {}

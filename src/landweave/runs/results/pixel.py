@@ -81,7 +81,7 @@ def pixel_dossier(run: FinishedRun, lon: float, lat: float) -> dict[str, Any]:
         When the place lies in no patch.
     """
     if not (math.isfinite(lon) and math.isfinite(lat) and abs(lon) <= 180 and abs(lat) <= 90):
-        raise InputError(f"{lon}, {lat}: no place on Earth; give longitude and latitude in degrees.")
+        raise InputError(f"{lon}, {lat}: not a place on Earth; give longitude and latitude in degrees.")
     found = find_cell(run.cells, lon, lat)
     if found is None:
         raise InputError(f"{lon:.5f}, {lat:.5f}: outside the project's {len(run.cells)} patches.")
@@ -95,7 +95,7 @@ def pixel_dossier(run: FinishedRun, lon: float, lat: float) -> dict[str, Any]:
         "patch": {"name": cell.name, "row": row, "column": column, "record": _record(run, cell)},
         "observations": None, "curve": None, "probabilities": None,
         "prediction": _class_of(run, layout.prediction(cell.name), row, column),
-        "out_of_fold": _class_of(run, layout.out_of_fold(cell.name), row, column),
+        "out_of_fold": _out_of_fold(run, cell, row, column),
         "reference": _reference(run, cell, pixel, row, column),
     }  # fmt: skip
     if series is not None:
@@ -172,6 +172,14 @@ def _modelled(run: FinishedRun, bands: np.ndarray, reasons: np.ndarray, pixel: G
             for value, share in zip(model.classes, p.tolist(), strict=True)
         }
     return told
+
+
+def _out_of_fold(run: FinishedRun, cell: Cell, row: int, column: int) -> dict[str, Any] | None:
+    """The prediction that the reference is compared with, where models of this run that never saw it made it."""
+    compared = run.compared(cell)
+    if compared is None or not compared.held_out or (compared.left_out is not None and compared.left_out[row, column]):
+        return None
+    return _class_of(run, layout.out_of_fold(cell.name), row, column)
 
 
 def _class_of(run: FinishedRun, file: str, row: int, column: int) -> dict[str, Any] | None:

@@ -27,6 +27,7 @@ from landweave.runs import layout
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project, read_project
 from landweave.runs.results.compared import Compared
+from landweave.runs.results.outputs import RunOutputs
 from landweave.runs.sample.assignment import Assignment, fold_folders
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ TRUE_COLOUR = ("B04", "B03", "B02")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class FinishedRun(Shown):
+class FinishedRun(Shown, RunOutputs):
     """A run's outputs, by name; made by :func:`open_run`."""
 
     plan: Plan
@@ -72,7 +73,7 @@ class FinishedRun(Shown):
         """The content of ``accuracy.json``; InputError where the run has none."""
         path = self.folder / layout.ACCURACY
         if not self.has_accuracy:
-            raise InputError(f"{path}: this run has no accuracy figures; `landweave run` makes them.")
+            raise InputError(f"{path}: this run has no accuracy figures; make them with `landweave run`.")
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return content
 
@@ -81,7 +82,7 @@ class FinishedRun(Shown):
         """The content of ``importance.json``, which may be no more than a ``reason``; InputError without the file."""
         path = self.folder / layout.IMPORTANCE
         if not self.has_accuracy or not path.exists():
-            raise InputError(f"{path}: this run has not looked at its model; `landweave run` does.")
+            raise InputError(f"{path}: this run has no importance figures; make them with `landweave run`.")
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return content
 
@@ -145,16 +146,32 @@ class FinishedRun(Shown):
         """
         cell = self._cell(name)
         patch = self._imagery(cell)
+        for layer, values in self.layers(name).items():
+            patch[layer] = (("y", "x"), values)
+        return patch
+
+    def layers(self, name: str) -> dict[str, np.ndarray]:
+        """Of a patch ``reference``, ``prediction``, ``confidence``, ``prediction_oof``, where made: uint8 (y, x).
+
+        ``prediction_oof`` is there where :meth:`compared` compares with it, and 0 in units that it leaves out.
+        """
+        cell = self._cell(name)
+        found: dict[str, np.ndarray] = {}
         layers = {
             "reference": (layout.labels(name), 0), "prediction": (layout.prediction(name), 0),
-            "confidence": (layout.prediction(name), 1), "prediction_oof": (layout.out_of_fold(name), 0),
+            "confidence": (layout.prediction(name), 1),
         }  # fmt: skip
         for layer, (file, band) in layers.items():
             path = self.folder / file
-            made = self.plan.reference is not None or layer in {"prediction", "confidence"}
+            made = self.plan.reference is not None or layer != "reference"
             if made and path.exists():
-                patch[layer] = (("y", "x"), read_raster(path)[band])
-        return patch
+                found[layer] = read_raster(path)[band]
+        compared = self.compared(cell)
+        if compared is not None and compared.held_out:
+            predicted = compared.predicted
+            left_out = compared.left_out
+            found["prediction_oof"] = predicted if left_out is None else np.where(left_out, 0, predicted)
+        return found
 
     def clearest_image(self, name: str, *, side: int | None = None) -> np.ndarray | None:
         """True colour of a patch's clearest date, uint8 (y, x, 3); None without the three bands.
@@ -311,7 +328,7 @@ def check_same_project(run: FinishedRun) -> None:
     if changed:
         raise InputError(
             f"{run.plan.project.file}: the project has changed since the run ({', '.join(changed)}); "
-            "`landweave run` first."
+            "run `landweave run` first."
         )
 
 

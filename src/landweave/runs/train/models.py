@@ -63,8 +63,8 @@ def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> d
     own, taught = split == "train", np.isin(split, ("train", "refit"))
     if not any_known(matrix[own][:, : recipe.dated]).any():
         raise InputError(
-            f"{plan.project.file}: no training pixel has a feature: no target day from {plan.start} "
-            f"on, every {plan.project.features.step_days}, lies between valid observations; check period and step."
+            f"{plan.project.file}: no training pixel has features: no target day from {plan.start} "
+            f"on, every {plan.project.features.step_days}, is between valid observations; check period and step_days."
         )
     everything = taught if plan.project.model.refit else own
 

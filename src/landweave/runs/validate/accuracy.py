@@ -98,7 +98,7 @@ def _cover(plan: Plan, rows: Any) -> np.ndarray:
         here = plan.folder / layout.labels(patch)
         cover[part.index] = read_points(path, part["x"].to_numpy(), part["y"].to_numpy(), like=here)
     if not cover.any():
-        raise InputError(f"{path}: the truth does not cover a single test pixel; check its place and its CRS.")
+        raise InputError(f"{path}: the truth covers no test pixel; check its location and its CRS.")
     return cover
 
 

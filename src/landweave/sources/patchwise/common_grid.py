@@ -72,12 +72,12 @@ def check_names(named: Sequence[tuple[str, object]]) -> None:
         if not name or not plain or len(name.encode()) > LONGEST_NAME:
             shown = name if len(name) <= 40 else f"{name[:40]}..."
             raise InputError(
-                f"{where}: {shown!r} cannot be a patch's name, which becomes a file's: give it 1 to {LONGEST_NAME} "
-                "letters without / \\ : and .., the first no full stop."
+                f"{where}: {shown!r} is not a valid patch name: use 1 to {LONGEST_NAME} "
+                "characters without / \\ : and .., not starting with a full stop."
             )
         other = seen.setdefault(name, where)
         if other is not where:
-            raise InputError(f"{where}: the patch is called {name!r} as that of {other}; give each its own name.")
+            raise InputError(f"{where}: the patch has the same name as {other}: {name!r}; give each its own name.")
 
 
 def load_patches(

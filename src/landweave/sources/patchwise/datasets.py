@@ -109,7 +109,7 @@ class StoredSource(Shown, LocalSource):
         """
         for name in variables:
             if name not in self.variables:
-                raise InputError(f"{self.path}: no patch holds {name!r}; there are {', '.join(self.variables)}.")
+                raise InputError(f"{self.path}: no patch has {name!r}; there are {', '.join(self.variables)}.")
         return load_patches(
             self.patches, geobox, dates, variables, categorical=self.categorical, leading=self.variables[0],
             read=_read, resampling=self.resampling,
@@ -169,7 +169,7 @@ def _links(path: Path) -> list[str]:
         links = json.loads(path.read_text(encoding="utf-8"))["links"]
         return [str(link["href"]) for link in links if link["rel"] == "item"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"{path}: its links are not as landweave writes them; publish the data set again.") from None
+        raise InputError(f"{path}: its links are not in landweave's form; publish the data set again.") from None
 
 
 def _patch(folder: Path, link: str) -> StoredPatch:
@@ -185,7 +185,7 @@ def _patch(folder: Path, link: str) -> StoredPatch:
         days = tuple(_when(text) for text in times)
         name, href, kind = str(content["id"]), str(asset["href"]), str(asset["type"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, CRSError):
-        raise InputError(f"{item}: no item of a data set of landweave; publish the data set again.") from None
+        raise InputError(f"{item}: not an item of a landweave data set; publish the data set again.") from None
     if not kind.startswith("application/vnd.zarr"):
         raise InputError(f'{item}: the patches are {kind}; read them as source.type = "eopatches".')
     zarr = folder / _inside(folder, str(Path(link).parent / href))
@@ -199,7 +199,7 @@ def _inside(folder: Path, place: str) -> Path:
     """A place in the data set's folder: a catalogue from elsewhere names no other files of this machine."""
     plain = Path(os.path.normpath(place))
     if plain.is_absolute() or ".." in plain.parts or "\0" in place:
-        raise InputError(f"{folder}: the catalogue names {place!r}, which does not lie in the data set; get it again.")
+        raise InputError(f"{folder}: the catalogue names {place!r}, which is outside the data set; download it again.")
     return plain
 
 
@@ -218,13 +218,13 @@ def _read(
     found: dict[str, Numbers] = {}
     for name in variables:
         if name not in stored or stored[name].shape != (len(patch.days), *patch.geobox.shape):
-            raise InputError(f"{patch.path}: {name} is not there as its item says; `landweave verify` tells more.")
+            raise InputError(f"{patch.path}: {name} does not match its item; check with `landweave verify`.")
         try:
             values: Any = stored[name][list(steps), rows, columns].values
         except (OSError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0][:80]
             raise InputError(
-                f"{patch.path}: {name} cannot be read ({reason}); `landweave verify` tells more."
+                f"{patch.path}: {name} cannot be read ({reason}); check with `landweave verify`."
             ) from None
         if values.dtype == np.int16:
             values = np.where(values == NODATA, np.nan, values.astype("float64"))

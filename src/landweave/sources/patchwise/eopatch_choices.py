@@ -30,7 +30,7 @@ def bands_feature_of(folder: EOPatchFolder, given: str | None, names: Sequence[s
     fitting = [name for name, feature in there.items() if feature.shape[-1] in wanted]
     if len(fitting) != 1:
         raise InputError(
-            f"{folder.path}: which data feature holds the bands? Name it in bands_feature; it has {shown}."
+            f"{folder.path}: there are several data features; name the one with the bands in bands_feature: {shown}."
         )
     return fitting[0]
 
@@ -68,4 +68,6 @@ def refuse_partial(folders: Sequence[EOPatchFolder], name: str) -> None:
     lacking = [folder for folder in folders if not {("mask", name), ("data", name)} & set(folder.features)]
     if 0 < len(lacking) < len(folders):
         more = f", nor do {len(lacking) - 1} others" if len(lacking) > 1 else ""
-        raise InputError(f"{lacking[0].path}: the patch has no {name}, as others have{more}; add it or take it out.")
+        raise InputError(
+            f"{lacking[0].path}: the patch has no {name}, but others have{more}; add it or remove the patch."
+        )

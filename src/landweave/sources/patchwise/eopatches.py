@@ -127,11 +127,11 @@ class EOPatchSource(Shown, LocalSource):
         Raises
         ------
         InputError
-            For a variable that no patch holds.
+            If no patch has a variable.
         """
         for name in variables:
             if name not in self.variables:
-                raise InputError(f"{self.path}: no patch holds {name!r}; there are {', '.join(self.variables)}.")
+                raise InputError(f"{self.path}: no patch has {name!r}; there are {', '.join(self.variables)}.")
         return load_patches(
             self.patches, geobox, dates, variables, categorical=self.categorical, leading=self.variables[0],
             read=self._read, resampling=self.resampling,
@@ -217,7 +217,7 @@ def open_eopatches(
         shape does not fit its box or its dates; for a needed variable that a patch lacks.
     """
     if resampling not in Resampling.__members__:
-        raise InputError(f"resampling {resampling!r} is not known; use one of {', '.join(Resampling.__members__)}.")
+        raise InputError(f"resampling {resampling!r} is unknown; use one of {', '.join(Resampling.__members__)}.")
     folders = list_eopatches(path)
     check_names([(folder.path.name, folder.path) for folder in folders])
     bands = bands_feature_of(folders[0], bands_feature, band_names)
@@ -228,9 +228,7 @@ def open_eopatches(
         feature = folder.features.get(("data", bands))
         if feature is None:
             there = ", ".join(name for kind, name in folder.features if kind == "data") or "none"
-            raise InputError(
-                f"{folder.path}: no data feature {bands!r}, as {folders[0].path.name} has; it has {there}."
-            )
+            raise InputError(f"{folder.path}: no data feature {bands!r} like {folders[0].path.name}; it has {there}.")
         if feature.shape[-1] != depth:
             raise InputError(f"{feature.path}: {feature.shape[-1]} bands, but {folders[0].path.name} has {depth}.")
         moments = moments_of(folder, feature)

@@ -120,7 +120,7 @@ def _make(size_km: float, seed: int, snow_texture: bool) -> Country:  # noqa: FB
 
 def _side(size_km: float) -> int:
     if not 0.6 <= size_km <= 100:
-        raise InputError(f"A simulated country of {size_km:g} km cannot be made; give 0.6 to 100 km.")
+        raise InputError(f"The size of the simulated country is {size_km:g} km; give 0.6 to 100 km.")
     return round(size_km * 1000 / RESOLUTION)
 
 

@@ -52,7 +52,7 @@ class SimulatedSource(Shown, LocalSource):
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_dates <= 365:
-            raise InputError(f"A simulated year of {self.n_dates} dates cannot be made; give 1 to 365.")
+            raise InputError(f"The number of simulated dates is {self.n_dates}; give 1 to 365.")
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ class SimulatedSource(Shown, LocalSource):
         have = set(self.dates(None, None))
         strange = [day for day in dates if day not in have]
         if strange:
-            raise InputError(f"The simulated source has no scene of {strange[0]}; ask for some of its dates.")
+            raise InputError(f"The simulated source has no scene of {strange[0]}; use one of its dates.")
         there = lookup(geobox, self.geobox)
         layers: dict[str, list[np.ndarray]] = {name: [] for name in variables}
         for day in dates:

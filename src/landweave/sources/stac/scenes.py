@@ -114,7 +114,7 @@ def read_scene(
         raise
     except (AttributeError, KeyError, IndexError, TypeError, ValueError, OverflowError, CRSError) as error:
         told = str(error).split("\n")[0].rstrip(".")[:200]
-        raise InputError(f"Item {item.get('id')}: not as STAC has it: {told}; leave the item out.") from None
+        raise InputError(f"Item {item.get('id')}: not valid STAC: {told}; leave the item out.") from None
 
 
 def _read(item: Mapping[str, Any], *, href: str, catalogue: Catalogue | None, bands: Mapping[str, str] | None) -> Scene:
@@ -238,7 +238,7 @@ def _absolute(href: str, place: str, name: str) -> str:
     if not is_remote(whole):
         # A server must not choose files of this machine.
         raise InputError(
-            f"Item {name}: an image lies at {href[:100]!r}; of what a server names only http, https and s3 are read."
+            f"Item {name}: the image link is {href[:100]!r}; links from a server must be http, https or s3."
         )
     return whole
 
@@ -261,7 +261,7 @@ def _moment(properties: Mapping[str, Any], name: str) -> datetime:
     try:
         moment = datetime.fromisoformat(str(text))
     except ValueError:
-        raise InputError(f"Item {name}: datetime {text!r} is no time; leave the item out.") from None
+        raise InputError(f"Item {name}: datetime {text!r} is not a valid time; leave the item out.") from None
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 

@@ -120,7 +120,7 @@ def _of_api(url: str, root: Mapping[str, Any], query: Query, read: "_Reader") ->
     from landweave.sources.stac.asking import reason, status_of
 
     if query.collection is None:
-        raise InputError(f"{readable(url)}: say which collection to search: set source.collection.")
+        raise InputError(f"{readable(url)}: the API has several collections; set source.collection.")
     if query.bbox is None:
         raise InputError(f"{readable(url)}: an archive needs an area: set area.aoi or area.bounds.")
     method = _method(root)
@@ -140,7 +140,7 @@ def _of_api(url: str, root: Mapping[str, Any], query: Query, read: "_Reader") ->
         raise InputError(f"{readable(url)}: the search failed: {reason(error)}.") from None
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{readable(url)}: the search failed: the answer is not as STAC has it: {_first_line(error)}."
+            f"{readable(url)}: the search failed: the answer is not valid STAC: {_first_line(error)}."
         ) from None
     return [_trimmed(item, _place_of(item, url)) for item in items]
 
@@ -221,7 +221,7 @@ class _Reader:
                 raise InputError(f"{readable(place)}: no such catalogue or item collection.") from None
             except ValueError:
                 raise InputError(
-                    f"{readable(place)}: not JSON; give a STAC catalogue, an item collection or an API."
+                    f"{readable(place)}: not valid JSON; give a STAC catalogue, an item collection or an API."
                 ) from None
         if not isinstance(content, dict):
             raise InputError(f"{readable(place)}: neither a STAC API, a catalogue nor an item collection.")
@@ -238,7 +238,7 @@ class _Reader:
             raise InputError(f"{readable(url)}: not reachable: {reason(error)}.") from None
         except ValueError:
             raise InputError(
-                f"{readable(url)}: the answer is not JSON; give the root of a STAC API or a catalogue."
+                f"{readable(url)}: the answer is not valid JSON; give the root of a STAC API or a catalogue."
             ) from None
 
 

@@ -150,7 +150,7 @@ class StacSource(Shown):
         arrays: dict[str, list[np.ndarray]] = {name: [] for name in variables}
         for day in dates:
             if day not in self.passes:
-                raise InputError(f"The archive has no scene of {day}; ask for some of its dates.")
+                raise InputError(f"The archive has no scene of {day}; use one of its dates.")
             met = self._met(geobox, [day]).get(day, [])
             for name, values in self._date(geobox, met, variables).items():
                 arrays[name].append(values)
@@ -175,8 +175,7 @@ class StacSource(Shown):
             lacking = missing_keys(_KEYS.get(name, ()))
             if lacking:
                 raise InputError(
-                    f"The archive {name} gives images for signed requests only; "
-                    f"set {' and '.join(lacking)} in the environment."
+                    f"The archive {name} needs keys for its images; set {' and '.join(lacking)} in the environment."
                 )
         refusals = []
         for scene in far[:: max(1, len(far) // 3)][:3]:
@@ -301,8 +300,8 @@ def open_stac(
         there = sorted({name for scene in every for name in scene.assets})
         missing = [name for name in needed if name not in there] or list(needed)
         raise InputError(
-            f"{where}: no scene holds {', '.join(missing)}; there are {', '.join(there) or 'no bands that are known'}. "
-            'Name the assets of an unknown catalogue by bands.B04 = "…".'
+            f"{where}: no scene has {', '.join(missing)}; there are {', '.join(there) or 'no known bands'}. "
+            'Name the assets of an unknown catalogue with bands.B04 = "…".'
         )
     common = [name for name in whole[0].assets if all(name in scene.assets for scene in whole)]
     lean = [replace(s, assets={n: a for n, a in s.assets.items() if n in {*needed, *common}}) for s in whole]

@@ -122,7 +122,7 @@ def _claim(folder: Path, *, command: str, l1c: bool) -> None:
     if not ours:
         foreign = [name for name in (*_NAMES, note.name) if (folder / name).exists()]
         if foreign:
-            raise InputError(f"{folder} already holds {foreign[0]}, which no simulation wrote; give another folder.")
+            raise InputError(f"{folder} contains {foreign[0]}, which is not from a simulation; give another folder.")
     (folder / "landweave.toml").unlink(missing_ok=True)
     kind = "L2A and L1C" if l1c else "L2A"
     write_text(
