@@ -330,7 +330,7 @@ def _try(estimator: Any, names: tuple[str, ...], classes: tuple[int, ...]) -> No
     """Predict a few rows now: numpy finds what does not fit, and should not find it after hours."""
     found = (tuple(int(value) for value in estimator.classes_), int(estimator.n_features_in_))
     if found != (classes, len(names)):
-        raise InputError("The classes or the number of features in model.skops differ from model.json.")
+        raise InputError("model.skops has other classes or another number of features than model.json.")
     rows = np.array([[0.0], [1.0], [3000.0]], "float32").repeat(len(names), axis=1)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
