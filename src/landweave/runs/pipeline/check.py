@@ -2,6 +2,7 @@
 
 from landweave.patch.grid import Cell
 from landweave.runs.pipeline.notices import points_outside
+from landweave.runs.project.imports import check_imports
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project
 
@@ -29,6 +30,7 @@ def check_project(project: Project) -> list[str]:
         f"features:  {len(plan.recipe.feature_names)} ({layers} on {len(plan.recipe.days)} days)",
         f"legend:    {', '.join(f'{value} {name}' for value, name in plan.legend.names.items())}",
     ]
+    lines += [f"imports:   {line}" for line in check_imports(project)]
     return lines + [f"note:      {note}" for note in _reference_notes(plan, cells)]
 
 

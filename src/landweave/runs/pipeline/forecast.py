@@ -358,7 +358,10 @@ def _throw_away(plan: Plan, folder: Path) -> tuple[str, float, float]:
     for count in (100, *ROWS_TRIED):
         began = time.process_time()
         rows = slice(0, count)
-        estimator = fit(matrix[rows], y[rows], type=settings.type, params=settings.params, feature_names=names)
+        estimator = fit(
+            matrix[rows], y[rows], type=settings.type, params=settings.params, feature_names=names,
+            rule=plan.project.import_rule,
+        )  # fmt: skip
         seconds.append(time.process_time() - began)
     by_row = max((seconds[2] - seconds[1]) / (ROWS_TRIED[1] - ROWS_TRIED[0]), 0.0)
     unset = [layer.name for layer in (*plan.recipe.layers, *plan.recipe.static_layers) if math.isnan(layer.scale)]

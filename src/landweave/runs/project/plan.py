@@ -18,6 +18,7 @@ from landweave.legend import Legend
 from landweave.patch.grid import Cell
 from landweave.patch.summary import Shown, listed, span
 from landweave.runs.project.area import cells_of, pixel_metres
+from landweave.runs.project.imports import check_imports
 from landweave.runs.project.settings import Project
 from landweave.runs.project.source import masked, open_source, unscaled_recipe
 from landweave.sources.pixels import opened
@@ -112,6 +113,7 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
     InputError
         For anything that cannot be opened or does not fit together; nothing has been written then.
     """
+    check_imports(project)
     source = open_source(project, remember=remember)
     dates, start, end = _observed(project, source)
     recipe = _recipe(project, source, start, end)
@@ -160,9 +162,12 @@ def _recipe(project: Project, source: Source, start: datetime.date, end: datetim
         )
     if rule == "s2cloudless":
         _check_detector(project, source)
-    for _, expression in recipe.custom:
+    for name, expression in recipe.custom:
         if is_import_path(expression):
-            load_function(expression)
+            try:
+                load_function(expression, recipe.rule)
+            except InputError as error:
+                raise InputError(f"{project.file}: features.custom.{name}: {error}") from None
     truth = project.reference.truth if project.reference else None
     for path in (*settings.static, *([truth] if truth else [])):
         with opened(project.path(path)):

@@ -147,7 +147,9 @@ def _modelled(run: FinishedRun, bands: np.ndarray, reasons: np.ndarray, pixel: G
     from landweave.runs.fetch.strips import static_layers
 
     plan, model = run.plan, _model_of(run)
-    recipe = plan.recipe if model is None or model.recipe is None else Recipe.from_json(model.recipe)
+    recipe = plan.recipe
+    if model is not None and model.recipe is not None:
+        recipe = Recipe.from_json(model.recipe, rule=recipe.rule)
     kept = reasons != DROPPED
     static = static_layers(plan, pixel).reshape(len(recipe.static), -1) if recipe.static else None
     arguments = (bands[:, kept, None], (reasons[kept] == VALID)[:, None], np.array(plan.days)[kept], recipe)

@@ -263,13 +263,15 @@ class FinishedRun(Shown, RunOutputs):
         raise InputError(f"{self.folder}: no patch {name!r}; there are {len(self.cells)}, such as {some}.")
 
 
-def open_run(project: str | Path | Project) -> FinishedRun:
+def open_run(project: str | Path | Project, *, allow_code: bool = False) -> FinishedRun:
     """Open what a run has made.
 
     Parameters
     ----------
     project
         A project file, its folder, or a project that was read.
+    allow_code
+        As for :func:`landweave.read_project`, where a file is read.
 
     Raises
     ------
@@ -277,7 +279,9 @@ def open_run(project: str | Path | Project) -> FinishedRun:
         When the project cannot be read.
     """
     if not isinstance(project, Project):
-        project = read_project(project)
+        project = read_project(project, allow_code=allow_code)
+    elif allow_code:
+        project = project.model_copy(update={"allow_code": True})
     plan, cells = make_plan(project)
     return FinishedRun(plan=plan, cells=tuple(cells))
 
