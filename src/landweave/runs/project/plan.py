@@ -193,7 +193,10 @@ def _reference_and_legend(project: Project) -> "tuple[Reference | None, Legend]"
 
     if project.reference:
         settings = project.reference
-        reference = read_reference(project.path(settings.path), column=settings.column, layer=settings.layer)
+        reference = read_reference(
+            project.path(settings.path), column=settings.column, layer=settings.layer, encoding=settings.encoding,
+            band=settings.band,
+        )  # fmt: skip
         if settings.legend:
             return reference, Legend.read(project.path(settings.legend))
         return reference, Legend.from_labels(reference_codes(reference))
