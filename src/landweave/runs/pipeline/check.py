@@ -29,7 +29,8 @@ def check_project(project: Project) -> list[str]:
         f"features:  {len(plan.recipe.feature_names)} ({layers} on {len(plan.recipe.days)} days)",
         f"legend:    {', '.join(f'{value} {name}' for value, name in plan.legend.names.items())}",
     ]
-    return lines + [f"note:      {note}" for note in _reference_notes(plan, cells)]
+    notes = [*plan.source.notes, *_reference_notes(plan, cells)]
+    return lines + [f"note:      {note}" for note in notes]
 
 
 def _read_last_row(plan: Plan) -> None:
