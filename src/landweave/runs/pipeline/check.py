@@ -34,7 +34,8 @@ def check_project(project: Project) -> list[str]:
         f"legend:    {', '.join(f'{value} {name}' for value, name in plan.legend.names.items())}",
     ]
     lines += [f"imports:   {line}" for line in check_imports(project)]
-    return lines + [f"note:      {note}" for note in _reference_notes(plan, cells)]
+    notes = [*plan.source.notes, *_reference_notes(plan, cells)]
+    return lines + [f"note:      {note}" for note in notes]
 
 
 def _read_last_row(plan: Plan) -> None:

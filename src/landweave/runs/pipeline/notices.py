@@ -15,7 +15,33 @@ if TYPE_CHECKING:
 
 def notices(run: "Run") -> list[str]:
     """One sentence for each thing that was left out, repaired or could not be done; told by the run and the report."""
-    return [*_of_labels(run), *_of_samples(run), *_of_model(run), *_of_imagery(run), *_of_failures(run)]
+    return [
+        *run.plan.source.notes, *_of_offsets(run), *_of_labels(run), *_of_samples(run), *_of_model(run),
+        *_of_imagery(run), *_of_failures(run),
+    ]  # fmt: skip
+
+
+def _of_offsets(run: "Run") -> list[str]:
+    """Scenes whose offset was taken from others, and those of which nobody can tell."""
+    entry = run.done("fetch") if run.plan.source.scenes else None
+    info = entry.info if entry else {}
+    lines = []
+    if info.get("followed"):
+        lines.append(
+            f"{len(info['followed'])} scenes without dark ground take the offset that the pixels of other scenes of "
+            f"their collection show: {some(info['followed'])}."
+        )
+    if info.get("untold"):
+        lines.append(
+            f"The offset of {len(info['untold'])} scenes is uncertain: other scenes contradict their metadata, and "
+            f"these show no dark ground: {some(info['untold'])}; leave them out by source.exclude."
+        )
+    return lines
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first of some names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _of_labels(run: "Run") -> list[str]:

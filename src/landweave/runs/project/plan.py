@@ -137,6 +137,8 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
 
 def _observed(project: Project, source: Source) -> tuple[list[datetime.date], datetime.date, datetime.date]:
     dates = source.dates(project.period.start, project.period.end)
+    if project.source.exclude and not source.scenes:
+        dates = _without(project, dates)
     if not dates:
         have = source.dates(None, None)
         span = f"the imagery covers {have[0]} to {have[-1]}" if have else "the imagery has no dates"
@@ -144,6 +146,19 @@ def _observed(project: Project, source: Source) -> tuple[list[datetime.date], da
             f"{project.file}: no date in the period {project.period.start} to {project.period.end}; {span}."
         )
     return dates, project.period.start or day_of(dates[0]), project.period.end or day_of(dates[-1])
+
+
+def _without(project: Project, dates: list[datetime.date]) -> list[datetime.date]:
+    """Dates without those that the project excludes; an archive has left out its scenes already."""
+    unwanted, days = set(project.source.exclude), {str(day_of(date)) for date in dates}
+    start, end = str(project.period.start or ""), str(project.period.end or "9999")
+    strange = sorted(entry for entry in unwanted - days if start <= entry <= end)
+    if strange:
+        raise InputError(
+            f"{project.file}: source.exclude: {strange[0]} is not a date of the imagery; there are "
+            f"{', '.join(sorted(days)[:5])}{', …' if len(days) > 5 else ''}."
+        )
+    return [date for date in dates if str(day_of(date)) not in unwanted]
 
 
 def _recipe(project: Project, source: Source, start: datetime.date, end: datetime.date) -> Recipe:
