@@ -30,9 +30,10 @@ ROOMS = {
     "patch/eopatch": "eo-learn's folders, read and written",
 <<<<<<< HEAD
     "patch/raster": "raster files: opened, and what they say of themselves",
-=======
     "patch/vectors": "vector files and points, whatever their format and CRS",
->>>>>>> vectors17
+=======
+    "patch/tables": "tables of any kind, read strictly: CSV and Parquet, numbers, dates, places",
+>>>>>>> tables17
     "report": "figures in, pages out",
     "report/drawing": "figures as pictures",
     "report/sections": "what each part of the report shows",
