@@ -4,7 +4,6 @@ import contextlib
 import errno
 import json
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import threading
 import time
 
 import pytest
+import shims
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -379,39 +379,9 @@ def test_a_ledger_on_a_failing_disk_is_not_called_damaged(tmp_path, code, number
     assert (told.errno, told.filename) == (number, str(tmp_path / "ledger.sqlite"))
 
 
-NO_LOCKS = """
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
-#include <stdlib.h>
-static int number(void) { return atoi(getenv("NOLOCK")); }
-int flock(int fd, int op) { errno = number(); return -1; }
-static int go(const char *name, int fd, int cmd, void *a) {
-  if (cmd == F_SETLK || cmd == F_SETLKW || cmd == F_GETLK || cmd == F_OFD_SETLK || cmd == F_OFD_SETLKW) {
-    errno = number(); return -1;
-  }
-  int (*real)(int, int, void *) = dlsym(RTLD_NEXT, name);
-  return real(fd, cmd, a);
-}
-int fcntl(int fd, int cmd, ...) { va_list v; va_start(v, cmd); void *a = va_arg(v, void *); va_end(v); return go("fcntl", fd, cmd, a); }
-int fcntl64(int fd, int cmd, ...) { va_list v; va_start(v, cmd); void *a = va_arg(v, void *); va_end(v); return go("fcntl64", fd, cmd, a); }
-"""
-
-
 @pytest.fixture(scope="module")
 def without_locks(tmp_path_factory):
-    """A library that makes every file system one without locks, as Lustre is when it is mounted without ``flock``."""
-    compiler = shutil.which("cc")
-    if compiler is None or not sys.platform.startswith("linux"):
-        pytest.skip("needs cc and Linux")
-    folder = tmp_path_factory.mktemp("shim")
-    (folder / "shim.c").write_text(NO_LOCKS)
-    subprocess.run(
-        [compiler, "-shared", "-fPIC", "-o", folder / "shim.so", folder / "shim.c", "-ldl"], check=True, timeout=60
-    )
-    return folder / "shim.so"
+    return shims.built(shims.NO_LOCKS, tmp_path_factory.mktemp("shim"))
 
 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])

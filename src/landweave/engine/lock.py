@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -149,6 +149,15 @@ def has_locks(path: Path) -> bool:
             # Where another holds it, there are locks. Other faults are met again by whoever opens the file.
             return error.errno not in NO_LOCKS
     return True
+
+
+def spare_locks(paths: Iterable[Path]) -> None:
+    """Let GDAL read and write GeoPackages without locks in this process, where a file among ``paths`` can have none.
+
+    Elsewhere it must not: of a GeoPackage that is being edited it would miss what is in the write-ahead log.
+    """
+    if not all(has_locks(path) for path in paths if path.is_file()):
+        os.environ.setdefault("SQLITE_USE_OGR_VFS", "YES")
 
 
 def _boot() -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from landweave.engine.executor import Engine, Outcome, attempt, open_engine
 from landweave.engine.ledger import Ledger
+from landweave.engine.lock import spare_locks
 from landweave.engine.machine import LEAST_MEMORY
 from landweave.errors import InputError
 from landweave.patch.grid import Cell
@@ -68,6 +69,7 @@ def run(
         Ledger(plan.folder / layout.LEDGER, check_files=options.check_files, versions=working_versions()) as ledger,
         open_engine(workers=min(workers, len(cells)), scheduler=scheduler, memory=memory) as engine,
     ):
+        spare_locks([ledger.path])
         _sweep(plan.folder)
         if adopt_record(ledger, plan.folder):
             progress.tell(
