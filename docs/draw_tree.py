@@ -28,12 +28,9 @@ ROOMS = {
     "maps": "patches of classes to a map, its areas, what is beside it",
     "patch": "what a patch is, where it is, how it is kept",
     "patch/eopatch": "eo-learn's folders, read and written",
-<<<<<<< HEAD
     "patch/raster": "raster files: opened, and what they say of themselves",
     "patch/vectors": "vector files and points, whatever their format and CRS",
-=======
     "patch/tables": "tables of any kind, read strictly: CSV and Parquet, numbers, dates, places",
->>>>>>> tables17
     "report": "figures in, pages out",
     "report/drawing": "figures as pictures",
     "report/sections": "what each part of the report shows",

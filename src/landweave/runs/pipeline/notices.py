@@ -1,13 +1,12 @@
 """What a user should know before trusting a run's figures, in sentences."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from landweave.engine.ledger import DONE, FAILED
 from landweave.patch.area import read_area_file
 from landweave.patch.grid import Cell
-from landweave.runs.pipeline.record import Maker, made_by, versions, working_versions
 from landweave.runs.project.plan import Plan
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 def notices(run: "Run") -> list[str]:
     """One sentence for each thing that was left out, repaired or could not be done; told by the run and the report."""
     return [
-<<<<<<< HEAD
         *run.plan.source.notes, *_of_offsets(run), *_of_labels(run), *_of_samples(run), *_of_model(run),
         *_of_imagery(run), *_of_failures(run),
     ]  # fmt: skip
@@ -44,52 +42,6 @@ def _of_offsets(run: "Run") -> list[str]:
 def some(names: Sequence[str], most: int = 5) -> str:
     """The first of some names, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-=======
-        *_of_labels(run),
-        *_of_samples(run),
-        *_of_model(run),
-        *_of_imagery(run),
-        *_of_failures(run),
-    ]
-
-
-def of_versions(run: "Run") -> list[str]:
-    """Where outputs were made by other versions than those of now, as a sentence: which, and what each of them made.
-
-    The report, which is made of the other notices, does not have it: looking at a run changes none of its files.
-    """
-    own = working_versions()
-    makers = made_by(run)
-    known = [maker for maker in makers if maker.versions]
-    others = [maker for maker in known if not maker.same(own)]
-    lines = []
-    if others:
-        parts = [f"{_made(maker)} by {_differences(maker.versions, own)}" for maker in others]
-        mixed = not all(maker.same(known[0].versions) for maker in known)
-        lines.append(
-            f"Made by other versions than the installed ones: {'; '.join(parts)}. "
-            + (
-                "The outputs mix versions; to make all by one, run in a new output folder."
-                if mixed
-                else "They are kept; to make them by the installed versions, run in a new output folder."
-            )
-        )
-    unknown = [_made(maker) for maker in makers if not maker.versions]
-    if unknown:
-        lines.append(f"Made by unknown versions, as an older landweave noted none: {'; '.join(unknown)}.")
-    return lines
-
-
-def _made(maker: Maker) -> str:
-    return ", ".join(f"{stage} ({count})" for stage, count in maker.entries.items())
-
-
-def _differences(there: Mapping[str, str], here: Mapping[str, str]) -> str:
-    """Names and versions that differ, at most five; the platform and patch levels of Python decide nothing."""
-    names = [name for name in versions() if there.get(name) != here.get(name)]
-    some = ", ".join(f"{name} {there.get(name, 'absent')} (now {here[name]})" for name in names[:5])
-    return f"{some} and {len(names) - 5} more" if len(names) > 5 else some
->>>>>>> robust17
 
 
 def _of_labels(run: "Run") -> list[str]:
@@ -169,8 +121,8 @@ def _of_imagery(run: "Run") -> list[str]:
     dark = sorted(name for name, info in seen.items() if info["never_seen"] == info["pixels"] > 0)
     lines = []
     if dark:
-        some = ", ".join(dark[:10]) + (f" and {len(dark) - 10} more" if len(dark) > 10 else "")
-        lines.append(f"Patches without a single valid observation, left as class 0: {some}.")
+        named = ", ".join(dark[:10]) + (f" and {len(dark) - 10} more" if len(dark) > 10 else "")
+        lines.append(f"Patches without a single valid observation, left as class 0: {named}.")
     unseen = sum(info["never_seen"] for name, info in seen.items() if name not in dark)
     total = max(sum(info["pixels"] for info in seen.values()), 1)
     if unseen:
