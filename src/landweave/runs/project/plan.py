@@ -18,6 +18,7 @@ from landweave.legend import Legend
 from landweave.patch.grid import Cell
 from landweave.patch.summary import Shown, listed, span
 from landweave.runs.project.area import cells_of, pixel_metres
+from landweave.runs.project.one_a_day import one_a_day
 from landweave.runs.project.settings import Project
 from landweave.runs.project.source import masked, open_source, unscaled_recipe
 from landweave.sources.pixels import opened
@@ -112,7 +113,7 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
     InputError
         For anything that cannot be opened or does not fit together; nothing has been written then.
     """
-    source = open_source(project, remember=remember)
+    source = one_a_day(open_source(project, remember=remember))
     dates, start, end = _observed(project, source)
     recipe = _recipe(project, source, start, end)
     cells = cells_of(project, source)
