@@ -254,6 +254,9 @@ def _stops(state: Run, stage: Stage, result: Result) -> bool:
     """Whether the run ends here: no model silently without patches, no map of old and new ones."""
     behind = state.behind(stage.name) if stage.work else []
     some = f"{', '.join(behind[:5])}{', …' if len(behind) > 5 else ''}"
+    if behind and stage.name == "fetch":
+        result.stopped = _too_little_imagery(state, behind, result)
+        return result.stopped is not None
     if not behind or stage.name not in {"sample", "predict"}:
         return False
     if stage.name == "predict":
@@ -274,6 +277,25 @@ def _stops(state: Run, stage: Stage, result: Result) -> bool:
     )
     result.status = 1
     return True
+
+
+def _too_little_imagery(state: Run, behind: list[str], result: Result) -> str | None:
+    """Why the run cannot go on with the patches that have imagery; None where it can, or where none was asked for."""
+    failed = [error for what, error in result.failures if what.startswith("fetch/")]
+    allowed = state.options.allow_missing and not state.options.only
+    most = state.plan.project.source.max_lost if allowed else 1.0
+    share = len(behind) / len(state.cells)
+    if not failed or (share < 1 and share <= most):
+        return None
+    many = (
+        "no patch has its imagery"
+        if share == 1
+        else (f"{len(behind)} of {len(state.cells)} patches lack their imagery, more than source.max_lost = {most:g}")
+    )
+    return (
+        f"{many}: {failed[-1].rstrip('.')}; run again, or leave out images that are lost for good: source.exclude = "
+        "[date or scene]"
+    )
 
 
 def _once(state: Run, stage: Stage, result: Result) -> None:

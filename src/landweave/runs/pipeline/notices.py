@@ -28,13 +28,13 @@ def _of_offsets(run: "Run") -> list[str]:
     lines = []
     if info.get("followed"):
         lines.append(
-            f"{len(info['followed'])} scenes without dark ground take the offset that the pixels of other scenes of "
-            f"their collection show: {some(info['followed'])}."
+            "Scenes without dark ground that take the offset shown by the pixels of other scenes of their collection: "
+            f"{len(info['followed'])} ({some(info['followed'])})."
         )
     if info.get("untold"):
         lines.append(
-            f"The offset of {len(info['untold'])} scenes is uncertain: other scenes contradict their metadata, and "
-            f"these show no dark ground: {some(info['untold'])}; leave them out by source.exclude."
+            "Scenes without dark ground whose offset is uncertain, since other scenes contradict their metadata: "
+            f"{len(info['untold'])} ({some(info['untold'])}); leave them out by source.exclude if in doubt."
         )
     return lines
 

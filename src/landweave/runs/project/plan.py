@@ -21,6 +21,7 @@ from landweave.patch.summary import Shown, listed, span
 from landweave.runs import layout
 from landweave.runs.project.area import cells_of, pixel_metres
 from landweave.runs.project.imports import check_imports
+from landweave.runs.project.one_a_day import one_a_day
 from landweave.runs.project.settings import Project
 from landweave.runs.project.source import masked, open_source, unscaled_recipe
 from landweave.sources.pixels import opened
@@ -117,7 +118,7 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
     """
     check_imports(project)
     spare_locks(_may_lack_locks(project))
-    source = open_source(project, remember=remember)
+    source = one_a_day(open_source(project, remember=remember))
     dates, start, end = _observed(project, source)
     recipe = _recipe(project, source, start, end)
     cells = cells_of(project, source)
