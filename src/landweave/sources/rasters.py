@@ -16,7 +16,8 @@ from rasterio.warp import Resampling
 from landweave.errors import InputError
 from landweave.patch.model import NODATA, REFLECTANCE_SCALE, make_patch
 from landweave.patch.summary import Shown, listed, span
-from landweave.sources.listing import ListedFile, list_pattern, list_table, read_moment
+from landweave.patch.tables.dates import read_moment
+from landweave.sources.listing import ListedFile, list_pattern, list_table
 from landweave.sources.pixels import opened, read_codes, read_on, to_reflectance
 from landweave.sources.protocol import LocalSource, Source, digest_of
 
