@@ -75,7 +75,7 @@ UNCLEAR = {
     "nobody says": ({"href": "./image.tif"}, "image", r"has 4 bands \(1, 2, 3, 4\); name the one of B04: bands.B04 ="),
     "other names": (
         {"href": "./image.tif", "eo:bands": [{"name": n} for n in "abcd"]}, "image",
-        r"asset image has 4 bands \(a, b, c, d\), and none of them is called B04 or red; name the band",
+        r"asset image: it has 4 bands \(a, b, c, d\), and none of them is called B04 or red; name the band",
     ),
     "twice": (
         {"href": "./image.tif", "eo:bands": [{"name": "B04"}, {"common_name": "red"}]}, "image",

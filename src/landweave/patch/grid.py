@@ -13,7 +13,7 @@ from shapely.geometry.base import BaseGeometry
 
 from landweave.errors import InputError
 from landweave.patch.align import DEGREE
-from landweave.patch.area import inner_of, outline_of, part_of
+from landweave.patch.area import inner_of, outline_near, outline_of, part_of
 from landweave.patch.summary import Shown
 
 OVERLAP = 3
@@ -249,7 +249,7 @@ def native_cells(
         )
     outline = None
     if area is not None:
-        outline = outline_of(area, geobox.crs, buffer)
+        outline = outline_near(area, geobox, buffer)
         shapely.prepare(outline)
     cells = []
     for row, top in enumerate(range(0, height, patch_size)):
@@ -290,7 +290,7 @@ def given_cells(grids: Mapping[str, GeoBox], *, area: BaseGeometry | None = None
     for name, geobox in sorted(grids.items()):
         within = None
         if area is not None:
-            outline = outline_of(area, geobox.crs, buffer)
+            outline = outline_near(area, geobox, buffer)
             inner = inner_of(outline, abs(geobox.resolution.x))
             if not inner.intersects(geobox.extent.geom):
                 continue

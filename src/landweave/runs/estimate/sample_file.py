@@ -13,7 +13,10 @@ from landweave.errors import InputError
 from landweave.legend import code_text
 from landweave.maps.areas import Counted, MapGrid, PixelAreas
 from landweave.maps.stratified_sample import Drawn
-from landweave.patch.store import dated, write_whole
+from landweave.patch.tables.numbers import read_numbers, read_places
+from landweave.patch.tables.reading import Table, read_table_file
+from landweave.patch.vectors.layers import layer_names, open_layer, read_features
+from landweave.patch.vectors.writing import write_layers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,9 +29,6 @@ LABEL = "reference"
 """The column to fill in."""
 
 _DESIGN_COLUMNS = "stratum, stratum_pixels (or inclusion_probability) and stratum_area_ha"
-
-
-_DESIGN_KEYS = {"units", "strata", "crs", "transform", "classes", "fingerprint"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,6 @@ def write_sample(
     """
     import geopandas as gpd
     import pandas as pd
-    import pyogrio
     import shapely
 
     sizes = {int(v): int((drawn.stratum == v).sum()) for v in np.unique(drawn.stratum)}
@@ -126,18 +125,17 @@ def write_sample(
             "column": drawn.column.tolist(), "area_m2": [round(float(v), 6) for v in areas],
         },
     }  # fmt: skip
-
-    def write(part: Path) -> None:
-        pyogrio.write_dataframe(points, part, layer=LAYER, driver="GPKG")
-        pyogrio.write_dataframe(outlines, part, layer=PIXELS, driver="GPKG")
-        pyogrio.write_dataframe(pd.DataFrame({"content": [json.dumps(design)]}), part, layer=DESIGN, driver="GPKG")
-
-    with dated():
-        return write_whole(path, write)
+    content = pd.DataFrame({"content": [json.dumps(design)]})
+    return write_layers(path, [(LAYER, points), (PIXELS, outlines), (DESIGN, content)])
 
 
 def read_sample(
-    path: str | Path, *, label: str = LABEL, design: str | Path | None = None, drop_unlabelled: bool = False
+    path: str | Path,
+    *,
+    label: str = LABEL,
+    layer: str | None = None,
+    design: str | Path | None = None,
+    drop_unlabelled: bool = False,
 ) -> LabelledSample:
     """Read a labelled sample and its design.
 
@@ -149,6 +147,8 @@ def read_sample(
         CSV ``longitude`` and ``latitude``.
     label
         The column of labels.
+    layer
+        Needed where the file has several layers and none is called ``sample``.
     design
         The file that was drawn, where ``path`` does not hold its design any more.
     drop_unlabelled
@@ -160,7 +160,7 @@ def read_sample(
         When the design is not known; when units are missing, doubled or were moved; when a label is missing.
     """
     path = Path(path)
-    table = _read_table(path, label)
+    table = _read_table(path, label, layer)
     content = _read_design(Path(design) if design is not None else path)
     if content is not None:
         units = _units_of_design(path, table, content, drop=drop_unlabelled)
@@ -213,38 +213,29 @@ class _Units:
     drawn: int
 
 
-def _read_table(path: Path, label: str) -> _Table:
-    import pandas as pd
-
+def _read_table(path: Path, label: str, layer: str | None) -> _Table:
     if not path.exists():
         raise InputError(f"{path}: no such sample file.")
     crs: str | None = None
     is_csv = path.suffix.lower() in {".csv", ".txt"}
     if is_csv:
-        try:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-        except (ValueError, OSError):
-            raise InputError(f"{path}: not readable as CSV.") from None
-        place = [pd.to_numeric(frame[name], errors="coerce").to_numpy("float64")
-                 for name in ("longitude", "latitude") if name in frame]  # fmt: skip
-        if len(place) == 2:
+        read = read_table_file(path, "sample file")
+        frame, place = read.frame, read_places(read)
+        if place is not None:
             x, y, crs = *place, "EPSG:4326"
         else:
             x = y = np.full(len(frame), np.nan)
     else:
-        import pyogrio
+        import pandas as pd
         import shapely
-        from pyogrio.errors import DataSourceError
 
-        try:
-            layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
-            layer = LAYER if LAYER in layers else layers[0]
-            frame = pyogrio.read_dataframe(path, layer=layer)
-        except (DataSourceError, ValueError, IndexError):
-            raise InputError(f"{path}: not readable as a sample; give the labelled GeoPackage, or a CSV.") from None
-        middles = shapely.centroid(frame.geometry.to_numpy())
+        layer = LAYER if layer is None and LAYER in layer_names(path) else layer
+        found = open_layer(path, what="the sample", layer=layer, column=label)
+        features = read_features(found, columns=found.columns)
+        frame = pd.DataFrame(dict(zip(found.columns, features.values, strict=True)))
+        middles = shapely.centroid(features.shapes)
         x, y = shapely.get_x(middles), shapely.get_y(middles)
-        crs = None if frame.crs is None else frame.crs.to_wkt()
+        crs = found.crs
     if label not in frame:
         raise InputError(f"{path}: no column {label!r} with the labels; it has {', '.join(map(str, frame.columns))}.")
     if not len(frame):
@@ -324,8 +315,6 @@ def _check_not_moved(path: Path, table: _Table, x: np.ndarray, y: np.ndarray, *,
 
 def _units_of_columns(path: Path, table: _Table) -> _Units:
     """The design as columns: what a sample from elsewhere needs."""
-    import pandas as pd
-
     frame = table.frame
     sizes = next((name for name in ("stratum_pixels", "inclusion_probability") if name in frame), None)
     if "stratum" not in frame or sizes is None or "stratum_area_ha" not in frame:
@@ -337,7 +326,7 @@ def _units_of_columns(path: Path, table: _Table) -> _Units:
     names = sorted(set(texts), key=lambda t: (not t.isdecimal(), int(t) if t.isdecimal() else 0, t))
     keys = {t: int(t) if all(n.isdecimal() for n in names) else i for i, t in enumerate(names, start=1)}
     shown = [code_text(v) for v in frame["stratum_name"]] if "stratum_name" in frame else texts
-    numbers = {n: pd.to_numeric(frame[n], errors="coerce").to_numpy("float64") for n in (sizes, "stratum_area_ha")}
+    numbers = {n: read_numbers(Table(path=path, frame=frame), n) for n in (sizes, "stratum_area_ha")}
     strata = {}
     for text in names:
         rows = np.array([t == text for t in texts])

@@ -1,4 +1,4 @@
-"""What is peculiar to each public archive of Sentinel-2: one table, read by `scenes`, `radiometry` and `search`.
+"""Public archives of Sentinel-2, a row each: names of bands, addresses, where the offset is given; not nodata.
 
 Every row says how an archive names the bands, where it keeps scale and offset, and what its search can do. Anything
 else is read through an explicit band mapping, by the rules of ``other``.
@@ -152,7 +152,7 @@ def band_of(variable: str, key: str, asset: Mapping[str, Any], wanted: str | Non
         return wanted
     there = [known[0] if known else str(number) for number, known in enumerate(names, start=1)]
     raise InputError(
-        f"asset {key} has {len(entries)} bands ({', '.join(there[:8])}), and {len(found) or 'none'} of them is called "
+        f"it has {len(entries)} bands ({', '.join(there[:8])}), and {len(found) or 'none'} of them is called "
         f'{" or ".join(sought)}; name the band: bands.{variable} = "{key}:{there[0]}"'
     )
 
