@@ -4,7 +4,7 @@ import datetime
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,9 @@ class Shared:
 
     made_from: str
     """Fingerprint of all that its files were made of."""
+
+    numbers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Variable to ``nodata``, ``scale`` and ``offset``, as far as it has them: value = scale * number + offset."""
 
 
 def write_collection(
@@ -302,6 +305,7 @@ def _item(patch: Shared, box: list[float]) -> Any:
             name: {
                 "dimensions": ["time", "y", "x"] if name in patch.dated else ["y", "x"],
                 "type": "data" if dtype == "int16" else "auxiliary", "data_type": dtype,
+                **patch.numbers.get(name, {}),
             }
             for name, dtype in patch.variables.items()
         },
@@ -316,10 +320,25 @@ def _item(patch: Shared, box: list[float]) -> Any:
         stac_extensions=[
             "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
             "https://stac-extensions.github.io/datacube/v2.2.0/schema.json",
+            "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
         ],
     )  # fmt: skip
-    item.add_asset("data", pystac.Asset(href=f"../{patch.href}", media_type=patch.media_type, roles=["data"]))
+    bands = [
+        {"name": name, "data_type": dtype, **_band_words(patch.numbers.get(name, {}))}
+        for name, dtype in patch.variables.items()
+    ]
+    item.add_asset(
+        "data",
+        pystac.Asset(
+            href=f"../{patch.href}", media_type=patch.media_type, roles=["data"], extra_fields={"bands": bands}
+        ),
+    )
     return item
+
+
+def _band_words(numbers: Mapping[str, float]) -> dict[str, float]:
+    """As STAC's bands and its raster extension call them."""
+    return {name if name == "nodata" else f"raster:{name}": number for name, number in numbers.items()}
 
 
 def _listed(folder: Path) -> Iterator[tuple[str, str]]:

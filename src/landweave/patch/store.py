@@ -146,7 +146,8 @@ def write_json(
 def write_patch(patch: xr.Dataset, path: str | Path) -> Path:
     """Keep a patch as a Zarr folder (zstd; chunks of all dates by 64 x 64 pixels), whole or not at all.
 
-    Bands are int16 and masks uint8 or bool, with axes (time, y, x) or (y, x).
+    Bands are int16 and masks uint8 or bool, with axes (time, y, x) or (y, x). Attributes such as ``_FillValue`` are
+    kept and change no number. Metadata are consolidated: servers that cannot list a folder are read from, too.
     """
     import zarr.codecs
 
@@ -161,8 +162,17 @@ def write_patch(patch: xr.Dataset, path: str | Path) -> Path:
 
     def write(folder: Path) -> None:
         plain.to_zarr(folder, mode="w", encoding=encoding, zarr_format=3, consolidated=False)
+        _consolidate(folder)
 
     return write_whole(path, write)
+
+
+def _consolidate(folder: Path) -> None:
+    """As ``zarr.consolidate_metadata``, which names the arrays in the order in which they answer: other bytes."""
+    members = {path.parent.name: json.loads(path.read_bytes()) for path in sorted(folder.glob("*/zarr.json"))}
+    group = json.loads((folder / "zarr.json").read_bytes())
+    group["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": members}
+    (folder / "zarr.json").write_text(json.dumps(group, indent=2, allow_nan=False), encoding="utf-8")
 
 
 def read_patch(path: str | Path) -> xr.Dataset:
