@@ -4,7 +4,9 @@ Knows nothing of the trade. A failing task stops no other; a task may be run twi
 be repeatable.
 """
 
+import errno
 import signal
+import socket
 import time
 import traceback
 import uuid
@@ -16,6 +18,7 @@ from itertools import chain, islice
 from typing import Any, TypeVar
 
 from landweave.engine.memory import bytes_read, give_freed_memory_back, keep_freed_memory, peak_bytes
+from landweave.errors import MACHINE, InputError
 
 Task = TypeVar("Task")
 
@@ -229,6 +232,7 @@ class Engine:
                 **{f"distributed.worker.memory.{step}": False for step in ("target", "spill", "pause")},
             })  # fmt: skip
             if self._scheduler is None:
+                _reach_loopback(self.workers)
                 with _interrupts_kept_from_children():
                     self._cluster = LocalCluster(
                         n_workers=self.workers,
@@ -292,6 +296,29 @@ def attempt(work: Callable[[Task], Any], name: str, task: Task) -> Outcome:
         peak_bytes=peak_bytes(),
         bytes_read=bytes_read() - read,
     )
+
+
+def _reach_loopback(workers: int) -> None:
+    """Find out at once what dask finds out after half a minute: whether processes of this machine reach each other.
+
+    Raises
+    ------
+    InputError
+        Where they do not, as in a container without a network.
+    """
+    try:
+        with (
+            socket.create_server(("127.0.0.1", 0)) as door,
+            socket.create_connection(door.getsockname(), timeout=_PATIENCE),
+        ):
+            pass
+    except OSError as error:
+        if error.errno in MACHINE - {errno.ETIMEDOUT}:
+            raise
+        raise InputError(
+            f"--workers {workers}: processes of this machine do not reach each other at 127.0.0.1 "
+            f"({error.strerror or error}); use --workers 1, or bring up the loopback interface."
+        ) from None
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from landweave.errors import InputError
+from landweave.errors import InputError, blame_machine
 from landweave.labels.reference import Reference, csv_points, read_features
 from landweave.legend import Legend, code_text
 from landweave.patch.align import nearest_pixels, outline_bounds, pixels_of, to_crs
@@ -187,7 +187,8 @@ def _labels_from_raster(reference: Reference, geobox: GeoBox, legend: Legend) ->
         height, width = int(rows[inside].max()) - top + 1, int(columns[inside].max()) - left + 1
         try:
             codes = file.read(1, window=Window(left, top, width, height), masked=True)
-        except RasterioError:
+        except RasterioError as error:
+            blame_machine(reference.path, error)
             raise InputError(f"{reference.path}: the reference is damaged or truncated; replace it.") from None
     found = _labels_of_codes(codes[rows[inside] - top, columns[inside] - left], legend)
     values[inside] = found.values

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from landweave.errors import InputError
+from landweave.errors import InputError, blame_machine
 from landweave.legend import code_text
 from landweave.patch.align import outline_bounds
 from landweave.patch.eopatch.labels import LabelPart, codes_in, find_labels
@@ -122,7 +122,8 @@ def reference_codes(reference: Reference) -> list[str]:
             for _, window in file.block_windows(1):
                 try:
                     values = file.read(1, window=window, masked=True).compressed()
-                except rasterio.errors.RasterioError:
+                except rasterio.errors.RasterioError as error:
+                    blame_machine(reference.path, error)
                     raise InputError(f"{reference.path}: the file is damaged or truncated; replace it.") from None
                 found |= {code_text(value) for value in np.unique(values)}
         return sorted(found - {""})

@@ -10,7 +10,7 @@ from typing import Any
 
 from odc.geo.geobox import GeoBox
 
-from landweave.errors import InputError
+from landweave.errors import InputError, parsed
 from landweave.patch.align import bounds_of, outline_bounds
 from landweave.patch.grid import crs_name
 from landweave.patch.store import DATA_SET, write_json, write_text
@@ -127,7 +127,7 @@ def standing(folder: Path, name: str, href: str, made_from: str) -> dict[str, st
         say that it was made from this, or its files, every one of which is read, are not those of its item.
     """
     try:
-        said = json.loads((folder / "items" / f"{name}.json").read_text(encoding="utf-8"))["properties"]
+        said = parsed(json.loads, (folder / "items" / f"{name}.json").read_text(encoding="utf-8"))["properties"]
         if said[_MADE_FROM] != made_from:
             return None
         found = checksums_in(folder / href)
@@ -282,7 +282,7 @@ def _complete(folder: Path, listed: Mapping[str, str], bad: Collection[str]) -> 
 
 
 def _read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return parsed(json.loads, path.read_text(encoding="utf-8"))
 
 
 def _item(patch: Shared, box: list[float]) -> Any:
@@ -369,7 +369,7 @@ def _sha256(path: Path) -> str:
 
 def _read_progress(path: Path) -> dict[str, str]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parsed(json.loads, path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return {str(name): str(sign) for name, sign in content.items()} if isinstance(content, dict) else {}

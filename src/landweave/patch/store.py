@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
@@ -15,8 +15,11 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 from rasterio.warp import transform
 
-from landweave.errors import InputError
+from landweave.errors import InputError, blame_machine, named
 from landweave.patch.model import TIME
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DATA_SET = "landweave data set 1"
 """What the STAC collection of a data set of patches says of itself, under ``landweave:format``."""
@@ -180,8 +183,45 @@ def read_patch(path: str | Path) -> xr.Dataset:
     path = Path(path)
     if not (path / "zarr.json").exists():
         raise InputError(f"{path}: there is no stored patch.")
-    patch: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None, mask_and_scale=False)
+    try:
+        with named(path):
+            patch: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None, mask_and_scale=False)
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - Zarr, its codecs and xarray refuse in many ways
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise InputError(f"{path}: the stored patch is damaged ({reason}); make or download it again.") from None
     return patch
+
+
+def read_table(path: str | Path, columns: Sequence[str] | None = None) -> "pd.DataFrame":
+    """A Parquet table of a run.
+
+    Parameters
+    ----------
+    path
+        The file.
+    columns
+        Names of the only columns to read; all by default.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged.
+    OSError
+        Where the machine fails; it names the file.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        return pd.read_parquet(path, columns=None if columns is None else list(columns))
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowInvalid) as error:
+        blame_machine(path, error)
+        reason = (str(error).splitlines() or [""])[0][:120]
+        raise InputError(f"{path}: the table is damaged ({reason}); remove it and run again.") from None
 
 
 def sync(path: Path) -> None:
@@ -241,7 +281,11 @@ def read_date(path: Path, names: Sequence[str], number: int) -> np.ndarray | Non
     """
     import zarr
 
-    group: Any = zarr.open_group(path, mode="r")
+    with named(path):
+        return _date_of(zarr.open_group(path, mode="r"), names, number)
+
+
+def _date_of(group: Any, names: Sequence[str], number: int) -> np.ndarray | None:
     if not all(name in group for name in names):
         return None
     return np.stack([np.asarray(group[name][number]) for name in names])

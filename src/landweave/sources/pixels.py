@@ -19,7 +19,7 @@ from rasterio.io import DatasetReader
 from rasterio.warp import Resampling, reproject
 from rasterio.windows import Window
 
-from landweave.errors import InputError
+from landweave.errors import MACHINE, InputError, blame_machine
 from landweave.patch.align import nearest_pixels, outline_bounds, pixel_offset, to_crs
 from landweave.patch.model import REFLECTANCE_SCALE, to_int16
 from landweave.sources.remote import is_remote, patiently, remote_settings, vsi_name
@@ -69,7 +69,9 @@ def opened(path: Path | str) -> Iterator[Any]:
     else:
         try:
             facts = Path(path).stat()
-        except OSError:
+        except OSError as error:
+            if error.errno in MACHINE:
+                raise
             raise InputError(f"{path}: no such file.") from None
         # A file that was replaced is another one.
         key = (str(path), facts.st_mtime_ns, facts.st_size)
@@ -102,9 +104,10 @@ def _open(path: Path | str) -> Any:
                 with remote_settings(path):
                     return _open_remote(vsi_name(str(path)))
             file = rasterio.open(path)
-    except RasterioError:
+    except RasterioError as error:
         if is_remote(path):
             raise
+        blame_machine(path, error)
         raise InputError(f"{path}: not readable as a raster; replace it.") from None
     if file.crs is None:
         file.close()
@@ -262,7 +265,8 @@ def _read(path: Path | str, read: Callable[[Any], T], band: int = 1) -> T:
     try:
         with opened(path) as file:
             return read(file)
-    except RasterioError:
+    except RasterioError as error:
+        blame_machine(path, error)
         raise InputError(f"{path}: band {band} cannot be read; the file is damaged or truncated, replace it.") from None
 
 

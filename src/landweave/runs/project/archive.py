@@ -5,7 +5,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from landweave.engine.fingerprint import fingerprint
-from landweave.errors import InputError
+from landweave.errors import InputError, parsed
 from landweave.patch.grid import checked_bounds
 from landweave.patch.store import write_json
 from landweave.runs import layout
@@ -103,7 +103,7 @@ def _remember(project: Project, answer: dict[str, Any]) -> None:
 
 def _remembered(project: Project, asked: str) -> list[dict[str, Any]] | None:
     try:
-        content = json.loads((project.folder / layout.SCENES).read_text(encoding="utf-8"))
+        content = parsed(json.loads, (project.folder / layout.SCENES).read_text(encoding="utf-8"))
         return list(content["items"]) if content["question"] == asked else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

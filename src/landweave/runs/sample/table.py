@@ -12,7 +12,7 @@ from landweave.features.interpolation import features
 from landweave.features.recipe import Recipe
 from landweave.features.units import fit_scales
 from landweave.patch.model import NODATA, to_int16
-from landweave.patch.store import write_whole
+from landweave.patch.store import read_table, write_whole
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan, training_paths
 
@@ -59,7 +59,7 @@ def from_parts(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
 
     rows = []
     for name in patches:
-        part = pd.read_parquet(plan.folder / layout.rows(name))
+        part = read_table(plan.folder / layout.rows(name))
         if not part.empty:
             rows.append(part.assign(patch=name))
     if not rows:
@@ -182,9 +182,7 @@ def read_samples(folder: Path) -> "tuple[pd.DataFrame, np.ndarray, Recipe]":
 
 def read_rows(folder: Path) -> "pd.DataFrame":
     """The training table without its features: patch, x, y, label, split, fold, weight, unit, core."""
-    import pandas as pd
-
-    return pd.read_parquet(folder / layout.SAMPLES, columns=list(ROW_COLUMNS))
+    return read_table(folder / layout.SAMPLES, columns=list(ROW_COLUMNS))
 
 
 def _write(plan: Plan, rows: "pd.DataFrame", matrix: np.ndarray, recipe: Recipe) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from landweave.errors import InputError
+from landweave.errors import InputError, parsed
 from landweave.sources.remote import is_remote, readable
 from landweave.sources.stac.catalogues import at_address
 
@@ -216,7 +216,7 @@ class _Reader:
             content = self._from_server(place)
         else:
             try:
-                content = json.loads(Path(place).read_text(encoding="utf-8"))
+                content = parsed(json.loads, Path(place).read_text(encoding="utf-8"))
             except OSError:
                 raise InputError(f"{readable(place)}: no such catalogue or item collection.") from None
             except ValueError:
@@ -233,7 +233,7 @@ class _Reader:
         from landweave.sources.stac.asking import reason
 
         try:
-            return json.loads(self.io.request(url))
+            return parsed(json.loads, self.io.request(url))
         except APIError as error:
             raise InputError(f"{readable(url)}: not reachable: {reason(error)}.") from None
         except ValueError:
