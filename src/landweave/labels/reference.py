@@ -1,6 +1,7 @@
 """Where official polygons, points, a raster or masks of EOPatches lie, and their features."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,17 @@ def _vector_layers(path: Path) -> list[str]:
         return []
 
 
+@contextmanager
+def _as_vector(path: Path, layer: str | None) -> Iterator[None]:
+    """What GDAL refuses to read within becomes one line, with GDAL's reason."""
+    try:
+        yield
+    except RuntimeError as error:
+        blame_machine(path, error)
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise InputError(f"{path}, layer {layer!r}: GDAL cannot read it ({reason}); save it again.") from None
+
+
 def _look_at_vector(path: Path, layers: Sequence[str], *, column: str, layer: str | None) -> Reference:
     import pyogrio
     import shapely
@@ -154,14 +166,16 @@ def _look_at_vector(path: Path, layers: Sequence[str], *, column: str, layer: st
     if layer is None and len(layers) > 1:
         raise InputError(f"{path}: several layers ({', '.join(layers)}); choose one with layer.")
     layer = layer or layers[0]
-    info = pyogrio.read_info(path, layer=layer, force_feature_count=True, force_total_bounds=True)
+    with _as_vector(path, layer):
+        info = pyogrio.read_info(path, layer=layer, force_feature_count=True, force_total_bounds=True)
     if column not in info["fields"]:
         raise InputError(f"{path}: no column {column!r}; it has {', '.join(info['fields']) or 'none'}.")
     if not info["features"] or info["total_bounds"] is None:
         raise InputError(f"{path}: the reference is empty.")
     if not info["crs"]:
         raise InputError(f"{path}: the reference has no coordinate reference system; assign one to it.")
-    sample = pyogrio.raw.read(path, layer=layer, columns=[], max_features=100)[2]
+    with _as_vector(path, layer):
+        sample = pyogrio.raw.read(path, layer=layer, columns=[], max_features=100)[2]
     types = {s.geom_type.removeprefix("Multi") for s in shapely.from_wkb(sample, on_invalid="fix") if s is not None}
     if not types & {"Polygon", "Point"}:
         raise InputError(
@@ -225,14 +239,15 @@ def read_features(
     import pyogrio
     import shapely
 
-    _, fids, wkb, fields = pyogrio.raw.read(
-        reference.path,
-        layer=reference.layer,
-        columns=[reference.column],
-        bbox=bounds,
-        read_geometry=geometry,
-        return_fids=True,
-    )
+    with _as_vector(reference.path, reference.layer):
+        _, fids, wkb, fields = pyogrio.raw.read(
+            reference.path,
+            layer=reference.layer,
+            columns=[reference.column],
+            bbox=bounds,
+            read_geometry=geometry,
+            return_fids=True,
+        )
     order = np.argsort(fids, kind="stable")
     shapes = shapely.from_wkb(wkb[order], on_invalid="fix") if geometry else np.empty(0, object)
     return fids[order], shapes, fields[0][order]

@@ -1,5 +1,7 @@
 """A patch on disk, as Zarr, written whole or not at all."""
 
+import errno
+import glob
 import json
 import os
 import shutil
@@ -69,6 +71,9 @@ def write_whole(path: str | Path, write: Callable[[Path], None], *, synced: bool
                     sync(inner)
             # A folder cannot replace a full one: the old one steps aside first.
             old = part.with_name(part.name + ".old")
+            for inner in [part, *part.rglob("*")]:
+                if inner.is_dir():
+                    sync_folder(inner)
             if path.exists():
                 path.rename(old)
             try:
@@ -77,11 +82,14 @@ def write_whole(path: str | Path, write: Callable[[Path], None], *, synced: bool
                 if old.exists():
                     old.rename(path)
                 raise
+            sync_folder(path.parent)
             shutil.rmtree(old, ignore_errors=True)
         else:
             if synced:
                 sync(part)
             part.replace(path)
+            if synced:
+                sync_folder(path.parent)
     except BaseException:
         if part.is_dir():
             shutil.rmtree(part, ignore_errors=True)
@@ -228,6 +236,35 @@ def sync(path: Path) -> None:
     """Wait until a file has reached the disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the names in a folder have reached the disk; some file systems cannot, and keep them in order."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EROFS}:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        os.close(folder)
+
+
+def sweep(folder: Path, stem: str | None = None) -> None:
+    """Remove what :func:`write_whole` of a killed process had begun in a folder, not below it.
+
+    Parameters
+    ----------
+    folder
+        Where; nobody else may be writing there.
+    stem
+        Stem of the only files or folders to look for, where others may be written at the same time.
+    """
+    for part in folder.glob(".*.part*" if stem is None else f".{glob.escape(stem)}.????????.part*"):
+        if part.is_dir() and not part.is_symlink():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
 
 
 def write_raster(

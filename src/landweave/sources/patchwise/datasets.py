@@ -23,6 +23,9 @@ from landweave.patch.summary import Shown, listed, span
 from landweave.sources.patchwise.common_grid import Numbers, check_names, load_patches, shared_grid
 from landweave.sources.protocol import LocalSource, Source, day_of, days_between, digest_of
 
+LARGEST = 1_000_000
+"""Pixels along a side that no patch has: an item that says so is damaged, and the arithmetic on it fails."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StoredPatch:
@@ -208,7 +211,12 @@ def _inside(folder: Path, place: str) -> Path:
 def _grid(shape: Any, transform: Any, crs: Any) -> GeoBox:
     height, width = (int(number) for number in shape)
     affine = Affine(*(float(number) for number in transform))
-    if min(height, width) < 1 or not np.isfinite(affine.determinant) or affine.is_degenerate:
+    if (
+        min(height, width) < 1
+        or max(height, width) > LARGEST
+        or not np.isfinite(affine.determinant)
+        or affine.is_degenerate
+    ):
         raise ValueError(shape, transform)
     geobox = GeoBox((height, width), affine, crs)
     if not np.isfinite(outline_bounds(geobox, "EPSG:4326")).all():
