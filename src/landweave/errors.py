@@ -2,9 +2,10 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 MACHINE = frozenset({
     errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE,
@@ -19,6 +20,19 @@ class InputError(ValueError):
     The message is one line that says what was given, where (file, key, band, date, patch) and what to do.
     The command line prints it and exits with status 2.
     """
+
+
+def parsed(read: Callable[[str], Any], text: str) -> Any:
+    """What a parser, such as ``json.loads``, makes of a text; ValueError also for what is nested too deeply for it.
+
+    >>> import json
+    >>> parsed(json.loads, "[1]")
+    [1]
+    """
+    try:
+        return read(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 @contextmanager

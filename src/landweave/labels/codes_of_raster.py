@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from landweave.errors import InputError
+from landweave.errors import InputError, blame_machine
 from landweave.patch.align import nearest_pixels
 
 if TYPE_CHECKING:
@@ -36,10 +36,11 @@ def is_raster(path: Path) -> bool:
     try:
         with rasterio.open(path) as file:
             return bool(file.count)
-    except RasterioError:
-        pass
+    except RasterioError as problem:
+        error = problem
     if is_vector(path):
         return False
+    blame_machine(path, error)
     raise InputError(f"{path}: neither a vector file nor a raster that can be read.")
 
 
@@ -148,7 +149,8 @@ def _read(file: "rasterio.DatasetReader", path: Path, band: int, window: tuple[i
     top, left, height, width = window
     try:
         values: Codes = file.read(band, window=Window(left, top, width, height), masked=True)
-    except RasterioError:
+    except RasterioError as error:
+        blame_machine(path, error)
         raise InputError(f"{path}: the reference is damaged or truncated; replace it.") from None
     return np.ma.masked_invalid(values) if values.dtype.kind == "f" else values
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from landweave.errors import InputError
+from landweave.errors import InputError, blame_machine
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,6 +105,7 @@ def _parquet(path: Path) -> "pd.DataFrame":
     try:
         frame = pd.read_parquet(path)
     except (ValueError, OSError, NotImplementedError, KeyError) as error:
+        blame_machine(path, error)
         raise InputError(f"{path}: not readable as a table in Parquet: {_first_line(error)}.") from None
     # An index with a name is a column that its writer set aside, such as sample_id.
     named = [name for name in frame.index.names if name is not None]
@@ -160,6 +161,7 @@ def _opened(path: Path, encoding: str | None) -> Iterator[Iterator[str]]:
         with cast("IO[str]", file) as lines:
             yield _counted(path, lines, encoding or "UTF-8")
     except (OSError, EOFError, lzma.LZMAError) as error:
+        blame_machine(path, error)
         raise InputError(f"{path}: not readable: {_first_line(error)}.") from None
 
 

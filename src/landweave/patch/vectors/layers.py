@@ -124,7 +124,8 @@ def open_layer(
             raise InputError(f"{path}: no layer {layer!r}; it has {', '.join(layers)}.")
         if layer is None and len(layers) > 1:
             raise InputError(f"{path}: several layers ({', '.join(layers)}); choose one with layer.")
-        name = layer or layers[0]
+    name = layer or layers[0]
+    with reading(path, f"the layer {name!r}"):
         info = pyogrio.read_info(path, layer=name, encoding=encoding, force_feature_count=True, force_total_bounds=True)
         found = encoding or likely_encoding(path, name, info, column)
         if found and found != info["encoding"]:

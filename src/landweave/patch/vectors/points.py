@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from landweave.errors import InputError
+from landweave.errors import InputError, blame_machine
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,6 +74,7 @@ def csv_points(path: Path, column: str, *, encoding: str | None = None) -> Point
     try:
         status = path.stat()
     except OSError as error:
+        blame_machine(path, error)
         raise InputError(f"{path}: not readable as CSV: {error.strerror}.") from None
     return _csv_points(path, column, encoding, status.st_mtime_ns, status.st_size)
 
@@ -120,6 +121,7 @@ def read_text_table(path: Path, *, encoding: str | None = None) -> "pd.DataFrame
     except LookupError:
         raise InputError(f"{path}: unknown encoding {encoding!r}; give one such as utf-8 or cp1252.") from None
     except (ValueError, OSError) as error:
+        blame_machine(path, error)
         cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{path}: not readable as CSV: {cause.rstrip('.')}.") from None
     return table.rename(columns=lambda name: str(name).strip())

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
-from landweave.errors import InputError
+from landweave.errors import InputError, parsed
 from landweave.import_rule import ImportRule
 from landweave.patch.summary import Shown
 from landweave.patch.tables.dates import read_day
@@ -306,8 +306,8 @@ def read_project(path: str | Path, *, allow_code: bool = False) -> Project:
     except (UnicodeDecodeError, IsADirectoryError) as error:
         raise InputError(f"{path}: not a text file: {error}.") from None
     try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        content = parsed(tomllib.loads, text)
+    except ValueError as error:
         raise InputError(f"{path}: not valid TOML: {error}.") from None
     return make_project(content, file=path, text=text, allow_code=allow_code)
 

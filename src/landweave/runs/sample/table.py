@@ -13,7 +13,7 @@ from landweave.features.recipe import Recipe
 from landweave.features.units import fit_scales
 from landweave.import_rule import ImportRule
 from landweave.patch.model import NODATA, to_int16
-from landweave.patch.store import write_whole
+from landweave.patch.store import read_table, write_whole
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan, training_paths
 
@@ -65,7 +65,7 @@ def from_parts(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
 
     rows = []
     for name in patches:
-        part = pd.read_parquet(plan.folder / layout.rows(name))
+        part = read_table(plan.folder / layout.rows(name))
         if not part.empty:
             rows.append(part.assign(patch=name))
     if not rows:
@@ -188,9 +188,7 @@ def read_samples(folder: Path, *, rule: ImportRule | None = None) -> "tuple[pd.D
 
 def read_rows(folder: Path) -> "pd.DataFrame":
     """The training table without its features: patch, x, y, label, split, fold, weight, unit, core."""
-    import pandas as pd
-
-    return pd.read_parquet(folder / layout.SAMPLES, columns=list(ROW_COLUMNS))
+    return read_table(folder / layout.SAMPLES, columns=list(ROW_COLUMNS))
 
 
 def _write(plan: Plan, rows: "pd.DataFrame", matrix: np.ndarray, recipe: Recipe) -> None:
