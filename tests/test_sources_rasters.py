@@ -106,8 +106,8 @@ def test_a_row_of_the_table_beats_the_argument_beats_the_file(tmp_path):
     (tmp_path / "images.csv").write_text(rows)
     own = open_rasters(root=tmp_path, table="images.csv", bands=None)
     assert values(own, "R")[:, 0, 0].tolist() == [3000, 10000]  # 1000 * 2e-4 + 0.1; 1000 * 0.01 - 9
-    given = open_rasters(root=tmp_path, table="images.csv", scale=1e-3, bands=["R"])
-    assert values(given, "R")[:, 0, 0].tolist() == [3000, 10000]  # the file's offset goes with the file's scale
+    given = open_rasters(root=tmp_path, table="images.csv", scale=1e-3, offset=0.0, bands=["R"])
+    assert values(given, "R")[:, 0, 0].tolist() == [3000, 10000]
     assert own.inputs() == [tmp_path / "a.tif", tmp_path / "b.tif", tmp_path / "images.csv"]
 
 
@@ -346,7 +346,7 @@ def test_an_unknown_band_lists_what_there_is(tmp_path):
 BAD_TABLES = {
     "no column": ("date,path\n2019-01-01,a.tif\n", "no column 'variable'; it has date, path"),
     "date": ("date,variable,path\n01/02/2019,R,a.tif\n", "images.csv, row 1: '01/02/2019' is not a date"),
-    "no date": ("date,variable,path\n,R,a.tif\n", "row 1: '' is not a date"),
+    "no date": ("date,variable,path\n,R,a.tif\n", "row 1: no date; fill it in"),
     "file": ("date,variable,path\n2019-01-01,R,b.tif\n", "b.tif: no such file"),
     "band": ("date,variable,path,band\n2019-01-01,R,a.tif,3\n", "a.tif: no band '3' .*row 1.*it has 1"),
     "scale": ("date,variable,path,scale\n2019-01-01,R,a.tif,much\n", "row 1: scale is 'much'"),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from landweave.errors import InputError
 from landweave.patch.grid import Cell
 from landweave.runs.pipeline.notices import points_outside, reference_left_out
+from landweave.runs.project.imports import check_imports
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project
 
@@ -32,7 +33,9 @@ def check_project(project: Project) -> list[str]:
         f"features:  {len(plan.recipe.feature_names)} ({layers} on {len(plan.recipe.days)} days)",
         f"legend:    {', '.join(f'{value} {name}' for value, name in plan.legend.names.items())}",
     ]
-    return lines + [f"note:      {note}" for note in _reference_notes(plan, cells)]
+    lines += [f"imports:   {line}" for line in check_imports(project)]
+    notes = [*plan.source.notes, *_reference_notes(plan, cells)]
+    return lines + [f"note:      {note}" for note in notes]
 
 
 def _read_last_row(plan: Plan) -> None:

@@ -15,7 +15,33 @@ if TYPE_CHECKING:
 
 def notices(run: "Run") -> list[str]:
     """One sentence for each thing that was left out, repaired or could not be done; told by the run and the report."""
-    return [*_of_labels(run), *_of_samples(run), *_of_model(run), *_of_imagery(run), *_of_failures(run)]
+    return [
+        *run.plan.source.notes, *_of_offsets(run), *_of_labels(run), *_of_samples(run), *_of_model(run),
+        *_of_imagery(run), *_of_failures(run),
+    ]  # fmt: skip
+
+
+def _of_offsets(run: "Run") -> list[str]:
+    """Scenes whose offset was taken from others, and those of which nobody can tell."""
+    entry = run.done("fetch") if run.plan.source.scenes else None
+    info = entry.info if entry else {}
+    lines = []
+    if info.get("followed"):
+        lines.append(
+            "Scenes without dark ground that take the offset shown by the pixels of other scenes of their collection: "
+            f"{len(info['followed'])} ({some(info['followed'])})."
+        )
+    if info.get("untold"):
+        lines.append(
+            "Scenes without dark ground whose offset is uncertain, since other scenes contradict their metadata: "
+            f"{len(info['untold'])} ({some(info['untold'])}); leave them out by source.exclude if in doubt."
+        )
+    return lines
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first of some names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _of_labels(run: "Run") -> list[str]:
@@ -95,8 +121,8 @@ def _of_imagery(run: "Run") -> list[str]:
     dark = sorted(name for name, info in seen.items() if info["never_seen"] == info["pixels"] > 0)
     lines = []
     if dark:
-        some = ", ".join(dark[:10]) + (f" and {len(dark) - 10} more" if len(dark) > 10 else "")
-        lines.append(f"Patches without a single valid observation, left as class 0: {some}.")
+        named = ", ".join(dark[:10]) + (f" and {len(dark) - 10} more" if len(dark) > 10 else "")
+        lines.append(f"Patches without a single valid observation, left as class 0: {named}.")
     unseen = sum(info["never_seen"] for name, info in seen.items() if name not in dark)
     total = max(sum(info["pixels"] for info in seen.values()), 1)
     if unseen:

@@ -64,7 +64,12 @@ class Comparison(Shown):
         }
 
 
-def compare(project: str | Path | FinishedRun, *, progress: Callable[[int, int], None] | None = None) -> Comparison:
+def compare(
+    project: str | Path | FinishedRun,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    allow_code: bool = False,
+) -> Comparison:
     """Hold the register against the map; write ``compare.html``, ``compare.json`` and ``compare.gpkg``.
 
     Parameters
@@ -73,6 +78,8 @@ def compare(project: str | Path | FinishedRun, *, progress: Callable[[int, int],
         A project file, its folder, or a finished run.
     progress
         Called with patches done and in all.
+    allow_code
+        As for :func:`landweave.read_project`.
 
     Returns
     -------
@@ -85,7 +92,7 @@ def compare(project: str | Path | FinishedRun, *, progress: Callable[[int, int],
     InputError
         When the project has no reference, or no predictions or list of label errors yet.
     """
-    run = project if isinstance(project, FinishedRun) else open_run(project)
+    run = project if isinstance(project, FinishedRun) else open_run(project, allow_code=allow_code)
     plan = run.plan
     if plan.reference is None:
         raise InputError(f"{plan.project.file}: no [reference] to compare the map with.")
