@@ -84,7 +84,10 @@ def test_several_layers_are_refused_by_every_reader_until_one_is_named(tmp_path,
         one_line(call, "two", f"several layers ({both})", "layer")
         one_line(lambda call=call: call(layer="c"), f"no layer 'c'; it has {both}")
         call(layer="b")
-    assert read_area(path, layer="a").equals(degrees[0].normalize()) or read_area(path, layer="a").symmetric_difference(degrees[0]).area < 1e-15
+    assert (
+        read_area(path, layer="a").equals(degrees[0].normalize())
+        or read_area(path, layer="a").symmetric_difference(degrees[0]).area < 1e-15
+    )
     assert (labels(path, column="Name", layer="b").values == np.where(WANTED == 7, 2, 0)).all()
 
 
@@ -477,7 +480,7 @@ def test_csv_points_that_cannot_be_placed_are_refused_with_their_row(tmp_path, h
 
 def test_a_csv_in_another_encoding_is_refused_until_it_is_named(tmp_path):
     path = write_csv(tmp_path / "p.csv", [row[:-1] + "Wälder" for row in ROWS], encoding="cp1252")
-    one_line(lambda: read_reference(path, column="code"), "p.csv", "encoding")
+    one_line(lambda: read_reference(path, column="code"), "p.csv", "UTF-8")
     assert reference_codes(read_reference(path, column="code", encoding="cp1252")) == ["Wälder"]
 
 
