@@ -278,9 +278,9 @@ def _kind(layer: VectorLayer) -> str:
 
 
 def _look_at_raster(path: Path, band: int | None) -> Reference:
-    import rasterio
+    from landweave.patch.raster.files import open_raster
 
-    with rasterio.open(path) as file:
+    with open_raster(path) as file:
         crs, bounds = file.crs, file.bounds
         band = chosen_band(file, path, band)
     if crs is None:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from landweave.errors import InputError
+from landweave.errors import InputError, blame_machine
 
 PARQUET = frozenset({".parquet", ".geoparquet", ".pq"})
 """Suffixes of GeoParquet, which the GDAL of pyogrio does not read."""
@@ -32,6 +32,7 @@ def reading(path: Path, what: str) -> Iterator[None]:
     except LookupError as error:
         raise InputError(f"{path}: {str(error).strip(chr(39))}; give an encoding such as utf-8 or cp1252.") from None
     except Exception as error:  # noqa: BLE001 - drivers fail in many ways
+        blame_machine(path, error)
         cause = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise InputError(f"{path}: {what} is not readable as a vector file: {cause}.") from None
 
