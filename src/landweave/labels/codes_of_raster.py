@@ -9,6 +9,7 @@ from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError, blame_machine
 from landweave.patch.align import nearest_pixels
+from landweave.patch.vectors.layers import is_vector
 
 if TYPE_CHECKING:
     import rasterio
@@ -28,20 +29,16 @@ _SIDE, _GRIDS = 512, 1000
 
 def is_raster(path: Path) -> bool:
     """Whether a file is a raster that can be opened, and no vector file."""
-    import rasterio
-    from rasterio.errors import RasterioError
-
-    from landweave.patch.vectors.layers import is_vector
+    from landweave.patch.raster.files import open_raster
 
     try:
-        with rasterio.open(path) as file:
+        with open_raster(path) as file:
             return bool(file.count)
-    except RasterioError as problem:
-        error = problem
-    if is_vector(path):
-        return False
-    blame_machine(path, error)
-    raise InputError(f"{path}: neither a vector file nor a raster that can be read.")
+    except InputError as error:
+        if is_vector(path):
+            return False
+        cause = str(error).removeprefix(f"{path}: ").removeprefix("not readable as a raster: ")
+        raise InputError(f"{path}: neither a vector file nor a raster that can be read: {cause}") from None
 
 
 def chosen_band(file: "rasterio.DatasetReader", path: Path, band: int | None) -> int:
@@ -72,10 +69,10 @@ def chosen_band(file: "rasterio.DatasetReader", path: Path, band: int | None) ->
 
 def raster_codes(path: Path, band: int, near: Sequence[GeoBox] | None) -> list[Any]:
     """Distinct values of a raster's band, without nodata; arguments as of ``reference_codes``."""
-    import rasterio
+    from landweave.patch.raster.files import open_raster
 
     found: set[Any] = set()
-    with rasterio.open(path) as file:
+    with open_raster(path) as file:
         pixels = file.height * file.width
         if pixels > _WHOLE and near is not None:
             grids = [near[i] for i in np.unique(np.linspace(0, len(near) - 1, _GRIDS).round().astype(int))]
@@ -146,12 +143,13 @@ def _read(file: "rasterio.DatasetReader", path: Path, band: int, window: tuple[i
     from rasterio.errors import RasterioError
     from rasterio.windows import Window
 
+    from landweave.patch.raster.files import refusal
+
     top, left, height, width = window
     try:
         values: Codes = file.read(band, window=Window(left, top, width, height), masked=True)
     except RasterioError as error:
-        blame_machine(path, error)
-        raise InputError(f"{path}: the reference is damaged or truncated; replace it.") from None
+        raise refusal(path, error) from None
     return np.ma.masked_invalid(values) if values.dtype.kind == "f" else values
 
 

@@ -200,9 +200,9 @@ def _labels_from_points(reference: Reference, geobox: GeoBox, legend: Legend) ->
 
 
 def _labels_from_raster(reference: Reference, geobox: GeoBox, legend: Legend) -> Labels:
-    import rasterio
+    from landweave.patch.raster.files import open_raster
 
-    with rasterio.open(reference.path) as file:
+    with open_raster(reference.path) as file:
         codes, inside = codes_on_grid(file, reference.path, reference.band, geobox)
     found = _labels_of_codes(codes, legend)
     values = np.zeros(geobox.shape, "uint8")
@@ -230,9 +230,9 @@ def code_at(reference: Reference, geobox: GeoBox) -> str | None:
         Shape (1, 1).
     """
     if reference.kind == "raster":
-        import rasterio
+        from landweave.patch.raster.files import open_raster
 
-        with rasterio.open(reference.path) as file:
+        with open_raster(reference.path) as file:
             codes: list[Any] = list(codes_on_grid(file, reference.path, reference.band, geobox)[0].compressed())
     elif reference.kind == "eopatches":
         codes = [code for code in codes_on(reference.parts, geobox).ravel().tolist() if code]

@@ -197,7 +197,7 @@ def left_out(reference: Reference) -> list[str]:
     bare, mixed = _within_collections(reference, kinds)
     if bare:
         others[_COLLECTION] = bare
-    lines = []
+    lines = [note] if (note := reference.vector.text.note) else []
     if others:
         named = ", ".join(f"{kind} {n}" for kind, n in sorted(others.items()))
         lines.append(
@@ -246,7 +246,7 @@ def _look_at_vector(path: Path, *, column: str, layer: str | None, encoding: str
         raise InputError(f"{path}: no column {column!r}; it has {', '.join(opened.columns) or 'none'}.")
     return Reference(
         path=path, kind=_kind(opened), crs=opened.crs, bounds=opened.bounds, column=named, layer=opened.name,
-        encoding=opened.encoding, opened=opened,
+        encoding=encoding, opened=opened,
     )  # fmt: skip
 
 
@@ -278,9 +278,9 @@ def _kind(layer: VectorLayer) -> str:
 
 
 def _look_at_raster(path: Path, band: int | None) -> Reference:
-    import rasterio
+    from landweave.patch.raster.files import open_raster
 
-    with rasterio.open(path) as file:
+    with open_raster(path) as file:
         crs, bounds = file.crs, file.bounds
         band = chosen_band(file, path, band)
     if crs is None:

@@ -112,7 +112,7 @@ def cut_far(shapes: np.ndarray, *, crs: str, near: Bounds, spare: float = 0.0) -
     spare
         Kept around the box in any case, in units of ``crs``.
     """
-    limit = FAR_DEGREES if CRS(crs).geographic else FAR_METRES / _metres(crs)
+    limit = _far(crs)
     left, bottom, right, top = near
     boxes = shapely.bounds(shapes)
     outer = np.array([left - limit, bottom - limit, -(right + limit), -(top + limit)])
@@ -122,6 +122,16 @@ def cut_far(shapes: np.ndarray, *, crs: str, near: Bounds, spare: float = 0.0) -
     cut = shapes.copy()
     cut[far] = shapely.intersection(shapes[far], shapely.box(*_wider(near, crs, 1.0, spare)))
     return cut
+
+
+def any_wide(shapes: np.ndarray, crs: str) -> bool:
+    """Whether a shape is so large that no projection may know all of it."""
+    left, bottom, right, top = shapely.bounds(shapes).T
+    return bool((np.maximum(right - left, top - bottom) > _far(crs)).any())
+
+
+def _far(crs: str) -> float:
+    return FAR_DEGREES if CRS(crs).geographic else FAR_METRES / _metres(crs)
 
 
 def _projected(shapes: np.ndarray, source: str, target: str, edge: float | None) -> tuple[np.ndarray, np.ndarray]:

@@ -150,7 +150,7 @@ def place_columns(path: Path, columns: Sequence[Any]) -> tuple[str, str]:
 def _degrees(path: Path, texts: "pd.Series[str]", limit: int) -> np.ndarray:
     import pandas as pd
 
-    degrees: np.ndarray = pd.to_numeric(texts, errors="coerce").to_numpy("float64")
+    degrees: np.ndarray = pd.to_numeric(texts, errors="coerce").to_numpy("float64").copy()
     for row in np.flatnonzero(~(np.abs(degrees) <= limit)):
         text = str(texts.iloc[row])
         if text.strip().lower() in _NOTHING:
