@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from landweave.errors import InputError, blame_machine
+from landweave.errors import InputError
 from landweave.patch.align import nearest_pixels
 from landweave.patch.vectors.layers import is_vector
 
