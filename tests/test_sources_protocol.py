@@ -66,7 +66,7 @@ def constant(**values):
 
 def masked(source, **settings):
     rule = {"type": "simulated", "clouds": "scl", "dilation": 30.0, **settings}
-    return MaskedSource(source=source, settings=SourceSettings(**rule), dilation=3)
+    return MaskedSource(source=source, settings=SourceSettings(**rule), dilation=(3, 3))
 
 
 def test_no_source_of_the_package_is_forgotten_here():

@@ -20,10 +20,8 @@ from landweave.features.clouds import (
     mask_reasons,
     widened,
 )
-from landweave.patch.align import nearest_pixels
-from landweave.patch.grid import Cell
+from landweave.patch.align import nearest_pixels, pixel_sides
 from landweave.patch.model import NODATA, TIME, X, Y, check_patch, from_int16, to_int16
-from landweave.runs.project.area import pixel_metres
 
 
 def mask_clouds(
@@ -93,7 +91,10 @@ def mask_clouds(
     needed = every if bands is None else tuple(bands)
     check_patch(patch, *needed)
     patch = patch.transpose(..., TIME, Y, X, missing_dims="ignore")
-    radius = round(dilation / _metres(patch)) if dilation else 0
+    radius: float | tuple[float, float] = 0
+    if dilation:
+        across, along = pixel_sides(grid_of(patch))
+        radius = round(dilation / along), round(dilation / across)
     cloudy = widened(_detected(patch, cloud_threshold, cloud_grid, cirrus), radius) if clouds == "s2cloudless" else None
     reasons = mask_reasons(
         patch, bands=needed, clouds=clouds, mask=mask, scl_masked=scl_masked, snow=snow, dilation_px=radius,
@@ -115,10 +116,6 @@ def grid_of(patch: xr.Dataset) -> GeoBox:
             "The patch has no grid with a CRS, and metres are asked for; assign one with patch.odc.assign_crs."
         )
     return geobox
-
-
-def _metres(patch: xr.Dataset) -> float:
-    return pixel_metres(Cell(name="patch", geobox=grid_of(patch)))
 
 
 def _masked(band: xr.DataArray, valid: np.ndarray, *, as_floats: bool) -> xr.DataArray:

@@ -45,7 +45,7 @@ def mask_reasons(
     scl_variable: str = "SCL",
     scl_masked: Collection[int] = SCL_MASKED,
     snow: str = "keep",
-    dilation_px: float = 0.0,
+    dilation_px: float | tuple[float, float] = 0.0,
     mask_above: float = 0.0,
     snow_ndsi: float = SNOW_NDSI,
     snow_nir: float = SNOW_NIR,
@@ -73,7 +73,8 @@ def mask_reasons(
     snow
         ``"mask"`` leaves out snow too; ``"keep"`` does not.
     dilation_px
-        Radius in pixels of the disk around every masked pixel that is masked too; not around missing data or
+        Radius in pixels, or one along y and one along x, of the disk around every masked pixel that is masked too; not
+        around missing data or
         snow. A pixel is reached when the distance of the two centres is at most the radius. At the array's
         border the caller sees to a halo.
     mask_above
@@ -139,7 +140,7 @@ def cloud_codes(
     scl_variable: str = "SCL",
     scl_masked: Collection[int] = SCL_MASKED,
     mask_above: float = 0.0,
-    dilation_px: float = 0.0,
+    dilation_px: float | tuple[float, float] = 0.0,
 ) -> np.ndarray:
     """Where the mask says cloud, shadow or another masked class, before snow is looked at.
 
@@ -179,7 +180,7 @@ def cloud_codes(
     return widened(codes, dilation_px)
 
 
-def widened(codes: np.ndarray, radius: float) -> np.ndarray:
+def widened(codes: np.ndarray, radius: float | tuple[float, float]) -> np.ndarray:
     """Codes of :func:`cloud_codes` with 1 where clear pixels lie within ``radius`` pixels of a cloud."""
     return np.where(dilate(codes != 0, radius) & (codes == 0), 1, codes).astype("uint8")
 
@@ -284,21 +285,29 @@ def valid_mask(patch: xr.Dataset, *, bands: Sequence[str], **options: Any) -> np
     return np.asarray(mask_reasons(patch, bands=bands, **options) == VALID)
 
 
-def dilate(mask: np.ndarray, radius: float) -> np.ndarray:
+def dilate(mask: np.ndarray, radius: float | tuple[float, float]) -> np.ndarray:
     """Pixels whose centre lies within ``radius`` pixels of a true pixel's centre; bool (time, y, x), a copy.
+
+    Of pixels that are no squares, the radius is one along y and one along x: an ellipse.
 
     >>> dilate(np.array([[[1, 0, 0, 0]]], bool), 2).astype(int).tolist()
     [[[1, 1, 1, 0]]]
+    >>> dilate(np.array([[[1, 0, 0], [0, 0, 0]]], bool), (0, 2)).astype(int).tolist()
+    [[[1, 1, 1], [0, 0, 0]]]
     """
-    if radius < 1:
+    down, across = radius if isinstance(radius, tuple) else (radius, radius)
+    if max(down, across) < 1:
         return mask.copy()
     from scipy.ndimage import distance_transform_edt
 
+    # In units of the radius along x; one below 1 reaches no other pixel.
+    spacing = max(across, 0.5) / max(down, 0.5) if down != across else 1.0
     grown = np.zeros_like(mask)
     for date, layer in enumerate(mask):
         # Without a true pixel the distance is not defined.
         if layer.any():
-            grown[date] = distance_transform_edt(~layer) <= radius
+            reach = max(across, 0.5) + (1e-9 if spacing != 1.0 else 0.0)
+            grown[date] = distance_transform_edt(~layer, sampling=(spacing, 1.0)) <= reach
     return grown
 
 

@@ -19,7 +19,7 @@ from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
 from landweave.features.clouds import dilate
-from landweave.patch.align import nearest_pixels
+from landweave.patch.align import metres_per_unit, nearest_pixels
 from landweave.patch.model import NODATA
 from landweave.tree_models.deep import deep_forest, probabilities
 from landweave.tree_models.text import NotCovered, read_forest
@@ -129,7 +129,8 @@ def coarse_geobox(geobox: GeoBox, metres: float, halo_metres: float = 0.0) -> Ge
     """
     if not FINEST <= metres <= COARSEST:
         raise InputError(f"cloud_grid is {metres:g}; give {FINEST:g} to {COARSEST:g} metres.")
-    if geobox.crs is None or not geobox.crs.projected:
+    unit = 0.0 if geobox.crs is None or not geobox.crs.projected else metres_per_unit(geobox.crs, math.nan, math.nan)[0]
+    if not math.isclose(unit, 1.0, rel_tol=1e-9):
         raise InputError(f'clouds = "s2cloudless" needs a CRS in metres; {geobox.crs} is not.')
     box = geobox.boundingbox
     left, bottom = (math.floor((edge - halo_metres) / metres) for edge in (box.left, box.bottom))

@@ -281,8 +281,10 @@ def _look_at_raster(path: Path, band: int | None) -> Reference:
     from landweave.patch.raster.files import open_raster
 
     with open_raster(path) as file:
-        crs, bounds = file.crs, file.bounds
+        # A raster may be south up, or run from east to west.
+        (left, right), (bottom, top) = sorted(file.bounds[::2]), sorted(file.bounds[1::2])
+        crs, bounds = file.crs, (left, bottom, right, top)
         band = chosen_band(file, path, band)
     if crs is None:
         raise InputError(f"{path}: the reference has no coordinate reference system; assign one to it.")
-    return Reference(path=path, kind="raster", crs=crs.to_wkt(), bounds=tuple(bounds), band=band)
+    return Reference(path=path, kind="raster", crs=crs.to_wkt(), bounds=bounds, band=band)

@@ -1,7 +1,8 @@
-"""Where one pixel grid lies on another: by whole pixels, or by the nearest one."""
+"""Where one pixel grid lies on another, by whole pixels or by the nearest one, and how long its sides are in metres."""
 
 import math
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,12 @@ from odc.geo.geobox import GeoBox
 # Of a pixel. Grids cut from one another agree to far less; a centre on a border falls to the same side everywhere.
 _TOLERANCE = 0.01
 _TIE = 1e-6
+
+DEGREE = 111_320.0
+"""Metres of a degree of latitude, and of one of longitude at the equator."""
+
+_STRETCHED = 0.05
+"""A projection whose lengths are off by more than this, such as web Mercator's, is taken for what it is."""
 
 
 def pixel_offset(source: GeoBox, target: GeoBox) -> tuple[int, int] | None:
@@ -157,6 +164,68 @@ def commonest_crs(geoboxes: Iterable[GeoBox]) -> str:
     """
     texts = [str(geobox.crs) for geobox in geoboxes]
     return max(sorted(set(texts)), key=texts.count)
+
+
+def metres_per_unit(crs: Any, longitude: float, latitude: float) -> tuple[float, float]:
+    """Metres of one unit of a CRS along x and y at a place; the unit may be a foot, a kilometre or a degree.
+
+    Parameters
+    ----------
+    crs
+        Anything that names a coordinate reference system; None is taken for metres.
+    longitude, latitude
+        The place, degrees: of degrees, and of projections that stretch lengths by more than a twentieth, a unit's
+        length depends on it.
+
+    >>> metres_per_unit("EPSG:32633", 15, 46), metres_per_unit("EPSG:4326", 15, 60)[1]
+    ((1.0, 1.0), 111320.0)
+    >>> round(metres_per_unit("EPSG:2263", -74, 40.7)[0], 4), round(metres_per_unit("EPSG:3857", 15, 60)[0], 2)
+    (0.3048, 0.5)
+    """
+    known = None if crs is None else CRS(crs).proj
+    units = [axis.unit_conversion_factor for axis in known.axis_info[:2]] if known is not None else []
+    unit = float(units[0]) if units and units[0] else 1.0
+    if known is not None and known.is_geographic:
+        north = math.radians(latitude)
+        degree = DEGREE * unit / math.radians(1)
+        return degree * max(math.cos(north), 1e-6), degree
+    across = along = 1.0
+    if known is not None and known.is_projected and math.isfinite(longitude) and math.isfinite(latitude):
+        across, along = _stretched(known, round(longitude, 3), round(latitude, 3))
+    return unit / across, unit / along
+
+
+@cache
+def _stretched(crs: Any, longitude: float, latitude: float) -> tuple[float, float]:
+    """How much longer a projection draws lengths east and north; 1 where that is within :data:`_STRETCHED`."""
+    from pyproj import Proj
+    from pyproj.exceptions import ProjError
+
+    try:
+        factors = Proj(crs).get_factors(longitude, latitude, errcheck=True)
+    except ProjError:
+        return 1.0, 1.0
+    scales = factors.parallel_scale, factors.meridional_scale
+    sound = all(math.isfinite(scale) and scale > 0 for scale in scales)
+    stretched = sound and any(abs(scale - 1) > _STRETCHED for scale in scales)
+    return scales if stretched else (1.0, 1.0)
+
+
+def pixel_sides(geobox: GeoBox) -> tuple[float, float]:
+    """Metres from one pixel of a grid to the next along its columns and along its rows, (x, y), in its middle.
+
+    >>> from odc.geo.geobox import GeoBox
+    >>> pixel_sides(GeoBox.from_bbox((0, 0, 100, 200), "EPSG:32633", resolution=10))
+    (10.0, 10.0)
+    """
+    affine = geobox.affine
+    longitude, latitude = 0.0, 0.0
+    if geobox.crs is not None:
+        x, y = affine * (geobox.shape[1] / 2, geobox.shape[0] / 2)
+        there = to_crs(np.array([x]), np.array([y]), source=geobox.crs, target="EPSG:4326")
+        longitude, latitude = float(there[0][0]), float(there[1][0])
+    along_x, along_y = metres_per_unit(geobox.crs, longitude, latitude)
+    return math.hypot(affine.a * along_x, affine.d * along_y), math.hypot(affine.b * along_x, affine.e * along_y)
 
 
 def _apply(affine: Any, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,11 +12,21 @@ from odc.geo.geom import Geometry
 from shapely.geometry.base import BaseGeometry
 
 from landweave.errors import InputError
+from landweave.patch.align import DEGREE
+from landweave.patch.area import inner_of, outline_near, outline_of, part_of
 from landweave.patch.summary import Shown
-from landweave.patch.vectors.placing import bounds_near, cut_far
 
 OVERLAP = 3
 """Pixels by which the maps of neighbouring UTM zones overlap."""
+
+MOST_CELLS = 200_000
+"""Cells of a grid: with the usual 5 km, half of Europe."""
+
+_MOST_SEARCHED = 1_000_000
+"""Squares of a grid that are looked at, whether they touch the area."""
+
+LONGEST_SIDE = 50_000
+"""Pixels along the side of a cell that is cut from an area."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -148,10 +158,10 @@ def utm_cells(
         west_end, east_end = (-math.inf if first else zone * 6 - 180), (math.inf if last else zone * 6 - 174)
         # Beyond the zone's own strip too, where its cells reach over the border.
         near = area.intersection(shapely.box(zone * 6 - 181, -80, zone * 6 - 173, 84))
-        outline = _outline(near, CRS(f"EPSG:{epsg}"), buffer)
+        outline = outline_of(near, CRS(f"EPSG:{epsg}"), buffer)
         ends: dict[str, float] = {"west": west_end, "east": east_end, "overlap": 0.0 if first and last else overlap}
-        inner = _inner(outline, resolution)
-        cells += [replace(c, **ends, area=_part(outline, c.geobox, inner)) for c in found]  # type: ignore[arg-type]
+        inner = inner_of(outline, resolution)
+        cells += [replace(c, **ends, area=part_of(outline, c.geobox, inner)) for c in found]  # type: ignore[arg-type]
     return sorted(cells, key=lambda cell: cell.name)
 
 
@@ -174,14 +184,23 @@ def projected_cells(
     target = CRS(crs)
     if target.geographic:
         raise InputError(f"The grid needs a CRS in metres; {crs} is in degrees.")
-    outline = _outline(area, target, buffer)
+    unit = target.proj.axis_info[0] if target.proj.axis_info else None
+    if unit is not None and not math.isclose(unit.unit_conversion_factor or 1.0, 1.0, rel_tol=1e-9):
+        raise InputError(f"The grid needs a CRS in metres; the unit of {crs} is the {unit.unit_name}.")
+    outline = outline_of(area, target, buffer)
     if outline.is_empty:
         raise InputError("The area of interest has no extent; give a polygon, or a buffer.")
     side = resolution * patch_size
     left, bottom, right, top = outline.bounds
     if not all(math.isfinite(bound) for bound in outline.bounds):
         raise InputError(f"The area of interest is outside the range of {crs}; choose another CRS for the grid.")
-    inner = _inner(outline, resolution)
+    squares = (math.ceil(right / side) - math.floor(left / side)) * (math.ceil(top / side) - math.floor(bottom / side))
+    if squares > _MOST_SEARCHED or patch_size > LONGEST_SIDE:
+        raise InputError(
+            f"Patches of {patch_size} pixels of {resolution:g} m have a side of {side:g} m: {squares} of them would be "
+            "needed. resolution is in metres, not in degrees, and patch_size in pixels; correct them."
+        )
+    inner = inner_of(outline, resolution)
     shapely.prepare([outline, inner])
     cells = []
     for column in range(math.floor(left / side), math.ceil(right / side)):
@@ -190,7 +209,11 @@ def projected_cells(
             if inner.intersects(square) and not inner.touches(square):
                 box = GeoBox.from_bbox(square.bounds, target, resolution=resolution, tight=True)
                 name = f"{prefix}x{_index(column)}y{_index(row)}"
-                cells.append(Cell(name=name, geobox=box, area=_part(outline, box, inner)))
+                cells.append(Cell(name=name, geobox=box, area=part_of(outline, box, inner)))
+                if len(cells) > MOST_CELLS:
+                    raise InputError(
+                        f"The area has more than {MOST_CELLS} patches of {side:g} m; choose a larger patch_size."
+                    )
     return sorted(cells, key=lambda cell: cell.name)
 
 
@@ -208,26 +231,32 @@ def native_cells(
     area
         In longitude and latitude; only cells that touch it are kept.
     buffer
-        Added around the area, in the units of the grid's CRS.
+        Metres added around the area.
 
     Raises
     ------
     InputError
-        When the area and the imagery do not overlap.
+        When the area and the imagery do not overlap, and for more than :data:`MOST_CELLS` cells.
     """
     if patch_size < 1:
         raise InputError(f"A grid of {patch_size} pixels has no cells; patch_size must be positive.")
+    height, width = geobox.shape
+    squares = math.ceil(height / patch_size) * math.ceil(width / patch_size)
+    if squares > (MOST_CELLS if area is None else _MOST_SEARCHED):
+        raise InputError(
+            f"The imagery of {width} x {height} pixels has {squares} patches of {patch_size} pixels; choose a larger "
+            "patch_size."
+        )
     outline = None
     if area is not None:
-        outline = _outline_near(area, geobox, buffer)
+        outline = outline_near(area, geobox, buffer)
         shapely.prepare(outline)
     cells = []
-    height, width = geobox.shape
     for row, top in enumerate(range(0, height, patch_size)):
         for column, left in enumerate(range(0, width, patch_size)):
             part = geobox[top : min(top + patch_size, height), left : min(left + patch_size, width)]
             if outline is None or outline.intersects(part.extent.geom):
-                within = None if outline is None else _part(outline, part)
+                within = None if outline is None else part_of(outline, part)
                 cells.append(Cell(name=f"x{column:04d}y{row:04d}", geobox=part, area=within))
     if not cells:
         raise InputError("The area of interest and the imagery do not overlap; check the area and its CRS.")
@@ -261,12 +290,11 @@ def given_cells(grids: Mapping[str, GeoBox], *, area: BaseGeometry | None = None
     for name, geobox in sorted(grids.items()):
         within = None
         if area is not None:
-            # At the equator's length of a degree; elsewhere the buffer is a little wide.
-            outline = _outline_near(area, geobox, buffer / 111_320 if geobox.crs.geographic else buffer)
-            inner = _inner(outline, abs(geobox.resolution.x))
+            outline = outline_near(area, geobox, buffer)
+            inner = inner_of(outline, abs(geobox.resolution.x))
             if not inner.intersects(geobox.extent.geom):
                 continue
-            within = _part(outline, geobox, inner)
+            within = part_of(outline, geobox, inner)
         cells.append(Cell(name=name, geobox=geobox, area=within))
     if not cells:
         raise InputError("The area of interest and the imagery do not overlap; check the area and its CRS.")
@@ -280,7 +308,7 @@ def given_cells(grids: Mapping[str, GeoBox], *, area: BaseGeometry | None = None
 
 
 def _overlap(resolution: float, south: float, north: float) -> float:
-    return OVERLAP * resolution / (111_320 * math.cos(math.radians(max(abs(south), abs(north)))))
+    return OVERLAP * resolution / (DEGREE * math.cos(math.radians(max(abs(south), abs(north)))))
 
 
 def _of_its_zone(cell: Cell, south: float, north: float) -> Cell:
@@ -328,34 +356,6 @@ def subset(cells: Sequence[Cell], *, center: tuple[float, float], size: str) -> 
     left, top = _corner(middle)
     placed = [(cell, *_corner(cell)) for cell in same]
     return [cell for cell, x, y in placed if _reach(x - left, side_x, columns) and _reach(top - y, side_y, rows)]
-
-
-def _outline(area: BaseGeometry, crs: CRS, buffer: float) -> BaseGeometry:
-    """The area in the grid's CRS, widened."""
-    # Densified first, so that a long straight edge in degrees is not cut short in metres.
-    outline: BaseGeometry = Geometry(area.segmentize(0.05), "EPSG:4326").to_crs(crs).geom.buffer(buffer)
-    return outline
-
-
-def _outline_near(area: BaseGeometry, geobox: GeoBox, buffer: float) -> BaseGeometry:
-    """As :func:`_outline`, the area cut to a grid's surroundings: far away the grid's CRS may have no answer."""
-    near = bounds_near(geobox, "EPSG:4326")
-    if not np.isfinite(near).all():
-        return _outline(area, geobox.crs, buffer)
-    # At least as wide as the buffer: a degree of latitude is longer than a hundred kilometres.
-    spare = buffer if geobox.crs.geographic else buffer / 1e5
-    here = cut_far(np.array([area]), crs="EPSG:4326", near=near, spare=spare)[0]
-    return shapely.Polygon() if here.is_empty else _outline(here, geobox.crs, buffer)
-
-
-def _inner(outline: BaseGeometry, resolution: float) -> BaseGeometry:
-    """The outline less a thousandth of a pixel: pixels that it only meets at an edge must not depend on the cells."""
-    return outline if (inner := outline.buffer(-1e-3 * resolution)).is_empty else inner
-
-
-def _part(outline: BaseGeometry, geobox: GeoBox, inner: BaseGeometry | None = None) -> BaseGeometry | None:
-    """What of the outline, or of its inner part, lies in a cell; None where the outline holds all of it."""
-    return None if outline.covers(square := geobox.extent.geom) else (inner or outline).intersection(square)
 
 
 def _reach(distance: float, side: float, count: int) -> bool:

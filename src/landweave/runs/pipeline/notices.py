@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def notices(run: "Run") -> list[str]:
     """One sentence for each thing that was left out, repaired or could not be done; told by the run and the report."""
     return [
-        *run.plan.source.notes, *_of_offsets(run), *_of_labels(run), *_of_samples(run), *_of_model(run),
-        *_of_imagery(run), *_of_failures(run),
+        *run.plan.source.notes, *_of_offsets(run), *_of_labels(run), *_of_samples(run), *_of_features(run),
+        *_of_model(run), *_of_imagery(run), *_of_failures(run),
     ]  # fmt: skip
 
 
@@ -111,6 +111,15 @@ def _of_samples(run: "Run") -> list[str]:
     return lines
 
 
+def _of_features(run: "Run") -> list[str]:
+    """Layers that have no value at any sample: the model learns nothing from them."""
+    entry = run.ledger.get("sample")
+    empty = entry.info.get("empty_layers", []) if entry is not None and entry.state == DONE else []
+    if not empty:
+        return []
+    return [f"Layers without any value at the samples, from which the model learns nothing: {some(empty, 10)}."]
+
+
 def _of_model(run: "Run") -> list[str]:
     given = [entry.info.get("slow_because") for _, entry in run.made("predict")]
     return [f"LightGBM itself predicted, which is slow: {reason}." for reason in sorted({r for r in given if r})]
@@ -123,12 +132,13 @@ def _of_imagery(run: "Run") -> list[str]:
     if dark:
         named = ", ".join(dark[:10]) + (f" and {len(dark) - 10} more" if len(dark) > 10 else "")
         lines.append(f"Patches without a single valid observation, left as class 0: {named}.")
-    unseen = sum(info["never_seen"] for name, info in seen.items() if name not in dark)
+    unseen = sum(info["never_seen"] for info in seen.values())
     total = max(sum(info["pixels"] for info in seen.values()), 1)
-    if unseen:
-        lines.append(f"{unseen / total:.2%} of the pixels have no valid observation and are left as class 0.")
+    if unseen > sum(seen[name]["pixels"] for name in dark):
+        which = "of all pixels, those patches included," if dark else "of the pixels"
+        lines.append(f"{unseen / total:.2%} {which} have no valid observation and are left as class 0.")
     empty = sum(int(entry.info["mapped"].get("0", 0)) for _, entry in run.made("predict"))
-    if empty > unseen + sum(seen[name]["pixels"] for name in dark) and run.plan.project.model.reject_below is None:
+    if empty > unseen and run.plan.project.model.reject_below is None:
         lines.append(
             f"{empty / total:.2%} of the pixels are left as class 0, most of them because no target day lies "
             "between two of their valid observations: check period and step_days."

@@ -1,5 +1,6 @@
 """From ``[area]`` to cells: which ground, cut into which patches."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import shapely
@@ -7,6 +8,7 @@ from odc.geo.crs import CRS
 from odc.geo.geom import Geometry
 
 from landweave.errors import InputError
+from landweave.patch.align import pixel_sides
 from landweave.patch.area import read_area
 from landweave.patch.grid import Cell, given_cells, native_cells, projected_cells, subset, utm_cells
 from landweave.runs.project.settings import Project
@@ -28,7 +30,7 @@ def cells_of(project: Project, source: Source) -> list[Cell]:
             raise InputError(f'{project.file}: area.crs = "native", but the source has no grid; choose another CRS.')
         cells = native_cells(
             source.geobox, patch_size=settings.patch_size, area=area,
-            buffer=settings.buffer / _metres_per_unit(source.geobox) if area is not None else 0.0,
+            buffer=settings.buffer if area is not None else 0.0,
         )  # fmt: skip
     else:
         buffer = settings.buffer
@@ -85,10 +87,7 @@ def area_of(project: Project) -> "BaseGeometry | None":
     return None
 
 
-def _metres_per_unit(geobox: Any) -> float:
-    return 111_320.0 if geobox.crs is not None and geobox.crs.geographic else 1.0
-
-
 def pixel_metres(cell: Cell) -> float:
-    """Side of a cell's pixel, metres; of degrees at the equator's length."""
-    return float(abs(cell.geobox.resolution.x)) * _metres_per_unit(cell.geobox)
+    """Side of a cell's pixel, metres; of a pixel that is no square, the side of a square as large."""
+    along_x, along_y = pixel_sides(cell.geobox)
+    return along_x if along_x == along_y else math.sqrt(along_x * along_y)

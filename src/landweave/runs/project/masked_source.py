@@ -42,8 +42,8 @@ class MaskedSource:
     settings: SourceSettings
     """The rule: :data:`CLOUD_SETTINGS`."""
 
-    dilation: int
-    """Pixels around clouds that are masked too."""
+    dilation: tuple[int, int]
+    """Pixels around clouds, along y and x, that are masked too."""
 
     @property
     def made(self) -> tuple[str, ...]:
@@ -155,16 +155,20 @@ class MaskedSource:
 
     def _ground(self, geobox: GeoBox) -> GeoBox:
         """The ground, and the grid, on which a mask's variables are read: more than the piece that it is for."""
-        wide = geobox.pad(self.dilation) if self.dilation else geobox
+        wide = self._wide(geobox)
         if self.settings.cloud_rule != "s2cloudless":
             return wide
         return s2cloudless.coarse_geobox(wide, self.settings.cloud_grid, s2cloudless.halo_metres())
 
+    def _wide(self, geobox: GeoBox) -> GeoBox:
+        rows, columns = self.dilation
+        return geobox.pad(columns, rows) if rows or columns else geobox
+
     def _masks(self, geobox: GeoBox, dates: Sequence[datetime.date]) -> tuple[np.ndarray, ...]:
         """Arrays of :attr:`made`, uint8 (time, y, x)."""
-        pixels, settings = self.dilation, self.settings
+        (down, across), settings = self.dilation, self.settings
         if settings.cloud_rule == "s2cloudless":
-            wide = geobox.pad(pixels) if pixels else geobox
+            wide = self._wide(geobox)
             codes, *others = (
                 s2cloudless.to_fine(layers, self._ground(geobox), wide) for layers in self._detected(geobox, dates)
             )
@@ -174,8 +178,8 @@ class MaskedSource:
                 masks, clouds=settings.cloud_rule, mask=settings.mask, scl_masked=settings.scl_masked,
                 mask_above=settings.mask_above,
             ), []  # fmt: skip
-        inner = (slice(None), slice(pixels, pixels + geobox.shape[0]), slice(pixels, pixels + geobox.shape[1]))
-        return tuple(layers[inner] for layers in (widened(codes, pixels), *others))
+        inner = (slice(None), slice(down, down + geobox.shape[0]), slice(across, across + geobox.shape[1]))
+        return tuple(layers[inner] for layers in (widened(codes, self.dilation), *others))
 
     def _detected(self, geobox: GeoBox, dates: Sequence[datetime.date]) -> tuple[np.ndarray, np.ndarray]:
         """Cloud codes and probability, per cent, uint8 (time, y, x) of the ground, by the s2cloudless model."""

@@ -16,6 +16,7 @@ from landweave.features.indices import is_import_path, load_function
 from landweave.features.recipe import Recipe, target_days
 from landweave.labels.units import QUARTERS, WHOLE
 from landweave.legend import Legend
+from landweave.patch.align import bounds_of, outline_bounds, pixel_sides
 from landweave.patch.grid import Cell
 from landweave.patch.summary import Shown, listed, span
 from landweave.runs import layout
@@ -24,11 +25,14 @@ from landweave.runs.project.imports import check_imports
 from landweave.runs.project.one_a_day import one_a_day
 from landweave.runs.project.settings import Project
 from landweave.runs.project.source import masked, open_source, unscaled_recipe
-from landweave.sources.pixels import opened
+from landweave.sources.pixels import header_at, static_header
 from landweave.sources.protocol import Source, day_of
 
 if TYPE_CHECKING:
     from landweave.labels.reference import Reference
+
+MOST_MAP_PIXELS = 1e11
+"""Pixels of a map: 3,000 km by 3,000 km at 10 m."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -122,7 +126,10 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
     dates, start, end = _observed(project, source)
     recipe = _recipe(project, source, start, end)
     cells = cells_of(project, source)
-    source, made = masked(source, project.source, pixel_metres(cells[0]))
+    _check_static(project, cells)
+    # In the middle: of degrees, pixels differ in size from patch to patch.
+    middle = cells[len(cells) // 2]
+    source, made = masked(source, project.source, pixel_sides(middle.geobox))
     from landweave.labels.reference import check_overlap
 
     reference, legend = _reference_and_legend(project)
@@ -132,10 +139,10 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
     plan = Plan(
         project=project, folder=project.folder, source=source, made_variables=made, legend=legend, reference=reference,
         dates=tuple(dates), start=start, end=end, recipe=recipe,
-        cut=QUARTERS if points or len(cells) < 2 else WHOLE, pixel_metres=pixel_metres(cells[0]),
+        cut=QUARTERS if points or len(cells) < 2 else WHOLE, pixel_metres=pixel_metres(middle),
     )  # fmt: skip
     _check_thresholds(project, legend)
-    _check_map_crs(project)
+    _check_map_crs(project, cells)
     return plan, cells
 
 
@@ -195,10 +202,29 @@ def _recipe(project: Project, source: Source, start: datetime.date, end: datetim
             except InputError as error:
                 raise InputError(f"{project.file}: features.custom.{name}: {error}") from None
     truth = project.reference.truth if project.reference else None
-    for path in (*settings.static, *([truth] if truth else [])):
-        with opened(project.path(path)):
-            pass
+    for path in settings.static:
+        static_header(project.path(path))
+    if truth:
+        header_at(project.path(truth)).check_numbers(header_at(project.path(truth)).bands[0], "land cover")
     return recipe
+
+
+def _check_static(project: Project, cells: list[Cell]) -> None:
+    """InputError for a layer without time that no patch meets."""
+    for path in project.features.static:
+        grid = static_header(project.path(path)).grid
+        own = outline_bounds(grid, grid.crs)
+        if not any(_overlap(outline_bounds(cell.geobox, grid.crs), own) for cell in cells):
+            bounds = ", ".join(f"{bound:g}" for bound in own)
+            raise InputError(
+                f"{project.path(path)}: the static layer ({bounds} in its own CRS) does not overlap any patch; "
+                "check its location and its CRS, or remove it from features.static."
+            )
+
+
+def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    # Where a patch has no place in the layer's CRS the bounds are NaN, and NaN meets nothing.
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _check_detector(project: Project, source: Source) -> None:
@@ -258,13 +284,20 @@ def _check_thresholds(project: Project, legend: Legend) -> None:
             raise InputError(f"{project.file}: model.thresholds: {error}") from None
 
 
-def _check_map_crs(project: Project) -> None:
+def _check_map_crs(project: Project, cells: list[Cell]) -> None:
     settings = project.map
-    if settings.crs is None:
-        return
     try:
-        crs = CRS(settings.crs)
+        crs = cells[0].geobox.crs if settings.crs is None else CRS(settings.crs)
     except Exception:  # noqa: BLE001 - pyproj has many ways to say that a CRS is unknown
         raise InputError(f"{project.file}: map.crs = {settings.crs!r} is unknown; write it as EPSG:3035.") from None
     if crs.geographic and settings.resolution is not None and settings.resolution > 1:
         raise InputError(f"{project.file}: map.resolution = {settings.resolution:g} is in degrees, as map.crs is.")
+    if settings.resolution is not None:
+        left, bottom, right, top = bounds_of((cell.geobox for cell in cells), crs)
+        pixels = (right - left) * (top - bottom) / settings.resolution**2
+        if pixels > MOST_MAP_PIXELS:
+            unit = "degrees" if crs.geographic else "the unit of the map's CRS, mostly metres"
+            raise InputError(
+                f"{project.file}: map.resolution = {settings.resolution:g} is in {unit}, and makes a map of "
+                f"{pixels:.3g} pixels; give a coarser one."
+            )

@@ -40,10 +40,13 @@ def open_source(project: Project, *, remember: bool = False) -> Source:
     )  # fmt: skip
 
 
-def masked(source: Source, settings: SourceSettings, pixel_metres: float) -> tuple[Source, tuple[str, ...]]:
-    """The source, with a cloud mask of its own where the rule looks at ground around; and what it makes."""
-    pixels = round(settings.dilation / pixel_metres)
-    if settings.cloud_rule == "s2cloudless" or (pixels and settings.cloud_rule != "none"):
+def masked(source: Source, settings: SourceSettings, sides: tuple[float, float]) -> tuple[Source, tuple[str, ...]]:
+    """The source, with a cloud mask of its own where the rule looks at ground around; and what it makes.
+
+    ``sides``: metres of a pixel along x and y.
+    """
+    pixels = round(settings.dilation / sides[1]), round(settings.dilation / sides[0])
+    if settings.cloud_rule == "s2cloudless" or (any(pixels) and settings.cloud_rule != "none"):
         made = MaskedSource(source=source, settings=settings, dilation=pixels)
         return made, made.made
     return source, ()

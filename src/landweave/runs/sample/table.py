@@ -88,7 +88,17 @@ def from_parts(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
     table_x = features(stack, why == 0, days, recipe, static=layers)
     _write(plan, table[list(ROW_COLUMNS)], table_x, recipe)
     _write_series(plan, np.array(plan.dates, "datetime64[ms]"), stack, why)
-    return {"files": [layout.SAMPLES, layout.SERIES], "info": {"rows": len(table), "recipe": recipe.to_json()}}
+    info = {"rows": len(table), "recipe": recipe.to_json(), "empty_layers": _empty_layers(recipe, table_x)}
+    return {"files": [layout.SAMPLES, layout.SERIES], "info": info}
+
+
+def _empty_layers(recipe: Recipe, table_x: np.ndarray) -> list[str]:
+    """Layers of which no sample has any value, on whatever day."""
+    missing = (table_x == NODATA).all(axis=0)
+    dated, lasting = np.split(missing, [len(recipe.days) * len(recipe.layers)])
+    empty = np.atleast_1d(dated.reshape(len(recipe.days), len(recipe.layers)).all(axis=0))
+    layers = (*recipe.layers, *recipe.static_layers)
+    return [layer.name for layer, nothing in zip(layers, [*empty, *lasting], strict=True) if nothing]
 
 
 def from_series_table(plan: Plan) -> dict[str, Any]:
