@@ -13,6 +13,7 @@ from landweave.classifier.fit import fit
 from landweave.classifier.model import Model
 from landweave.engine.machine import usable_cores
 from landweave.errors import InputError
+from landweave.import_rule import ImportRule
 from landweave.labels.columns import NOT_ASKED
 from landweave.labels.folds import block_ids, check_labels, group_folds, random_folds
 from landweave.labels.series import LabelledTable, read_table
@@ -48,6 +49,8 @@ class Evaluation:
     """A table to test on, instead of folds."""
     seed: int = 42
     """Of folds and model."""
+    allow_code: bool = False
+    """Let ``model`` name any class, not only one of scikit-learn, XGBoost, LightGBM and landweave."""
 
     def __post_init__(self) -> None:
         if self.split is not None and self.split not in SPLITS:
@@ -152,7 +155,7 @@ def _no_progress(done: int, total: int) -> None:
 def _predict(request: Evaluation, taught: np.ndarray, y: np.ndarray, asked: np.ndarray, legend: Legend) -> np.ndarray:
     estimator = fit(
         taught, y, type=request.model, seed=request.seed, threads=usable_cores(),
-        feature_names=[f"f{i}" for i in range(taught.shape[1])],
+        feature_names=[f"f{i}" for i in range(taught.shape[1])], rule=ImportRule(anything=request.allow_code),
     )  # fmt: skip
     model = Model(estimator=estimator, class_names=legend.names)
     return align_columns(model.probabilities(asked, threads=usable_cores()), model.classes, legend.values)

@@ -29,6 +29,7 @@ def run(
     memory: str | None = None,
     scheduler: str | None = None,
     progress: Progress | None = None,
+    allow_code: bool = False,
 ) -> Result:
     """Make everything that a project asks for and that is not fresh.
 
@@ -45,6 +46,8 @@ def run(
         As for :func:`landweave.engine.executor.open_engine`.
     progress
         Shows how far the run is.
+    allow_code
+        As for :func:`landweave.read_project`.
 
     Raises
     ------
@@ -60,6 +63,8 @@ def run(
 
     options, progress = options or Options(), progress or Quiet()
     began = time.perf_counter()
+    if allow_code:
+        project = project.model_copy(update={"allow_code": True})
     plan, cells = make_plan(project, remember=True)
     _check_options(options, cells, [stage.name for stage in STAGES])
     _check_memory(memory)

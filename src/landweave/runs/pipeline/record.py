@@ -47,6 +47,7 @@ def write_record(run: "Run", result: "Result", *, seconds: float) -> None:
         "stopped": result.stopped,
         "patches": {cell.name: entry.info for cell, entry in run.made("fetch")},
         "dates": [str(date) for date in run.plan.dates],
+        "left_out": list(run.plan.source.notes),
     }  # fmt: skip
     write_json(path, record, allow_nan=True)
 

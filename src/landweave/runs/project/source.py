@@ -36,7 +36,7 @@ def open_source(project: Project, *, remember: bool = False) -> Source:
     return open_rasters(
         root=project.file.parent, table=settings.table, pattern=settings.pattern, scale=settings.scale,
         offset=settings.offset, nodata=settings.nodata, bands=_spectral(project), mask=settings.mask,
-        resampling=settings.method,
+        mask_above=settings.mask_above, resampling=settings.method,
     )  # fmt: skip
 
 
@@ -86,6 +86,7 @@ def unscaled_recipe(project: Project, days: tuple[int, ...]) -> Recipe:
             custom=tuple(settings.custom.items()),
             static=tuple(Path(path).stem for path in settings.static),
             days=days,
+            rule=project.import_rule,
         )
     except InputError as error:
         raise InputError(f"{project.file}: {error}") from None

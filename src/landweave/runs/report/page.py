@@ -1,4 +1,4 @@
-"""Gather what lies on disk into ``report.html``."""
+"""The title, subtitle and all content of ``report.html``, gathered from a run's files."""
 
 import json
 from collections.abc import Mapping, Sequence
