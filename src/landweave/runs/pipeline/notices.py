@@ -28,13 +28,13 @@ def _of_offsets(run: "Run") -> list[str]:
     lines = []
     if info.get("followed"):
         lines.append(
-            f"{len(info['followed'])} scenes without dark ground take the offset that the pixels of other scenes of "
-            f"their collection show: {some(info['followed'])}."
+            "Scenes without dark ground that take the offset shown by the pixels of other scenes of their collection: "
+            f"{len(info['followed'])} ({some(info['followed'])})."
         )
     if info.get("untold"):
         lines.append(
-            f"The offset of {len(info['untold'])} scenes is uncertain: other scenes contradict their metadata, and "
-            f"these show no dark ground: {some(info['untold'])}; leave them out by source.exclude."
+            "Scenes without dark ground whose offset is uncertain, since other scenes contradict their metadata: "
+            f"{len(info['untold'])} ({some(info['untold'])}); leave them out by source.exclude if in doubt."
         )
     return lines
 
@@ -121,8 +121,8 @@ def _of_imagery(run: "Run") -> list[str]:
     dark = sorted(name for name, info in seen.items() if info["never_seen"] == info["pixels"] > 0)
     lines = []
     if dark:
-        some = ", ".join(dark[:10]) + (f" and {len(dark) - 10} more" if len(dark) > 10 else "")
-        lines.append(f"Patches without a single valid observation, left as class 0: {some}.")
+        named = ", ".join(dark[:10]) + (f" and {len(dark) - 10} more" if len(dark) > 10 else "")
+        lines.append(f"Patches without a single valid observation, left as class 0: {named}.")
     unseen = sum(info["never_seen"] for name, info in seen.items() if name not in dark)
     total = max(sum(info["pixels"] for info in seen.values()), 1)
     if unseen:

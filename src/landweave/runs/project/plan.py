@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from odc.geo.crs import CRS
 
+from landweave.engine.lock import spare_locks
 from landweave.errors import InputError
 from landweave.features import s2cloudless
 from landweave.features.clouds import snow_bands
@@ -17,8 +18,10 @@ from landweave.labels.units import QUARTERS, WHOLE
 from landweave.legend import Legend
 from landweave.patch.grid import Cell
 from landweave.patch.summary import Shown, listed, span
+from landweave.runs import layout
 from landweave.runs.project.area import cells_of, pixel_metres
 from landweave.runs.project.imports import check_imports
+from landweave.runs.project.one_a_day import one_a_day
 from landweave.runs.project.settings import Project
 from landweave.runs.project.source import masked, open_source, unscaled_recipe
 from landweave.sources.pixels import opened
@@ -114,7 +117,8 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
         For anything that cannot be opened or does not fit together; nothing has been written then.
     """
     check_imports(project)
-    source = open_source(project, remember=remember)
+    spare_locks(_may_lack_locks(project))
+    source = one_a_day(open_source(project, remember=remember))
     dates, start, end = _observed(project, source)
     recipe = _recipe(project, source, start, end)
     cells = cells_of(project, source)
@@ -133,6 +137,13 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
     _check_thresholds(project, legend)
     _check_map_crs(project)
     return plan, cells
+
+
+def _may_lack_locks(project: Project) -> list[Path]:
+    """Files that lie where GeoPackages are read or written."""
+    given = [part and part.path for part in (project.reference, project.districts)]
+    paths = [project.path(path) for path in (*given, project.area.aoi) if path]
+    return [project.file, (project.folder / layout.LEDGER).with_suffix(".lock"), *paths]
 
 
 def _observed(project: Project, source: Source) -> tuple[list[datetime.date], datetime.date, datetime.date]:

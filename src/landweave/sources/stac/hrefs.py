@@ -124,7 +124,8 @@ def _at_server(href: str, place: str) -> str:
     if place.startswith("s3://") and not scheme_of(href):
         bucket, _, key = place.removeprefix("s3://").partition("/")
         # Keys of an object store are names, not addresses: they may hold any character.
-        return f"s3://{bucket}{posixpath.normpath('/' + posixpath.join(posixpath.dirname(key), href))}"
+        inside = href.lstrip("/") if href.startswith("/") else posixpath.join(posixpath.dirname(key), href)
+        return f"s3://{bucket}{posixpath.normpath('/' + inside)}"
     whole = urljoin(place, href)
     if not is_remote(whole):
         # A server must not choose files of this machine.

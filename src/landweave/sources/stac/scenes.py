@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from affine import Affine
@@ -207,15 +207,17 @@ def _geobox(asset: Mapping[str, Any], properties: Mapping[str, Any]) -> GeoBox |
     code = told("code") or told("epsg")
     try:
         rows, columns = (int(side) for side in told("shape"))
-        numbers = [float(number) for number in told("transform")[:6]]
-        crs = crs_of(str(code)) if code and not isinstance(code, bool) else None
-        affine = Affine(*numbers)
+        return _grid((rows, columns), tuple(float(number) for number in told("transform")[:6]), str(code))
     except (TypeError, ValueError, OverflowError, KeyError):
         return None
-    sound = 0 < rows <= LONGEST_SIDE and 0 < columns <= LONGEST_SIDE and all(map(math.isfinite, numbers))
-    if crs is None or not sound or affine.is_degenerate:
-        return None
-    return GeoBox((rows, columns), affine, crs)
+
+
+@lru_cache(maxsize=4096)
+def _grid(shape: tuple[int, int], numbers: tuple[float, ...], code: str) -> GeoBox | None:
+    """A grid; None where no raster can have it, or PROJ does not know its CRS. Scenes of a tile share theirs."""
+    affine, crs = Affine(*numbers), crs_of(code)
+    sound = all(0 < side <= LONGEST_SIDE for side in shape) and all(map(math.isfinite, numbers))
+    return None if crs is None or not sound or affine.is_degenerate else GeoBox(shape, affine, crs)
 
 
 @cache

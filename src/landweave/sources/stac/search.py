@@ -156,14 +156,13 @@ def _of_items(url: str, first: Mapping[str, Any] | None, query: Query, read: Rea
 
     ``first`` is the collection where it was read already.
     """
-    first = read(url) if first is None else first
     if scheme_of(url) not in {"http", "https"}:
         # What a saved page leads to is not what the user gave, unless it lies beside it.
-        return read.local_pages(url, first)
-    if next_link(first) is None and (matched_of(first) or 0) <= len(first.get("features") or ()):
+        return read.local_pages(url, read(url) if first is None else first)
+    if first is not None and next_link(first) is None and (matched_of(first) or 0) <= len(first.get("features") or ()):
         return all_pages(Request(url=url), lambda _: first, hosts=read.hosts)
     if is_signed(url):
-        return all_pages(Request(url=url), read.ask, hosts=read.hosts)
+        return _best(url, [Request(url=url)], read)
     attempts = [_narrowed(url, query, size) for size in (PAGE, SMALL_PAGE)]
     # A server that does not know the words refuses, or sends all.
     return _best(url, attempts, read, otherwise=Request(url=url))

@@ -326,6 +326,8 @@ def open_stac(
     period = {"first": str(start or ""), "last": str(end or "9999")}
     every, excluded = without(every, exclude, **period)
     whole = [scene for scene in every if all(name in scene.assets for name in needed)]
+    if excluded and not every:
+        raise InputError(f"{where}: all scenes of the period are left out by source.exclude.")
     if not whole:
         raise InputError(f"{where}: {lacking(every, needed)}")
     known = {id(scene) for scene in whole}
