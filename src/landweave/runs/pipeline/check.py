@@ -90,6 +90,7 @@ def _sample_notes(project: Project) -> list[str]:
 def _reference_notes(plan: Plan, cells: list[Cell]) -> list[str]:
     if plan.reference is None:
         return reference_left_out(plan)
+    from landweave.labels.codes_of_raster import codes_are_sampled
     from landweave.labels.reference import reference_codes
 
     codes = reference_codes(plan.reference, [cell.geobox for cell in cells])
@@ -101,7 +102,8 @@ def _reference_notes(plan: Plan, cells: list[Cell]) -> list[str]:
             "correct reference.column or the legend's codes."
         )
     found = set(classes.tolist()) - {NONE}
-    if codes and len(found) < 2 and not plan.project.model.path:
+    sampled = plan.reference.kind == "raster" and codes_are_sampled(plan.reference.path)
+    if codes and len(found) < 2 and not sampled and not plan.project.model.path:
         raise InputError(
             f"{plan.reference.path}: fewer than two classes are in it (found: {plan.legend.names[found.pop()]}); "
             "correct reference.column or the legend's codes."
