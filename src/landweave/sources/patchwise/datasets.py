@@ -120,7 +120,7 @@ def is_collection(path: str | Path) -> bool:
     """Whether a file is the collection of a data set that ``landweave publish --dataset`` wrote."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(content, dict) and content.get("landweave:format") == DATA_SET
 
