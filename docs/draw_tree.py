@@ -27,6 +27,7 @@ ROOMS = {
     "maps": "patches of classes to a map, its areas, what is beside it",
     "patch": "what a patch is, where it is, how it is kept",
     "patch/eopatch": "eo-learn's folders, read and written",
+    "patch/raster": "raster files: opened, and what they say of themselves",
     "report": "figures in, pages out",
     "report/drawing": "figures as pictures",
     "report/sections": "what each part of the report shows",

@@ -182,12 +182,14 @@ def _look_at_raster(path: Path) -> Reference:
 
     try:
         with rasterio.open(path) as file:
-            crs, bounds = file.crs, file.bounds
+            # A raster may be south up, or run from east to west.
+            (left, right), (bottom, top) = sorted(file.bounds[::2]), sorted(file.bounds[1::2])
+            crs, bounds = file.crs, (left, bottom, right, top)
     except RasterioError:
         raise InputError(f"{path}: neither a vector file nor a raster that can be read.") from None
     if crs is None:
         raise InputError(f"{path}: the reference has no coordinate reference system; assign one to it.")
-    return Reference(path=path, kind="raster", crs=crs.to_wkt(), bounds=tuple(bounds))
+    return Reference(path=path, kind="raster", crs=crs.to_wkt(), bounds=bounds)
 
 
 def csv_points(path: Path, column: str) -> tuple[np.ndarray, np.ndarray, list[str]]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from landweave.errors import InputError
+
 BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 """Sentinel-2's spectral bands."""
 
@@ -90,6 +92,69 @@ CATALOGUES = (
     Catalogue(name="other", assets={band: (*PLAIN[band], *COMMON.get(band, ())) for band in PLAIN}, offset="any"),
 )  # fmt: skip
 """All rows; ``other`` is last."""
+
+
+def names_of(variable: str) -> tuple[str, ...]:
+    """Names under which the band of a variable may be found among several.
+
+    >>> names_of("B04")
+    ('B04', 'red')
+    """
+    return (variable, *COMMON.get(variable, ()))
+
+
+def asset_of(text: str, assets: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Key of an asset and name or number of a band of it, from ``key`` or ``key:band``.
+
+    >>> asset_of("image:2", {"image": {}}), asset_of("a:b", {"a:b": {}})
+    (('image', '2'), ('a:b', None))
+    """
+    key, colon, band = text.rpartition(":")
+    return (key, band) if colon and text not in assets and key in assets else (text, None)
+
+
+def band_of(variable: str, key: str, asset: Mapping[str, Any], wanted: str | None = None) -> int | str | None:
+    """Which band of an asset shows a variable, by the item's ``bands``, ``eo:bands`` or ``raster:bands``.
+
+    Parameters
+    ----------
+    variable, key, asset
+        The variable, and the asset with its key.
+    wanted
+        Name or number of the band, where the user gives it.
+
+    Returns
+    -------
+    int or str or None
+        Number from 1; a name that only the file can know; None where the item speaks of one band or none.
+
+    Raises
+    ------
+    InputError
+        Where the item names several bands and none of them, or more than one, by the variable's name.
+    """
+    entries = next((list(asset[name]) for name in ("bands", "eo:bands", "raster:bands") if asset.get(name)), [])
+    names = [
+        [str(e[name]) for name in ("name", "eo:common_name", "common_name") if e.get(name)]
+        if isinstance(e, Mapping)
+        else []
+        for e in entries
+    ]
+    if wanted is not None and wanted.isdecimal():
+        return int(wanted)
+    if wanted is None and len(entries) < 2:
+        return None
+    sought = names_of(variable) if wanted is None else (wanted,)
+    found = [number for number, known in enumerate(names, start=1) if set(known) & set(sought)]
+    if len(found) == 1:
+        return found[0]
+    if wanted is not None and not found:
+        return wanted
+    there = [known[0] if known else str(number) for number, known in enumerate(names, start=1)]
+    raise InputError(
+        f"asset {key} has {len(entries)} bands ({', '.join(there[:8])}), and {len(found) or 'none'} of them is called "
+        f'{" or ".join(sought)}; name the band: bands.{variable} = "{key}:{there[0]}"'
+    )
 
 
 def named(name: str) -> Catalogue:

@@ -51,24 +51,27 @@ class Decision:
     """Reflectance of digital number 0."""
 
     nodata: float | None
-    """Digital number that means missing."""
+    """Digital number that means missing; None where the item says nothing."""
 
     reason: str
     """The metadata that decided, in words."""
 
+    told: bool = True
+    """Whether the item itself gives scale or offset: where it does not, what the file says goes first."""
+
 
 def decide(
     catalogue: Catalogue, properties: Mapping[str, Any], asset: Mapping[str, Any], *, baseline: tuple[int, int] | None,
-    converted: bool,
+    converted: bool, band: int = 1,
 ) -> Decision:  # fmt: skip
     """Scale and offset of a spectral asset, from metadata only.
 
     Parameters
     ----------
     catalogue
-        The archive's row: its ``offset`` rule is ``metadata`` (what ``raster:bands``, ``bands`` or the asset says),
-        ``flag`` (nothing is said: only the flag and the baseline), ``baseline`` (the processing baseline decides) or
-        ``any`` (metadata where there are, else the baseline).
+        The archive's row: what ``raster:bands``, ``bands`` or the asset says goes first. Without that, its ``offset``
+        rule is ``metadata`` or ``any`` (the baseline where it is told), ``flag`` (the flag and the baseline) or
+        ``baseline``.
     properties, asset
         The item's properties, and the asset as in the item.
     baseline
@@ -76,16 +79,18 @@ def decide(
     converted
         Whether the asset is the archive's own copy (COG) rather than the producer's file (JPEG 2000): only copies
         are spoken of by the flag that says that the offset was taken out.
+    band
+        Number of the band within the asset, from 1.
 
     Returns
     -------
     Decision
     """
-    told = _told(asset)
-    nodata = 0.0 if told["nodata"] is None else float(told["nodata"])
+    told = _told(asset, band)
+    nodata = None if told["nodata"] is None else float(told["nodata"])
     by_baseline = OFFSET if baseline is not None and baseline >= NEW_BASELINE else 0.0
     version = "no baseline told" if baseline is None else f"baseline {baseline[0]:02d}.{baseline[1]:02d}"
-    if told["scale"] is not None and catalogue.offset in {"metadata", "any"}:
+    if told["scale"] is not None:
         scale, offset, reason = float(told["scale"]), float(told["offset"] or 0.0), "scale and offset of the asset"
     elif catalogue.offset == "baseline" or (catalogue.offset in {"metadata", "any"} and baseline is not None):
         scale, offset, reason = SCALE, by_baseline, version
@@ -95,18 +100,23 @@ def decide(
         scale, offset, reason = SCALE, 0.0, "nothing told: the usual scale, no offset"
     if catalogue.flag and properties.get(catalogue.flag) and converted and offset:
         offset, reason = 0.0, f"{catalogue.flag}: the pixels are free of the offset already"
-    return Decision(scale=scale, offset=offset, nodata=nodata, reason=reason)
+    return Decision(
+        scale=scale, offset=offset, nodata=nodata, reason=reason,
+        # An archive's flag speaks of the pixels themselves, as scale and offset do.
+        told=told["scale"] is not None or bool(catalogue.flag and properties.get(catalogue.flag)),
+    )  # fmt: skip
 
 
-def _told(asset: Mapping[str, Any]) -> dict[str, Any]:
+def _told(asset: Mapping[str, Any], band: int) -> dict[str, Any]:
     """Scale, offset and nodata wherever a version of STAC may keep them; None where nothing is said."""
     found: dict[str, Any] = {"scale": None, "offset": None, "nodata": None}
-    places = [*asset.get("raster:bands", ())[:1], *asset.get("bands", ())[:1], asset]
+    places = [*asset.get("raster:bands", ())[band - 1 : band], *asset.get("bands", ())[band - 1 : band], asset]
     for name in found:
         values = (place.get(key) for place in places for key in (name, f"raster:{name}"))
         found[name] = next((value for value in values if value is not None), None)
     if isinstance(found["nodata"], str):
-        found["nodata"] = None if found["nodata"].lower() == "nan" else float(found["nodata"])
+        # "nan", "inf" and "-inf" are how STAC writes what JSON cannot.
+        found["nodata"] = float(found["nodata"])
     return found
 
 

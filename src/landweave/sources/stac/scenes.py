@@ -13,7 +13,7 @@ from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
-from landweave.sources.stac.catalogues import BANDS, CLASSES, Catalogue, recognise
+from landweave.sources.stac.catalogues import BANDS, CLASSES, Catalogue, asset_of, band_of, recognise
 from landweave.sources.stac.hrefs import absolute
 from landweave.sources.stac.items import (
     baseline_of,
@@ -47,10 +47,16 @@ class Asset:
     """Reflectance of number 0; 0 for classes."""
 
     nodata: float | None
-    """Digital number that means missing."""
+    """Digital number that means missing; None: the item does not say."""
 
     reason: str = ""
     """Why scale and offset are these."""
+
+    told: bool = True
+    """Whether the item says scale and offset; otherwise the file's own go first."""
+
+    band: int | str | None = None
+    """Number from 1, or name in the file, of the band in it; None: the only one, or the one of the variable's name."""
 
     geobox: GeoBox | None = None
     """Its pixel grid, where the item tells; otherwise the file does."""
@@ -164,16 +170,20 @@ def _read(item: Mapping[str, Any], *, href: str, catalogue: Catalogue | None, ba
     assets, unread = {}, {}
     for variable in (*BANDS, *CLASSES):
         wanted = (bands[variable],) if bands and variable in bands else catalogue.assets.get(variable, ())
-        key = next((key for key in wanted if key in item["assets"]), None)
+        choices = [asset_of(text, item["assets"]) for text in wanted]
+        key, name_there = next(((key, band) for key, band in choices if key in item["assets"]), (None, None))
         if key is None:
             continue
         asset = item["assets"][key]
         try:
             there = absolute(str(asset.get("href") or ""), place)
+            band = band_of(variable, key, asset, name_there)
         except InputError as error:
-            unread[variable] = f"asset {key}: {error}"
+            unread[variable] = str(error) if str(error).startswith("asset ") else f"asset {key}: {error}"
             continue
-        assets[variable] = _asset(variable, key, there, asset, properties, catalogue=catalogue, baseline=baseline)
+        assets[variable] = _asset(
+            variable, key, there, asset, properties, catalogue=catalogue, baseline=baseline, band=band
+        )  # fmt: skip
     return Scene(
         id=name, collection=str(item.get("collection") or ""), catalogue=catalogue.name, moment=facts.moment,
         day=facts.day, bbox=facts.bbox, cloud_cover=facts.cloud_cover, platform=platform_of(properties, name),
@@ -184,16 +194,18 @@ def _read(item: Mapping[str, Any], *, href: str, catalogue: Catalogue | None, ba
 
 def _asset(
     variable: str, key: str, href: str, asset: Mapping[str, Any], properties: Mapping[str, Any], *,
-    catalogue: Catalogue, baseline: tuple[int, int] | None,
+    catalogue: Catalogue, baseline: tuple[int, int] | None, band: int | str | None,
 ) -> Asset:  # fmt: skip
     converted = not (key.endswith("-jp2") or href.split("?", maxsplit=1)[0].lower().endswith(".jp2"))
     if variable in CLASSES:
         decision = Decision(scale=1.0, offset=0.0, nodata=0.0, reason="classes")
     else:
-        decision = decide(catalogue, properties, asset, baseline=baseline, converted=converted)
+        number = band if isinstance(band, int) else 1
+        decision = decide(catalogue, properties, asset, baseline=baseline, converted=converted, band=number)
     return Asset(
         key=key, href=href, scale=decision.scale, offset=decision.offset, nodata=decision.nodata,
         reason=decision.reason, geobox=_geobox(asset, properties), endpoint=catalogue.endpoint, sign=catalogue.sign,
+        told=decision.told, band=band,
     )  # fmt: skip
 
 

@@ -15,9 +15,10 @@ from landweave.errors import InputError
 from landweave.patch.align import outline_bounds
 from landweave.patch.model import NODATA, make_patch
 from landweave.patch.summary import Shown, listed, span
-from landweave.sources.pixels import grid_of, read_coarse, read_codes, read_on, stored_bytes, to_reflectance
+from landweave.sources.pixels import header_at, read_coarse, read_on, stored_bytes, to_reflectance
 from landweave.sources.protocol import Source, days_between
-from landweave.sources.remote import is_remote, missing_keys, serve_s3_from, wait_at_most
+from landweave.sources.remote import is_remote, missing_keys, wait_at_most
+from landweave.sources.scene_files import codes_of, place_of, read_how
 from landweave.sources.stac.catalogues import CATALOGUES, CLASSES
 from landweave.sources.stac.footprint import meet
 from landweave.sources.stac.grouping import passes
@@ -31,7 +32,6 @@ _PIECES, _PIECE = 16, 1024
 _FEW_DATES = 3
 """On which the files' bytes are counted."""
 
-_TOLERANCE = 0.01  # of a pixel
 _KEYS = {catalogue.name: catalogue.credentials for catalogue in CATALOGUES}
 
 
@@ -137,12 +137,14 @@ class StacSource(Shown):
         for day, scenes in self._met(geobox, list(self.passes) if dates is None else dates).items():
             for scene in scenes:
                 used = {name: asset for name, asset in scene.assets.items() if name in names}
-                assets = [(n, named_place(a.href), a.scale, a.offset, a.nodata) for n, a in used.items()]
+                assets = [(n, named_place(a.href), a.scale, a.offset, a.nodata, *_unsaid(a)) for n, a in used.items()]
                 fact = [str(day), scene.id, sorted(assets), self.offsets.get(scene.id), self.resampling]
                 digest.update(json.dumps(fact).encode())
                 for asset in used.values():
                     if not is_remote(asset.href):
                         digest.update(_head(asset.href))
+                        if Path(mask := asset.href + ".msk").exists():
+                            digest.update(_head(mask))
         return digest.hexdigest()
 
     def load(self, geobox: GeoBox, dates: Sequence[date], variables: Sequence[str]) -> xr.Dataset:
@@ -200,7 +202,7 @@ class StacSource(Shown):
         refusals = []
         for scene in far[:: max(1, len(far) // 3)][:3]:
             try:
-                grid_of(_place(next(a for a in scene.assets.values() if is_remote(a.href))))
+                header_at(place_of(next(a for a in scene.assets.values() if is_remote(a.href))))
             except OSError as error:
                 refusals.append(str(error))
             else:
@@ -252,36 +254,39 @@ class StacSource(Shown):
                     fused[name][empty] = values[empty]
             if classes and bare.any():
                 leading = "SCL" if "SCL" in scene.assets else classes[0]
-                here = _codes(scene.assets[leading], geobox)
+                here = codes_of(scene, leading, geobox)
                 taken = bare & (here != 0)
                 for name in classes:
-                    values = here if name == leading else _codes(scene.assets[name], geobox)
+                    values = here if name == leading else codes_of(scene, name, geobox)
                     fused[name][taken] = values[taken]
                 bare &= ~taken
         return fused
 
     def _band(self, scene: Scene, name: str, geobox: GeoBox) -> np.ndarray:
-        asset = scene.assets[name]
-        numbers = read_on(_place(asset), 1, asset.nodata, _grid(asset), geobox, resampling=self.resampling)
-        return to_reflectance(numbers, scale=asset.scale, offset=self.offsets.get(scene.id, asset.offset))
+        place, how = read_how(scene, name)
+        numbers = read_on(
+            place, how.band, how.nodata, how.grid, geobox, resampling=self.resampling, masked=how.masked
+        )  # fmt: skip
+        return to_reflectance(numbers, scale=how.scale, offset=self.offsets.get(scene.id, how.offset))
 
 
 def overview(scene: Scene, *, offset: float | None = None) -> Check:
     """Compare a scene's coarsest overview with its offset, or with another one; see :func:`.radiometry.check`."""
     shape: tuple[int, int] | None = None
     bands: dict[str, np.ndarray] = {}
-    offsets = {name: asset.offset if offset is None else offset for name, asset in scene.assets.items()}
+    offsets = {}
     for name in (*VISIBLE, "B08", CIRRUS):
-        asset = scene.assets.get(name)
-        if asset is None:
+        if name not in scene.assets:
             continue
-        numbers = read_coarse(_place(asset), shape)
+        place, how = read_how(scene, name)
+        offsets[name] = how.offset if offset is None else offset
+        numbers = read_coarse(place, shape, band=how.band)
         shape = shape or (numbers.shape[0], numbers.shape[1])
-        values = numbers.astype("float64") * asset.scale + offsets[name]
-        bands[name] = np.where(numbers == asset.nodata, np.nan, values)
+        missing = np.ma.getmaskarray(numbers) | (numbers.data == how.nodata)
+        bands[name] = np.where(missing, np.nan, numbers.data.astype("float64") * how.scale + offsets[name])
     if not bands or shape is None:
         return Check(verdict="undecided", reason="no spectral band")
-    classes = read_coarse(_place(scene.assets["SCL"]), shape) if "SCL" in scene.assets else None
+    classes = read_coarse(place_of(scene.assets["SCL"]), shape).data if "SCL" in scene.assets else None
     return check(bands, offset=offsets[next(iter(bands))], scene_classes=classes)
 
 
@@ -349,35 +354,17 @@ def open_stac(
     )
 
 
-def _place(asset: Asset) -> Path | str:
-    # Here, and not once at the start: a worker may be another process on another machine.
-    if asset.endpoint and asset.href.startswith("s3://"):
-        serve_s3_from(asset.endpoint)
-    return asset.href if is_remote(asset.href) else Path(asset.href)
+def _unsaid(asset: Asset) -> list[object]:
+    """What the file decides, or which band of it: nothing for an asset that says all and has one band."""
+    return ([] if asset.told else ["untold"]) + ([] if asset.band is None else [asset.band])
 
 
 def _bytes_of(scene: Scene, variables: Sequence[str], geobox: GeoBox) -> float:
-    assets = [scene.assets[name] for name in variables if name in scene.assets]
-    here = [asset for asset in assets if not is_remote(asset.href) and Path(asset.href).exists()]
-    return sum(stored_bytes(_place(asset), _grid(asset), geobox) for asset in here)
-
-
-def _codes(asset: Asset, geobox: GeoBox) -> np.ndarray:
-    return read_codes(_place(asset), 1, _grid(asset), geobox)
-
-
-def _grid(asset: Asset) -> GeoBox:
-    """What the item tells, unless the file knows better: an item's own grid need not be that of all its bands."""
-    told, own = asset.geobox, grid_of(_place(asset))
-    if told is None or told.crs is None:
-        return own
-    if own.crs is None:
-        return told
-    steps = ~told.affine * own.affine
-    corners = ((0, 0), (own.shape[1], own.shape[0]))
-    shift = max(abs(a - b) for corner in corners for a, b in zip(corner, steps * corner, strict=True))
-    same = told.shape == own.shape and shift < _TOLERANCE and own.crs.epsg in {None, told.crs.epsg}
-    return told if same else own
+    here = {
+        name: asset for name, asset in scene.assets.items()
+        if name in variables and not is_remote(asset.href) and Path(asset.href).exists()
+    }  # fmt: skip
+    return sum(stored_bytes(place_of(asset), read_how(scene, name)[1].grid, geobox) for name, asset in here.items())
 
 
 def _head(path: str) -> bytes:
