@@ -12,7 +12,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "landweave"
 
-GROUND = {"errors", "legend", "tree_models", "patch"}
+GROUND = {"errors", "legend", "import_rule", "tree_models", "patch"}
 WORKING = {"sources", "features", "labels", "classifier", "accuracy", "maps"}
 BELOW = GROUND | WORKING | {"engine", "report", "runs", "__init__"}
 ALLOWED = {
@@ -221,7 +221,7 @@ def test_nobody_but_the_sources_asks_for_a_sources_type():
 
 
 def entries(folder):
-    return [path.name for path in folder.iterdir() if not path.name.startswith((".", "__", "_version"))]
+    return [path.name for path in folder.iterdir() if not path.name.startswith((".", "__", "_version", "py.typed"))]
 
 
 def test_no_folder_is_full():

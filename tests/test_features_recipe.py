@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landweave.errors import InputError
-from landweave.features import indices
 from landweave.features.indices import INDEX_NAMES, evaluate, expression_bands, index_bands, index_formula
 from landweave.features.interpolation import features, layer_values
 from landweave.features.recipe import Recipe, target_days
 from landweave.features.units import fit_scales
+from landweave.import_rule import ImportRule
 from landweave.patch.model import NODATA
 
 RECIPE = Recipe(
@@ -218,10 +218,16 @@ def test_a_division_by_zero_stays_missing_to_the_end():
     assert np.isnan(evaluate("1/(1/B04)", {"B04": np.zeros(1)})).all()
 
 
-def test_an_import_path_gets_the_bands(monkeypatch):
-    monkeypatch.setattr(indices, "twice_the_red", lambda bands: 2 * bands["B04"], raising=False)
-    path = "landweave.features.indices:twice_the_red"
-    recipe = Recipe(bands=("B04",), custom=(("twice", path),), days=(0,), scales={"twice": (1e-4, 0.0)})
+def test_an_import_path_gets_the_bands(tmp_path):
+    (tmp_path / "red.py").write_text("def twice(bands):\n    return 2 * bands['B04']\n")
+    path = "red:twice"
+    recipe = Recipe(
+        bands=("B04",),
+        custom=(("twice", path),),
+        days=(0,),
+        scales={"twice": (1e-4, 0.0)},
+        rule=ImportRule(folder=tmp_path),
+    )
     out = features(np.array([[[100, NODATA]]], "int16"), np.array([[True, False]]), [0], recipe)
     assert out.tolist() == [[100, 200], [NODATA, NODATA]]
 
@@ -229,4 +235,6 @@ def test_an_import_path_gets_the_bands(monkeypatch):
 @pytest.mark.parametrize("path", ["no.such.module:f", "math:no_such", "math:pi", "json:loads", "numpy:sum_"])
 def test_an_import_path_that_cannot_serve_is_refused(path):
     with pytest.raises(InputError, match="Custom layer"):
+        evaluate(path, {"B04": np.ones(3)}, rule=ImportRule(anything=True))
+    with pytest.raises(InputError, match=r"Custom layer .* --allow-code"):
         evaluate(path, {"B04": np.ones(3)})

@@ -1,5 +1,6 @@
-"""The example notebook: stored without what a run left in it, and executed from its first cell to its last."""
+"""The example notebook: kept with its pictures, and executed from its first cell to its last."""
 
+import ast
 import base64
 import io
 import json
@@ -71,7 +72,7 @@ def check_pictures(told):
         assert len(np.unique(inner.reshape(-1, 3), axis=0)) > 1, name
 
 
-def test_the_notebook_is_stored_without_what_a_run_left_in_it():
+def test_the_notebook_is_kept_with_its_pictures_and_nothing_else_of_a_run():
     text = NOTEBOOK.read_text(encoding="utf-8")
     book = json.loads(text)
     assert (book["nbformat"], book["nbformat_minor"] >= 5) == (4, True)
@@ -79,14 +80,41 @@ def test_the_notebook_is_stored_without_what_a_run_left_in_it():
     names = [cell["id"] for cell in book["cells"]]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z-]+", name) for name in names)
+    drawn = []
     for cell in book["cells"]:
         assert cell["metadata"] == {}, cell["id"]
-        if cell["cell_type"] == "code":
-            assert (cell["outputs"], cell["execution_count"]) == ([], None), cell["id"]
-            # Each is short enough to be read at once.
-            assert len("".join(cell["source"]).splitlines()) <= 40, cell["id"]
-    assert not re.search(r"/(?:home|root|tmp|work|Users)/", text)
-    assert [name for name in names if name in PICTURES] == PICTURES
+        if cell["cell_type"] != "code":
+            continue
+        assert cell["execution_count"] is None, cell["id"]
+        # Each is short enough to be read at once.
+        assert len("".join(cell["source"]).splitlines()) <= 40, cell["id"]
+        for output in cell["outputs"]:
+            assert set(output.get("data", {})) <= {"text/plain", "image/png"}, cell["id"]
+            assert output.get("name", "stdout") == "stdout", cell["id"]
+            drawn += [cell["id"]] * ("image/png" in output.get("data", {}))
+    assert drawn == PICTURES
+    assert len(text) < 700_000
+    # In pictures such letters mean nothing.
+    assert not re.search(r"/(?:home|root|tmp|work|Users)/", re.sub(r'"image/png": "[^"]*"', "", text))
+
+
+def test_the_notebook_uses_public_names_alone():
+    import landweave
+
+    cells = [c for c in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code"]
+    tree = ast.parse("\n".join("".join(cell["source"]) for cell in cells))
+    modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name for name in modules if name.split(".")[0] == "landweave"} == {"landweave"}
+    used = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "landweave"
+    }
+    assert used
+    assert used <= set(landweave.__all__)
+    private = [node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr.startswith("_")]
+    assert private == []
 
 
 def test_links_in_the_notebook_lead_somewhere():

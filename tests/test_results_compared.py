@@ -1,5 +1,6 @@
 """A reference is compared with a model that never saw it, wherever there is one."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from landweave.patch.store import write_raster
 from landweave.runs.pipeline.driver import run
 from landweave.runs.project.settings import read_project
 from landweave.runs.results.layers import LAYERS
+from landweave.runs.results.pixel import pixel_dossier
 from landweave.runs.results.run import FinishedRun, open_run
 from landweave.runs.sample.assignment import NO_FOLD, Assignment
 
@@ -86,6 +88,29 @@ def test_in_sample_it_is_the_map_whatever_an_earlier_run_has_left(finished):
     assert not found.held_out
     assert (found.predicted == MAPPED).all()
     assert (found.reference[0] == WHOLE).all()
+
+
+def test_the_layers_of_a_patch_follow_the_same_rule(finished):
+    assert (finished("patch", {"a": ("test", 0)}).layers("a")["prediction_oof"] == APART).all()
+    quarters = finished("block", {"a/0": ("train", 0), "a/1": ("train", NO_FOLD)}, cut=2).layers("a")["prediction_oof"]
+    assert (quarters[:2, :3] == APART).all()
+    assert (quarters[:2, 3:] == 0).all()
+    for left_by_an_earlier_run in (finished("given", {}, path="model"), finished("none", {"a": ("both", NO_FOLD)})):
+        layers = left_by_an_earlier_run.layers("a")
+        assert set(layers) == {"reference", "prediction", "confidence"}
+        assert (layers["prediction"] == MAPPED).all()
+
+
+@pytest.mark.parametrize("kind", ["patch", "none"])
+def test_the_dossier_of_a_pixel_follows_the_same_rule(tmp_path, kind):
+    project, _ = two_class_world(tmp_path, size=40, patch=20)
+    assert run(read_project(project), workers=1).status == 0
+    done = open_run(project)
+    assert done.assignment.kind == "patch"
+    changed = dataclasses.replace(done.assignment, kind=kind)
+    looked = dataclasses.replace(done, taught=changed)
+    lon, lat = looked.cells[0].geobox.geographic_extent.centroid.points[0]
+    assert (pixel_dossier(looked, lon, lat)["out_of_fold"] is not None) == (kind == "patch")
 
 
 def test_where_the_split_is_unknown_it_is_out_of_fold_or_else_the_map(finished):

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import re
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,44 +12,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from landweave.classifier.archive import TRUSTED, check_archive
 from landweave.errors import InputError
 from landweave.patch.model import NODATA
 from landweave.tree_models.shallow import ShallowForest, probabilities, shallow_forest
-from landweave.tree_models.text import NotCovered, read_forest
+from landweave.tree_models.text import NotCovered, lightgbm_text, read_forest
 
 _LOG = logging.getLogger(__name__)
-
-TRUSTED = frozenset(
-    {
-        "numpy.dtype",
-        "sklearn._loss._loss.CyHalfBinomialLoss",
-        "sklearn._loss._loss.CyHalfMultinomialLoss",
-        "sklearn._loss.link.HalfLogitLink",
-        "sklearn._loss.link.IdentityLink",
-        "sklearn._loss.link.Interval",
-        "sklearn._loss.link.LogLink",
-        "sklearn._loss.link.LogitLink",
-        "sklearn._loss.link.MultinomialLogit",
-        "sklearn._loss.loss.ExponentialLoss",
-        "sklearn._loss.loss.HalfBinomialLoss",
-        "sklearn._loss.loss.HalfMultinomialLoss",
-        "sklearn.calibration._CalibratedClassifier",
-        "sklearn.calibration._SigmoidCalibration",
-        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
-        "sklearn.gaussian_process.kernels.ConstantKernel",
-        "sklearn.gaussian_process.kernels.Product",
-        "sklearn.gaussian_process.kernels.RBF",
-        "sklearn.metrics._dist_metrics.EuclideanDistance64",
-        "sklearn.neighbors._ball_tree.BallTree",
-        "sklearn.neighbors._kd_tree.KDTree",
-        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-        "sklearn.tree._tree.Tree",
-    }
-)
-"""What a scikit-learn model may hold besides skops's own list: data carriers, none of which runs what it is given."""
 
 
 class Estimator(Protocol):
@@ -126,10 +96,6 @@ class Boosted:
         """LightGBM's text."""
         return {"model.txt": self.text.encode()}
 
-    def gain(self) -> np.ndarray:
-        """Total gain of the splits on each feature, float64 (f,)."""
-        return np.asarray(self.booster.feature_importance(importance_type="gain"), "float64")
-
     @property
     def forest(self) -> ShallowForest | None:
         """The trees, read without LightGBM; None, and the reason logged once, where only LightGBM can evaluate them."""
@@ -157,7 +123,7 @@ class Boosted:
             import lightgbm
 
             try:
-                booster = lightgbm.Booster(model_str=self.text)
+                booster = lightgbm.Booster(model_str=lightgbm_text(self.text))
             except (lightgbm.basic.LightGBMError, ValueError) as error:
                 raise InputError(f"The model file is not a LightGBM text file: {error}.") from None
             self._check(booster.num_feature(), booster.num_model_per_iteration())
@@ -183,10 +149,16 @@ class Learnt:
     kind: str = "sklearn"
 
     def predict(self, X: np.ndarray, *, threads: int = 1) -> np.ndarray:  # noqa: ARG002
-        """Probabilities float64 (n, k)."""
+        """Probabilities float64 (n, k); InputError where the estimator fails."""
         if X.shape[0] == 0:
             return np.zeros((0, len(self.classes)))
-        return np.asarray(self.estimator.predict_proba(as_floats(X)), "float64")
+        try:
+            p = np.asarray(self.estimator.predict_proba(as_floats(X)), "float64")
+        except Exception as error:
+            raise InputError(f"{type(self.estimator).__name__} cannot predict: {_one_line(error)}.") from error
+        if p.shape != (X.shape[0], len(self.classes)):
+            raise InputError(f"{type(self.estimator).__name__} gives {p.shape} probabilities of {len(X)} rows.")
+        return p
 
     def files(self) -> dict[str, bytes]:
         """Skops's archive; InputError for an estimator that skops or the closed list does not cover."""
@@ -273,6 +245,16 @@ def settle(archive: bytes) -> bytes:
     return buffer.getvalue()
 
 
+def plain_names(names: tuple[str, ...]) -> list[str]:
+    """Names that LightGBM's text can hold; numbers where they would no longer differ.
+
+    >>> plain_names(("B04 d000", "nir"))
+    ['B04_d000', 'nir']
+    """
+    plain = [re.sub(r"[^A-Za-z0-9_.\-]", "_", name) for name in names]
+    return plain if len(set(plain)) == len(plain) and all(plain) else [f"feature_{i}" for i in range(len(names))]
+
+
 def settle_text(text: str) -> str:
     """LightGBM's text without the number of threads, which changes nothing but the text.
 
@@ -295,17 +277,33 @@ def _restore_boosted(classes: tuple[int, ...], names: tuple[str, ...], content: 
         raise InputError("model.txt is not a text file.") from None
     if not text.startswith("tree\n"):
         raise InputError("model.txt is not a LightGBM text file.")
+    _check_names(text, names)
     return Boosted(classes=classes, feature_names=names, text=text)
+
+
+def _check_names(text: str, names: tuple[str, ...]) -> None:
+    """Features in another order give a wrong map in silence; LightGBM's own names for columns say nothing."""
+    line = re.search(r"(?m)^feature_names=(.*)$", text)
+    found = line[1].split() if line else []
+    if found not in (plain_names(names), [f"Column_{number}" for number in range(len(names))]):
+        wrong = next((pair for pair in zip(found, plain_names(names), strict=False) if pair[0] != pair[1]), None)
+        told = f"{wrong[0][:80]!r} where model.json has {wrong[1][:80]!r}" if wrong else f"{len(found)} features"
+        raise InputError(f"model.txt has other features than model.json: {told}.")
 
 
 def _restore_learnt(classes: tuple[int, ...], names: tuple[str, ...], content: bytes) -> Estimator:
     import skops.io
     from sklearn.base import BaseEstimator
 
+    from landweave.classifier.compiled import check_estimator
+
     try:
+        check_archive(content)
         untrusted = set(skops.io.get_untrusted_types(data=content))
         if untrusted <= TRUSTED:
             estimator = skops.io.loads(content, trusted=sorted(untrusted))
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(f"model.skops cannot be read: {_one_line(error)}.") from error
     if not untrusted <= TRUSTED:
@@ -314,10 +312,33 @@ def _restore_learnt(classes: tuple[int, ...], names: tuple[str, ...], content: b
         )
     if not isinstance(estimator, BaseEstimator) or not hasattr(estimator, "predict_proba"):
         raise InputError(f"model.skops contains a {type(estimator).__name__}, not a classifier.")
+    try:
+        check_estimator(estimator)
+        _try(estimator, names, classes)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"model.skops cannot predict: {_one_line(error)}.") from error
+    return Learnt(classes=classes, feature_names=names, estimator=estimator)
+
+
+def _try(estimator: Any, names: tuple[str, ...], classes: tuple[int, ...]) -> None:
+    """Predict a few rows now: numpy finds what does not fit, and should not find it after hours."""
     found = (tuple(int(value) for value in estimator.classes_), int(estimator.n_features_in_))
     if found != (classes, len(names)):
-        raise InputError("The classes or the number of features in model.skops differ from model.json.")
-    return Learnt(classes=classes, feature_names=names, estimator=estimator)
+        raise InputError("model.skops has other classes or another number of features than model.json.")
+    rows = np.array([[0.0], [1.0], [3000.0]], "float32").repeat(len(names), axis=1)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            p = np.asarray(estimator.predict_proba(rows), "float64")
+        except ValueError as error:
+            # Far from all rows of training, which is no fault.
+            if "No neighbors found" in str(error):
+                return
+            raise
+    if p.shape != (len(rows), len(classes)) or not (np.isfinite(p).all() and (p >= 0).all()):
+        raise InputError("model.skops predicts no probabilities of its classes.")
 
 
 _RESTORERS: dict[str, tuple[str, Callable[[tuple[int, ...], tuple[str, ...], bytes], Estimator]]] = {

@@ -1,9 +1,7 @@
 """Train a classifier on a table: LightGBM, or any scikit-learn class by its import path."""
 
 import difflib
-import importlib
 import inspect
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from landweave.classifier.estimators import Boosted, Constant, Estimator, Learnt, as_floats, settle_text
+from landweave.classifier.estimators import Boosted, Constant, Estimator, Learnt, as_floats, plain_names, settle_text
 from landweave.errors import InputError
+from landweave.import_rule import ImportRule
 
 SHORT_NAMES = {"random_forest": "sklearn.ensemble.RandomForestClassifier"}
 """Types that need no import path, besides ``lightgbm``."""
@@ -32,6 +31,7 @@ def fit(
     threads: int | None = 1,
     feature_names: Sequence[str],
     weights: np.ndarray | None = None,
+    rule: ImportRule | None = None,
 ) -> Estimator:
     """Train a classifier.
 
@@ -55,6 +55,8 @@ def fit(
         One name a column.
     weights
         (n,) weights of the rows.
+    rule
+        Whose classes may be named; by default those of :data:`landweave.import_rule.PACKAGES`.
 
     Returns
     -------
@@ -88,8 +90,9 @@ def fit(
         text = _boost(X, index, classes, names, params=params, seed=seed, threads=threads, weights=weights)
         return Boosted(classes=classes, feature_names=names, text=text)
     estimator = _learn(
-        as_floats(X), np.array(classes)[index], type, params=params, seed=seed, threads=threads, weights=weights
-    )
+        as_floats(X), np.array(classes)[index], classifier_class(type, rule or ImportRule()), type, params=params,
+        seed=seed, threads=threads, weights=weights,
+    )  # fmt: skip
     if tuple(int(value) for value in estimator.classes_) != classes:
         raise InputError(f"{type} has no attribute classes_; use a scikit-learn classifier.")
     return Learnt(classes=classes, feature_names=names, estimator=estimator)
@@ -132,7 +135,7 @@ def _boost(
         # float64 with its row, and what a thread has freed only that thread uses again.
         table = _BINNING.submit(
             lambda: lightgbm.Dataset(
-                as_floats(X), index, weight=weights, feature_name=_plain_names(names), params=settings
+                as_floats(X), index, weight=weights, feature_name=plain_names(names), params=settings
             ).construct()
         ).result()
         booster = lightgbm.train(settings, table, num_boost_round=rounds)
@@ -177,15 +180,10 @@ def _class_weighted(
     return np.asarray(base * np.array([given.get(value, 1.0) for value in classes])[index])
 
 
-def _plain_names(names: tuple[str, ...]) -> list[str]:
-    """Names that LightGBM's text can hold; numbers where they would no longer differ."""
-    plain = [re.sub(r"[^A-Za-z0-9_.\-]", "_", name) for name in names]
-    return plain if len(set(plain)) == len(plain) and all(plain) else [f"feature_{i}" for i in range(len(names))]
-
-
 def _learn(
     X: np.ndarray,
     y: np.ndarray,
+    kind: Any,
     path: str,
     *,
     params: dict[str, Any],
@@ -193,7 +191,6 @@ def _learn(
     threads: int | None,
     weights: np.ndarray | None,
 ) -> Any:
-    kind = _classifier_class(path)
     known = inspect.signature(kind).parameters
     extra: dict[str, Any] = {"random_state": seed}
     if threads != 1:
@@ -234,7 +231,17 @@ def _learn(
     return whole
 
 
-def _classifier_class(path: str) -> Any:
+def import_path(type: str) -> str | None:  # noqa: A002
+    """The import path that a type of model is; None for ``lightgbm`` and names of :data:`SHORT_NAMES`.
+
+    >>> import_path("sklearn.svm.SVC"), import_path("random_forest")
+    ('sklearn.svm.SVC', None)
+    """
+    return None if type == "lightgbm" or type in SHORT_NAMES else type
+
+
+def classifier_class(path: str, rule: ImportRule) -> Any:
+    """The class at an import path; InputError where it may not be imported, fails, or is no classifier."""
     path = SHORT_NAMES.get(path, path)
     module, _, name = path.rpartition(".")
     if not module or not all(part.isidentifier() for part in path.split(".")):
@@ -243,11 +250,14 @@ def _classifier_class(path: str) -> Any:
             "sklearn.svm.SVC."
         )
     try:
-        kind = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f'[model] type = "{path}" cannot be imported: {error}.') from None
-    if not inspect.isclass(kind) or not hasattr(kind, "fit"):
-        raise InputError(f'[model] type = "{path}" is not a classifier class.')
+        kind = rule.load(module, name)
+    except InputError as error:
+        raise InputError(f'[model] type = "{path}": {error}') from None
+    if not inspect.isclass(kind):
+        raise InputError(f'[model] type = "{path}" is a {type(kind).__name__}, not a classifier class.')
+    lacking = [method for method in ("fit", "predict_proba") if not hasattr(kind, method)]
+    if lacking:
+        raise InputError(f'[model] type = "{path}" is not a classifier with probabilities: it has no {lacking[0]}.')
     return kind
 
 

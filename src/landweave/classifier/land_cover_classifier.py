@@ -14,6 +14,7 @@ from landweave.classifier.cross_calibration import cross_calibrate
 from landweave.classifier.fit import fit
 from landweave.classifier.model import Model
 from landweave.errors import InputError
+from landweave.import_rule import ImportRule
 
 PRIORS = ("balanced", "area")
 CALIBRATIONS = ("temperature", "none")
@@ -254,6 +255,8 @@ class LandCoverClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         estimator = fit(
             X[rows], y[rows], type=self.type, params=self.params, seed=self.seed, threads=self.threads,
             feature_names=[str(name) for name in names], weights=None if weights is None else weights[rows],
+            # Named by a program, not by a file: it could import the class itself.
+            rule=ImportRule(anything=True),
         )  # fmt: skip
         prior = None
         if self.prior == "area":

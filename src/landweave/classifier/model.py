@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,9 @@ from landweave.patch.summary import Shown, listed
 
 FORMAT = "landweave model 1"
 _RECIPE_KEYS = ("bands", "indices", "custom", "static", "days")
+MOST_JSON, MOST_BYTES = 1 << 26, 1 << 33
+"""Bytes of ``model.json``, and of the estimator's own file, that are read."""
+
 _CHUNK = 65536
 
 
@@ -158,10 +162,6 @@ class Model(Shown):
         """Class and confidence, uint8 (n,) each, of ``p`` (n, len(classes)), as :func:`decide` says."""
         return decide(p, self.classes, thresholds=self.thresholds, reject_below=self.reject_below)
 
-    def importance_gain(self) -> np.ndarray | None:
-        """LightGBM's total gain a feature, float64 (f,); None for other kinds."""
-        return self.estimator.gain() if isinstance(self.estimator, Boosted) else None
-
     def save(self, folder: str | Path) -> Path:
         """Write ``model.json`` and the estimator's own file into ``folder``, whole or not at all.
 
@@ -220,14 +220,15 @@ class Model(Shown):
         except OSError as error:
             raise InputError(f"{folder}: the model cannot be read: {error.strerror}.") from None
         except InputError as error:
-            raise InputError(f"{folder}: {error}") from None
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"{folder}: model.json is malformed ({type(error).__name__}: {error}).") from None
+            raise InputError(f"{folder}: {' '.join(str(error).split())}") from None
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
+            words = " ".join(str(error).split())[:200]
+            raise InputError(f"{folder}: model.json is malformed ({type(error).__name__}: {words}).") from None
 
     @classmethod
     def _read(cls, folder: Path) -> "Model":
         try:
-            content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+            content = json.loads(_content(folder / "model.json", MOST_JSON).decode("utf-8"))
         except (ValueError, RecursionError) as error:
             raise InputError(f"model.json is not valid JSON: {error}.") from None
         if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -236,15 +237,16 @@ class Model(Shown):
             raise InputError("model.json was changed after it was written; train the model again.")
         files = {}
         for name, digest in content["files"].items():
-            if Path(name).name != name:
+            if Path(name).name != name or "\0" in name:
                 raise InputError(f"model.json names a file outside its folder: {name!r}.")
-            files[name] = (folder / name).read_bytes()
+            files[name] = _content(folder / name, MOST_BYTES)
             if hashlib.sha256(files[name]).hexdigest() != digest:
                 raise InputError(f"{name} was changed after it was written; train the model again.")
-        classes = tuple(int(value) for value in content["classes"])
+        _check_types(content)
+        classes = tuple(content["classes"])
         if sorted(set(classes)) != list(classes) or not classes or classes[0] < 1 or classes[-1] > 255:
             raise InputError(f"model.json has the classes {classes}; they must be strictly increasing, from 1 to 255.")
-        names = tuple(str(name) for name in content["feature_names"])
+        names = tuple(content["feature_names"])
         estimator = restore(content["kind"], classes, names, files)
         if isinstance(estimator, Boosted):
             # Read now, so that a broken text is found at the door.
@@ -260,6 +262,29 @@ class Model(Shown):
             reject_below=None if content["reject_below"] is None else float(content["reject_below"]),
             provenance=content["provenance"],
         )
+
+
+def _check_types(content: Mapping[str, Any]) -> None:
+    lists = (("classes", int), ("feature_names", str))
+    for key, kind in lists:
+        if not isinstance(content[key], list) or not all(type(value) is kind for value in content[key]):
+            raise InputError(f"model.json: {key} must be a list of {kind.__name__}.")
+    names = content["feature_names"]
+    if not names or len(set(names)) != len(names):
+        raise InputError("model.json: feature_names must name every feature, each once.")
+    for key, kinds in (("class_names", dict), ("thresholds", dict), ("provenance", dict), ("recipe", dict | None)):
+        if not isinstance(content[key], kinds):
+            raise InputError(f"model.json: {key} must be a table.")
+
+
+def _content(path: Path, most: int) -> bytes:
+    """The bytes of an ordinary file that is not over a size: a pipe would never end, and zeros fill the memory."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{path.name} is not a file.")
+    if status.st_size > most:
+        raise InputError(f"{path.name} has {status.st_size} bytes; {most} are the most.")
+    return path.read_bytes()
 
 
 def decide(

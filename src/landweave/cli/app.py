@@ -32,6 +32,10 @@ Workers = Annotated[
     ),
 ]
 
+AllowCode = Annotated[
+    bool, typer.Option("--allow-code", help="Import any function or class that the project names; it may do anything.")
+]
+
 CheckFiles = Annotated[
     bool, typer.Option("--check-files", help="Read all files, not only those whose size or times have changed.")
 ]
@@ -133,12 +137,12 @@ def init(
 
 
 @app.command()
-def check(project: ProjectFile) -> None:
+def check(project: ProjectFile, allow_code: AllowCode = False) -> None:
     """Check a project file and its inputs without writing anything."""
     from landweave.runs.pipeline.check import check_project
     from landweave.runs.project.settings import read_project
 
-    for line in check_project(read_project(project)):
+    for line in check_project(read_project(project, allow_code=allow_code)):
         typer.echo(line)
 
 
@@ -147,13 +151,14 @@ def forecast(
     project: ProjectFile,
     workers: Workers = None,
     memory: Annotated[str | None, typer.Option(help="Memory limit per worker, such as 2GB.")] = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Forecast dates, bytes, disk, memory and hours of a run; measures the speed of this machine on a small part."""
     from landweave.runs.pipeline.forecast import forecast as forecast_project
     from landweave.runs.pipeline.forecast import forecast_lines
     from landweave.runs.project.settings import read_project
 
-    opened = read_project(project)
+    opened = read_project(project, allow_code=allow_code)
     for line in forecast_lines(forecast_project(opened, workers=workers or _planned(memory)), opened.folder):
         typer.echo(line)
 
@@ -171,6 +176,7 @@ def run(
     memory: Annotated[str | None, typer.Option(help="Memory limit per worker, such as 2GB.")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler.")] = None,
     check_files: CheckFiles = False,
+    allow_code: AllowCode = False,
 ) -> None:
     """Run the stages that are missing or out of date."""
     from landweave.runs.pipeline.driver import run as run_project
@@ -182,39 +188,39 @@ def run(
     )
     with Bars() as bars:
         result = run_project(
-            read_project(project), options=options, workers=workers or _planned(memory), memory=memory,
-            scheduler=scheduler, progress=bars,
+            read_project(project, allow_code=allow_code), options=options, workers=workers or _planned(memory),
+            memory=memory, scheduler=scheduler, progress=bars,
         )  # fmt: skip
     _finish(result)
 
 
 @app.command()
-def status(project: ProjectFile, check_files: CheckFiles = False) -> None:
+def status(project: ProjectFile, check_files: CheckFiles = False, allow_code: AllowCode = False) -> None:
     """List what is done, what failed, and what is out of date and why."""
     from landweave.runs.pipeline.status import status_lines
     from landweave.runs.project.settings import read_project
 
-    for line in status_lines(read_project(project), check_files=check_files):
+    for line in status_lines(read_project(project, allow_code=allow_code), check_files=check_files):
         typer.echo(line)
 
 
 @app.command()
-def report(project: ProjectFile) -> None:
+def report(project: ProjectFile, allow_code: AllowCode = False) -> None:
     """Write the report again from the stored results."""
     from landweave.runs.pipeline.status import remake_report
     from landweave.runs.project.settings import read_project
 
-    typer.echo(f"Report: {remake_report(read_project(project))}")
+    typer.echo(f"Report: {remake_report(read_project(project, allow_code=allow_code))}")
 
 
 @app.command()
-def compare(project: ProjectFile) -> None:
+def compare(project: ProjectFile, allow_code: AllowCode = False) -> None:
     """Compare the register with the map, and rank the places where the register is likely wrong."""
     from landweave.runs.results.compare import compare as compare_project
     from landweave.runs.results.compare import comparison_lines
 
     with Bars() as bars:
-        found = compare_project(project, progress=bars.counter("compare"))
+        found = compare_project(project, progress=bars.counter("compare"), allow_code=allow_code)
     for line in comparison_lines(found):
         typer.echo(line)
 
@@ -229,6 +235,7 @@ def view(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Another host name to accept from browsers; repeat for several.")
     ] = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Show a project's map, images and pixels in a browser; stop with Ctrl-C."""
     _needs_viewer()
@@ -237,7 +244,7 @@ def view(
     typer.echo(
         "Opening the run. The first view makes maps of reference and disagreement; this may take a while.", err=True
     )
-    serve(open_view(project), host=host, port=port, names=tuple(allow_host or ()))
+    serve(open_view(project, allow_code=allow_code), host=host, port=port, names=tuple(allow_host or ()))
 
 
 @app.command()
@@ -256,10 +263,11 @@ def publish(
     images: Annotated[int, typer.Option(min=0, help="Number of dates in true colour, the clearest first.")] = 4,
     attribution: Annotated[str | None, typer.Option(help="Owner of the data; shown on the page.")] = None,
     licence: Annotated[str | None, typer.Option(help="Terms of use; shown on the page.")] = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Write a project's map as a static page for any web server, or its data as an open data set."""
     if dataset:
-        publish_dataset(project, folder, eopatches=eopatches, licence=licence)
+        publish_dataset(project, folder, eopatches=eopatches, licence=licence, allow_code=allow_code)
         return
     if eopatches:
         raise InputError("landweave publish: --eopatches is an option for data sets; add --dataset.")
@@ -269,7 +277,7 @@ def publish(
 
     request = Publication(tiles=tiles, images=images, attribution=attribution, licence=licence)
     with Bars() as bars:
-        page = write_page(project, folder, request, progress=bars.counter("tiles"))
+        page = write_page(project, folder, request, progress=bars.counter("tiles"), allow_code=allow_code)
     for option, text in {"--attribution": attribution, "--licence": licence}.items():
         if text is None:
             typer.echo(f"note: {option} is missing; the page says that it is not stated.", err=True)
@@ -298,13 +306,14 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, help="Random seed of folds and model.")] = 42,
     output: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
     report_path: Annotated[Path | None, typer.Option("--report", help="Write a report to this HTML file.")] = None,
+    allow_code: Annotated[bool, typer.Option("--allow-code", help="Let --model name any class.")] = False,
 ) -> None:
     """Cross-validate on a table of labelled pixel series, without any raster."""
     from landweave.runs.evaluate import Evaluation, evaluate_table, evaluation_lines
 
     request = Evaluation(
         table=table, samples=samples, label=label, group=group, split=split, block_size=block_size,
-        folds=folds, model=model, test=test, seed=seed,
+        folds=folds, model=model, test=test, seed=seed, allow_code=allow_code,
     )  # fmt: skip
     with Bars() as bars:
         figures = evaluate_table(request, output=output, report=report_path, progress=bars.counter("evaluate"))

@@ -6,11 +6,13 @@ from typing import Annotated
 import typer
 
 
-def publish_dataset(project: Path, folder: Path, *, eopatches: bool, licence: str | None) -> None:
+def publish_dataset(
+    project: Path, folder: Path, *, eopatches: bool, licence: str | None, allow_code: bool = False
+) -> None:
     """Write the data set, and print its place and what is still missing."""
     from landweave.runs.publish.dataset import publish_dataset as publish
 
-    written = publish(project, folder, eopatches=eopatches, licence=licence)
+    written = publish(project, folder, eopatches=eopatches, licence=licence, allow_code=allow_code)
     typer.echo(f"Data set: {written}; README.md lists its content, `landweave verify {written}` checks it.")
     if licence is None:
         typer.echo("Its licence is not stated: publish again with --licence before you share it.")

@@ -4,7 +4,6 @@ Formulas speak of reflectance (0..1, floating point) under Sentinel-2's band nam
 """
 
 import ast
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from landweave.errors import InputError
+from landweave.import_rule import ImportRule
 
 INDICES: dict[str, tuple[str, str] | str] = {
     "ndvi": ("B08", "B04"),  # Rouse et al. 1974
@@ -121,7 +121,7 @@ def expression_bands(expression: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def evaluate(expression: str, values: Mapping[str, np.ndarray]) -> np.ndarray:
+def evaluate(expression: str, values: Mapping[str, np.ndarray], *, rule: ImportRule | None = None) -> np.ndarray:
     """A custom layer from the bands.
 
     Parameters
@@ -131,6 +131,8 @@ def evaluate(expression: str, values: Mapping[str, np.ndarray]) -> np.ndarray:
         of the same shape.
     values
         Band to reflectance, floating point, NaN missing, all of one shape.
+    rule
+        Whose functions may be called; by default those of :data:`landweave.import_rule.PACKAGES`.
 
     Returns
     -------
@@ -150,7 +152,7 @@ def evaluate(expression: str, values: Mapping[str, np.ndarray]) -> np.ndarray:
     shape = np.shape(next(iter(values.values()))) if values else ()
     with np.errstate(all="ignore"):
         if is_import_path(expression):
-            result = _call(expression, values)
+            result = _call(expression, values, rule or ImportRule())
         else:
             check_names(expression, values)
             result = _value(_parsed(expression), values)
@@ -168,20 +170,20 @@ def check_names(expression: str, bands: Mapping[str, Any] | Sequence[str]) -> No
         raise InputError(f"Custom layer {expression!r} names {unknown[0]!r}; the bands are {', '.join(bands)}.")
 
 
-def load_function(expression: str) -> Callable[..., Any]:
-    """Import ``package.module:function``; InputError when that fails."""
+def load_function(expression: str, rule: ImportRule) -> Callable[..., Any]:
+    """Import ``package.module:function``; InputError when that fails, or may not be."""
     module, _, name = expression.partition(":")
     try:
-        function = getattr(importlib.import_module(module), name)
-    except Exception as error:  # noqa: BLE001 - a module may do anything when it is imported
-        raise InputError(f"Custom layer {expression!r} cannot be imported: {error}.") from None
+        function = rule.load(module, name)
+    except InputError as error:
+        raise InputError(f"Custom layer {expression!r}: {error}") from None
     if not callable(function):
-        raise InputError(f"Custom layer {expression!r} is not a function.")
+        raise InputError(f"Custom layer {expression!r} is a {type(function).__name__}, not a function.")
     return function  # type: ignore[no-any-return]
 
 
-def _call(expression: str, values: Mapping[str, np.ndarray]) -> Any:
-    function = load_function(expression)
+def _call(expression: str, values: Mapping[str, np.ndarray], rule: ImportRule) -> Any:
+    function = load_function(expression, rule)
     try:
         return np.asarray(function(dict(values)), "float64")
     except Exception as error:

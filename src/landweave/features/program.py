@@ -67,5 +67,5 @@ def others(bands: np.ndarray, recipe: Recipe) -> np.ndarray:
         values = dict(zip(recipe.source_bands, reflectance, strict=True))
         for layer in recipe.layers:
             if layer.name in names:
-                out[names.index(layer.name)] = evaluate(str(layer.expression), values)
+                out[names.index(layer.name)] = evaluate(str(layer.expression), values, rule=recipe.rule)
     return out

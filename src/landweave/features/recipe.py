@@ -9,6 +9,7 @@ from typing import Any
 
 from landweave.errors import InputError
 from landweave.features.indices import INDICES, NORM, check_names, expression_bands, index_bands, index_formula
+from landweave.import_rule import ImportRule
 from landweave.patch.model import REFLECTANCE_SCALE
 from landweave.patch.summary import Shown, listed
 
@@ -72,6 +73,9 @@ class Recipe(Shown):
 
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
     """Layer to (scale, offset) of its int16 units, where they are not the fixed ones."""
+
+    rule: ImportRule = field(default=ImportRule(), compare=False)
+    """Whose functions custom layers may call; no part of what the recipe says, and not in its JSON."""
 
     def _summary(self) -> Mapping[str, object]:
         return {
@@ -173,8 +177,8 @@ class Recipe(Shown):
         }
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any] | str) -> "Recipe":
-        """The way back from :meth:`to_json`, from its values or their text.
+    def from_json(cls, content: Mapping[str, Any] | str, *, rule: ImportRule | None = None) -> "Recipe":
+        """The way back from :meth:`to_json`, from its values or their text; ``rule`` as the field.
 
         Raises
         ------
@@ -205,6 +209,7 @@ class Recipe(Shown):
             static=tuple(content["static"]),
             days=tuple(content["days"]),
             scales={name: (float(scale), float(offset)) for name, (scale, offset) in scales.items()},
+            rule=rule or ImportRule(),
         )
 
     def _layer(self, name: str, kind: str, expression: str | None) -> Layer:

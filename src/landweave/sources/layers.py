@@ -47,7 +47,7 @@ class RasterLayer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Numbers:
+class ProjectNumbers:
     """What the project says of all files; None where it says nothing."""
 
     scale: float | None = None
@@ -147,7 +147,7 @@ def _described(bands: Sequence[Band]) -> str:
 
 
 def layer_of(
-    entry: ListedFile, header: Header, used: tuple[Band, str, datetime], numbers: Numbers, *,
+    entry: ListedFile, header: Header, used: tuple[Band, str, datetime], numbers: ProjectNumbers, *,
     masked: bool, notes: Disagreements,
 ) -> RasterLayer:  # fmt: skip
     """A band with scale, offset and nodata.
@@ -184,7 +184,7 @@ def layer_of(
     )  # fmt: skip
 
 
-def _scale(entry: ListedFile, band: Band, numbers: Numbers, notes: Disagreements) -> tuple[float, float]:
+def _scale(entry: ListedFile, band: Band, numbers: ProjectNumbers, notes: Disagreements) -> tuple[float, float]:
     given, shift = _first(entry.scale, numbers.scale), _first(entry.offset, numbers.offset)
     usual = 1.0 if band.is_float else REFLECTANCE_SCALE
     own = band.scale if band.has_scale else usual

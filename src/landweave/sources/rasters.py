@@ -16,7 +16,7 @@ from landweave.errors import InputError
 from landweave.patch.model import NODATA, make_patch
 from landweave.patch.raster.header import Band, Header, header_of
 from landweave.patch.summary import Shown, listed, span
-from landweave.sources.layers import Disagreements, Numbers, RasterLayer, bands_of, layer_of
+from landweave.sources.layers import Disagreements, ProjectNumbers, RasterLayer, bands_of, layer_of
 from landweave.sources.listing import ListedFile, list_pattern, list_table
 from landweave.sources.pixels import UNKNOWN, opened, read_codes, read_on, to_reflectance
 from landweave.sources.protocol import LocalSource, Source, digest_of
@@ -259,7 +259,7 @@ def open_rasters(
     layers: list[RasterLayer] = []
     grid: tuple[Path, tuple[int, int], Any, Any] | None = None
     notes, beside, named = Disagreements(), set[Path](), list[str]()
-    numbers = Numbers(scale=scale, offset=offset, nodata=nodata)
+    numbers = ProjectNumbers(scale=scale, offset=offset, nodata=nodata)
     for entry in used:
         with opened(entry.path) as file:
             header = header_of(file, entry.path)
@@ -276,7 +276,7 @@ def open_rasters(
             if each[1] in classes:
                 _check_mask(header, each[0], mask_above)
                 plain, quiet = replace(entry, scale=1.0, offset=0.0, nodata=None), Disagreements()
-                layers.append(layer_of(plain, header, each, Numbers(), masked=masked, notes=quiet))
+                layers.append(layer_of(plain, header, each, ProjectNumbers(), masked=masked, notes=quiet))
             else:
                 layers.append(layer_of(entry, header, each, numbers, masked=masked, notes=notes))
     there = list(dict.fromkeys(layer.variable for layer in layers))

@@ -1,11 +1,21 @@
 """LightGBM's saved text -> flat arrays of nodes and leaves; LightGBM itself is not needed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
 
 from landweave.errors import InputError
+from landweave.tree_models.checks import (
+    CATEGORICAL,
+    LARGEST_DECISION,
+    MOST_LEAVES,
+    check_categories,
+    check_children,
+    check_linear,
+    numbers,
+)
 
 VERSIONS = ("v2", "v3", "v4")
 """Of the text; they differ in lines that no prediction needs."""
@@ -14,7 +24,19 @@ MISSING_NONE, MISSING_ZERO, MISSING_NAN = 0, 1, 2
 """What a node takes for missing: nothing (NaN is compared as 0), zero and NaN, NaN."""
 
 _OBJECTIVES = {"binary", "multiclass", "multiclassova"}
-_CATEGORICAL, _DEFAULT_LEFT = 1, 2  # bits of LightGBM's decision_type; the next two are the missing type
+_DEFAULT_LEFT = 2  # of LightGBM's decision_type; the next two bits are the missing type
+
+_HEADER = (
+    "version", "num_class", "num_tree_per_iteration", "label_index", "max_feature_idx", "objective", "average_output",
+    "feature_names", "feature_infos",
+)  # fmt: skip
+_WHOLE = {"num_class", "num_tree_per_iteration", "label_index", "max_feature_idx", "num_leaves", "num_cat", "is_linear"}
+_TREE = (
+    "num_leaves", "num_cat", "split_feature", "split_gain", "threshold", "decision_type", "left_child", "right_child",
+    "leaf_value", "cat_boundaries", "cat_threshold", "is_linear", "leaf_const", "num_features", "leaf_features",
+    "leaf_coeff",
+)  # fmt: skip
+"""Lines that predictions and gains need; each is checked. A line that LightGBM cannot read ends the process."""
 
 
 class NotCovered(Exception):  # noqa: N818
@@ -91,23 +113,60 @@ def read_forest(text: str) -> Forest:
     Raises
     ------
     NotCovered
-        For another version of the text, another objective, categorical splits, and linear trees.
+        For another version of the text, another objective, categorical splits, and linear trees, if LightGBM itself
+        can safely evaluate them.
     InputError
-        If the text is not LightGBM's, is truncated, or its nodes do not form a tree.
+        If the text is not LightGBM's, is truncated, its nodes do not form a tree, or it uses a feature, a set of
+        categories or a class that the model does not have.
     """
-    head, *parts = text.split("\nTree=")
-    if not head.startswith("tree\n"):
-        raise InputError("The model file is not a LightGBM text file.")
-    try:
-        header = _lines(head)
-        trees = [_tree(_lines(part.split("\n\n", 1)[0])) for part in parts]
-        if not parts or "\nend of trees" not in parts[-1] or len(trees) != len(header["tree_sizes"].split()):
-            raise InputError("The model file is truncated; some trees are missing.")
-        return _forest(header, trees)
-    except (KeyError, ValueError, OverflowError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"The model file is not a LightGBM text file ({type(error).__name__}: {error}).") from None
+    header, parts = _parted(text)
+    with _broken_is_input_error():
+        n_features = _features(header)
+        _check_classes(header)
+        return _forest(header, parts, n_features)
+
+
+def lightgbm_text(text: str) -> str:
+    """The text that is given to LightGBM: header and trees of a model file, with checked lines only.
+
+    LightGBM finds the trees by their sizes, uses the last of two lines with the same name, and checks no index. So the
+    lines that it needs are written again, in its own order, with new sizes.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_forest`, and for an objective that gives no probabilities of classes.
+    """
+    with suppress(NotCovered):
+        read_forest(text)
+    header, parts = _parted(text)
+    with _broken_is_input_error():
+        gains = [part for part in parts if "split_gain" in part]
+        numbers(gains, "split_gain", np.array([_leaves(part) - 1 for part in gains], "int64"), float)
+    objective = (header.get("objective", "none").split() or ["none"])[0]
+    if objective not in _OBJECTIVES:
+        raise InputError(f"The model file has the objective {objective}, which gives no probabilities of classes.")
+    blocks = [
+        f"Tree={number}\n" + "".join(f"{key}={_plain(key, part)}\n" for key in _TREE if key in part) + "\n\n"
+        for number, part in enumerate(parts)
+    ]
+    lines = [key if key == "average_output" else f"{key}={_plain(key, header)}" for key in _HEADER if key in header]
+    sizes = " ".join(str(len(block.encode())) for block in blocks)
+    ending = "end of trees\n\nparameters:\nend of parameters\n\npandas_categorical:null\n"
+    return "\n".join(["tree", *lines, f"tree_sizes={sizes}"]) + "\n\n" + "".join(blocks) + ending
+
+
+def _plain(key: str, lines: Mapping[str, str]) -> str:
+    """A line in a spelling that Python and LightGBM read in the same way."""
+    if key in _WHOLE:
+        return str(int(lines[key]))
+    if key == "objective":
+        name, *options = lines[key].split()
+        settings = dict(option.partition(":")[::2] for option in options)
+        kept = {"num_class": int, "sigmoid": float}
+        settled = [f"{option}:{kind(settings[option])}" for option, kind in kept.items() if option in settings]
+        return " ".join([name, *settled])
+    return lines[key]
 
 
 def split_totals(text: str) -> tuple[np.ndarray, np.ndarray]:
@@ -148,39 +207,82 @@ def _lines(part: str) -> dict[str, str]:
     return {key: value for key, _, value in (line.partition("=") for line in part.split("\n"))}
 
 
-def _forest(header: Mapping[str, str], trees: list[dict[str, np.ndarray]]) -> Forest:
+def _parted(text: str) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """Lines of the header and of each tree, by name."""
+    head, *parts = text.split("\nTree=")
+    if not head.startswith("tree\n"):
+        raise InputError("The model file is not a LightGBM text file.")
+    header = _lines(head)
+    sizes = header.get("tree_sizes", "").split()
+    if not parts or "\nend of trees" not in parts[-1] or len(parts) != len(sizes):
+        raise InputError("The model file is truncated; some trees are missing.")
+    # LightGBM also ends a line at these; here only \n ends one.
+    if "\r" in text or "\0" in text:
+        raise InputError("The model file contains characters that LightGBM does not write (\\r or \\0).")
+    return header, [_lines(part.split("\n\n", 1)[0]) for part in parts]
+
+
+@contextmanager
+def _broken_is_input_error() -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, ValueError, OverflowError) as error:
+        if isinstance(error, InputError):
+            raise
+        words = " ".join(str(error).split())[:200]
+        raise InputError(f"The model file is not a LightGBM text file ({type(error).__name__}: {words}).") from None
+
+
+def _features(header: Mapping[str, str]) -> int:
+    count, names = int(header["max_feature_idx"]) + 1, len(header["feature_names"].split())
+    if count < 1 or names != count:
+        raise InputError(f"The model file has {names} names for {count} features.")
+    return count
+
+
+def _check_classes(header: Mapping[str, str]) -> None:
+    """LightGBM allocates ``num_class`` numbers per pixel; its objective writes as many as it has classes itself."""
+    classes, trees = int(header["num_class"]), int(header["num_tree_per_iteration"])
+    objective, *options = header.get("objective", "none").split() or ["none"]
+    own = dict(option.partition(":")[::2] for option in options).get("num_class", str(classes))
+    if not 1 <= classes == trees == int(own) or (objective == "binary" and classes != 1):
+        raise InputError(
+            f"The model file has {classes} classes, {trees} trees per iteration and the objective "
+            f"{header.get('objective', 'none')[:80]!r}, which do not agree."
+        )
+
+
+def _forest(header: Mapping[str, str], parts: list[dict[str, str]], n_features: int) -> Forest:
+    n_classes = int(header["num_tree_per_iteration"])
+    if len(parts) % n_classes:
+        raise InputError(f"The model file has {len(parts)} trees for {n_classes} classes.")
+    leaves = np.array([_leaves(part) for part in parts])
+    joined = _joined(parts, leaves, n_features)
+    decision, feature = joined["decision_type"], joined["split_feature"]
+    missing_type = (decision >> 2) & 3
+    objective, *options = header.get("objective", "none").split() or ["none"]
+    settings = dict(option.partition(":")[::2] for option in options)
+    sigmoid = float(settings.get("sigmoid", 1.0))
+    if not 0 < sigmoid < np.inf:
+        raise InputError(f"The model file has the sigmoid {sigmoid}; it must be positive and finite.")
     if header["version"] not in VERSIONS:
         raise NotCovered(f"version {header['version']} of LightGBM's text format is unknown")
-    objective, *options = header.get("objective", "none").split()
+    if any(_is_linear(part) for part in parts):
+        raise NotCovered("it has linear trees")
+    if (decision & CATEGORICAL).any() or any(int(part["num_cat"]) for part in parts):
+        raise NotCovered("it has categorical splits")
     if objective not in _OBJECTIVES:
         raise NotCovered(f"the objective {objective} is not one of {', '.join(sorted(_OBJECTIVES))}")
-    settings = dict(option.partition(":")[::2] for option in options)
-    n_features, n_classes = int(header["max_feature_idx"]) + 1, int(header["num_tree_per_iteration"])
-    if n_classes < 1 or len(trees) % n_classes:
-        raise InputError(f"The model file has {len(trees)} trees for {n_classes} classes.")
-    nodes = [tree["threshold"].size for tree in trees]
-    leaves = [tree["leaf_value"].size for tree in trees]
-    joined = {key: np.concatenate([tree[key] for tree in trees]) for key in _ARRAYS}
-    decision = joined["decision_type"]
-    if (decision & _CATEGORICAL).any():
-        raise NotCovered("it has categorical splits")
-    feature = joined["split_feature"]
-    if feature.size and not (feature.min() >= 0 and feature.max() < n_features):
-        raise InputError(f"The model file splits on feature {feature.max()} of {n_features}.")
-    missing_type = (decision >> 2) & 3
     if (missing_type > MISSING_NAN).any():
         raise NotCovered("it has an unknown kind of missing values")
-    # A threshold of infinity is usual: missing values to one side and all others to the other.
-    if np.isnan(joined["threshold"]).any() or not np.isfinite(joined["leaf_value"]).all():
-        raise NotCovered("it has a threshold or a leaf that is not a number")
     return Forest(
         n_features=n_features,
         n_classes=n_classes,
         objective=objective,
-        sigmoid=float(settings.get("sigmoid", 1.0)),
+        sigmoid=sigmoid,
         average_output="average_output" in header,
         feature_names=tuple(header["feature_names"].split()),
-        node_start=np.concatenate([[0], np.cumsum(nodes)]).astype("int64"),
+        node_start=np.concatenate([[0], np.cumsum(leaves - 1)]).astype("int64"),
         split_feature=feature.astype("int32"),
         threshold=joined["threshold"],
         left=joined["left_child"].astype("int32"),
@@ -192,23 +294,41 @@ def _forest(header: Mapping[str, str], trees: list[dict[str, np.ndarray]]) -> Fo
     )
 
 
-def _tree(lines: Mapping[str, str]) -> dict[str, np.ndarray]:
-    if lines.get("is_linear", "0") != "0":
-        raise NotCovered("it has linear trees")
+def _leaves(lines: Mapping[str, str]) -> int:
     leaves = int(lines["num_leaves"])
+    if not 1 <= leaves <= MOST_LEAVES:
+        raise InputError(f"The model file has a tree of {leaves} leaves; it must have 1 to {MOST_LEAVES}.")
+    return leaves
+
+
+def _joined(parts: list[dict[str, str]], leaves: np.ndarray, n_features: int) -> dict[str, np.ndarray]:
+    """Checked arrays of all trees, also of those that only LightGBM can evaluate: it checks no index itself."""
     nodes = leaves - 1
-    if int(lines["num_cat"]):
-        raise NotCovered("it has categorical splits")
-    found = {}
-    for key, kind in _ARRAYS.items():
-        size = leaves if key == "leaf_value" else nodes
-        # A tree of one leaf leaves these lines empty.
-        words = lines[key].split() if size else []
-        found[key] = np.array([kind(word) for word in words], "float64" if kind is float else "int64")
-        if leaves < 1 or found[key].size != size:
-            raise InputError(f"The model file has {len(words)} values of {key} in a tree of {leaves} leaves.")
-    _check_children(found["left_child"], found["right_child"])
+    found = {key: numbers(parts, key, leaves if key == "leaf_value" else nodes, kind) for key, kind in _ARRAYS.items()}
+    check_children(found["left_child"], found["right_child"], nodes)
+    feature, decision, threshold = (found[key] for key in ("split_feature", "decision_type", "threshold"))
+    wrong = (feature < 0) | (feature >= n_features)
+    if wrong.any():
+        raise InputError(f"The model file splits on feature {feature[wrong][0]} of {n_features}.")
+    if decision.size and (decision.min() < 0 or decision.max() > LARGEST_DECISION):
+        raise InputError("The model file has an unknown decision_type.")
+    # A threshold of infinity is usual: missing values to one side and all others to the other.
+    if np.isnan(threshold).any() or not np.isfinite(found["leaf_value"]).all():
+        raise InputError("The model file has a threshold or a leaf that is not a number.")
+    categorical = np.flatnonzero(decision & CATEGORICAL)
+    first = np.cumsum(nodes) - nodes
+    with_sets = set(np.searchsorted(first + nodes, categorical, side="right").tolist())
+    for number, part in enumerate(parts):
+        if number in with_sets or part["num_cat"] != "0":
+            own = slice(first[number], first[number] + nodes[number])
+            check_categories(part, int(leaves[number]), decision[own], threshold[own])
+        if _is_linear(part):
+            check_linear(part, int(leaves[number]), n_features)
     return found
+
+
+def _is_linear(lines: Mapping[str, str]) -> bool:
+    return int(lines.get("is_linear", "0")) != 0
 
 
 _ARRAYS = {
@@ -219,13 +339,3 @@ _ARRAYS = {
     "right_child": int,
     "leaf_value": float,
 }
-
-
-def _check_children(left: np.ndarray, right: np.ndarray) -> None:
-    """Every node but the first, and every leaf, is a child once, and comes after its parent: no walk can go astray."""
-    children = np.concatenate([left, right])
-    if not np.array_equal(np.sort(children), np.r_[-left.size - 1 : 0, 1 : left.size] if left.size else children):
-        raise InputError("The model file has a tree with a node that is not the child of exactly one other.")
-    parents = np.arange(left.size)
-    if ((left >= 0) & (left <= parents)).any() or ((right >= 0) & (right <= parents)).any():
-        raise InputError("The model file has a tree with a cycle.")

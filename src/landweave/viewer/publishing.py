@@ -57,6 +57,7 @@ def publish(
     request: Publication | None = None,
     *,
     progress: Callable[[int, int], None] | None = None,
+    allow_code: bool = False,
 ) -> Path:
     """Write a run as a static page, whole or not at all.
 
@@ -70,6 +71,8 @@ def publish(
         What goes along.
     progress
         Called with tiles done and in all.
+    allow_code
+        As for :func:`landweave.read_project`.
 
     Returns
     -------
@@ -89,7 +92,7 @@ def publish(
         raise InputError(f"{folder}: the current folder cannot be replaced; name a folder inside it.")
     if folder.exists() and not (folder / MARK).exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: contains files that landweave did not publish; give a new or empty folder.")
-    run = open_run(project)
+    run = open_run(project, allow_code=allow_code)
     check_same_project(run)
     if (run.folder / layout.MAP).exists():
         refuse_stale(run, with_holes=True)

@@ -95,15 +95,17 @@ class View:
             return pixel_dossier(self.run, lon, lat)
 
 
-def open_view(project: str | Path) -> View:
+def open_view(project: str | Path, *, allow_code: bool = False) -> View:
     """Open a project's outputs, and make the maps that are missing for a view of it.
+
+    ``allow_code`` as for :func:`landweave.read_project`.
 
     Raises
     ------
     InputError
         When the project has no map yet, or is no longer that of its run.
     """
-    run = open_run(project)
+    run = open_run(project, allow_code=allow_code)
     check_same_project(run)
     return view_of(run)
 
@@ -156,7 +158,8 @@ class _Showing:
         """Open the run again if it has changed; InputError where it cannot be shown as it stands."""
         async with self._turn:
             if self.changed(now=True):
-                self._take(await asyncio.to_thread(open_view, self.view.run.plan.project.file))
+                project = self.view.run.plan.project
+                self._take(await asyncio.to_thread(open_view, project.file, allow_code=project.allow_code))
 
     def headers(self, version: str | None) -> dict[str, str]:
         """Of a tile that was asked for as one of a version: kept for ever only if it is what is shown now."""

@@ -42,7 +42,7 @@ def predict(plan: Plan, task: PredictTask) -> Record:
     cell = task.cell
     model = _load(plan, task.model)
     assert model.recipe is not None
-    recipe = Recipe.from_json(model.recipe)
+    recipe = Recipe.from_json(model.recipe, rule=plan.recipe.rule)
     fold_models = {folder: _load(plan, folder) for folder in sorted(set(task.folds.values()))}
     doubts = OutOfFold(plan, cell, task.confidence) if fold_models else None
     ids = unit_ids(cell.geobox.shape, plan.cut)

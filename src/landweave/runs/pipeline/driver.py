@@ -10,12 +10,13 @@ from typing import Any
 
 from landweave.engine.executor import Engine, Outcome, attempt, open_engine
 from landweave.engine.ledger import Ledger
+from landweave.engine.lock import spare_locks
 from landweave.engine.machine import LEAST_MEMORY
 from landweave.errors import InputError
 from landweave.patch.grid import Cell
 from landweave.runs import layout
 from landweave.runs.pipeline.outcome import Progress, Quiet, Result
-from landweave.runs.pipeline.record import keep_log, log_path, versions, write_record
+from landweave.runs.pipeline.record import adopt_record, keep_log, log_path, versions, working_versions, write_record
 from landweave.runs.pipeline.state import Options, Run, Stage
 from landweave.runs.project.plan import make_plan
 from landweave.runs.project.settings import Project
@@ -29,6 +30,7 @@ def run(
     memory: str | None = None,
     scheduler: str | None = None,
     progress: Progress | None = None,
+    allow_code: bool = False,
 ) -> Result:
     """Make everything that a project asks for and that is not fresh.
 
@@ -45,6 +47,8 @@ def run(
         As for :func:`landweave.engine.executor.open_engine`.
     progress
         Shows how far the run is.
+    allow_code
+        As for :func:`landweave.read_project`.
 
     Raises
     ------
@@ -54,21 +58,29 @@ def run(
         When another run works in the same folder.
     """
     from landweave.runs.pipeline.notices import notices
+    from landweave.runs.pipeline.record import of_versions
     from landweave.runs.pipeline.stages import STAGES
     from landweave.runs.results.run import FinishedRun
     from landweave.runs.train.models import try_settings
 
     options, progress = options or Options(), progress or Quiet()
     began = time.perf_counter()
+    if allow_code:
+        project = project.model_copy(update={"allow_code": True})
     plan, cells = make_plan(project, remember=True)
     _check_options(options, cells, [stage.name for stage in STAGES])
     _check_memory(memory)
     result = Result(folder=plan.folder)
     with (
-        Ledger(plan.folder / layout.LEDGER, check_files=options.check_files) as ledger,
+        Ledger(plan.folder / layout.LEDGER, check_files=options.check_files, versions=working_versions()) as ledger,
         open_engine(workers=min(workers, len(cells)), scheduler=scheduler, memory=memory) as engine,
     ):
+        spare_locks([ledger.path])
         _sweep(plan.folder)
+        if adopt_record(ledger, plan.folder):
+            progress.tell(
+                "note:      the ledger of an older landweave now keeps versions; its own are those of run.json"
+            )
         engine.started = lambda dashboard: progress.tell(f"dashboard: {dashboard}")
         _reach(engine)
         state = Run(plan, cells, ledger, engine, options)
@@ -84,7 +96,7 @@ def run(
                 last = stage.name == options.until and stage.name not in {s.name for s in STAGES[number + 1 :]}
                 if last or result.stopped:
                     break
-            result.notices = notices(state)
+            result.notices = [*notices(state), *of_versions(state)]
             done = FinishedRun(plan=plan, cells=tuple(cells))
             result.agreement = done.accuracy["overall_accuracy"] if done.has_accuracy else None
         except BaseException:

@@ -1,4 +1,4 @@
-"""The stages, in order: what each reads, what it writes. No arithmetic stands here."""
+"""The stages, in order: what each reads and writes, and which settings and inputs make it out of date."""
 
 from typing import Any
 
@@ -85,9 +85,15 @@ def label_inputs(run: Run, cell: Cell) -> Inputs:
     return {
         "reference": run.reference,
         "legend codes": _codes(run),
-        "reference settings": fingerprint(settings and settings.model_dump(mode="json", exclude={"legend", "truth"})),
+        "reference settings": fingerprint(settings and _of_reference(settings.model_dump(mode="json"))),
         "patch": fingerprint([_place(cell), cell.west, cell.east, run.plan.cut]),
     }
+
+
+def _of_reference(settings: dict[str, Any]) -> dict[str, Any]:
+    # Keys that came later are left out where they are not set, so that runs from before them stay up to date.
+    later = {name for name in ("encoding", "band") if settings[name] is None}
+    return {name: value for name, value in settings.items() if name not in {"legend", "truth", *later}}
 
 
 def sample_inputs(run: Run, cell: Cell) -> Inputs:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from landweave.classifier.model import Model, recipe_mismatch
 from landweave.errors import InputError
+from landweave.features.recipe import Recipe
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 
@@ -24,6 +25,8 @@ def fitting_model(plan: Plan) -> str:
 
 def _fitting(plan: Plan, folder: Path) -> Model:
     model = Model.load(folder)
+    if model.recipe is not None:
+        _check_names(model, folder)
     difference = recipe_mismatch(model.recipe, plan.recipe.to_json())
     if difference:
         raise InputError(f"{folder}: {difference} (to train a new model, run with --retrain).")
@@ -35,3 +38,14 @@ def _fitting(plan: Plan, folder: Path) -> Model:
                 "use the legend that the model was trained with."
             )
     return model
+
+
+def _check_names(model: Model, folder: Path) -> None:
+    """Columns in another order than the recipe makes them would give a wrong map in silence."""
+    assert model.recipe is not None
+    try:
+        names = Recipe.from_json(model.recipe).feature_names
+    except InputError as error:
+        raise InputError(f"{folder}: model.json: {error}") from None
+    if names != model.feature_names:
+        raise InputError(f"{folder}: model.json: feature_names are not those that its recipe makes; train a new model.")

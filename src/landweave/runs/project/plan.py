@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from odc.geo.crs import CRS
 
+from landweave.engine.lock import spare_locks
 from landweave.errors import InputError
 from landweave.features import s2cloudless
 from landweave.features.clouds import snow_bands
@@ -17,7 +18,9 @@ from landweave.labels.units import QUARTERS, WHOLE
 from landweave.legend import Legend
 from landweave.patch.grid import Cell
 from landweave.patch.summary import Shown, listed, span
+from landweave.runs import layout
 from landweave.runs.project.area import cells_of, pixel_metres
+from landweave.runs.project.imports import check_imports
 from landweave.runs.project.one_a_day import one_a_day
 from landweave.runs.project.settings import Project
 from landweave.runs.project.source import masked, open_source, unscaled_recipe
@@ -113,6 +116,8 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
     InputError
         For anything that cannot be opened or does not fit together; nothing has been written then.
     """
+    check_imports(project)
+    spare_locks(_may_lack_locks(project))
     source = one_a_day(open_source(project, remember=remember))
     dates, start, end = _observed(project, source)
     recipe = _recipe(project, source, start, end)
@@ -132,6 +137,13 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
     _check_thresholds(project, legend)
     _check_map_crs(project)
     return plan, cells
+
+
+def _may_lack_locks(project: Project) -> list[Path]:
+    """Files that lie where GeoPackages are read or written."""
+    given = [part and part.path for part in (project.reference, project.districts)]
+    paths = [project.path(path) for path in (*given, project.area.aoi) if path]
+    return [project.file, (project.folder / layout.LEDGER).with_suffix(".lock"), *paths]
 
 
 def _observed(project: Project, source: Source) -> tuple[list[datetime.date], datetime.date, datetime.date]:
@@ -176,9 +188,12 @@ def _recipe(project: Project, source: Source, start: datetime.date, end: datetim
         )
     if rule == "s2cloudless":
         _check_detector(project, source)
-    for _, expression in recipe.custom:
+    for name, expression in recipe.custom:
         if is_import_path(expression):
-            load_function(expression)
+            try:
+                load_function(expression, recipe.rule)
+            except InputError as error:
+                raise InputError(f"{project.file}: features.custom.{name}: {error}") from None
     truth = project.reference.truth if project.reference else None
     for path in (*settings.static, *([truth] if truth else [])):
         with opened(project.path(path)):
@@ -204,7 +219,10 @@ def _reference_and_legend(project: Project) -> "tuple[Reference | None, Legend]"
 
     if project.reference:
         settings = project.reference
-        reference = read_reference(project.path(settings.path), column=settings.column, layer=settings.layer)
+        reference = read_reference(
+            project.path(settings.path), column=settings.column, layer=settings.layer, encoding=settings.encoding,
+            band=settings.band,
+        )  # fmt: skip
         if settings.legend:
             return reference, Legend.read(project.path(settings.legend))
         return reference, Legend.from_labels(reference_codes(reference))

@@ -1,4 +1,4 @@
-"""What the user wants, from one TOML file."""
+"""The project file: its keys, their defaults, and the errors for wrong ones."""
 
 import datetime
 import difflib
@@ -12,8 +12,12 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from landweave.errors import InputError
+from landweave.import_rule import ImportRule
 from landweave.patch.summary import Shown
 from landweave.runs.project.source_settings import Fraction, Settings, SourceSettings
+
+_OURS = {"file", "allow_code"}
+"""Fields of a project that are not keys of its file."""
 
 
 def _as_date(value: object) -> object:
@@ -39,6 +43,8 @@ class AreaSettings(Settings):
 
     aoi: str | None = None
     """Any vector file; absent: ``bounds``, or the extent of the imagery."""
+    layer: str | None = None
+    """Layer of ``aoi``, where it has several."""
     bounds: tuple[float, float, float, float] | None = None
     """West, south, east, north, in ``bounds_crs``."""
     bounds_crs: str = "EPSG:4326"
@@ -54,6 +60,8 @@ class AreaSettings(Settings):
 
     @model_validator(mode="after")
     def _one_area(self) -> Self:
+        if self.layer and not self.aoi:
+            raise ValueError("layer is a layer of aoi; name the file with aoi")
         if self.aoi and self.bounds:
             raise ValueError("aoi and bounds exclude each other; keep one")
         if self.bounds and not all(map(math.isfinite, self.bounds)):
@@ -103,6 +111,10 @@ class ReferenceSettings(Settings):
     """Column of the codes (default ``label``); a raster's values are its codes."""
     layer: str | None = None
     """Layer of a vector file that has several."""
+    encoding: str | None = None
+    """Encoding of the text of a shapefile or CSV that does not state it."""
+    band: int | None = Field(None, ge=1)
+    """Band of a raster that has several, from 1."""
     legend: str | None = None
     """Classes and crosswalk; without it the classes are the sorted codes."""
     erosion: int = Field(1, ge=0, le=50)
@@ -120,6 +132,10 @@ class TrainingSettings(Settings):
     label: str = "label"
     block_size: float = Field(0.1, gt=0)
     """Degrees; side of the spatial blocks that cross-validate the table."""
+
+
+PER_CLASS = 20_000
+"""Training pixels of each class where ``[sampling]`` has no rule."""
 
 
 class SamplingSettings(Settings):
@@ -148,7 +164,7 @@ class SamplingSettings(Settings):
         for name in ("per_class", "fraction", "per_patch"):
             if getattr(self, name) is not None:
                 return {name: getattr(self, name)}
-        return {"per_class": 20_000}
+        return {"per_class": PER_CLASS}
 
 
 class ModelSettings(Settings):
@@ -178,6 +194,10 @@ class DistrictSettings(Settings):
 
     path: str
     column: str
+    layer: str | None = None
+    """Layer of a file that has several."""
+    encoding: str | None = None
+    """Encoding of the text of a shapefile that does not state it."""
 
 
 class EstimateSettings(Settings):
@@ -187,6 +207,8 @@ class EstimateSettings(Settings):
     """What ``landweave estimate draw`` wrote, with its labels."""
     label: str = "reference"
     """Column of the labels."""
+    layer: str | None = None
+    """Layer of a sample that has several."""
     drop_unlabelled: bool = False
     """Leave out units without a label, instead of refusing them."""
 
@@ -218,6 +240,8 @@ class Project(Shown, Settings):
     places: tuple[PlaceSettings, ...] = ()
     file: Path = Field(exclude=True)
     """The project file; paths in it are relative to its folder."""
+    allow_code: bool = Field(default=False, exclude=True)
+    """Import whatever the file names. Said by whoever opens the file, never by the file."""
 
     def _summary(self) -> Mapping[str, object]:
         return {
@@ -246,14 +270,22 @@ class Project(Shown, Settings):
         """The output folder, absolute."""
         return self.path(self.output or f"out/{self.name}")
 
+    @property
+    def import_rule(self) -> ImportRule:
+        """Whose functions and classes the file may name."""
+        return ImportRule(folder=self.file.parent, anything=self.allow_code)
 
-def read_project(path: str | Path) -> Project:
+
+def read_project(path: str | Path, *, allow_code: bool = False) -> Project:
     """Read and check a project file.
 
     Parameters
     ----------
     path
         A TOML file, or a folder that holds ``landweave.toml``.
+    allow_code
+        Import any function or class that the file names, not only those of scikit-learn, XGBoost, LightGBM, landweave
+        and modules beside the file. An import path can start any program: set it for files that you trust.
 
     Raises
     ------
@@ -274,15 +306,15 @@ def read_project(path: str | Path) -> Project:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: not valid TOML: {error}.") from None
-    return make_project(content, file=path, text=text)
+    return make_project(content, file=path, text=text, allow_code=allow_code)
 
 
-def make_project(content: dict[str, Any], *, file: Path, text: str = "") -> Project:
+def make_project(content: dict[str, Any], *, file: Path, text: str = "", allow_code: bool = False) -> Project:
     """Check the content of a project file; ``text`` gives line numbers to the complaints."""
-    if "file" in content:
-        raise InputError(f"{file}:{_line_of(text, ('file',))} unknown key 'file'.")
+    for key in _OURS & content.keys():
+        raise InputError(f"{file}:{_line_of(text, (key,))} unknown key {key!r}.")
     try:
-        return Project(**content, file=file.resolve())
+        return Project(**content, file=file.resolve(), allow_code=allow_code)
     except ValidationError as error:
         # A misspelt key also leaves its own missing: the slip is told first.
         first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
@@ -314,7 +346,7 @@ def _known_keys(location: tuple[Any, ...]) -> list[str]:
         annotation = model.model_fields[part].annotation
         candidates = [annotation, *get_args(annotation)]
         model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
-    return [name for name in model.model_fields if name != "file"]
+    return [name for name in model.model_fields if name not in _OURS]
 
 
 def _line_of(text: str, location: tuple[Any, ...]) -> int:

@@ -86,6 +86,7 @@ def unscaled_recipe(project: Project, days: tuple[int, ...]) -> Recipe:
             custom=tuple(settings.custom.items()),
             static=tuple(Path(path).stem for path in settings.static),
             days=days,
+            rule=project.import_rule,
         )
     except InputError as error:
         raise InputError(f"{project.file}: {error}") from None

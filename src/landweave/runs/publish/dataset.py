@@ -1,4 +1,4 @@
-"""A finished run as an open data set: its patches, a catalogue, a card, and a project that reads them back."""
+"""A finished run as an open data set: which variables and files are copied, with a card and a project."""
 
 import hashlib
 import json
@@ -51,6 +51,7 @@ def publish_dataset(
     eopatches: bool = False,
     licence: str | None = None,
     told: Callable[[int, int], None] | None = None,
+    allow_code: bool = False,
 ) -> Path:
     """Write a finished run as an open data set; one that was broken off, or has changed since, is taken up.
 
@@ -67,6 +68,8 @@ def publish_dataset(
         On what terms the data may be used, as an SPDX identifier or in words.
     told
         Called with patches written and patches in all.
+    allow_code
+        As for :func:`landweave.read_project`.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def publish_dataset(
         Where the run has no map yet, or is stale; where a patch's imagery was let go, or the folder holds something
         else.
     """
-    run, folder = open_run(project), Path(folder)
+    run, folder = open_run(project, allow_code=allow_code), Path(folder)
     _check(run, folder)
     unmapped = refuse_stale(run)
     folder.mkdir(parents=True, exist_ok=True)

@@ -20,8 +20,9 @@ from landweave.patch.align import commonest_crs
 from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
 from landweave.patch.painting import Piece, paint
-from landweave.patch.store import dated, write_json, write_text, write_whole
+from landweave.patch.store import write_json, write_text
 from landweave.patch.summary import Shown, listed
+from landweave.patch.vectors.writing import write_layers
 from landweave.report.comparison import PicturedPlace, render_comparison
 from landweave.runs import layout
 from landweave.runs.estimate.districts import read_districts
@@ -63,7 +64,12 @@ class Comparison(Shown):
         }
 
 
-def compare(project: str | Path | FinishedRun, *, progress: Callable[[int, int], None] | None = None) -> Comparison:
+def compare(
+    project: str | Path | FinishedRun,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    allow_code: bool = False,
+) -> Comparison:
     """Hold the register against the map; write ``compare.html``, ``compare.json`` and ``compare.gpkg``.
 
     Parameters
@@ -72,6 +78,8 @@ def compare(project: str | Path | FinishedRun, *, progress: Callable[[int, int],
         A project file, its folder, or a finished run.
     progress
         Called with patches done and in all.
+    allow_code
+        As for :func:`landweave.read_project`.
 
     Returns
     -------
@@ -84,7 +92,7 @@ def compare(project: str | Path | FinishedRun, *, progress: Callable[[int, int],
     InputError
         When the project has no reference, or no predictions or list of label errors yet.
     """
-    run = project if isinstance(project, FinishedRun) else open_run(project)
+    run = project if isinstance(project, FinishedRun) else open_run(project, allow_code=allow_code)
     plan = run.plan
     if plan.reference is None:
         raise InputError(f"{plan.project.file}: no [reference] to compare the map with.")
@@ -140,7 +148,10 @@ def _figures(run: FinishedRun, progress: Callable[[int, int], None] | None) -> d
         geobox = cell.geobox
         zones, names = None, ()
         if settings is not None:
-            districts = read_districts(plan.project.path(settings.path), settings.column, crs=str(geobox.crs))
+            districts = read_districts(
+                plan.project.path(settings.path), settings.column, crs=str(geobox.crs), near=geobox,
+                layer=settings.layer, encoding=settings.encoding,
+            )  # fmt: skip
             zones, names = _numbers(districts.shapes, cell), districts.names
         areas = PixelAreas(str(geobox.crs), geobox.transform, geobox.shape)
         whole = areas.window(slice(0, geobox.shape[0]), slice(0, geobox.shape[1]))
@@ -206,12 +217,7 @@ def _places(run: FinishedRun) -> "tuple[geopandas.GeoDataFrame, geopandas.GeoDat
 
 
 def _write_places(path: Path, ranked: "geopandas.GeoDataFrame", edges: "geopandas.GeoDataFrame") -> None:
-    def write(part: Path) -> None:
-        ranked.to_file(part, layer="places", driver="GPKG")
-        edges.to_file(part, layer="edges", driver="GPKG")
-
-    with dated():
-        write_whole(path, write)
+    write_layers(path, [("places", ranked), ("edges", edges)])
 
 
 def _pictured(run: FinishedRun, row: dict[str, Any], shape: Any) -> PicturedPlace:

@@ -95,7 +95,7 @@ def pixel_dossier(run: FinishedRun, lon: float, lat: float) -> dict[str, Any]:
         "patch": {"name": cell.name, "row": row, "column": column, "record": _record(run, cell)},
         "observations": None, "curve": None, "probabilities": None,
         "prediction": _class_of(run, layout.prediction(cell.name), row, column),
-        "out_of_fold": _class_of(run, layout.out_of_fold(cell.name), row, column),
+        "out_of_fold": _out_of_fold(run, cell, row, column),
         "reference": _reference(run, cell, pixel, row, column),
     }  # fmt: skip
     if series is not None:
@@ -147,7 +147,9 @@ def _modelled(run: FinishedRun, bands: np.ndarray, reasons: np.ndarray, pixel: G
     from landweave.runs.fetch.strips import static_layers
 
     plan, model = run.plan, _model_of(run)
-    recipe = plan.recipe if model is None or model.recipe is None else Recipe.from_json(model.recipe)
+    recipe = plan.recipe
+    if model is not None and model.recipe is not None:
+        recipe = Recipe.from_json(model.recipe, rule=recipe.rule)
     kept = reasons != DROPPED
     static = static_layers(plan, pixel).reshape(len(recipe.static), -1) if recipe.static else None
     arguments = (bands[:, kept, None], (reasons[kept] == VALID)[:, None], np.array(plan.days)[kept], recipe)
@@ -170,6 +172,14 @@ def _modelled(run: FinishedRun, bands: np.ndarray, reasons: np.ndarray, pixel: G
             for value, share in zip(model.classes, p.tolist(), strict=True)
         }
     return told
+
+
+def _out_of_fold(run: FinishedRun, cell: Cell, row: int, column: int) -> dict[str, Any] | None:
+    """The prediction that the reference is compared with, where models of this run that never saw it made it."""
+    compared = run.compared(cell)
+    if compared is None or not compared.held_out or (compared.left_out is not None and compared.left_out[row, column]):
+        return None
+    return _class_of(run, layout.out_of_fold(cell.name), row, column)
 
 
 def _class_of(run: FinishedRun, file: str, row: int, column: int) -> dict[str, Any] | None:

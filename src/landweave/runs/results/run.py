@@ -151,18 +151,26 @@ class FinishedRun(Shown, RunOutputs):
         return patch
 
     def layers(self, name: str) -> dict[str, np.ndarray]:
-        """Of a patch ``reference``, ``prediction``, ``confidence``, ``prediction_oof``, where made: uint8 (y, x)."""
-        self._cell(name)
+        """Of a patch ``reference``, ``prediction``, ``confidence``, ``prediction_oof``, where made: uint8 (y, x).
+
+        ``prediction_oof`` is there where :meth:`compared` compares with it, and 0 in units that it leaves out.
+        """
+        cell = self._cell(name)
         found: dict[str, np.ndarray] = {}
         layers = {
             "reference": (layout.labels(name), 0), "prediction": (layout.prediction(name), 0),
-            "confidence": (layout.prediction(name), 1), "prediction_oof": (layout.out_of_fold(name), 0),
+            "confidence": (layout.prediction(name), 1),
         }  # fmt: skip
         for layer, (file, band) in layers.items():
             path = self.folder / file
-            made = self.plan.reference is not None or layer in {"prediction", "confidence"}
+            made = self.plan.reference is not None or layer != "reference"
             if made and path.exists():
                 found[layer] = read_raster(path)[band]
+        compared = self.compared(cell)
+        if compared is not None and compared.held_out:
+            predicted = compared.predicted
+            left_out = compared.left_out
+            found["prediction_oof"] = predicted if left_out is None else np.where(left_out, 0, predicted)
         return found
 
     def clearest_image(self, name: str, *, side: int | None = None) -> np.ndarray | None:
@@ -255,13 +263,15 @@ class FinishedRun(Shown, RunOutputs):
         raise InputError(f"{self.folder}: no patch {name!r}; there are {len(self.cells)}, such as {some}.")
 
 
-def open_run(project: str | Path | Project) -> FinishedRun:
+def open_run(project: str | Path | Project, *, allow_code: bool = False) -> FinishedRun:
     """Open what a run has made.
 
     Parameters
     ----------
     project
         A project file, its folder, or a project that was read.
+    allow_code
+        As for :func:`landweave.read_project`, where a file is read.
 
     Raises
     ------
@@ -269,7 +279,9 @@ def open_run(project: str | Path | Project) -> FinishedRun:
         When the project cannot be read.
     """
     if not isinstance(project, Project):
-        project = read_project(project)
+        project = read_project(project, allow_code=allow_code)
+    elif allow_code:
+        project = project.model_copy(update={"allow_code": True})
     plan, cells = make_plan(project)
     return FinishedRun(plan=plan, cells=tuple(cells))
 

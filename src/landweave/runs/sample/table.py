@@ -11,6 +11,7 @@ from landweave.errors import InputError
 from landweave.features.interpolation import features
 from landweave.features.recipe import Recipe
 from landweave.features.units import fit_scales
+from landweave.import_rule import ImportRule
 from landweave.patch.model import NODATA, to_int16
 from landweave.patch.store import write_whole
 from landweave.runs import layout
@@ -39,8 +40,13 @@ def custom_code(recipe: Recipe) -> list[str]:
     sources = []
     for _, text in recipe.custom:
         if is_import_path(text):
+            file = recipe.rule.beside(text.partition(":")[0])
+            if file is not None:
+                # The function may call others of its file.
+                sources.append(file.read_text(encoding="utf-8", errors="replace"))
+                continue
             try:
-                sources.append(inspect.getsource(load_function(text)))
+                sources.append(inspect.getsource(load_function(text, recipe.rule)))
             except (OSError, TypeError):  # a builtin has no source
                 sources.append(text)
     return sources
@@ -130,7 +136,7 @@ def from_series_table(plan: Plan) -> dict[str, Any]:
 
 def _table_folds(plan: Plan, series: Any, labels: np.ndarray, known: np.ndarray) -> tuple[list[str], np.ndarray, str]:
     """Folds by spatial block where the samples have coordinates in enough blocks, else at random."""
-    from landweave.labels.series import block_ids, group_folds, random_folds
+    from landweave.labels.folds import block_ids, group_folds, random_folds
 
     names = [str(label) for label in labels]
     settings, seed, k = plan.project.training, plan.project.sampling.seed, plan.project.model.folds
@@ -150,11 +156,11 @@ def _given_recipe(plan: Plan) -> Recipe | None:
 
     recipe = given_model(plan).recipe
     assert recipe is not None
-    return Recipe.from_json(recipe)
+    return Recipe.from_json(recipe, rule=plan.recipe.rule)
 
 
-def read_samples(folder: Path) -> "tuple[pd.DataFrame, np.ndarray, Recipe]":
-    """The training table of an output folder.
+def read_samples(folder: Path, *, rule: ImportRule | None = None) -> "tuple[pd.DataFrame, np.ndarray, Recipe]":
+    """The training table of an output folder; ``rule`` says whose functions its recipe may call.
 
     Returns
     -------
@@ -168,7 +174,7 @@ def read_samples(folder: Path) -> "tuple[pd.DataFrame, np.ndarray, Recipe]":
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(folder / layout.SAMPLES) as file:
-        recipe = Recipe.from_json(json.loads(file.schema_arrow.metadata[RECIPE_KEY]))
+        recipe = Recipe.from_json(json.loads(file.schema_arrow.metadata[RECIPE_KEY]), rule=rule)
         names = recipe.feature_names
         matrix = np.empty((file.metadata.num_rows, len(names)), "int16")
         for first in range(0, len(names), _COLUMNS):

@@ -37,7 +37,10 @@ def try_settings(plan: Plan) -> None:
     classes = np.tile(np.array(plan.legend.values, "uint8"), 6)
     numbers = np.random.default_rng(0).integers(0, 5000, (len(classes), len(names)), "int16")
     try:
-        fit(numbers, classes, type=settings.type, params=settings.params, feature_names=names)
+        fit(
+            numbers, classes, type=settings.type, params=settings.params, feature_names=names,
+            rule=plan.project.import_rule,
+        )  # fmt: skip
     except InputError as error:
         raise InputError(f"{plan.project.file}: {error}") from None
 
@@ -55,7 +58,7 @@ def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> d
     missing
         Patches that the model never had; the model is frozen then.
     """
-    rows, matrix, recipe = read_samples(plan.folder)
+    rows, matrix, recipe = read_samples(plan.folder, rule=plan.recipe.rule)
     label, split, fold = (rows[name].to_numpy() for name in ("label", "split", "fold"))
     own, taught = split == "train", np.isin(split, ("train", "refit"))
     if not any_known(matrix[own][:, : recipe.dated]).any():
@@ -96,7 +99,7 @@ def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> d
 
 def apply_given(plan: Plan) -> dict[str, Any]:
     """Held-out probabilities of a model from elsewhere: it has seen nothing of this area."""
-    rows, matrix, recipe = read_samples(plan.folder)
+    rows, matrix, recipe = read_samples(plan.folder, rule=plan.recipe.rule)
     model = given_model(plan)
     write_held_out(plan, rows, _spread(plan, model, matrix), seen=any_known(matrix[:, : recipe.dated]))
     info = {"missing": [], "absent": [], "temperature": model.temperature, "folds": 0}
@@ -143,7 +146,7 @@ def _fit(
     settings = plan.project.model
     estimator = fit(
         matrix, label, type=settings.type, params=settings.params, seed=plan.project.sampling.seed,
-        threads=threads, feature_names=recipe.feature_names,
+        threads=threads, feature_names=recipe.feature_names, rule=plan.project.import_rule,
     )  # fmt: skip
     prior = None
     if settings.prior == "area" and assignment is not None:

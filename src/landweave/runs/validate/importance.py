@@ -61,7 +61,7 @@ def explain(plan: Plan, assignment: Assignment | None) -> dict[str, Any]:
     if reason is not None:
         return {"reason": reason}
     assert assignment is not None
-    rows, matrix, recipe = read_samples(plan.folder)
+    rows, matrix, recipe = read_samples(plan.folder, rule=plan.recipe.rule)
     asked = evenly(np.flatnonzero((rows["split"] == "test").to_numpy() & any_known(matrix[:, : recipe.dated])), TESTED)
     taught = taught_rows(rows, matrix, recipe)
     if not len(asked) or not len(taught) or not recipe.days:

@@ -84,7 +84,7 @@ def reduced(
         # One thread: in a fit as small as this, threads wait for each other, many times as long on a busy machine.
         estimator = fit(
             X, y, type=settings.type, params=fewer_trees(plan, trees), seed=plan.project.sampling.seed, threads=1,
-            feature_names=recipe.feature_names,
+            feature_names=recipe.feature_names, rule=plan.project.import_rule,
         )  # fmt: skip
         trained = {value: int((y == value).sum()) for value in estimator.classes}
         return estimator, fit_prior(totals, trained) if settings.prior == "area" else None

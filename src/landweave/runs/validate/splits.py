@@ -60,7 +60,7 @@ def compared(plan: Plan, cells: Sequence[Cell], assignment: Assignment) -> dict[
         ``map``, and the splits. ``leakage`` as of :func:`landweave.labels.leakage.audit`, with ``lost``: side to the
         classes that occur elsewhere but not there. Where nothing was held out, each is ``{reason}``.
     """
-    rows, matrix, recipe = read_samples(plan.folder)
+    rows, matrix, recipe = read_samples(plan.folder, rule=plan.recipe.rule)
     if assignment.kind in {"given", "none"}:
         reason = {
             "given": "the model comes from elsewhere: its training places are not here",

@@ -1,4 +1,4 @@
-"""STAC items as scenes: what was taken when, where its bands lie, and what their numbers mean."""
+"""STAC items as scenes: when taken, where the bands are, which items are duplicates, which scenes make one day."""
 
 import math
 import re

@@ -1,0 +1,62 @@
+"""Models and project files with random changes: each works or is refused in one line, within seconds.
+
+A batch runs in a process of its own, since a fault of this kind may end the process (see fuzz_models.py).
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHILD = Path(__file__).with_name("fuzz_models.py")
+KINDS = ("text", "skops", "json", "toml")
+
+
+def failures(kind, seed, count, *, seconds):
+    """What went wrong in a batch, by the number of the input; the last one, where the process ended early."""
+    try:
+        done = subprocess.run(
+            [sys.executable, str(CHILD), kind, str(seed), str(count)],
+            capture_output=True, text=True, errors="replace", timeout=seconds, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return [f"the batch took more than {seconds} s"]
+    lines = done.stdout.splitlines()
+    found = [line for line in lines if line.startswith("failed")]
+    if done.returncode:
+        tried = [line for line in lines if line.isdigit()] or ["none"]
+        found.append(f"input {tried[-1]} ended the process ({done.returncode}): {done.stderr[-1500:]}")
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_changed_input_works_or_is_refused_in_one_line(kind):
+    assert failures(kind, 20, 60, seconds=120) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("kind", KINDS)
+def test_thousands_of_changed_inputs_work_or_are_refused_in_one_line(kind, seed):
+    assert failures(kind, 100 + seed, 1000, seconds=1200) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import ctypes; ctypes.string_at(0)", "ended the process"),
+        ("import time; time.sleep(60)", "ended the process"),
+        ("raise KeyError(1)", "failed 0: KeyError"),
+        ("from landweave.errors import InputError; raise InputError('a\\nb')", "more than one line"),
+    ],
+)
+def test_a_planted_fault_is_found(monkeypatch, tmp_path, code, reason):
+    text = CHILD.read_text().replace("SECONDS = 10", "SECONDS = 1")
+    child = tmp_path / "fuzz.py"
+    child.write_text(text.replace("def ask(folder):\n", f"def ask(folder):\n    {code}\n"))
+    monkeypatch.setenv("PYTHONPATH", f"{CHILD.parent}:{':'.join(path for path in sys.path if path)}")
+    monkeypatch.setitem(globals(), "CHILD", child)
+    found = failures("json", 20, 1, seconds=60)
+    assert len(found) == 1
+    assert reason in found[0]
