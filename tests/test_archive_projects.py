@@ -77,6 +77,10 @@ def lose(folder, name):
 
 def test_a_lost_image_is_named_and_left_out_by_its_scene_or_its_date(world):
     lose(world, "S1")
+    with pytest.raises(
+        InputError, match=r'B04\.tif: no such file; 1 of 3 scenes lack .*: source\.exclude = \["S1"\]\.$'
+    ):
+        check_project(read_project(world))
     for allowed in (False, True):
         told = result(world, allow_missing=allowed)
         assert told.status == 1
