@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from landweave.errors import InputError
+from landweave.errors import InputError, blame_machine
 from landweave.patch.tables.reading import read_table_file
 
 if TYPE_CHECKING:

@@ -1,14 +1,18 @@
 """`landweave check`: is the project sound?"""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from landweave.errors import InputError
 from landweave.legend import NONE
+from landweave.patch.align import outline_bounds
 from landweave.patch.grid import Cell
 from landweave.runs.pipeline.notices import points_outside, reference_left_out
 from landweave.runs.project.imports import check_imports
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project
+from landweave.sources.remote import is_remote
+from landweave.sources.stac.footprint import meet
 
 
 def check_project(project: Project) -> list[str]:
@@ -30,6 +34,7 @@ def check_project(project: Project) -> list[str]:
     _open_districts(project, cells)
     notes += _sample_notes(project)
     plan.source.reach()
+    _find_lost_images(plan, cells)
     lines = [
         f"{project.file}: sound",
         f"patches:   {len(cells)} in {systems}, pixels of {plan.pixel_metres:.4g} m",
@@ -85,6 +90,30 @@ def _sample_notes(project: Project) -> list[str]:
     if read.left_out and not settings.drop_unlabelled:
         return [f"{read.left_out} units of {path.name} have no label, so nothing is estimated from it."]
     return []
+
+
+def _find_lost_images(plan: Plan, cells: list[Cell]) -> None:
+    """An image of a local archive that is not there, on ground that is asked for: every run would stop at it."""
+    lost: dict[str, Path] = {}
+    boxes: list[tuple[float, ...]] = []
+    for scene in plan.source.scenes:
+        paths = [Path(a.href) for name, a in scene.assets.items() if name in plan.variables and not is_remote(a.href)]
+        gone = next((path for path in paths if not path.exists()), None)
+        if gone is None:
+            continue
+        boxes = boxes or [outline_bounds(cell.geobox, "EPSG:4326") for cell in cells]
+        if any(meet(scene.bbox, box) for box in boxes):
+            lost[scene.id] = gone
+    if lost:
+        names = sorted(lost)
+        raise InputError(
+            f"{lost[names[0]]}: no such file; {len(lost)} of {len(plan.source.scenes)} scenes lack an image: "
+            f"{_some(names)}; restore it, or leave the scene out: source.exclude = [{_quoted(names[:3])}]."
+        )
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def _reference_notes(plan: Plan, cells: list[Cell]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from landweave.errors import InputError, blame_machine, parsed
 from landweave.sources.remote import is_remote, readable
-from landweave.sources.stac.hrefs import absolute, public, scheme_of, within
+from landweave.sources.stac.hrefs import absolute, may_ask, scheme_of, within
 from landweave.sources.stac.paging import PAGES, Pages, Request, features_of, matched_of, next_link
 
 CATALOGUES = 20_000
@@ -84,7 +84,7 @@ class Reader:
             whole = absolute(href, place)
         except InputError as error:
             raise InputError(f"{readable(place)}: {error}.") from None
-        if scheme_of(place) in _WEB and within(whole, place, self.hosts) is None and not public(whole):
+        if scheme_of(place) in _WEB and within(whole, place, self.hosts) is None and not may_ask(whole, place):
             raise InputError(
                 f"{readable(place)}: has a link to {readable(whole)[:100]}, a server that is not public; "
                 "if it belongs to the catalogue, allow it in source.hosts."

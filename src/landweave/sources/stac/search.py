@@ -223,6 +223,8 @@ def _best(
             if got:
                 break
             raise InputError(f"{readable(url)}: the search failed: {failure}.") from None
+        except InputError:
+            raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{readable(url)}: the search failed: the answer is not valid STAC: {_first_line(error)}."
