@@ -11,7 +11,6 @@ from odc.geo.geobox import GeoBox
 from landweave.errors import InputError
 from landweave.labels.codes_of_raster import chosen_band, is_raster, raster_codes
 from landweave.legend import code_text
-from landweave.patch.align import outline_bounds
 from landweave.patch.eopatch.labels import LabelPart, codes_in, find_labels
 from landweave.patch.summary import Shown, listed
 from landweave.patch.vectors.layers import (
@@ -23,6 +22,7 @@ from landweave.patch.vectors.layers import (
     parts_of,
     read_features,
 )
+from landweave.patch.vectors.placing import meets_grid
 from landweave.patch.vectors.points import CSV, Points, csv_points
 
 DEFAULT_COLUMN = "label"
@@ -136,10 +136,7 @@ def read_reference(
 
 def overlaps(reference: Reference, geobox: GeoBox) -> bool:
     """Whether the bounds of the reference and of a grid meet."""
-    # Where the grid has no place in the reference's CRS the bounds are NaN, and NaN meets nothing.
-    left, bottom, right, top = outline_bounds(geobox, reference.crs)
-    west, south, east, north = reference.bounds
-    return left <= east and right >= west and bottom <= north and top >= south
+    return meets_grid(reference.bounds, geobox, reference.crs)
 
 
 def check_overlap(reference: Reference, geoboxes: Iterable[GeoBox]) -> None:
