@@ -91,6 +91,14 @@ def raster_codes(path: Path, band: int, near: Sequence[GeoBox] | None) -> list[A
     return sorted(code for code in found if code == code)  # noqa: PLR0124 - NaN is no code
 
 
+def codes_are_sampled(path: Path) -> bool:
+    """Whether :func:`raster_codes` reads a part of this raster only, so that it may miss a rare code."""
+    import rasterio
+
+    with rasterio.open(path) as file:
+        return bool(file.height * file.width > _WHOLE)
+
+
 def codes_on_grid(file: "rasterio.DatasetReader", path: Path, band: int, geobox: GeoBox) -> tuple[Codes, np.ndarray]:
     """Codes of a raster at the nearest pixel of each pixel of a grid.
 

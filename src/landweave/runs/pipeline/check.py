@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from landweave.errors import InputError
+from landweave.legend import NONE
 from landweave.patch.grid import Cell
 from landweave.runs.pipeline.notices import points_outside, reference_left_out
 from landweave.runs.project.imports import check_imports
@@ -25,6 +26,9 @@ def check_project(project: Project) -> list[str]:
     layers = ", ".join(layer.name for layer in plan.recipe.layers)
     try_settings(plan)
     _read_last_row(plan)
+    notes = [*_training_notes(plan), *_reference_notes(plan, cells)]
+    _open_districts(project, cells)
+    notes += _sample_notes(project)
     plan.source.reach()
     lines = [
         f"{project.file}: sound",
@@ -34,8 +38,7 @@ def check_project(project: Project) -> list[str]:
         f"legend:    {', '.join(f'{value} {name}' for value, name in plan.legend.names.items())}",
     ]
     lines += [f"imports:   {line}" for line in check_imports(project)]
-    notes = [*plan.source.notes, *_reference_notes(plan, cells)]
-    return lines + [f"note:      {note}" for note in notes]
+    return lines + [f"note:      {note}" for note in [*plan.source.notes, *notes]]
 
 
 def _read_last_row(plan: Plan) -> None:
@@ -45,17 +48,64 @@ def _read_last_row(plan: Plan) -> None:
         plan.source.load(grid[grid.shape[0] - 1 :, :], plan.dates, plan.variables)
 
 
+def _training_notes(plan: Plan) -> list[str]:
+    if plan.project.training is None:
+        return []
+    from landweave.runs.sample.table import read_training
+
+    return read_training(plan)[2]
+
+
+def _open_districts(project: Project, cells: list[Cell]) -> None:
+    """What `compare` and `estimate` read, long after a run."""
+    settings = project.districts
+    if settings is None:
+        return
+    from landweave.runs.estimate.districts import read_districts
+
+    read_districts(
+        project.path(settings.path), settings.column, crs=str(cells[0].geobox.crs), layer=settings.layer,
+        near=None, encoding=settings.encoding,
+    )  # fmt: skip
+
+
+def _sample_notes(project: Project) -> list[str]:
+    """The labelled sample; one that waits for its labels is no fault of the project."""
+    settings = project.estimate
+    if settings is None:
+        return []
+    from landweave.runs.estimate.sample_file import read_sample
+
+    path = project.path(settings.sample)
+    if not path.exists():
+        raise InputError(
+            f"{project.file}: estimate.sample: no such file {path}; make one with `landweave estimate draw`."
+        )
+    read = read_sample(path, label=settings.label, layer=settings.layer, drop_unlabelled=True)
+    if read.left_out and not settings.drop_unlabelled:
+        return [f"{read.left_out} units of {path.name} have no label, so nothing is estimated from it."]
+    return []
+
+
 def _reference_notes(plan: Plan, cells: list[Cell]) -> list[str]:
     if plan.reference is None:
         return reference_left_out(plan)
+    from landweave.labels.codes_of_raster import codes_are_sampled
     from landweave.labels.reference import reference_codes
 
     codes = reference_codes(plan.reference, [cell.geobox for cell in cells])
     classes, unknown = plan.legend.translate(codes)
+    known = [code for one in plan.legend.classes for code in one.accepted_codes]
     if codes and not classes.any():
-        known = [code for one in plan.legend.classes for code in one.accepted_codes]
         raise InputError(
             f"{plan.reference.path}: none of its codes ({_some(codes)}) is a code of the legend ({_some(known)}); "
+            "correct reference.column or the legend's codes."
+        )
+    found = set(classes.tolist()) - {NONE}
+    sampled = plan.reference.kind == "raster" and codes_are_sampled(plan.reference.path)
+    if codes and len(found) < 2 and not sampled and not plan.project.model.path:
+        raise InputError(
+            f"{plan.reference.path}: fewer than two classes are in it (found: {plan.legend.names[found.pop()]}); "
             "correct reference.column or the legend's codes."
         )
     notes = [f"codes that the legend does not know, taken as none: {', '.join(sorted(unknown))}"] if unknown else []

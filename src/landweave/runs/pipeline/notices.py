@@ -96,10 +96,10 @@ def points_outside(plan: Plan, cells: Sequence[Cell]) -> list[str]:
 
 
 def _of_samples(run: "Run") -> list[str]:
-    train = run.ledger.get("train")
+    table, train = run.ledger.get("sample"), run.ledger.get("train")
+    lines = list(table.info.get("notes", ())) if table is not None and table.state == DONE else []
     if train is None or train.state != DONE or run.plan.project.model.path:
-        return []
-    lines = []
+        return lines
     if train.info["absent"]:
         absent = ", ".join(train.info["absent"])
         lines.append(f"Classes without any training sample, which the map cannot show: {absent}.")
