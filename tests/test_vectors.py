@@ -20,7 +20,7 @@ from rasterio.transform import from_origin
 
 from landweave.errors import InputError
 from landweave.labels.on_grid import code_at, count_inside, points_table, rasterise
-from landweave.labels.reference import left_out, read_reference, reference_codes
+from landweave.labels.reference import check_overlap, left_out, read_reference, reference_codes
 from landweave.legend import LandClass, Legend
 from landweave.patch.area import read_area, read_area_file
 from landweave.patch.grid import given_cells, native_cells
@@ -354,6 +354,7 @@ def test_longitudes_may_be_counted_to_360(tmp_path, turn):
     degrees = gpd.GeoSeries([LEFT, RIGHT], crs="EPSG:32606").to_crs(4326).translate(turn)
     path = save(tmp_path / "r.gpkg", degrees, crs=4326)
     assert (labels(path, grid).values == WANTED).all()
+    check_overlap(read_reference(path, column="code"), [grid])
     points = save(tmp_path / "p.gpkg", degrees.representative_point(), crs=4326)
     assert sorted(np.unique(labels(points, grid).values)) == [0, 2, 7]
     assert code_at(read_reference(path, column="code"), grid[0:1, 9:10]) == "7"
@@ -421,8 +422,10 @@ def test_a_column_is_found_with_its_letters_composed_or_not(tmp_path):
 
 def test_null_is_no_class_and_the_word_is_one(tmp_path):
     path = save(tmp_path / "r.gpkg", [LEFT, RIGHT], [None, "None"])
-    legend = Legend.from_labels(reference_codes(read_reference(path, column="code")))
+    reference = read_reference(path, column="code")
+    legend = Legend.from_labels(reference_codes(reference))
     assert legend.names == {1: "None"}
+    assert left_out(reference) == ["1 of 2 features of the reference have no code in code and count as none."]
     assert (labels(path, legend=legend).values == np.where(WANTED == 7, 1, 0)).all()
 
 
