@@ -13,7 +13,7 @@ from rasterio.transform import from_origin
 from landweave.errors import InputError
 from landweave.labels import codes_of_raster
 from landweave.labels.on_grid import code_at, rasterise
-from landweave.labels.reference import read_reference, reference_codes
+from landweave.labels.reference import overlaps, read_reference, reference_codes
 from landweave.legend import Legend
 
 GRID = GeoBox((4, 6), from_origin(500000, 5000040, 10, 10), "EPSG:32633")
@@ -164,3 +164,18 @@ def test_codes_on_a_grid_do_not_depend_on_how_much_is_read_at_once(tmp_path_fact
     assert np.array_equal(inside, again)
     assert np.array_equal(whole.filled(0), parts.filled(0))
     assert np.array_equal(np.ma.getmaskarray(whole), np.ma.getmaskarray(parts))
+
+
+@pytest.mark.parametrize("west", [-180, 0])
+def test_a_raster_of_the_globe_may_begin_anywhere(tmp_path, west):
+    # A pixel of a degree has its own longitude as code.
+    longitude = np.arange(west, west + 360)
+    codes = np.where(longitude >= 180, longitude - 360, longitude).astype("int16")[None].repeat(20, axis=0)
+    path = save(tmp_path / "r.tif", codes, crs="EPSG:4326", transform=from_origin(west, 10, 1, 1), nodata=-999)
+    legend = Legend.from_labels([-150, -149, 20, 21])
+    for left, classes in ((-150, [1, 2]), (20, [3, 4])):
+        grid = GeoBox((2, 2), from_origin(left, 5, 1, 1), "EPSG:4326")
+        reference = read_reference(path)
+        assert overlaps(reference, grid)
+        assert rasterise(reference, grid, legend).values.tolist() == [classes, classes]
+        assert code_at(reference, grid[0:1, 0:1]) == str(left)

@@ -20,7 +20,7 @@ from rasterio.transform import from_origin
 
 from landweave.errors import InputError
 from landweave.labels.on_grid import code_at, count_inside, points_table, rasterise
-from landweave.labels.reference import left_out, read_reference, reference_codes
+from landweave.labels.reference import check_overlap, left_out, read_reference, reference_codes
 from landweave.legend import LandClass, Legend
 from landweave.patch.area import read_area, read_area_file
 from landweave.patch.grid import given_cells, native_cells
@@ -224,6 +224,20 @@ def test_what_cannot_be_placed_is_refused_by_every_reader_in_one_line(tmp_path, 
         assert told in one_line(call, path.name)
 
 
+@pytest.mark.parametrize("start", ["", "\ufeff", "<?xml version='1.0'?>\n<!-- shapes -->\n"])
+@pytest.mark.parametrize("name", ["r.gpkg", "r.geojson", "r.xml", "r.shp"])
+def test_a_virtual_file_under_another_name_is_refused(tmp_path, name, start):
+    hidden = save(tmp_path / "hidden.gpkg", [LEFT, RIGHT], layer="hidden")
+    layer = f"<OGRVRTLayer name='hidden'><SrcDataSource>{hidden}</SrcDataSource></OGRVRTLayer>"
+    path = tmp_path / name
+    path.write_text(f"{start}<OGRVRTDataSource>{layer}</OGRVRTDataSource>", encoding="utf-8")
+    one_line(lambda: read_area(path), name, "virtual file under another name")
+    one_line(lambda: read_reference(path, column="code"), name, "virtual file under another name")
+    path.rename(tmp_path / "r.vrt")
+    if not start:
+        assert (labels(tmp_path / "r.vrt").values == WANTED).all()
+
+
 # Which geometries
 
 
@@ -340,7 +354,8 @@ def test_longitudes_may_be_counted_to_360(tmp_path, turn):
     degrees = gpd.GeoSeries([LEFT, RIGHT], crs="EPSG:32606").to_crs(4326).translate(turn)
     path = save(tmp_path / "r.gpkg", degrees, crs=4326)
     assert (labels(path, grid).values == WANTED).all()
-    points = save(tmp_path / "p.gpkg", degrees.centroid, crs=4326)
+    check_overlap(read_reference(path, column="code"), [grid])
+    points = save(tmp_path / "p.gpkg", degrees.representative_point(), crs=4326)
     assert sorted(np.unique(labels(points, grid).values)) == [0, 2, 7]
     assert code_at(read_reference(path, column="code"), grid[0:1, 9:10]) == "7"
     assert len(native_cells(grid, area=read_area(path), buffer=1.0)) == 1
@@ -407,8 +422,10 @@ def test_a_column_is_found_with_its_letters_composed_or_not(tmp_path):
 
 def test_null_is_no_class_and_the_word_is_one(tmp_path):
     path = save(tmp_path / "r.gpkg", [LEFT, RIGHT], [None, "None"])
-    legend = Legend.from_labels(reference_codes(read_reference(path, column="code")))
+    reference = read_reference(path, column="code")
+    legend = Legend.from_labels(reference_codes(reference))
     assert legend.names == {1: "None"}
+    assert left_out(reference) == ["1 of 2 features of the reference have no code in code and count as none."]
     assert (labels(path, legend=legend).values == np.where(WANTED == 7, 1, 0)).all()
 
 

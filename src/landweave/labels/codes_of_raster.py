@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
@@ -22,6 +23,8 @@ part of it counts."""
 
 _WINDOW = 2**24
 """Pixels that are read at once."""
+
+_HALF = 180.0
 
 _SIDE, _GRIDS = 512, 1000
 """Of a large raster: pixels along a grid that are looked at, and how many grids."""
@@ -106,7 +109,14 @@ def codes_on_grid(file: "rasterio.DatasetReader", path: Path, band: int, geobox:
     inside
         bool (y, x): the raster covers the pixel.
     """
-    rows, columns, inside = nearest_pixels(GeoBox(file.shape, file.transform, file.crs), geobox)
+    source = GeoBox(file.shape, file.transform, file.crs)
+    rows, columns, inside = nearest_pixels(source, geobox)
+    if source.crs.geographic and source.boundingbox.right > _HALF:
+        # Longitudes counted from 0 to 360.
+        west = GeoBox(source.shape, Affine.translation(-2 * _HALF, 0) * source.affine, source.crs)
+        more = nearest_pixels(west, geobox)
+        rows, columns = np.where(inside, rows, more[0]), np.where(inside, columns, more[1])
+        inside |= more[2]
     codes = _nothing(geobox.shape, file.dtypes[band - 1])
     for part in _parts(rows, columns, inside, slice(0, geobox.shape[0]), slice(0, geobox.shape[1])):
         here = inside[part]

@@ -15,7 +15,7 @@ from landweave.patch.align import pixels_of, to_crs
 from landweave.patch.eopatch.labels import codes_on
 from landweave.patch.summary import Shown, listed
 from landweave.patch.vectors.layers import parts_of, read_features
-from landweave.patch.vectors.placing import bounds_near, place, read_near
+from landweave.patch.vectors.placing import bounds_near, place, read_near, turned_boxes
 from landweave.patch.vectors.points import CSV, Points, csv_points
 
 if TYPE_CHECKING:
@@ -159,9 +159,7 @@ def _points(
 
 
 def _points_near(points: Points, crs: str, geobox: GeoBox) -> np.ndarray:
-    left, bottom, right, top = bounds_near(geobox, crs)
-    turned = (points.within((left + turn, bottom, right + turn, top)) for turn in (0, -360, 360))
-    return np.unique(np.concatenate(list(turned)))
+    return np.unique(np.concatenate([points.within(box) for box, _ in turned_boxes(geobox, crs)]))
 
 
 def count_inside(reference: Reference, geoboxes: Sequence[GeoBox]) -> tuple[int, int]:

@@ -15,6 +15,27 @@ PARQUET = frozenset({".parquet", ".geoparquet", ".pq"})
 """Suffixes of GeoParquet, which the GDAL of pyogrio does not read."""
 
 
+_POINTING = (b"<OGRVRTDataSource", b"<OGRWFSDataSource", b"<OGRCSWDataSource", b"gdal_streamed_alg")
+"""How files begin that hold no shapes but name other files or addresses."""
+
+
+def refuse_disguise(path: Path) -> None:
+    """InputError for a file that makes GDAL read other files or addresses, under the name of an ordinary format."""
+    if path.is_dir() or path.suffix.lower() == ".vrt":
+        return
+    try:
+        with path.open("rb") as file:
+            head = file.read(8192)
+    except OSError as error:
+        blame_machine(path, error)
+        raise InputError(f"{path}: not readable: {error.strerror}; check the name and the permissions.") from None
+    if any(word in head for word in _POINTING):
+        raise InputError(
+            f"{path}: a virtual file under another name, which may read other files; if you trust it, give it the "
+            "ending .vrt."
+        )
+
+
 @contextmanager
 def reading(path: Path, what: str) -> Iterator[None]:
     """Whatever a driver complains of becomes one line with the file's name; OSError where the machine is at fault."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from landweave.errors import InputError
-from landweave.patch.vectors.drivers import PARQUET, TextOf, parquet_frame, reading, stamp, text_of
+from landweave.patch.vectors.drivers import PARQUET, TextOf, parquet_frame, reading, refuse_disguise, stamp, text_of
 
 NO_GEOMETRY = "no geometry"
 
@@ -67,6 +67,7 @@ def layer_names(path: Path) -> list[str]:
     import pyogrio
     from pyogrio.errors import DataSourceError
 
+    refuse_disguise(path)
     try:
         # Tables without geometry, such as a GeoPackage's styles, have no place.
         return [str(name) for name, geometry in pyogrio.list_layers(path) if geometry is not None]
@@ -115,6 +116,7 @@ def open_layer(
         return _open_parquet(path, what=what, layer=layer)
     import pyogrio
 
+    refuse_disguise(path)
     with reading(path, what):
         listed = [(str(name), kind) for name, kind in pyogrio.list_layers(path)]
         layers = [name for name, kind in listed if kind is not None]

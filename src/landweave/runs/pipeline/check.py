@@ -123,22 +123,29 @@ def _reference_notes(plan: Plan, cells: list[Cell]) -> list[str]:
     from landweave.labels.reference import reference_codes
 
     codes = reference_codes(plan.reference, [cell.geobox for cell in cells])
+    if not codes:
+        what = "pixel of the patches" if plan.reference.kind == "raster" else "feature"
+        raise InputError(
+            f"{plan.reference.path}: no {what} has a code in {plan.reference.column or 'the raster'}; correct "
+            "reference.column, or give another reference."
+        )
     classes, unknown = plan.legend.translate(codes)
     known = [code for one in plan.legend.classes for code in one.accepted_codes]
-    if codes and not classes.any():
+    if not classes.any():
         raise InputError(
             f"{plan.reference.path}: none of its codes ({_some(codes)}) is a code of the legend ({_some(known)}); "
             "correct reference.column or the legend's codes."
         )
     found = set(classes.tolist()) - {NONE}
     sampled = plan.reference.kind == "raster" and codes_are_sampled(plan.reference.path)
-    if codes and len(found) < 2 and not sampled and not plan.project.model.path:
+    if len(found) < 2 and not sampled and not plan.project.model.path:
         raise InputError(
             f"{plan.reference.path}: fewer than two classes are in it (found: {plan.legend.names[found.pop()]}); "
             "correct reference.column or the legend's codes."
         )
     notes = [f"codes that the legend does not know, taken as none: {', '.join(sorted(unknown))}"] if unknown else []
-    return [*notes, *reference_left_out(plan), *points_outside(plan, cells)]
+    outside = points_outside(plan, cells, all_wrong=True)
+    return [*notes, *reference_left_out(plan), *outside]
 
 
 def _some(words: Sequence[str]) -> str:
