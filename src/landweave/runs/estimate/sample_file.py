@@ -13,7 +13,7 @@ from landweave.errors import InputError
 from landweave.legend import code_text
 from landweave.maps.areas import Counted, MapGrid, PixelAreas
 from landweave.maps.stratified_sample import Drawn
-from landweave.patch.store import dated, write_whole
+from landweave.patch.store import write_geopackage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,8 +132,7 @@ def write_sample(
         pyogrio.write_dataframe(outlines, part, layer=PIXELS, driver="GPKG")
         pyogrio.write_dataframe(pd.DataFrame({"content": [json.dumps(design)]}), part, layer=DESIGN, driver="GPKG")
 
-    with dated():
-        return write_whole(path, write)
+    return write_geopackage(path, write)
 
 
 def read_sample(

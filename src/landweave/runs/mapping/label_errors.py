@@ -10,7 +10,7 @@ import numpy as np
 from landweave.accuracy.label_errors import LEAST, Classify, judge_pieces
 from landweave.classifier.calibration import align_columns
 from landweave.classifier.fit import fit
-from landweave.patch.store import dated, read_table, write_json, write_whole
+from landweave.patch.store import read_table, write_geopackage, write_json
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.table import read_rows
@@ -195,5 +195,4 @@ def _summary(listed: "geopandas.GeoDataFrame", *, judged: int) -> dict[str, Any]
 
 
 def _write_list(path: Path, listed: "geopandas.GeoDataFrame") -> None:
-    with dated():
-        write_whole(path, lambda part: listed.to_file(part, layer="label_errors", driver="GPKG"))
+    write_geopackage(path, lambda part: listed.to_file(part, layer="label_errors", driver="GPKG"))

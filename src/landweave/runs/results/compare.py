@@ -20,7 +20,7 @@ from landweave.patch.align import commonest_crs
 from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
 from landweave.patch.painting import Piece, paint
-from landweave.patch.store import dated, sweep, write_json, write_text, write_whole
+from landweave.patch.store import sweep, write_geopackage, write_json, write_text
 from landweave.patch.summary import Shown, listed
 from landweave.report.comparison import PicturedPlace, render_comparison
 from landweave.runs import layout
@@ -212,8 +212,7 @@ def _write_places(path: Path, ranked: "geopandas.GeoDataFrame", edges: "geopanda
         ranked.to_file(part, layer="places", driver="GPKG")
         edges.to_file(part, layer="edges", driver="GPKG")
 
-    with dated():
-        write_whole(path, write)
+    write_geopackage(path, write)
 
 
 def _pictured(run: FinishedRun, row: dict[str, Any], shape: Any) -> PicturedPlace:
