@@ -415,3 +415,38 @@ def test_what_is_written_whole_has_its_name_on_the_disk_before_anyone_is_told(tm
     write_whole(tmp_path / name, write)
     assert seen[-1] == (tmp_path.name, True)
     assert seen[:-1] == ([("inside", False), ("part", False)] if name == "folder" else [("part", False)])
+
+
+def test_a_geopackage_that_could_not_be_closed_is_not_taken_for_written(tmp_path):
+    """pyogrio does not report what fails when GDAL closes a file: counts, extents and indices were lost in silence."""
+    library = shims.built(shims.FAILING_CALLS, tmp_path)
+    (tmp_path / "out").mkdir()
+    program = f"""
+import ctypes, os
+from pathlib import Path
+import geopandas as gpd, shapely
+from landweave.patch.store import write_geopackage
+shim, path = ctypes.CDLL(os.environ["LD_PRELOAD"]), Path({str(tmp_path)!r}) / "out" / "x.gpkg"
+shim.counted.restype = ctypes.c_long
+frame = gpd.GeoDataFrame({{"a": range(20)}}, geometry=[shapely.box(n, n, n + 1, n + 1) for n in range(20)], crs=4326)
+def attempt(at):
+    path.unlink(missing_ok=True)
+    shim.arm(str(path.parent).encode(), ctypes.c_long(at), 5, -1)
+    try:
+        write_geopackage(path, lambda part: frame.to_file(part, layer="x", driver="GPKG"))
+    except OSError:
+        return None
+    finally:
+        count.append(shim.counted())
+        shim.arm(b"", ctypes.c_long(-1), 0, -1)
+    return path.read_bytes()
+count = []
+whole = attempt(-1)
+results = [attempt(at) for at in range(count[0])]
+print(len(results), results.count(None), sum(one not in (None, whole) for one in results))
+"""
+    environment = {**os.environ, "LD_PRELOAD": str(library)}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100, env=environment)
+    calls, refused, wrong = map(int, done.stdout.split())
+    assert (calls > 100, refused > 0.9 * calls, wrong) == (True, True, 0), done.stderr

@@ -1,6 +1,7 @@
 """A patch on disk, as Zarr, written whole or not at all."""
 
 import errno
+import filecmp
 import glob
 import json
 import os
@@ -97,6 +98,50 @@ def write_whole(path: str | Path, write: Callable[[Path], None], *, synced: bool
             part.unlink(missing_ok=True)
         raise
     return path
+
+
+def write_geopackage(path: str | Path, write: Callable[[Path], None], *, moment: str = "2000-01-01") -> Path:
+    """Write a GeoPackage, whole or not at all, dated by :func:`dated`.
+
+    GDAL writes counts, extents and indices when it closes a file, and pyogrio does not report what fails then. So the
+    file is written twice and compared: equal content gives equal bytes.
+
+    Parameters
+    ----------
+    path
+        Where.
+    write
+        Given the temporary path, writes the layers there, the same ones each time.
+    moment
+        As of :func:`dated`.
+
+    Raises
+    ------
+    OSError
+        Where the two differ, or GDAL reports that it cannot write.
+    """
+    import pyogrio
+
+    path = Path(path)
+
+    def twice(part: Path) -> None:
+        again = part.with_name(f"{part.stem}.again{part.suffix}")
+        try:
+            write(part)
+            write(again)
+            whole = filecmp.cmp(part, again, shallow=False)
+        except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.FeatureError) as error:
+            raise OSError(f"{path}: cannot be written: {error}") from None
+        finally:
+            for beside in part.parent.glob(f"{glob.escape(again.name)}*"):
+                beside.unlink(missing_ok=True)
+            for beside in part.parent.glob(f"{glob.escape(part.name)}-*"):
+                beside.unlink(missing_ok=True)
+        if not whole:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    with dated(moment):
+        return write_whole(path, twice)
 
 
 def write_bytes(path: str | Path, content: bytes, *, synced: bool = True) -> Path:

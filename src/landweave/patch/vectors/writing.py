@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from landweave.patch.store import dated, write_whole
+from landweave.patch.store import write_geopackage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,8 +40,7 @@ def write_layers(path: str | Path, layers: Sequence[tuple[str, "pd.DataFrame"]],
             for name, frame in layers:
                 pyogrio.write_dataframe(frame, part, layer=name, driver="GPKG")
 
-    with dated(moment):
-        return write_whole(path, write)
+    return write_geopackage(path, write, moment=moment)
 
 
 @contextmanager

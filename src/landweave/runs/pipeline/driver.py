@@ -58,8 +58,8 @@ def run(
         When another run works in the same folder.
     """
     from landweave.runs.pipeline.notices import notices
-    from landweave.runs.pipeline.record import of_versions
     from landweave.runs.pipeline.stages import STAGES
+    from landweave.runs.pipeline.versions import of_versions
     from landweave.runs.results.run import FinishedRun
     from landweave.runs.train.models import try_settings
 

@@ -299,6 +299,7 @@ def read_project(path: str | Path, *, allow_code: bool = False) -> Project:
     path = Path(path)
     if path.is_dir():
         path = path / "landweave.toml"
+    _check_name(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -310,6 +311,17 @@ def read_project(path: str | Path, *, allow_code: bool = False) -> Project:
     except ValueError as error:
         raise InputError(f"{path}: not valid TOML: {error}.") from None
     return make_project(content, file=path, text=text, allow_code=allow_code)
+
+
+def _check_name(path: Path) -> None:
+    """Refuse folders whose names readers of vectors change: they look for an archive at ``!``, and drop line ends."""
+    place = str(path.absolute().parent)
+    for letter in "!\n\r\t":
+        if letter in place:
+            raise InputError(
+                f"{place!r}: the folder's name contains {letter!r}, which GDAL's readers of vectors do not take as a "
+                "part of a name; rename the folder."
+            )
 
 
 def make_project(content: dict[str, Any], *, file: Path, text: str = "", allow_code: bool = False) -> Project:
