@@ -1,4 +1,4 @@
-"""Models and project files with random changes: each works or is refused in one line, within seconds.
+"""Models, projects, catalogues and registers with random changes: each works or is refused in one line, in seconds.
 
 A batch runs in a process of its own, since a fault of this kind may end the process (see fuzz_models.py).
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 CHILD = Path(__file__).with_name("fuzz_models.py")
-KINDS = ("text", "skops", "json", "toml")
+KINDS = ("text", "skops", "json", "toml", "items", "catalogue", "register")
 
 
 def failures(kind, seed, count, *, seconds):
@@ -27,19 +27,21 @@ def failures(kind, seed, count, *, seconds):
     if done.returncode:
         tried = [line for line in lines if line.isdigit()] or ["none"]
         found.append(f"input {tried[-1]} ended the process ({done.returncode}): {done.stderr[-1500:]}")
+    elif not found and not 0 < int(lines[-1].split()[0]) < count:
+        found.append(f"all or none refused, so the inputs test nothing: {lines[-1]}")
     return found
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_changed_input_works_or_is_refused_in_one_line(kind):
-    assert failures(kind, 20, 60, seconds=120) == []
+    assert failures(kind, 20, 30, seconds=120) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("kind", KINDS)
 def test_thousands_of_changed_inputs_work_or_are_refused_in_one_line(kind, seed):
-    assert failures(kind, 100 + seed, 1000, seconds=1200) == []
+    assert failures(kind, 100 + seed, 600, seconds=1200) == []
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,6 @@ def test_thousands_of_changed_inputs_work_or_are_refused_in_one_line(kind, seed)
         ("import ctypes; ctypes.string_at(0)", "ended the process"),
         ("import time; time.sleep(60)", "ended the process"),
         ("raise KeyError(1)", "failed 0: KeyError"),
-        ("from landweave.errors import InputError; raise InputError('a\\nb')", "more than one line"),
     ],
 )
 def test_a_planted_fault_is_found(monkeypatch, tmp_path, code, reason):

@@ -13,6 +13,7 @@ from landweave.legend import code_text
 from landweave.patch.align import outline_bounds
 from landweave.patch.eopatch.labels import LabelPart, codes_in, find_labels
 from landweave.patch.summary import Shown, listed
+from landweave.patch.vectors import damage_is_input_error
 
 DEFAULT_COLUMN = "label"
 """The column of codes where none is named."""
@@ -102,7 +103,11 @@ def overlaps(reference: Reference, geobox: GeoBox) -> bool:
 
 def check_overlap(reference: Reference, geoboxes: Iterable[GeoBox]) -> None:
     """InputError when a reference meets none of the grids."""
-    if not any(overlaps(reference, geobox) for geobox in geoboxes):
+    try:
+        found = any(overlaps(reference, geobox) for geobox in geoboxes)
+    except InputError as error:
+        raise InputError(f"{reference.path}: {error}") from None
+    if not found:
         bounds = ", ".join(f"{bound:g}" for bound in reference.bounds)
         raise InputError(
             f"{reference.path}: the reference ({bounds} in its own CRS) does not overlap the imagery; "
@@ -135,12 +140,12 @@ def reference_codes(reference: Reference) -> list[str]:
 
 def _vector_layers(path: Path) -> list[str]:
     import pyogrio
-    from pyogrio.errors import DataSourceError
+    from pyogrio.errors import DataLayerError, DataSourceError
 
     try:
         # Tables without geometry, such as a GeoPackage's styles, are no reference.
         return [str(name) for name, geometry in pyogrio.list_layers(path) if geometry is not None]
-    except (DataSourceError, ValueError):
+    except (DataSourceError, DataLayerError, ValueError):
         return []
 
 
@@ -153,15 +158,17 @@ def _look_at_vector(path: Path, layers: Sequence[str], *, column: str, layer: st
     if layer is None and len(layers) > 1:
         raise InputError(f"{path}: several layers ({', '.join(layers)}); choose one with layer.")
     layer = layer or layers[0]
-    info = pyogrio.read_info(path, layer=layer, force_feature_count=True, force_total_bounds=True)
+    with damage_is_input_error(path):
+        info = pyogrio.read_info(path, layer=layer, force_feature_count=True, force_total_bounds=True)
     if column not in info["fields"]:
         raise InputError(f"{path}: no column {column!r}; it has {', '.join(info['fields']) or 'none'}.")
     if not info["features"] or info["total_bounds"] is None:
         raise InputError(f"{path}: the reference is empty.")
     if not info["crs"]:
         raise InputError(f"{path}: the reference has no coordinate reference system; assign one to it.")
-    sample = pyogrio.raw.read(path, layer=layer, columns=[], max_features=100)[2]
-    types = {s.geom_type.removeprefix("Multi") for s in shapely.from_wkb(sample, on_invalid="fix") if s is not None}
+    with damage_is_input_error(path):
+        sample = pyogrio.raw.read(path, layer=layer, columns=[], max_features=100)[2]
+        types = {s.geom_type.removeprefix("Multi") for s in shapely.from_wkb(sample, on_invalid="fix") if s is not None}
     if not types & {"Polygon", "Point"}:
         raise InputError(
             f"{path}: polygons or points are needed, but it has {', '.join(sorted(types)) or 'no geometry'}."
@@ -183,7 +190,7 @@ def _look_at_raster(path: Path) -> Reference:
     try:
         with rasterio.open(path) as file:
             crs, bounds = file.crs, file.bounds
-    except RasterioError:
+    except (RasterioError, UnicodeDecodeError):
         raise InputError(f"{path}: neither a vector file nor a raster that can be read.") from None
     if crs is None:
         raise InputError(f"{path}: the reference has no coordinate reference system; assign one to it.")
@@ -224,14 +231,15 @@ def read_features(
     import pyogrio
     import shapely
 
-    _, fids, wkb, fields = pyogrio.raw.read(
-        reference.path,
-        layer=reference.layer,
-        columns=[reference.column],
-        bbox=bounds,
-        read_geometry=geometry,
-        return_fids=True,
-    )
-    order = np.argsort(fids, kind="stable")
-    shapes = shapely.from_wkb(wkb[order], on_invalid="fix") if geometry else np.empty(0, object)
+    with damage_is_input_error(reference.path):
+        _, fids, wkb, fields = pyogrio.raw.read(
+            reference.path,
+            layer=reference.layer,
+            columns=[reference.column],
+            bbox=bounds,
+            read_geometry=geometry,
+            return_fids=True,
+        )
+        order = np.argsort(fids, kind="stable")
+        shapes = shapely.from_wkb(wkb[order], on_invalid="fix") if geometry else np.empty(0, object)
     return fids[order], shapes, fields[0][order]

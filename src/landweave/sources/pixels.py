@@ -102,7 +102,8 @@ def _open(path: Path | str) -> Any:
                 with remote_settings(path):
                     return _open_remote(vsi_name(str(path)))
             file = rasterio.open(path)
-    except RasterioError:
+    except (RasterioError, UnicodeDecodeError):
+        # The latter: GDAL's message may quote damaged bytes of the file.
         if is_remote(path):
             raise
         raise InputError(f"{path}: not readable as a raster; replace it.") from None

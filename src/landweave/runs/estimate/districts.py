@@ -10,6 +10,7 @@ import numpy as np
 from landweave.errors import InputError
 from landweave.legend import code_text
 from landweave.patch.align import to_crs
+from landweave.patch.vectors import damage_is_input_error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +54,9 @@ def read_districts(path: Path, column: str | None, *, crs: str | None) -> Distri
     """
     import pyogrio
     import shapely
-    from pyogrio.errors import DataSourceError
 
-    try:
+    with damage_is_input_error(path, "not readable as districts; give polygons in a vector file"):
         frame = pyogrio.read_dataframe(path)
-    except (DataSourceError, ValueError):
-        raise InputError(f"{path}: not readable as districts; give polygons in a vector file.") from None
     fields = [name for name in frame.columns if name != "geometry"]
     if column is None or column not in fields:
         given = "say which column holds the districts' names" if column is None else f"no column {column!r}"

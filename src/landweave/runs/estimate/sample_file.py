@@ -14,6 +14,7 @@ from landweave.legend import code_text
 from landweave.maps.areas import Counted, MapGrid, PixelAreas
 from landweave.maps.stratified_sample import Drawn
 from landweave.patch.store import dated, write_whole
+from landweave.patch.vectors import damage_is_input_error
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -234,14 +235,11 @@ def _read_table(path: Path, label: str) -> _Table:
     else:
         import pyogrio
         import shapely
-        from pyogrio.errors import DataSourceError
 
-        try:
+        with damage_is_input_error(path, "not readable as a sample; give the labelled GeoPackage, or a CSV"):
             layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
             layer = LAYER if LAYER in layers else layers[0]
             frame = pyogrio.read_dataframe(path, layer=layer)
-        except (DataSourceError, ValueError, IndexError):
-            raise InputError(f"{path}: not readable as a sample; give the labelled GeoPackage, or a CSV.") from None
         middles = shapely.centroid(frame.geometry.to_numpy())
         x, y = shapely.get_x(middles), shapely.get_y(middles)
         crs = None if frame.crs is None else frame.crs.to_wkt()
@@ -258,7 +256,7 @@ def _read_table(path: Path, label: str) -> _Table:
 def _read_design(path: Path) -> dict[str, Any] | None:
     """The design that a drawn file holds; None where it holds none."""
     import pyogrio
-    from pyogrio.errors import DataSourceError
+    from pyogrio.errors import DataLayerError, DataSourceError
 
     if path.suffix.lower() in {".csv", ".txt"}:
         return None
@@ -266,7 +264,7 @@ def _read_design(path: Path) -> dict[str, Any] | None:
         if DESIGN not in {str(name) for name, _ in pyogrio.list_layers(path)}:
             return None
         content = json.loads(pyogrio.read_dataframe(path, layer=DESIGN, read_geometry=False)["content"].iloc[0])
-    except (DataSourceError, ValueError, KeyError, IndexError):
+    except (DataSourceError, DataLayerError, ValueError, KeyError, IndexError):
         raise InputError(
             f"{path}: its design is not readable; draw again, or give the drawn file with --design."
         ) from None

@@ -60,7 +60,7 @@ def find_items(url: str, query: Query) -> list[dict[str, Any]]:
     """
     read = _Reader()
     root = read(url)
-    if root.get("type") in {"FeatureCollection", "Feature"}:
+    if root.get("type") in ("FeatureCollection", "Feature"):
         items = _of_collection(root, url)
     elif _conforms(root, _SEARCH):
         items = _of_api(url, root, query, read)
@@ -100,7 +100,7 @@ def _walk(root: Mapping[str, Any], url: str, collection: str | None, read: "_Rea
         if node.get("type") == "Collection" and collection and node.get("id") != collection:
             continue
         for link in _dicts(node.get("links")):
-            relation, href = link.get("rel"), _join(place, str(link.get("href", "")))
+            relation, href = str(link.get("rel")), _join(place, str(link.get("href", "")))
             # A link back would never end.
             if relation not in {"item", "items", "child"} or href in seen:
                 continue
@@ -247,6 +247,8 @@ def _first_line(error: Exception) -> str:
 
 
 def _join(place: str, href: str) -> str:
+    if "\0" in href:
+        raise InputError(f"{readable(place)}: the link {href[:100]!r} is not valid; correct it or leave it out.")
     if urlsplit(place).scheme in {"http", "https"}:
         return urljoin(place, href)
     return href if urlsplit(href).scheme or href.startswith("/") else str((Path(place).parent / href).resolve())
