@@ -29,7 +29,7 @@ LEFT_OUT = {"run.json", "forecast.json"}
 
 KEYS_LEFT_OUT = {
     "seconds", "cpu_seconds", "peak_bytes", "bytes_read", "made_from", "versions", "version", "landweave", "created",
-    "updated", "file:checksum", "sha256",
+    "updated", "file:checksum", "sha256", "landweave:made_from", "landweave:checksum",
 }  # fmt: skip
 """Keys of versions, timings and fingerprints of inputs, in any JSON file."""
 
@@ -43,9 +43,9 @@ def make(out: Path, data: Path) -> None:
     shutil.copytree(
         Path(__file__).resolve().parents[1] / "examples", examples, ignore=shutil.ignore_patterns("*.ipynb")
     )
-    for project in examples.glob("*.toml"):
-        text = project.read_text(encoding="utf-8")
-        project.write_text(text.replace("../../shared/data", data.as_posix()), encoding="utf-8")
+    for file in (*examples.glob("*.toml"), *examples.glob("*.csv")):
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text.replace("../../shared/data", data.as_posix()), encoding="utf-8")
     demo = out / "demo"
     for name in EXAMPLES:
         _landweave("run", examples / f"{name}.toml", "--workers", "1")

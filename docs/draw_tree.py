@@ -5,6 +5,7 @@ python docs/draw_tree.py
 
 import ast
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,9 @@ ROOMS = {
     "maps": "patches of classes to a map, its areas, what is beside it",
     "patch": "what a patch is, where it is, how it is kept",
     "patch/eopatch": "eo-learn's folders, read and written",
+    "patch/raster": "raster files: opened, and what they say of themselves",
+    "patch/vectors": "vector files and points, whatever their format and CRS",
+    "patch/tables": "tables of any kind, read strictly: CSV and Parquet, numbers, dates, places",
     "report": "figures in, pages out",
     "report/drawing": "figures as pictures",
     "report/sections": "what each part of the report shows",
@@ -52,23 +56,62 @@ ROOMS = {
 }
 """Folder to its one line."""
 
+OTHER = {
+    "report/templates": "the HTML of the pages: report.html.j2, comparison.html.j2, estimate.html.j2",
+    "report/templates/sections": "the HTML of each part of the report",
+    "viewer/page": "the page of the browser view as built; never edit it, its source is web/src",
+}
+"""Folders without Python."""
+
+PAGE = {
+    "web/src/": "the page of `landweave view`, in JavaScript; built into viewer/page (CONTRIBUTING.md says how)",
+    "  index.html": "The frame of the page: panel, maps, dossier",
+    "  main.js": "Starts the page, and listens to keys and clicks",
+    "  controls.js": "The panel: layers, date slider, legend",
+    "  dossier.js": "All that is known of a pixel: its observations, curve and classes",
+    "  maps.js": "One map, two with a swipe, or three side by side",
+    "  palette.js": "Which value has which colour",
+    "  state.js": "The state of the page, kept in its address",
+    "  tiles.js": "Tiles from the server, an archive or a folder",
+    "  words.js": "Helpers that write text into the page",
+}
+"""Below the package: the source of the page."""
+
+WIDTH = 125
+
 
 def first_line(path: Path) -> str:
-    """The first paragraph of a module's docstring, cut at its first sentence, as plain text."""
+    """The first paragraph of a module's docstring, as plain text: its first sentence."""
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     paragraph = " ".join(text.split("\n\n")[0].split())
     sentence = re.split(r"(?<=[.?!])\s", paragraph)[0].rstrip(".")
-    plain = re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"\1", sentence).replace("``", "`")
-    return plain if len(plain) <= 90 else plain[: plain.rfind(" ", 0, 88)] + " ..."
+    return re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"\1", sentence).replace("``", "`")
+
+
+def line(depth: int, name: str, told: str) -> Iterator[str]:
+    """A name and what it is, on as many lines as that takes."""
+    start = f"{'  ' * depth}{name}"
+    # A name that is too long for its column still has a space after it.
+    start = f"{start:<28}" if len(start) < 28 else f"{start} "
+    yield from textwrap.wrap(told, WIDTH, initial_indent=start, subsequent_indent=" " * 30, break_on_hyphens=False)
 
 
 def tree(folder: Path = SOURCE, depth: int = 0) -> Iterator[str]:
     """Lines of the tree: files first, then folders."""
     inside = str(folder.relative_to(SOURCE)) if folder != SOURCE else "landweave"
-    yield f"{'  ' * depth}{folder.name + '/':<{28 - 2 * depth}}{ROOMS[inside]}"
+    yield from line(depth, f"{folder.name}/", ROOMS[inside])
     for path in sorted(folder.glob("*.py")):
         if path.name not in {"__init__.py", "__main__.py", "_version.py"}:
-            yield f"{'  ' * (depth + 1)}{path.name:<{26 - 2 * depth}}{first_line(path)}"
+            yield from line(depth + 1, path.name, first_line(path))
+    for inner, told in OTHER.items():
+        if (SOURCE / inner).parent == folder:
+            yield from line(depth + 1, f"{Path(inner).name}/", told)
+            yield from (
+                text
+                for below, of_it in OTHER.items()
+                if Path(below).parent == Path(inner)
+                for text in line(depth + 2, f"{Path(below).name}/", of_it)
+            )
     for inner in sorted(path for path in folder.iterdir() if path.is_dir() and any(path.rglob("*.py"))):
         yield from tree(inner, depth + 1)
 
@@ -77,7 +120,8 @@ def drawn(text: str) -> str:
     """A page with its tree drawn again."""
     before, rest = text.split(START)
     after = rest.split(END)[1]
-    return before + START + "\n".join(tree()) + "\n" + END + after
+    page = (text for name, told in PAGE.items() for text in line(0, name, told))
+    return before + START + "\n".join([*tree(), "", *page]) + "\n" + END + after
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def map_strata(matrix):
     count = np.zeros((k, k + 1, k))
     for h, row in enumerate(matrix):
         count[h, h] = row
-    return Tally.of_counts(count)
+    return Tally(count=count, area=count, square=count)
 
 
 def units_of(matrix):
@@ -298,13 +298,17 @@ def test_with_strata_that_are_the_maps_classes_stehman_is_olofsson(k, data):
         np.testing.assert_allclose(m[name].se, np.sqrt(np.maximum(variance, 0)), rtol=1e-6, atol=1e-7, err_msg=name)
 
 
+def equal_units(count):
+    return Tally(count=count, area=count, square=count)
+
+
 def test_many_samples_at_once_give_what_each_gives_alone():
     rng = np.random.default_rng(3)
     many = rng.integers(0, 9, (5, 3, 4, 3)) + 1
     strata = Strata(units=np.array([1000, 5000, 800]), areas=np.array([10.0, 60.0, 8.0]))
-    together = measures(strata, Tally.of_counts(many))
+    together = measures(strata, equal_units(many.astype("float64")))
     for i in range(5):
-        alone = measures(strata, Tally.of_counts(many[i]))
+        alone = measures(strata, equal_units(many[i].astype("float64")))
         for name, measure in alone.items():
             np.testing.assert_allclose(together[name].value[i], measure.value, rtol=1e-12)
             np.testing.assert_allclose(together[name].se[i], measure.se, rtol=1e-9)

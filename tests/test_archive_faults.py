@@ -16,7 +16,8 @@ from landweave.runs.pipeline.check import check_project
 from landweave.runs.project.settings import read_project
 from landweave.sources import pixels, remote
 from landweave.sources.stac import asking
-from landweave.sources.stac.scenes import meet, read_scene
+from landweave.sources.stac.footprint import meet
+from landweave.sources.stac.scenes import read_scene
 from landweave.sources.stac.search import Query, find_items
 from landweave.sources.stac.source import open_stac
 

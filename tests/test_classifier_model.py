@@ -317,13 +317,6 @@ def test_an_estimator_of_another_house_is_not_kept(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_gain_tells_which_feature_the_trees_used():
-    gain = model_of().importance_gain()
-    assert gain.shape == (2,)
-    assert (gain > 0).all()
-    assert sure().importance_gain() is None
-
-
 def test_a_mismatch_says_what_differs():
     assert recipe_mismatch(RECIPE, {**RECIPE, "custom": [("a", "B04")], "scales": {"a": [1, 2]}}) is None
     assert recipe_mismatch(None, None) is None

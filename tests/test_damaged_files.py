@@ -8,9 +8,11 @@ import pytest
 from worlds import write_tif
 
 from landweave.errors import InputError
-from landweave.labels.reference import check_overlap, read_features, read_reference
+from landweave.labels.reference import check_overlap, read_reference, reference_codes
 from landweave.patch.area import read_area
 from landweave.patch.grid import utm_cells
+from landweave.patch.vectors.layers import read_features
+from landweave.patch.vectors.points import csv_points
 from landweave.runs.estimate.districts import read_districts
 from landweave.sources.stac.search import Query, find_items
 
@@ -39,10 +41,10 @@ def test_a_link_whose_relation_is_no_text_is_not_followed(tmp_path, relation):
         find_items(str(place), ANYWHERE)
 
 
-def test_a_link_with_a_null_character_is_refused(tmp_path):
+def test_a_link_with_a_null_character_is_left_out_and_named(tmp_path):
     place = tmp_path / "catalog.json"
     place.write_text(json.dumps({"links": [{"rel": "item", "href": "a\0b.json"}]}))
-    with pytest.raises(InputError, match=r"catalog\.json: the link 'a\\x00b\.json' is not valid"):
+    with pytest.raises(InputError, match=r"1 are left out, such as .*a b\.json \(missing, or not a STAC item\)"):
         find_items(str(place), ANYWHERE)
 
 
@@ -52,7 +54,7 @@ def collection(path, coordinates, **properties):
     return path
 
 
-STRANGE = ["", "x", "nan", {}, [], True, "1_0"]
+STRANGE = ["", "x", "nan", {}, True, "1_0"]
 
 
 @pytest.mark.parametrize("value", STRANGE)
@@ -61,7 +63,7 @@ def test_a_coordinate_that_is_no_number_is_refused_in_every_vector_file(tmp_path
     coordinates[0][1][0] = value
     path = collection(tmp_path / "strange.geojson", coordinates, label="a", name="b")
     for read in (
-        lambda: read_features(read_reference(path)),
+        lambda: read_features(read_reference(path).vector),
         lambda: read_area(path),
         lambda: read_districts(path, "name", crs="EPSG:32633"),
     ):
@@ -70,9 +72,26 @@ def test_a_coordinate_that_is_no_number_is_refused_in_every_vector_file(tmp_path
         assert "\n" not in str(caught.value)
 
 
+def test_a_point_with_an_empty_coordinate_is_left_out(tmp_path):
+    path = tmp_path / "points.csv"
+    for missing in ("", "nan"):
+        path.write_text(f"longitude,latitude,label\n15.0,46.0,a\n{missing},46.0,b\n")
+        found = csv_points(path, "label")
+        assert (found.x.tolist(), list(found.values), found.placeless) == ([15.0], ["a"], 1)
+
+
+def test_a_feature_whose_outline_lacks_a_coordinate_has_no_geometry(tmp_path):
+    coordinates = json.loads(json.dumps(SQUARE))
+    coordinates[0][1][0] = []
+    path = collection(tmp_path / "strange.geojson", coordinates, label="a", name="b")
+    assert read_features(read_reference(path).vector).shapes.tolist() == [None]
+    with pytest.raises(InputError, match="the area of interest has no geometry"):
+        read_area(path)
+
+
 def test_a_sound_vector_file_is_read_by_all_of_them(tmp_path):
     path = collection(tmp_path / "sound.geojson", SQUARE, label="a", name="b")
-    assert read_features(read_reference(path))[2].tolist() == ["a"]
+    assert reference_codes(read_reference(path)) == ["a"]
     assert read_area(path).area == pytest.approx(0.01)
     assert read_districts(path, "name", crs="EPSG:32633").names == ("b",)
 
@@ -85,7 +104,7 @@ def test_a_geopackage_with_damaged_pages_is_read_or_refused(tmp_path):
         path = tmp_path / f"at{start}.gpkg"
         path.write_bytes(content[:start] + b"\xd6" * 512 + content[start + 512 :])
         try:
-            codes = read_features(read_reference(path, column="code"))[2]
+            codes = reference_codes(read_reference(path, column="code"))
         except InputError as error:
             refused[path] = str(error)
         else:

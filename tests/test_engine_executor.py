@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from landweave.engine import executor
 from landweave.engine.executor import THREADS, WINDOW, Outcome, attempt, open_engine
 from landweave.engine.memory import peak_bytes
 
@@ -36,6 +38,16 @@ def die_on_the_first_try(task):
         time.sleep(0.2)
         os._exit(9)
     time.sleep(0.1)
+    return kind
+
+
+def fall_silent_on_the_first_try(task):
+    """Stop the worker's process where the task says so, as a machine that lost its network."""
+    kind, folder = task
+    with Path(folder, kind).open("a", encoding="ascii") as file:
+        file.write("x")
+    if kind == "silent" and Path(folder, kind).stat().st_size == 1:
+        os.kill(os.getpid(), signal.SIGSTOP)
     return kind
 
 
@@ -163,6 +175,19 @@ def test_two_workers_give_the_same_outcomes_and_only_the_guilty_are_set_aside(tm
         else:
             assert outcome.value == kind
             assert tries <= 3
+
+
+def test_a_worker_that_falls_silent_is_named_and_its_task_is_done_by_another(tmp_path, monkeypatch, caplog):
+    import dask
+
+    monkeypatch.setattr(executor, "SILENCE", 1.0)
+    tasks = [(name, (name, str(tmp_path))) for name in ("a", "silent", "b")]
+    with dask.config.set({"distributed.scheduler.worker-ttl": "5s"}), open_engine(workers=2) as engine:
+        found = {outcome.name: outcome.value for outcome in engine.run(fall_silent_on_the_first_try, tasks)}
+    assert found == {"a": "a", "silent": "silent", "b": "b"}
+    lines = [record.message for record in caplog.records if "has not answered for" in record.message]
+    assert lines
+    assert "after 5 s its tasks are given to others" in lines[0]
 
 
 def test_work_is_packed_once_however_many_tasks_there_are():

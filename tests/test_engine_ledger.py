@@ -1,13 +1,17 @@
 """The ledger: what was made, and is it still so?"""
 
+import contextlib
+import errno
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 
 import pytest
+import shims
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -268,3 +272,133 @@ def test_who_is_refused_is_told_by_whom(tmp_path):
         Ledger(tmp_path / "ledger.sqlite")
     assert (tmp_path / "ledger.lock").stat().st_size == 512
     assert json.loads((tmp_path / "ledger.lock").read_bytes()) == {}
+
+
+def test_each_entry_keeps_the_versions_that_made_it(tmp_path):
+    path, old, new = tmp_path / "ledger.sqlite", {"zarr": "3.0"}, {"zarr": "3.1"}
+    (tmp_path / "x").touch()
+    with Ledger(path, versions=old) as ledger:
+        for key in "abc":
+            ledger.done(key, inputs={}, files=["x"], info={})
+        ledger.failed("d", inputs={}, error="", log="")
+    with Ledger(path, versions=new) as ledger:
+        ledger.done("b", inputs={}, files=[], info={})
+        ledger.let_go("c", "x")
+        assert ledger.versions() == {"a": old, "b": new, "c": old}, "letting a file go makes nothing"
+    with Ledger(path, exclusive=False) as ledger:
+        assert ledger.versions() == {"a": old, "b": new, "c": old}
+
+
+OLD_TABLES = """
+CREATE TABLE entries (key TEXT PRIMARY KEY, state TEXT, inputs TEXT, files TEXT, info TEXT);
+INSERT INTO entries VALUES ('a', 'done', '{}', '{}', '{}'), ('b', 'failed', '{}', '{}', '{"error": "e"}');
+"""
+
+
+def sqlite(path, script):
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        return file.executescript(script).fetchall()
+
+
+def test_a_ledger_of_form_1_is_read_and_brought_to_form_2(tmp_path):
+    path = tmp_path / "ledger.sqlite"
+    sqlite(path, OLD_TABLES)
+    with Ledger(path, exclusive=False) as ledger:
+        assert (ledger.versions(), ledger.get("a").state) == ({"a": {}}, DONE)
+    with Ledger(path, versions={"zarr": "3.1"}) as ledger:
+        assert ledger.versions() == {"a": {}}
+        assert ledger.adopt({"zarr": "3.0"}) == 1
+        assert ledger.adopt({"zarr": "2.0"}) == 0, "what is known is left"
+        assert ledger.versions() == {"a": {"zarr": "3.0"}}
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (2,)
+
+
+def test_an_entry_that_older_software_writes_again_is_of_unknown_versions(tmp_path):
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path, versions={"zarr": "3.1"}) as ledger:
+        ledger.done("a", inputs={}, files=[], info={})
+    sqlite(path, "INSERT OR REPLACE INTO entries VALUES ('a', 'done', '{}', '{}', '{\"n\": 1}')")
+    with Ledger(path) as ledger:
+        assert (ledger.get("a").info, ledger.versions()) == ({"n": 1}, {"a": {}})
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("PRAGMA user_version=3", r"written by a newer landweave \(form 3; this one knows up to 2\)"),
+        ("UPDATE entries SET info = '{' WHERE key = 'a'", "row of 'a' is no JSON object"),
+        ("UPDATE entries SET files = '[]' WHERE key = 'a'", "row of 'a' is no JSON object"),
+        ("UPDATE entries SET inputs = NULL WHERE key = 'a'", "row of 'a' is no JSON object"),
+        (f"UPDATE entries SET info = '{'[' * 100_000}'", "row of 'a' is no JSON object"),
+        ("DROP TABLE entries; CREATE TABLE entries (key TEXT PRIMARY KEY, state TEXT)", "damaged; delete it"),
+    ],
+)
+def test_a_ledger_that_cannot_be_read_is_one_line(tmp_path, script, said, exclusive):
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        ledger.done("a", inputs={}, files=[], info={})
+    sqlite(path, script)
+    with pytest.raises(LedgerError, match=said), Ledger(path, exclusive=exclusive) as ledger:
+        ledger.entries()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EINVAL, errno.EMFILE])
+def test_a_lock_that_the_machine_refuses_is_no_other_run(tmp_path, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    with pytest.raises(OSError, match=os.strerror(number)) as told:
+        Ledger(tmp_path / "ledger.sqlite")
+    assert told.value.filename.endswith("ledger.lock")
+    assert not isinstance(told.value, LedgerError)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_lock_that_cannot_be_written_names_its_file_and_the_reason(tmp_path, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(lock.os, "pwrite", refuse)
+    with pytest.raises(OSError, match=os.strerror(number)) as told:
+        Ledger(tmp_path / "ledger.sqlite")
+    assert told.value.filename.endswith("ledger.lock")
+
+
+@pytest.mark.parametrize(
+    ("code", "number"),
+    [("SQLITE_FULL", errno.ENOSPC), ("SQLITE_IOERR_READ", errno.EIO), ("SQLITE_CANTOPEN", errno.EIO)],
+)
+def test_a_ledger_on_a_failing_disk_is_not_called_damaged(tmp_path, code, number):
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        error = sqlite3.OperationalError("it failed")
+        error.sqlite_errorcode = getattr(sqlite3, code)
+        told = ledger._unusable(error)
+    assert (told.errno, told.filename) == (number, str(tmp_path / "ledger.sqlite"))
+
+
+@pytest.fixture(scope="module")
+def without_locks(tmp_path_factory):
+    return shims.built(shims.NO_LOCKS, tmp_path_factory.mktemp("shim"))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_keeps_a_ledger_and_still_one_writer(tmp_path, without_locks, number):
+    code = """
+import sys; from pathlib import Path; from landweave.engine.ledger import Ledger; from landweave.engine.lock import BusyError
+path = Path(sys.argv[1]) / "ledger.sqlite"
+with Ledger(path) as ledger:
+    ledger.done("a", inputs={}, files=[], info={"n": 1})
+    try:
+        Ledger(path)
+    except BusyError:
+        print("busy")
+with Ledger(path, exclusive=False) as ledger:
+    print(ledger.get("a").info["n"])
+"""
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    environment = {**os.environ, "LD_PRELOAD": str(without_locks), "NOLOCK": str(number)}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, timeout=60)
+    assert (done.stdout.split(), done.stderr) == (["busy", "1"], "")

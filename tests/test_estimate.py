@@ -235,7 +235,7 @@ def test_districts_that_cannot_be_used_are_refused(world, tmp_path):
             estimate_accuracy(folder / "labelled.gpkg", districts=districts(tmp_path), **options)
     with pytest.raises(InputError, match="row 2: the district has no name"):
         estimate_accuracy(folder / "labelled.gpkg", districts=districts(tmp_path, names=("a", "", "c")), column="name")
-    with pytest.raises(InputError, match="not readable as districts"):
+    with pytest.raises(InputError, match="no such file of districts"):
         estimate_accuracy(folder / "labelled.gpkg", districts=tmp_path / "no.gpkg", column="name")
 
 

@@ -13,7 +13,6 @@ from landweave.features.coverage import (
     mean_probability,
     ndvi_summary,
     ndvi_tally,
-    ndvi_through_year,
     valid_counts,
 )
 from landweave.patch.model import NODATA
@@ -98,7 +97,7 @@ UNITS = stn.arrays("int16", SHAPE, elements=st.one_of(st.integers(-300, 9000), s
 
 @given(UNITS, UNITS, REASONS)
 def test_ndvi_is_told_apart_with_and_without_clouds(red, nir, reasons):
-    found = ndvi_through_year(red, nir, reasons)
+    found = ndvi_summary(ndvi_tally(red, nir, reasons))
     a, b = nir.astype("float64"), red.astype("float64")
     known = (red != NODATA) & (nir != NODATA) & (a + b > 0)
     ndvi = np.clip(np.divide(a - b, a + b, out=np.zeros(SHAPE), where=known), -1, 1)
@@ -134,7 +133,7 @@ def test_a_cloud_pulls_ndvi_down_and_the_mask_takes_it_away():
     red[1, :5], nir[1, :5] = 5000, 5200
     reasons = np.zeros((2, 10, 10), "uint8")
     reasons[1, :5] = CLOUD
-    found = ndvi_through_year(red, nir, reasons)
+    found = ndvi_summary(ndvi_tally(red, nir, reasons))
     np.testing.assert_allclose(found["valid_mean"], [0.8, 0.8])
     np.testing.assert_allclose(found["all_mean"], [0.8, (0.8 + 0.0196) / 2])
     assert found["all_low"][1] < 0.03

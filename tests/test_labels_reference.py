@@ -183,7 +183,7 @@ def test_bad_references_are_told(tmp_path):
     save(tmp_path / "line.gpkg", [shapely.LineString([(0, 0), (1, 1)])], [1])
     save(tmp_path / "empty.gpkg", [], [])
     (tmp_path / "text.gpkg").write_text("no")
-    (tmp_path / "p.csv").write_text("x,y,label\n1,2,a\n")
+    (tmp_path / "p.csv").write_text("east,north,label\n1,2,a\n")
     (tmp_path / "q.csv").write_text("lon,lat,label\n1,north,a\n")
     (tmp_path / "e.csv").write_text("lon,lat,label\n")
     for name, column, message in (
@@ -195,7 +195,7 @@ def test_bad_references_are_told(tmp_path):
         ("line.gpkg", "code", "polygons or points are needed, but it has LineString"),
         ("empty.gpkg", "code", "is empty"),
         ("text.gpkg", "code", "neither a vector file nor a raster"),
-        ("p.csv", "label", "no column 'longitude'; it has x, y, label"),
+        ("p.csv", "label", "no column 'longitude'; it has east, north, label"),
         ("q.csv", "label", "row 1: lat is 'north'"),
         ("e.csv", "label", "is empty"),
     ):

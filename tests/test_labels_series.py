@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landweave.errors import InputError
-from landweave.labels.series import block_ids, group_folds, random_folds, read_series, read_table
+from landweave.labels.folds import block_ids, group_folds, random_folds
+from landweave.labels.series import read_series, read_table
 
 
 def long_form(folder, *, ids=(3, 1), steps=3, suffix="parquet", **samples):
@@ -81,7 +82,7 @@ def test_bad_tables_are_told(tmp_path):
     (tmp_path / "bad.parquet").write_text("no")
     told("bad.parquet: not readable as a table", tmp_path / "bad.parquet")
     (tmp_path / "empty.csv").write_text("")
-    told("empty.csv: not readable as a table", tmp_path / "empty.csv")
+    told("empty.csv: the file is empty", tmp_path / "empty.csv")
     told("no column 'label', so no labels; it has a, b", wide(a=[1], b=[2]))
     told(r"row 2: no label \(1 rows without one\)", wide(label=["u", None], b=[2, 3]))
     told("no numeric columns to learn from", wide(label=["u", "v"], name=["a", "b"]))
@@ -89,7 +90,7 @@ def test_bad_tables_are_told(tmp_path):
     told("no group column 'farm'; there are label, plot_id", wide(label=["u"], plot_id=[2], b=[0.1]), group="farm")
     path = long_form(tmp_path)
     told("no group column 'farm'; there are label", path, group="farm")
-    told("no column 'crop', so no labels; it has label", path, label="crop")
+    told("no column 'crop', so no labels; it has sample_id, label", path, label="crop")
     facts = tmp_path / "a_samples.csv"
     facts.write_text("sample_id,label\n3,c\n")
     told("a_samples.csv: no row for sample 1 of a_timeseries.parquet", path)

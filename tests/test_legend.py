@@ -144,3 +144,52 @@ def test_without_matplotlib_the_colours_say_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.colors", None)
     with pytest.raises(InputError, match=r"landweave\[plot\]"):
         Legend.of_names({4: "water"}).cmap()
+
+
+@pytest.mark.parametrize("word", ["None", "nan", "NaN", "NA", "N/A", "null", "NULL", "NaT", "<NA>", "none", "-", "inf"])
+def test_words_for_nothing_are_names_and_null_is_none(word):
+    legend = Legend(
+        classes=(
+            LandClass(value=3, name="no crop", color="#000000", codes=(word,)),
+            LandClass(value=5, name="water", color="#000000"),
+        )
+    )
+    values, unknown = legend.translate([word, None, float("nan"), pd.NA, np.datetime64("NaT"), "water"])
+    assert values.tolist() == [3, 0, 0, 0, 0, 5]
+    assert unknown == {}
+    assert set(Legend.from_labels([word, "water", None]).names.values()) == {word, "water"}
+
+
+@given(st.integers(-(10**12), 10**12), st.integers(0, 3))
+def test_a_whole_number_is_one_code_however_it_is_written(number, decimals):
+    written = [
+        number,
+        float(number),
+        f"{number}",
+        f" {number}.{'0' * (decimals + 1)} ",
+        np.float64(number),
+        np.int64(number),
+    ]
+    assert {code_text(code) for code in written} == {str(number)}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("1.10", "1.1"),
+        ("01", "1"),
+        ("1.5", "1"),
+        ("1,0", "1"),
+        ("1.0a", "1"),
+        ("1.", "1"),
+        ("1.0.0", "1"),
+        ("A1.0", "A1"),
+    ],
+)
+def test_codes_that_only_look_alike_stay_apart(one, other):
+    assert code_text(one) == one != code_text(other)
+
+
+def test_letters_are_one_code_composed_or_not():
+    legend = Legend.from_labels(["Wa\u0308lder"])
+    assert legend.translate(["W\u00e4lder"])[0].tolist() == [1]

@@ -135,8 +135,8 @@ def test_a_nodata_value_other_than_0_is_no_class(tmp_path):
 @pytest.mark.parametrize(
     ("values", "options", "told"),
     [
-        (np.ones((2, 2), "float32"), {}, "holds whole numbers 0 to 255, not float32"),
-        (np.full((2, 2), 300, "int16"), {}, "value 300 is no class"),
+        (np.ones((2, 2), "float32"), {}, "a map of classes needs uint8 values, not float32"),
+        (np.full((2, 2), 300, "int16"), {}, "value 300 is not a class"),
         (np.ones((2, 2), "uint8"), {"crs": None}, "no coordinate reference system"),
     ],
 )
@@ -186,7 +186,7 @@ def test_every_pixel_of_a_class_is_as_likely_and_the_order_tells_nothing(tmp_pat
 def test_more_pixels_than_there_are_cannot_be_drawn(tmp_path):
     a_map(tmp_path / "map.tif")
     grid = open_map(tmp_path / "map.tif")
-    with pytest.raises(InputError, match=r"5000 pixels of class 9 are to be drawn, and it has \d+"):
+    with pytest.raises(InputError, match=r"5000 pixels of class 9 are requested, but it has \d+"):
         draw_pixels(grid, {9: 5000}, pixels=count_classes(grid).pixels, seed=1)
     with pytest.raises(InputError, match="changed while it was read"):
         draw_pixels(grid, {9: 5}, pixels={9: 10**6}, seed=1)

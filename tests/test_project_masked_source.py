@@ -248,7 +248,7 @@ def test_what_is_kept_of_the_ten_bands_is_the_mask_alone(detecting):
 def test_scenes_without_the_cirrus_band_are_refused_by_check(finished, tmp_path):
     folder = without_output(finished, tmp_path / "l2a")
     edit(folder, 'clouds = "scl"', 'clouds = "s2cloudless"')
-    with pytest.raises(InputError, match=r"no scene holds B01, .*B10") as error:
+    with pytest.raises(InputError, match=r"no scene has B01, .*B10") as error:
         check_project(read_project(folder))
     assert "\n" not in str(error.value)
 

@@ -8,7 +8,7 @@ import rasterio
 from odc.geo.geobox import GeoBox
 
 from landweave.features.clouds import CLOUD, NO_DATA, VALID, mask_reasons
-from landweave.features.coverage import compare_masks, ndvi_through_year
+from landweave.features.coverage import compare_masks, ndvi_summary, ndvi_tally
 from landweave.features.indices import evaluate, index_formula
 from landweave.features.interpolation import features
 from landweave.features.recipe import Recipe
@@ -79,7 +79,7 @@ def test_ndvi_of_a_field_through_the_year_is_the_stored_one(shared_data, name):
     np.testing.assert_allclose(found, stored, atol=1e-6)
     assert np.isfinite(found).sum() > 5000
     reasons = np.where(np.isfinite(red), VALID, NO_DATA).astype("uint8")
-    through = ndvi_through_year(units_of(red, None), units_of(nir, None), reasons)
+    through = ndvi_summary(ndvi_tally(units_of(red, None), units_of(nir, None), reasons))
     means = np.nanmean(layers["NDVI"].reshape(len(red), -1), axis=1)
     np.testing.assert_allclose(through["all_mean"], means, atol=1e-4)
     np.testing.assert_array_equal(through["valid_mean"], through["all_mean"])

@@ -53,7 +53,7 @@ def as_tally(drawn):
     count = np.zeros((len(drawn), 8, 9, 8))
     for h in range(8):
         count[:, h, h] = drawn[:, h]
-    return Tally.of_counts(count)
+    return Tally(count=count, area=count, square=count)
 
 
 def share_covered(measure, truth, *, only_wald=False):

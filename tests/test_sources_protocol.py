@@ -23,6 +23,7 @@ from landweave.runs.fetch.strips import scan
 from landweave.runs.fetch.task import fetch
 from landweave.runs.project import plan as planning
 from landweave.runs.project.masked_source import CLOUD_MASK, MaskedSource
+from landweave.runs.project.one_a_day import OneADaySource
 from landweave.runs.project.plan import make_plan
 from landweave.runs.project.settings import read_project
 from landweave.runs.project.source_settings import SourceSettings
@@ -34,7 +35,16 @@ from landweave.sources.rasters import RasterSource, open_rasters
 from landweave.sources.simulated.source import SimulatedSource
 from landweave.sources.stac.source import StacSource
 
-SOURCES = (ConstantSource, EOPatchSource, MaskedSource, RasterSource, SimulatedSource, StacSource, StoredSource)
+SOURCES = (
+    ConstantSource,
+    EOPatchSource,
+    MaskedSource,
+    OneADaySource,
+    RasterSource,
+    SimulatedSource,
+    StacSource,
+    StoredSource,
+)
 PROMISED = sorted(name for name in vars(Source) if not name.startswith("_"))
 GRID = GeoBox((30, 40), CORNER, "EPSG:32633")
 DAYS = (datetime.date(2020, 3, 1), datetime.date(2020, 6, 1), datetime.date(2020, 9, 1))

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from recorded_items import ITEMS
 
 from landweave.errors import InputError
-from landweave.sources.stac.scenes import newest_of_duplicates, read_scene
+from landweave.sources.stac.grouping import newest_of_duplicates
+from landweave.sources.stac.scenes import read_scene
 
 BANDS = ("B02", "B03", "B04", "B05", "B08", "B8A", "B10", "B11", "B12", "SCL")
 BY_ID = {(row.catalogue, row.collection, row.id): row for row in ITEMS}

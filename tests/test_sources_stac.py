@@ -16,8 +16,9 @@ from landweave.patch.model import NODATA
 from landweave.sources import remote
 from landweave.sources.pixels import COARSE, read_coarse
 from landweave.sources.stac import asking
+from landweave.sources.stac.grouping import newest_of_duplicates, passes
 from landweave.sources.stac.radiometry import check
-from landweave.sources.stac.scenes import newest_of_duplicates, passes, read_scene
+from landweave.sources.stac.scenes import read_scene
 from landweave.sources.stac.search import Query, find_items
 from landweave.sources.stac.source import open_stac
 

@@ -1,6 +1,17 @@
-"""The one exception for what a user can mend."""
+"""What a user can mend, and what only the machine can: two kinds of errors that must not be taken for each other."""
 
+import errno
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MACHINE = frozenset({
+    errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE,
+    errno.ETIMEDOUT, errno.ENXIO, errno.ENODEV, errno.EHOSTDOWN,
+})  # fmt: skip
+"""Numbers of errors that say nothing about a file's content: disks, quotas, open files, memory, lost file servers."""
 
 
 class InputError(ValueError):
@@ -17,3 +28,50 @@ class InputError(ValueError):
 
     def __init__(self, message: object = "") -> None:
         super().__init__(re.sub("[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", str(message)).strip())
+
+
+@contextmanager
+def named(path: str | Path) -> Iterator[None]:
+    """Give errors of the machine the name of the file that is read or written within.
+
+    Raises
+    ------
+    OSError
+        The same error with ``filename``, where it had none.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            raise OSError(error.errno, error.strerror or os.strerror(error.errno), str(path)) from error
+        raise
+
+
+def blame_machine(path: str | Path, error: BaseException | None = None) -> None:
+    """Raise where a file could not be read because of the machine, so that nobody replaces a sound file.
+
+    Parameters
+    ----------
+    path
+        A file or folder that a library found unreadable. Files are read again from the first to the last byte.
+    error
+        What the library raised.
+
+    Raises
+    ------
+    OSError
+        With errno, reason and file name, when the disk, a quota, or the limit of open files is the cause.
+    """
+    said = str(error) if error is not None else ""
+    numbers = [error.errno] if isinstance(error, OSError) else []
+    numbers += [number for number in sorted(MACHINE) if os.strerror(number) in said]
+    for number in numbers:
+        if number in MACHINE:
+            raise OSError(number, os.strerror(number), str(path)) from error
+    try:
+        with Path(path).open("rb") as file:
+            while file.read(1 << 20):
+                pass
+    except OSError as again:
+        if again.errno in MACHINE:
+            raise OSError(again.errno, again.strerror, str(path)) from error

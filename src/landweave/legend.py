@@ -1,8 +1,10 @@
 """Classes, their colours, and which register code becomes which class."""
 
 import html
+import math
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,6 +16,9 @@ import numpy as np
 from landweave.errors import InputError
 
 _LONGEST = 400
+
+_WHOLE = re.compile(r"(-?[0-9]+)\.0+")
+"""A whole number written with decimals."""
 
 NONE = 0
 """The reserved class value: no class, no data."""
@@ -61,7 +66,7 @@ class LandClass:
     @property
     def accepted_codes(self) -> tuple[str, ...]:
         """Register codes that become this class."""
-        return self.codes or (self.name, str(self.value))
+        return tuple(map(code_text, self.codes)) or (code_text(self.name), str(self.value))
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -92,7 +97,7 @@ class Legend:
         _refuse_doubles("value", [c.value for c in self.classes])
         _refuse_doubles("name", [c.name for c in self.classes])
         _refuse_doubles("code", [code for c in self.classes for code in dict.fromkeys(c.accepted_codes)])
-        both = set(self.ignore) & {code for c in self.classes for code in c.codes}
+        both = set(map(code_text, self.ignore)) & {code_text(code) for c in self.classes for code in c.codes}
         if both:
             raise InputError(f"The legend both ignores and uses code {min(both)!r}; keep it in one place.")
 
@@ -166,7 +171,7 @@ class Legend:
         Parameters
         ----------
         codes
-            Register codes, numbers or text; compared as text, whole numbers without a decimal point.
+            Register codes, numbers or text; compared as :func:`code_text` writes them.
 
         Returns
         -------
@@ -176,7 +181,7 @@ class Legend:
             Unknown code to how often it occurred.
         """
         crosswalk = {code: c.value for c in self.classes for code in c.accepted_codes}
-        ignored = {*self.ignore, ""}
+        ignored = {*map(code_text, self.ignore), ""}
         texts = [code_text(code) for code in codes]
         unknown: dict[str, int] = {}
         for text in texts:
@@ -247,24 +252,42 @@ class Legend:
 
 
 def code_text(code: Any) -> str:
-    """A register code as text: whole numbers without a decimal point, missing as "".
+    """A register code as text: whole numbers without decimals, composed letters (NFC), and only what is null as "".
 
-    >>> code_text(1100.0), code_text(" 1130 "), code_text(None)
-    ('1100', '1130', '')
+    Words such as ``None``, ``nan`` or ``NA`` are names like any other.
+
+    >>> code_text(1100.0), code_text("1100.0"), code_text(" 1130 "), code_text("None"), code_text(None)
+    ('1100', '1100', '1130', 'None', '')
     """
-    if code is None or (isinstance(code, float | np.floating) and np.isnan(code)):
+    if _is_null(code):
         return ""
     if isinstance(code, float | np.floating) and float(code).is_integer():
         return str(int(code))
-    text = str(code).strip()
-    return "" if text in {"nan", "<NA>", "None", "NaT"} else text
+    text = unicodedata.normalize("NFC", str(code).strip())
+    # pandas and spreadsheets write a whole number beside an empty cell as 1.0.
+    return whole[1] if (whole := _WHOLE.fullmatch(text)) else text
+
+
+def _is_null(code: Any) -> bool:
+    if isinstance(code, str):
+        return False
+    if isinstance(code, float | np.floating):
+        return bool(np.isnan(code))
+    # By name: pandas need not be imported for this.
+    return (
+        code is None
+        or type(code).__name__ in {"NAType", "NaTType"}
+        or (isinstance(code, np.datetime64) and bool(np.isnat(code)))
+    )
 
 
 def _by_number_then_text(text: str) -> tuple[float, str]:
     try:
-        return float(text), text
+        number = float(text)
     except ValueError:
-        return float("inf"), text
+        number = math.inf
+    # "nan" is a name, and a number that is less than nothing and more than nothing.
+    return (number if math.isfinite(number) else math.inf), text
 
 
 def _refuse_doubles(what: str, items: Sequence[Any]) -> None:

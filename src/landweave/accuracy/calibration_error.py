@@ -8,7 +8,7 @@ from landweave.errors import InputError
 def calibration_errors(
     p: np.ndarray, truth: np.ndarray, *, bins: int = 10, weights: np.ndarray | None = None
 ) -> dict[str, float | None]:
-    """sum_b share_b |right_b - sure_b| over equal bins of the largest probability (Guo et al. 2017, section 2).
+    r"""sum_b share_b \|right_b - sure_b\| over equal bins of the largest probability (Guo et al. 2017, section 2).
 
     Parameters
     ----------
@@ -31,6 +31,8 @@ def calibration_errors(
     InputError
         When shapes do not fit, or there is no bin.
 
+    Examples
+    --------
     >>> errors = calibration_errors(np.array([[0.9, 0.1], [0.3, 0.7]]), np.array([0, 0]), bins=2)
     >>> round(errors["expected"], 12)
     0.3

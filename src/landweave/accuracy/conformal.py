@@ -46,7 +46,27 @@ def conformal_thresholds(
 ) -> dict[Any, float]:
     """A threshold for each group (a class, a region), so that each keeps the promise by itself (Mondrian sets).
 
-    A group needs at least :func:`least_calibration` units, else its threshold is infinite and its sets hold all.
+    A group needs at least :func:`least_calibration` units. With fewer, its threshold is infinite and its sets contain
+    all classes.
+
+    Parameters
+    ----------
+    scores
+        Score of the true class of each calibration unit, (n,).
+    groups
+        Such as the class or region of each unit, (n,).
+    alpha
+        Share of sets that may miss, between 0 and 1.
+
+    Raises
+    ------
+    InputError
+        As :func:`conformal_threshold`, and where there are not as many groups as scores.
+
+    Examples
+    --------
+    >>> conformal_thresholds([0.1, 0.3, 0.2], ["north", "north", "south"], alpha=0.5)
+    {'north': 0.3, 'south': 0.2}
     """
     scores, named = np.asarray(scores, "float64"), np.asarray(groups)
     if len(scores) != len(named):
@@ -91,6 +111,11 @@ def conformal_coverage(
     -------
     dict
         Group to ``units``, ``coverage`` (0..1) and ``mean_size`` (classes).
+
+    Examples
+    --------
+    >>> conformal_coverage(np.array([[True, False], [True, True]]), np.array([1, 0]))
+    {'all': {'units': 2.0, 'coverage': 0.5, 'mean_size': 1.5}}
     """
     hit = sets[np.arange(len(sets)), np.asarray(truth, "int64")]
     named = np.full(len(hit), "all") if groups is None else np.asarray(groups)

@@ -158,6 +158,8 @@ def average_roc(truth: np.ndarray, p: np.ndarray, weight: np.ndarray | None, nam
         positive rate, so that every class counts alike (vertical averaging: Fawcett 2006, Pattern Recognition Letters
         27:861-874, section 8.1). Classes without both sides are left out of both; empty where none is left.
 
+    Examples
+    --------
     >>> curves = average_roc(np.array([1, 2]), np.array([[0.9, 0.1], [0.2, 0.8]]), None, {1: "a", 2: "b"})
     >>> curves["micro"]["true_positive_rate"][-1], max(curves["macro"]["true_positive_rate"])
     (1.0, 1.0)

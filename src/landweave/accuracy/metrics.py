@@ -1,4 +1,4 @@
-"""Two label arrays, and probabilities, become figures with intervals; every figure is weighted by land."""
+"""Scores of held-out pixels by land: accuracy, precision (user's), recall (producer's), F1, and their intervals."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain

@@ -1,5 +1,6 @@
 """From the address of a catalogue to a source of imagery."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,10 +17,12 @@ from landweave.sources.patchwise.datasets import is_collection, open_collection
 from landweave.sources.pixels import keep_open
 from landweave.sources.protocol import Source
 from landweave.sources.remote import is_remote, readable
-from landweave.sources.stac.scenes import read_scene
-from landweave.sources.stac.search import Query, default_collection, find_items
+from landweave.sources.stac.scenes import read_scenes
+from landweave.sources.stac.search import Query, default_collection, search_items
+from landweave.sources.stac.selection import sentences
 from landweave.sources.stac.source import StacSource, overview
 from landweave.sources.stac.source import open_stac as group_scenes
+from landweave.sources.stac.trust import trusted
 
 _READERS = 8
 _RULES = ("check", "trust-metadata", "trust-pixels")
@@ -84,10 +87,14 @@ def open_stac(
         collection=collection or default_collection(place), bbox=_degrees(area), start=start, end=end,
         max_cloud_cover=max_cloud_cover,
     )  # fmt: skip
-    scenes = [read_scene(item, bands=bands or {}) for item in find_items(place, query)]
+    found = search_items(place, query)
+    scenes, broken = read_scenes(found.items, bands=bands)
     source = group_scenes(
-        scenes, needed=tuple(variables), start=start, end=end, resampling=resampling, where=readable(place)
-    )
+        scenes, needed=tuple(variables), start=start, end=end, resampling=resampling, where=readable(place),
+        left_out={**found.left_out, **broken}, remarks=found.remarks,
+    )  # fmt: skip
+    for note in (*found.remarks, *sentences({**found.left_out, **broken})):
+        warnings.warn(note, stacklevel=2)
     several = sorted({scene.collection for scene in source.scenes})
     if len(several) > 1:
         raise InputError(
@@ -166,4 +173,9 @@ def _checked(source: StacSource, rule: str, where: str) -> StacSource:
             f"{where}: the pixels of {len(wrong)} scenes contradict their offset (first {name}: {check.reason}); "
             'set radiometry = "trust-metadata" or "trust-pixels".'
         )
-    return source.with_offsets({name: check.better for name, check in wrong.items() if check.better is not None})
+    if not wrong:
+        return source
+    offsets, _, untold = trusted(source.scenes, [checks[scene.id] for scene in source.scenes])
+    if untold:
+        warnings.warn(f"{where}: the offset of {len(untold)} scenes is uncertain, such as {untold[0]}.", stacklevel=3)
+    return source.with_offsets(offsets)

@@ -96,10 +96,6 @@ class Boosted:
         """LightGBM's text."""
         return {"model.txt": self.text.encode()}
 
-    def gain(self) -> np.ndarray:
-        """Total gain of the splits on each feature, float64 (f,)."""
-        return np.asarray(self.booster.feature_importance(importance_type="gain"), "float64")
-
     @property
     def forest(self) -> ShallowForest | None:
         """The trees, read without LightGBM; None, and the reason logged once, where only LightGBM can evaluate them."""

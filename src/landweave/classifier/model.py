@@ -162,10 +162,6 @@ class Model(Shown):
         """Class and confidence, uint8 (n,) each, of ``p`` (n, len(classes)), as :func:`decide` says."""
         return decide(p, self.classes, thresholds=self.thresholds, reject_below=self.reject_below)
 
-    def importance_gain(self) -> np.ndarray | None:
-        """LightGBM's total gain a feature, float64 (f,); None for other kinds."""
-        return self.estimator.gain() if isinstance(self.estimator, Boosted) else None
-
     def save(self, folder: str | Path) -> Path:
         """Write ``model.json`` and the estimator's own file into ``folder``, whole or not at all.
 

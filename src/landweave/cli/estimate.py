@@ -102,7 +102,11 @@ def accuracy(
     ] = None,
     districts: Annotated[Path | None, typer.Option(help="Polygons, for figures by district.")] = None,
     column: Annotated[str | None, typer.Option(help="Column of district names.")] = None,
+    district_layer: Annotated[
+        str | None, typer.Option(help="Layer of the districts, if their file has several.")
+    ] = None,
     label: Annotated[str, typer.Option(help="Column of the labels.")] = "reference",
+    layer: Annotated[str | None, typer.Option(help="Layer of the sample, if its file has several.")] = None,
     design: Annotated[
         Path | None, typer.Option(help="The drawn file, if the labelled file has lost its design.")
     ] = None,
@@ -120,7 +124,8 @@ def accuracy(
 
     figures = estimate_request(
         AccuracyRequest(
-            source=source, map=map_path, districts=districts, column=column, label=label, design=design,
+            source=source, map=map_path, districts=districts, column=column, label=label, layer=layer,
+            district_layer=district_layer, design=design,
             drop_unlabelled=drop_unlabelled, legend=legend,
         )
     )  # fmt: skip

@@ -4,7 +4,9 @@ Knows nothing of the trade. A failing task stops no other; a task may be run twi
 be repeatable.
 """
 
+import logging
 import signal
+import threading
 import time
 import traceback
 import uuid
@@ -27,6 +29,11 @@ THREADS = (
 
 WINDOW = 4
 """Tasks in flight per worker: a million tasks are never submitted at once."""
+
+SILENCE = 30.0
+"""Seconds after which a worker that does not answer is named, and between two such lines."""
+
+_log = logging.getLogger(__name__)
 
 _PATIENCE, _GLANCE = 30, 10
 """Seconds to wait for a scheduler or its first worker, and between two looks at how many workers there are."""
@@ -133,7 +140,8 @@ class Engine:
     ) -> Iterator[Outcome]:
         client = self._connect()
         try:
-            yield from self._run_carried(client, work, tasks, retries)
+            with _silence_told(client):
+                yield from self._run_carried(client, work, tasks, retries)
         except SchedulerLostError:
             raise
         except (OSError, CancelledError):
@@ -292,6 +300,41 @@ def attempt(work: Callable[[Task], Any], name: str, task: Task) -> Outcome:
         peak_bytes=peak_bytes(),
         bytes_read=bytes_read() - read,
     )
+
+
+@contextmanager
+def _silence_told(client: Any) -> Iterator[None]:
+    """While the block runs, warn of workers that no longer answer: their machine is gone, or they are stopped.
+
+    The scheduler gives their tasks to others after its own patience, ``distributed.scheduler.worker-ttl``.
+    """
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(SILENCE):
+            # It must not end the work that it watches.
+            with suppress(Exception):
+                silent, ttl = client.run_on_scheduler(_silent_workers, seconds=SILENCE)
+                for address, seconds in sorted(silent.items()):
+                    _log.warning(
+                        "worker %s has not answered for %.0f s; after %s its tasks are given to others (set "
+                        "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL, in seconds, to change that)",
+                        address, seconds, f"{ttl:.0f} s" if ttl else "its connection breaks",
+                    )  # fmt: skip
+
+    threading.Thread(target=watch, daemon=True, name="watch").start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def _silent_workers(seconds: float, dask_scheduler: Any = None) -> tuple[dict[str, float], float | None]:
+    """Workers from which a scheduler has not heard, to the seconds since then; and how long it waits for one."""
+    # Its own clock: ours may differ.
+    now = time.time()
+    since = {address: now - worker.last_seen for address, worker in dask_scheduler.workers.items()}
+    return {address: passed for address, passed in since.items() if passed > seconds}, dask_scheduler.worker_ttl
 
 
 @contextmanager

@@ -8,16 +8,24 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from landweave.errors import named
 
 BEAT = 10.0
 """Seconds between two signs of life of a run."""
 
 WATCH = 3.5
 """Beats for which the lock of another machine is watched before its holder is taken for dead."""
+
+NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP})
+"""What file systems without locks answer, such as Lustre that is mounted without ``flock``."""
+
+_SETTLE = 0.5
+"""Seconds after which the record shows which of two runs that began together wrote last."""
 
 _RECORD = 512
 """Bytes of the lock's record: always as many, so that a full disk cannot cut it short."""
@@ -71,15 +79,24 @@ class Lock:
     def _take(self) -> None:
         reaches = True
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with named(self._path):
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno not in {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}:
+            if error.errno in {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}:
                 raise self._busy(self._read()) from None
+            if error.errno not in NO_LOCKS:
+                raise
             reaches = False
         holder = self._read()
         if holder and self._lives(holder, reaches=reaches):
             raise self._busy(holder)
         self._put({**self._me, "beat": 0})
+        if not reaches:
+            # Nothing else keeps two runs apart that found the record empty at the same moment.
+            time.sleep(_SETTLE)
+            holder = self._read()
+            if holder.get("token") != self._me["token"]:
+                raise self._busy(holder)
 
     def _lives(self, holder: Mapping[str, Any], *, reaches: bool) -> bool:
         same_boot, same_host = (holder.get(key) == self._me[key] for key in ("boot", "host"))
@@ -106,19 +123,41 @@ class Lock:
 
     def _read(self) -> dict[str, Any]:
         try:
-            content = json.loads(os.pread(self._file, _RECORD, 0) or b"{}")
-        except ValueError:
+            with named(self._path):
+                content = json.loads(os.pread(self._file, _RECORD, 0) or b"{}")
+        except (ValueError, RecursionError):
             return {"host": "unknown"}
         return content if isinstance(content, dict) else {}
 
     def _put(self, content: Mapping[str, Any]) -> None:
-        os.pwrite(self._file, json.dumps(content).encode().ljust(_RECORD), 0)
+        with named(self._path):
+            os.pwrite(self._file, json.dumps(content).encode().ljust(_RECORD), 0)
 
     def _busy(self, holder: Mapping[str, Any]) -> BusyError:
         who = f" (process {holder['pid']} on {holder['host']})" if {"pid", "host"} <= holder.keys() else ""
         return BusyError(
             f"{self._path.parent}: another run is using this output folder{who}; wait for it to finish or stop it."
         )
+
+
+def has_locks(path: Path) -> bool:
+    """Whether the file system of a file, which must exist, has the locks that SQLite needs."""
+    with path.open("rb") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            # Where another holds it, there are locks. Other faults are met again by whoever opens the file.
+            return error.errno not in NO_LOCKS
+    return True
+
+
+def spare_locks(paths: Iterable[Path]) -> None:
+    """Let GDAL read and write GeoPackages without locks in this process, where a file among ``paths`` can have none.
+
+    Elsewhere it must not: of a GeoPackage that is being edited it would miss what is in the write-ahead log.
+    """
+    if not all(has_locks(path) for path in paths if path.is_file()):
+        os.environ.setdefault("SQLITE_USE_OGR_VFS", "YES")
 
 
 def _boot() -> str:

@@ -1,4 +1,4 @@
-"""eo-learn's small tasks that make patches and features of others."""
+"""Tasks that make patches and features: create, duplicate, move, initialise, subset in time, explode bands."""
 
 import copy
 from collections.abc import Callable, Iterable, Mapping

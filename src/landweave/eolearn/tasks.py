@@ -1,4 +1,4 @@
-"""eo-learn's EOTask, both ways to and from our own functions, and its general tasks."""
+"""EOTask, and the general tasks: load, save, add, remove, rename, copy, map, zip, merge features."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence

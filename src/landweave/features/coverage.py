@@ -127,11 +127,6 @@ def compare_masks(a: np.ndarray, b: np.ndarray) -> MaskComparison:
     )
 
 
-def ndvi_through_year(red: np.ndarray, nir: np.ndarray, reasons: np.ndarray) -> dict[str, np.ndarray]:
-    """NDVI of each date with and without its clouds: :func:`ndvi_summary` of :func:`ndvi_tally`."""
-    return ndvi_summary(ndvi_tally(red, nir, reasons))
-
-
 def ndvi_tally(red: np.ndarray, nir: np.ndarray, reasons: np.ndarray) -> dict[str, np.ndarray]:
     """Whole numbers from which :func:`ndvi_summary` is made; those of several patches are added, key by key.
 

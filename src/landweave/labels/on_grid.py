@@ -1,6 +1,6 @@
 """Official polygons, points, a raster or masks of EOPatches -> class labels on a pixel grid."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,11 +8,15 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
-from landweave.labels.reference import Reference, csv_points, read_features
+from landweave.labels.codes_of_raster import codes_on_grid
+from landweave.labels.reference import Reference
 from landweave.legend import Legend, code_text
-from landweave.patch.align import nearest_pixels, outline_bounds, pixels_of, to_crs
+from landweave.patch.align import pixels_of, to_crs
 from landweave.patch.eopatch.labels import codes_on
 from landweave.patch.summary import Shown, listed
+from landweave.patch.vectors.layers import parts_of, read_features
+from landweave.patch.vectors.placing import bounds_near, place, read_near
+from landweave.patch.vectors.points import CSV, Points, csv_points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +37,9 @@ class Labels(Shown):
 
     repaired: tuple[int, ...] = ()
     """Feature numbers of the invalid geometries that were repaired; the same number where cells share a feature."""
+
+    unplaced: tuple[int, ...] = ()
+    """Feature numbers of the geometries that have no place in the grid's CRS, though they are near."""
 
     pieces: np.ndarray | None = None
     """Feature number + 1 of the polygon that labels each pixel, int64 (y, x), 0 where there is no label; None where
@@ -106,17 +113,16 @@ def _labels_from_polygons(reference: Reference, geobox: GeoBox, legend: Legend) 
     import shapely
     from rasterio.features import rasterize
 
-    bounds = outline_bounds(geobox, reference.crs)
-    if not np.isfinite(bounds[0]):
-        nothing = np.zeros(geobox.shape, "int64")
-        return Labels(values=nothing.astype("uint8"), features=0, unknown={}, pieces=nothing)
-    fids, shapes, codes = read_features(reference, bounds=bounds)
-    fids, shapes, codes = (a[np.isin(shapely.get_type_id(shapes), (3, 6))] for a in (fids, shapes, codes))
+    found = read_near(reference.vector, geobox, columns=[str(reference.column)])
+    shapes = parts_of(found.shapes, 2)[0]
+    some = ~shapely.is_missing(shapes)
+    fids, shapes, codes = (array[some] for array in (found.fids, shapes, found.values[0]))
     broken = ~shapely.is_valid(shapes)
     shapes[broken] = shapely.make_valid(shapes[broken], method="structure", keep_collapsed=False)
+    bounds = bounds_near(geobox, reference.crs)
     # A hundred pixels of straight edge bend by less than a tenth of a pixel, up to pixels of 500 m.
     edge = 100 * max((bounds[2] - bounds[0]) / geobox.shape[1], (bounds[3] - bounds[1]) / geobox.shape[0])
-    shapes = _moved(shapes, reference.crs, geobox, edge)
+    shapes, lost = place(shapes, source=reference.crs, target=str(geobox.crs), near=bounds, edge=edge)
     labels, unknown = legend.translate(codes)
     drawn = [(shape, number) for number, shape in enumerate(shapes, start=1) if not shapely.is_empty(shape)]
     top = np.zeros(geobox.shape, "int32")
@@ -124,23 +130,12 @@ def _labels_from_polygons(reference: Reference, geobox: GeoBox, legend: Legend) 
         rasterize(drawn, out=top, transform=geobox.affine, all_touched=False)
     values = np.append(0, labels).astype("uint8")[top]
     pieces = np.where(values > 0, np.append(0, fids + 1).astype("int64")[top], 0)
-    repaired = tuple(int(fid) for fid in fids[broken])
-    return Labels(values=values, features=len(fids), unknown=unknown, repaired=repaired, pieces=pieces)
-
-
-def _moved(shapes: np.ndarray, crs: str, geobox: GeoBox, edge: float) -> np.ndarray:
-    # To the grid's CRS; empty where a shape has no place there.
-    import shapely
-    from odc.geo.crs import CRS
-
-    if not len(shapes) or CRS(crs) == geobox.crs:
-        return shapes
-    dense = shapely.segmentize(shapely.force_2d(shapes), edge)
-    flat, index = shapely.get_coordinates(dense, return_index=True)
-    x, y = to_crs(flat[:, 0], flat[:, 1], source=crs, target=geobox.crs)
-    moved = shapely.set_coordinates(dense, np.column_stack([x, y]))
-    moved[np.unique(index[~(np.isfinite(x) & np.isfinite(y))])] = shapely.Polygon()
-    return np.asarray(moved)
+    numbers = (tuple(np.unique(fids[which]).tolist()) for which in (broken, lost))
+    repaired, unplaced = numbers
+    return Labels(
+        values=values, features=len(np.unique(fids)), unknown=unknown, repaired=repaired, pieces=pieces,
+        unplaced=unplaced,
+    )  # fmt: skip
 
 
 def _points(
@@ -149,17 +144,48 @@ def _points(
     # x, y in the grid's CRS, and a code each.
     import shapely
 
-    if reference.path.suffix.lower() in {".csv", ".txt"}:
-        x, y, codes = csv_points(reference.path, str(reference.column))
+    if reference.path.suffix.lower() in CSV:
+        points = csv_points(reference.path, str(reference.column), encoding=reference.encoding)
+        near = slice(None) if everywhere else _points_near(points, reference.crs, geobox)
+        x, y, codes = points.x[near], points.y[near], points.values[near].tolist()
     else:
-        bounds = None if everywhere else outline_bounds(geobox, reference.crs)
-        if bounds is not None and not np.isfinite(bounds[0]):
-            return np.empty(0), np.empty(0), []
-        _, shapes, found = read_features(reference, bounds=bounds)
-        pointed = np.isin(shapely.get_type_id(shapes), (0, 4))
-        flat, index = shapely.get_coordinates(shapes[pointed], return_index=True)
-        x, y, codes = flat[:, 0], flat[:, 1], list(found[pointed][index])
+        columns = [str(reference.column)]
+        found = read_features(reference.vector, columns=columns) if everywhere else read_near(
+            reference.vector, geobox, columns=columns
+        )  # fmt: skip
+        flat, index = shapely.get_coordinates(parts_of(found.shapes, 0)[0], return_index=True)
+        x, y, codes = flat[:, 0], flat[:, 1], list(found.values[0][index])
     return *to_crs(x, y, source=reference.crs, target=geobox.crs), codes
+
+
+def _points_near(points: Points, crs: str, geobox: GeoBox) -> np.ndarray:
+    left, bottom, right, top = bounds_near(geobox, crs)
+    turned = (points.within((left + turn, bottom, right + turn, top)) for turn in (0, -360, 360))
+    return np.unique(np.concatenate(list(turned)))
+
+
+def count_inside(reference: Reference, geoboxes: Sequence[GeoBox]) -> tuple[int, int]:
+    """How many of a reference's points lie on one of the grids, and how many there are.
+
+    Each point is brought to a grid only where it is near.
+    """
+    points = _all_points(reference)
+    inside = np.zeros(len(points.x), bool)
+    for geobox in geoboxes:
+        near = _points_near(points, reference.crs, geobox)
+        near = near[~inside[near]]
+        x, y = to_crs(points.x[near], points.y[near], source=reference.crs, target=geobox.crs)
+        inside[near] = pixels_of(geobox, x, y)[2]
+    return int(inside.sum()), len(inside)
+
+
+def _all_points(reference: Reference) -> Points:
+    import shapely
+
+    if reference.path.suffix.lower() in CSV:
+        return csv_points(reference.path, str(reference.column), encoding=reference.encoding)
+    flat = shapely.get_coordinates(parts_of(read_features(reference.vector).shapes, 0)[0])
+    return Points(x=flat[:, 0], y=flat[:, 1], values=np.empty(len(flat), object))
 
 
 def _labels_from_points(reference: Reference, geobox: GeoBox, legend: Legend) -> Labels:
@@ -175,21 +201,11 @@ def _labels_from_points(reference: Reference, geobox: GeoBox, legend: Legend) ->
 
 def _labels_from_raster(reference: Reference, geobox: GeoBox, legend: Legend) -> Labels:
     import rasterio
-    from rasterio.errors import RasterioError
-    from rasterio.windows import Window
 
     with rasterio.open(reference.path) as file:
-        rows, columns, inside = nearest_pixels(GeoBox(file.shape, file.transform, file.crs), geobox)
-        values = np.zeros(geobox.shape, "uint8")
-        if not inside.any():
-            return Labels(values=values, features=0, unknown={})
-        top, left = int(rows[inside].min()), int(columns[inside].min())
-        height, width = int(rows[inside].max()) - top + 1, int(columns[inside].max()) - left + 1
-        try:
-            codes = file.read(1, window=Window(left, top, width, height), masked=True)
-        except RasterioError:
-            raise InputError(f"{reference.path}: the reference is damaged or truncated; replace it.") from None
-    found = _labels_of_codes(codes[rows[inside] - top, columns[inside] - left], legend)
+        codes, inside = codes_on_grid(file, reference.path, reference.band, geobox)
+    found = _labels_of_codes(codes, legend)
+    values = np.zeros(geobox.shape, "uint8")
     values[inside] = found.values
     return Labels(values=values, features=found.features, unknown=found.unknown)
 
@@ -215,14 +231,9 @@ def code_at(reference: Reference, geobox: GeoBox) -> str | None:
     """
     if reference.kind == "raster":
         import rasterio
-        from rasterio.windows import Window
 
         with rasterio.open(reference.path) as file:
-            rows, columns, inside = nearest_pixels(GeoBox(file.shape, file.transform, file.crs), geobox)
-            if not inside.all():
-                return None
-            found = file.read(1, window=Window(int(columns[0, 0]), int(rows[0, 0]), 1, 1), masked=True).compressed()
-        codes: list[Any] = list(found)
+            codes: list[Any] = list(codes_on_grid(file, reference.path, reference.band, geobox)[0].compressed())
     elif reference.kind == "eopatches":
         codes = [code for code in codes_on(reference.parts, geobox).ravel().tolist() if code]
     elif reference.kind == "points":
@@ -236,11 +247,12 @@ def code_at(reference: Reference, geobox: GeoBox) -> str | None:
 def _codes_of_polygons(reference: Reference, geobox: GeoBox) -> list[Any]:
     import shapely
 
-    bounds = outline_bounds(geobox, reference.crs)
-    if not np.isfinite(bounds[0]):
-        return []
-    _, shapes, codes = read_features(reference, bounds=bounds)
+    found = read_near(reference.vector, geobox, columns=[str(reference.column)])
     x, y = geobox.affine * (0.5, 0.5)
     x, y = to_crs(np.array([x]), np.array([y]), source=geobox.crs, target=reference.crs)
+    middle = bounds_near(geobox, reference.crs)
+    # The same place, counted as the shapes are.
+    x[0] += 360 * round(((middle[0] + middle[2]) / 2 - x[0]) / 360) if np.isfinite(x[0] + middle[0]) else 0
+    shapes = parts_of(found.shapes, 2)[0]
     sound = shapely.make_valid(shapes, method="structure", keep_collapsed=False)
-    return list(codes[shapely.covers(sound, shapely.Point(x[0], y[0]))])
+    return list(found.values[0][shapely.covers(sound, shapely.Point(x[0], y[0]))])

@@ -9,16 +9,24 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
+from landweave.labels.codes_of_raster import chosen_band, is_raster, raster_codes
 from landweave.legend import code_text
 from landweave.patch.align import outline_bounds
 from landweave.patch.eopatch.labels import LabelPart, codes_in, find_labels
 from landweave.patch.summary import Shown, listed
-from landweave.patch.vectors import damage_is_input_error
+from landweave.patch.vectors.layers import (
+    VectorLayer,
+    kinds_of,
+    layer_names,
+    named_column,
+    open_layer,
+    parts_of,
+    read_features,
+)
+from landweave.patch.vectors.points import CSV, Points, csv_points
 
 DEFAULT_COLUMN = "label"
 """The column of codes where none is named."""
-
-_LONGITUDE, _LATITUDE = ("longitude", "lon"), ("latitude", "lat")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -46,6 +54,26 @@ class Reference(Shown):
     parts: tuple[LabelPart, ...] = ()
     """Of EOPatches: the labels of each."""
 
+    encoding: str | None = None
+    """Encoding of its text, where the file does not state it rightly."""
+
+    band: int = 1
+    """Of a raster: the band of codes, from 1."""
+
+    opened: VectorLayer | None = None
+    """Of a vector file: its layer."""
+
+    @property
+    def vector(self) -> VectorLayer:
+        """Its layer, where it is a vector file."""
+        assert self.opened is not None
+        return self.opened
+
+    @property
+    def dimension(self) -> int:
+        """0 for points, 2 for polygons."""
+        return 0 if self.kind == "points" else 2
+
     def _summary(self) -> Mapping[str, object]:
         return {
             "path": self.path,
@@ -57,40 +85,53 @@ class Reference(Shown):
         }
 
 
-def read_reference(path: str | Path, *, column: str | None = None, layer: str | None = None) -> Reference:
+def read_reference(
+    path: str | Path,
+    *,
+    column: str | None = None,
+    layer: str | None = None,
+    encoding: str | None = None,
+    band: int | None = None,
+) -> Reference:
     """Look at a reference without reading its features.
 
     Parameters
     ----------
     path
         Polygons or points in any vector file; a CSV with longitude and latitude (EPSG:4326); a raster, whose
-        first band's values are the codes; or a folder of EOPatches with a mask of codes, where 0 is none.
+        values are the codes; or a folder of EOPatches with a mask of codes, where 0 is none.
     column
         The column of codes; ``label`` where it is None. Not used for a raster or EOPatches.
     layer
         Needed where the file has several layers; of EOPatches ``mask_timeless/NAME``.
+    encoding
+        Encoding of the text of a shapefile or CSV that does not state it.
+    band
+        Band of a raster, from 1; needed where it has several.
 
     Raises
     ------
     InputError
-        For a file that is missing or unreadable, empty, without CRS, with neither polygons nor points, or without
-        that column or layer (what there is, is listed).
+        For a file that is missing or unreadable, empty, without CRS, with neither polygons nor points or with both, or
+        without that column, layer or band (what there is, is listed).
     """
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such reference file.")
-    if path.suffix.lower() in {".csv", ".txt"}:
+    if path.suffix.lower() in CSV:
         column = column or DEFAULT_COLUMN
-        x, y, _ = csv_points(path, column)
-        bounds = float(x.min()), float(y.min()), float(x.max()), float(y.max())
-        return Reference(path=path, kind="points", crs="EPSG:4326", bounds=bounds, column=column)
-    layers = _vector_layers(path)
+        points = csv_points(path, column, encoding=encoding)
+        bounds = tuple(float(bound) for bound in (points.x.min(), points.y.min(), points.x.max(), points.y.max()))
+        return Reference(path=path, kind="points", crs="EPSG:4326", bounds=bounds, column=column, encoding=encoding)  # type: ignore[arg-type]
+    layers = layer_names(path)
     if path.is_dir() and not layers:
         parts, bounds = find_labels(path, layer)
         return Reference(path=path, kind="eopatches", crs="EPSG:4326", bounds=bounds, layer=parts[0].layer, parts=parts)
-    if layers:
-        return _look_at_vector(path, layers, column=column or DEFAULT_COLUMN, layer=layer)
-    return _look_at_raster(path)
+    if not layers and is_raster(path):
+        return _look_at_raster(path, band)
+    if band is not None:
+        raise InputError(f"{path}: band = {band} is for rasters, and this is a vector file; remove it.")
+    return _look_at_vector(path, column=column or DEFAULT_COLUMN, layer=layer, encoding=encoding)
 
 
 def overlaps(reference: Reference, geobox: GeoBox) -> bool:
@@ -115,131 +156,137 @@ def check_overlap(reference: Reference, geoboxes: Iterable[GeoBox]) -> None:
         )
 
 
-def reference_codes(reference: Reference) -> list[str]:
-    """All distinct codes as text, sorted, missing ones and a raster's nodata left out."""
+def reference_codes(reference: Reference, near: Sequence[GeoBox] | None = None) -> list[str]:
+    """All distinct codes as text, sorted, missing ones and a raster's nodata left out.
+
+    Parameters
+    ----------
+    reference
+        From :func:`read_reference`.
+    near
+        Grids that count: of a very large raster only what is on them is read, and on large ones not every pixel.
+
+    Raises
+    ------
+    InputError
+        For a very large raster without ``near``.
+    """
     if reference.kind == "eopatches":
         return sorted(map(code_text, codes_in(reference.parts)))
     if reference.kind == "raster":
-        import rasterio
-
-        found: set[str] = set()
-        with rasterio.open(reference.path) as file:
-            for _, window in file.block_windows(1):
-                try:
-                    values = file.read(1, window=window, masked=True).compressed()
-                except rasterio.errors.RasterioError:
-                    raise InputError(f"{reference.path}: the file is damaged or truncated; replace it.") from None
-                found |= {code_text(value) for value in np.unique(values)}
-        return sorted(found - {""})
-    if reference.path.suffix.lower() in {".csv", ".txt"}:
-        codes: Iterable[Any] = csv_points(reference.path, str(reference.column))[2]
+        found = {code_text(value) for value in raster_codes(reference.path, reference.band, near)}
+    elif reference.path.suffix.lower() in CSV:
+        found = set(map(code_text, _csv(reference).values))
     else:
-        codes = read_features(reference, geometry=False)[2]
-    return sorted({code_text(code) for code in codes} - {""})
+        found = {
+            code_text(code)
+            for code in _distinct(
+                read_features(reference.vector, columns=[str(reference.column)], geometry=False).values[0]
+            )
+        }
+    return sorted(found - {""})
 
 
-def _vector_layers(path: Path) -> list[str]:
-    import pyogrio
-    from pyogrio.errors import DataLayerError, DataSourceError
-
-    try:
-        # Tables without geometry, such as a GeoPackage's styles, are no reference.
-        return [str(name) for name, geometry in pyogrio.list_layers(path) if geometry is not None]
-    except (DataSourceError, DataLayerError, ValueError):
+def left_out(reference: Reference) -> list[str]:
+    """What of the file can label nothing, counted, in sentences; none where all of it can."""
+    if reference.path.suffix.lower() in CSV and reference.kind == "points":
+        points = _csv(reference)
+        rows = len(points.x) + points.placeless
+        return [f"{points.placeless} of {rows} points have no place and are left out."] if points.placeless else []
+    if reference.kind not in {"polygons", "points"}:
         return []
+    word = reference.kind.removesuffix("s")
+    kinds = kinds_of(reference.vector)
+    others = {kind: n for kind, n in kinds.items() if kind.removeprefix("Multi") not in {word.title(), _COLLECTION}}
+    bare, mixed = _within_collections(reference, kinds)
+    if bare:
+        others[_COLLECTION] = bare
+    lines = []
+    if others:
+        named = ", ".join(f"{kind} {n}" for kind, n in sorted(others.items()))
+        lines.append(
+            f"{sum(others.values())} of {kinds.total()} features of the reference have no {word} ({named}) and are "
+            "left out."
+        )
+    if mixed:
+        lines.append(
+            f"Of {mixed} geometry collections of the reference only the {reference.kind} are used; their other parts "
+            "are left out."
+        )
+    return lines
 
 
-def _look_at_vector(path: Path, layers: Sequence[str], *, column: str, layer: str | None) -> Reference:
-    import pyogrio
+_COLLECTION = "GeometryCollection"
+
+
+def _within_collections(reference: Reference, kinds: Mapping[str, int]) -> tuple[int, int]:
+    # Collections without any part of the reference's kind, and those with others beside it.
+    if _COLLECTION not in kinds:
+        return 0, 0
     import shapely
 
-    if layer is not None and layer not in layers:
-        raise InputError(f"{path}: no layer {layer!r}; it has {', '.join(layers)}.")
-    if layer is None and len(layers) > 1:
-        raise InputError(f"{path}: several layers ({', '.join(layers)}); choose one with layer.")
-    layer = layer or layers[0]
-    with damage_is_input_error(path):
-        info = pyogrio.read_info(path, layer=layer, force_feature_count=True, force_total_bounds=True)
-    if column not in info["fields"]:
-        raise InputError(f"{path}: no column {column!r}; it has {', '.join(info['fields']) or 'none'}.")
-    if not info["features"] or info["total_bounds"] is None:
-        raise InputError(f"{path}: the reference is empty.")
-    if not info["crs"]:
-        raise InputError(f"{path}: the reference has no coordinate reference system; assign one to it.")
-    with damage_is_input_error(path):
-        sample = pyogrio.raw.read(path, layer=layer, columns=[], max_features=100)[2]
-        types = {s.geom_type.removeprefix("Multi") for s in shapely.from_wkb(sample, on_invalid="fix") if s is not None}
-    if not types & {"Polygon", "Point"}:
-        raise InputError(
-            f"{path}: polygons or points are needed, but it has {', '.join(sorted(types)) or 'no geometry'}."
-        )
+    shapes = read_features(reference.vector).shapes
+    shapes = shapes[shapely.get_type_id(shapes) == _COLLECTION_ID]
+    parts, dropped = parts_of(shapes, reference.dimension)
+    bare = shapely.is_missing(parts)
+    return int(bare.sum()), int((dropped & ~bare).sum())
+
+
+_COLLECTION_ID = 7
+
+
+def _csv(reference: Reference) -> Points:
+    return csv_points(reference.path, str(reference.column), encoding=reference.encoding)
+
+
+def _distinct(codes: np.ndarray) -> Iterable[Any]:
+    return set(codes.tolist()) if codes.dtype == object else np.unique(codes)
+
+
+def _look_at_vector(path: Path, *, column: str, layer: str | None, encoding: str | None) -> Reference:
+    opened = open_layer(path, what="the reference", layer=layer, encoding=encoding, column=column)
+    named = named_column(opened, column)
+    if named is None:
+        raise InputError(f"{path}: no column {column!r}; it has {', '.join(opened.columns) or 'none'}.")
     return Reference(
-        path=path,
-        kind="polygons" if "Polygon" in types else "points",
-        crs=str(info["crs"]),
-        bounds=tuple(float(bound) for bound in info["total_bounds"]),  # type: ignore[arg-type]
-        column=column,
-        layer=layer,
-    )
+        path=path, kind=_kind(opened), crs=opened.crs, bounds=opened.bounds, column=named, layer=opened.name,
+        encoding=opened.encoding, opened=opened,
+    )  # fmt: skip
 
 
-def _look_at_raster(path: Path) -> Reference:
+def _kind(layer: VectorLayer) -> str:
+    """Whether a layer's features are polygons or points, by all of them, not by the first."""
+    stated = layer.kind.removeprefix("Multi")
+    if stated in {"Polygon", "Point"}:
+        return f"{stated.lower()}s"
+    kinds = kinds_of(layer)
+    counts = {word: kinds[word] + kinds[f"Multi{word}"] for word in ("Polygon", "Point")}
+    if kinds[_COLLECTION]:
+        import shapely
+
+        shapes = read_features(layer).shapes
+        shapes = shapes[shapely.get_type_id(shapes) == _COLLECTION_ID]
+        whole = ~shapely.is_missing(parts_of(shapes, 2)[0])
+        counts["Polygon"] += int(whole.sum())
+        counts["Point"] += int((~shapely.is_missing(parts_of(shapes, 0)[0]) & ~whole).sum())
+    if counts["Polygon"] and counts["Point"]:
+        raise InputError(
+            f"{layer.path}: the reference mixes {counts['Polygon']} polygons and {counts['Point']} points; keep one "
+            "kind, or give each a layer of its own."
+        )
+    if not (counts["Polygon"] or counts["Point"]):
+        raise InputError(
+            f"{layer.path}: polygons or points are needed, but it has {', '.join(sorted(kinds)) or 'no geometry'}."
+        )
+    return "polygons" if counts["Polygon"] else "points"
+
+
+def _look_at_raster(path: Path, band: int | None) -> Reference:
     import rasterio
-    from rasterio.errors import RasterioError
 
-    try:
-        with rasterio.open(path) as file:
-            crs, bounds = file.crs, file.bounds
-    except (RasterioError, UnicodeDecodeError):
-        raise InputError(f"{path}: neither a vector file nor a raster that can be read.") from None
+    with rasterio.open(path) as file:
+        crs, bounds = file.crs, file.bounds
+        band = chosen_band(file, path, band)
     if crs is None:
         raise InputError(f"{path}: the reference has no coordinate reference system; assign one to it.")
-    return Reference(path=path, kind="raster", crs=crs.to_wkt(), bounds=tuple(bounds))
-
-
-def csv_points(path: Path, column: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Longitude, latitude (degrees, float64) and code of every point of a CSV file."""
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (ValueError, OSError):
-        raise InputError(f"{path}: not readable as CSV.") from None
-    names = {str(name).strip().lower(): name for name in reversed(list(table.columns))}
-    longitude = next((names[name] for name in _LONGITUDE if name in names), None)
-    latitude = next((names[name] for name in _LATITUDE if name in names), None)
-    for needed, known in (("longitude", longitude), ("latitude", latitude), (column, column in table or None)):
-        if known is None:
-            raise InputError(f"{path}: no column {needed!r}; it has {', '.join(map(str, table.columns))}.")
-    if table.empty:
-        raise InputError(f"{path}: the reference is empty.")
-    coordinates = []
-    for name, limit in ((longitude, 180), (latitude, 90)):
-        degrees = pd.to_numeric(table[name], errors="coerce").to_numpy("float64")
-        wrong = np.flatnonzero(~(np.abs(degrees) <= limit))
-        if wrong.size:
-            text = table[name].iloc[wrong[0]]
-            raise InputError(f"{path}, row {wrong[0] + 1}: {name} is {text!r}; give degrees from -{limit} to {limit}.")
-        coordinates.append(degrees)
-    return coordinates[0], coordinates[1], [str(code) for code in table[column]]
-
-
-def read_features(
-    reference: Reference, *, bounds: tuple[float, ...] | None = None, geometry: bool = True
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Feature numbers, geometries and codes, in the file's order, which a spatial index does not keep."""
-    import pyogrio
-    import shapely
-
-    with damage_is_input_error(reference.path):
-        _, fids, wkb, fields = pyogrio.raw.read(
-            reference.path,
-            layer=reference.layer,
-            columns=[reference.column],
-            bbox=bounds,
-            read_geometry=geometry,
-            return_fids=True,
-        )
-        order = np.argsort(fids, kind="stable")
-        shapes = shapely.from_wkb(wkb[order], on_invalid="fix") if geometry else np.empty(0, object)
-    return fids[order], shapes, fields[0][order]
+    return Reference(path=path, kind="raster", crs=crs.to_wkt(), bounds=tuple(bounds), band=band)

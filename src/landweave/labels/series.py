@@ -1,24 +1,24 @@
-"""A table of labelled series: read and checked, as features or as series, and dealt into folds."""
+"""A table of labelled series: read and checked, as features or as series."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from landweave.errors import InputError
+from landweave.labels.columns import FeatureColumns, choose_columns, given_columns
 from landweave.legend import code_text
+from landweave.patch.summary import listed
+from landweave.patch.tables.dates import read_moments
+from landweave.patch.tables.numbers import place_columns, read_places, to_numbers
+from landweave.patch.tables.reading import Table, read_table_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SAMPLE, DATE = "sample_id", "date"
-
-NOT_FEATURES = (
-    "label", "group", "fold", "split", "block", "x", "y", "longitude", "latitude", "weight", "core", "thin", "piece"
-)  # fmt: skip
-"""Columns that are no features, besides the columns named as label and group and any name ending in ``_id``."""
+SAMPLE, DATE, START, END = "sample_id", "date", "start_date", "end_date"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,15 @@ class LabelledTable:
 
     latitude: np.ndarray | None = None
     """Degrees, float64 (sample,), where known."""
+
+    columns: tuple[str, ...] = ()
+    """The columns that are features; of a long table its bands."""
+
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Any other column to the reason why it is no feature."""
+
+    notes: tuple[str, ...] = ()
+    """What else was left out, in sentences."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +84,17 @@ class LabelledSeries:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Any other column of the samples table, as text: name to one entry a sample."""
 
+    notes: tuple[str, ...] = ()
+    """What was left out, in sentences."""
+
 
 def read_table(
-    table: str | Path, *, samples: str | Path | None = None, label: str = "label", group: str | None = None
+    table: str | Path,
+    *,
+    samples: str | Path | None = None,
+    label: str = "label",
+    group: str | None = None,
+    columns: Sequence[str] | None = None,
 ) -> LabelledTable:
     """Read a table for cross-validation.
 
@@ -88,7 +105,9 @@ def read_table(
     samples
         The samples table of a long one; without it ``X_timeseries.*`` looks for ``X_samples.csv``.
     label, group
-        Columns of the class and of the group.
+        FeatureColumns of the class and of the group.
+    columns
+        The features; without it :func:`landweave.labels.columns.choose_columns` chooses them.
 
     Returns
     -------
@@ -100,13 +119,14 @@ def read_table(
     ------
     InputError
         For a missing or unreadable file, no or missing labels, an unknown group column (what there is, is listed),
-        no features, or samples with another number of observations than the others (they are named).
+        no features, a date or number that cannot be read (with its row), a sample that occurs twice or has two labels,
+        or samples with another number of observations than the others (they are named).
     """
-    frame = _read(Path(table))
-    if not {SAMPLE, DATE} <= set(frame.columns):
-        return _wide(frame, Path(table), label=label, group=group)
-    facts, bands, pieces = _long(frame, Path(table), samples, label=label, group=group)
-    lengths = {name: len(piece) for name, piece in pieces.items()}
+    read = read_table_file(table)
+    if not {SAMPLE, DATE} <= set(read.frame.columns):
+        return _wide(read, label=label, group=group, columns=columns)
+    long = _long(read, samples, label=label, group=group, columns=columns)
+    lengths = {name: len(rows) for name, rows in zip(long.names, long.rows, strict=True)}
     usual = max(sorted(set(lengths.values())), key=list(lengths.values()).count)
     others = [f"{name} ({length})" for name, length in lengths.items() if length != usual]
     if others:
@@ -115,191 +135,67 @@ def read_table(
             f"{table}: samples have {usual} observations, except {', '.join(others[:5])}{more}; "
             "all samples need the same number."
         )
-    values = np.stack([piece[bands].to_numpy("float32").ravel() for piece in pieces.values()])
+    values = np.stack([values.astype("float32") for values in long.columns.values.values()], axis=-1)
+    longitude, latitude = read_places(long.facts) or (None, None)
     return LabelledTable(
-        X=values,
-        feature_names=tuple(f"{band}_{k:03d}" for k in range(usual) for band in bands),
-        labels=_labels(facts, label, table),
-        sample_ids=tuple(facts.index),
-        groups=_groups(facts, group, table),
-        longitude=_degrees(facts, "longitude"),
-        latitude=_degrees(facts, "latitude"),
+        X=np.stack([values[rows].ravel() for rows in long.rows]),
+        feature_names=tuple(f"{band}_{k:03d}" for k in range(usual) for band in long.columns.values),
+        labels=_labels(long.facts, label),
+        sample_ids=long.names,
+        groups=_groups(long.facts, group),
+        longitude=longitude,
+        latitude=latitude,
+        columns=tuple(long.columns.values),
+        left_out=long.columns.left_out,
+        notes=long.notes,
     )
 
 
-def read_series(table: str | Path, *, samples: str | Path | None = None, label: str = "label") -> LabelledSeries:
+def read_series(
+    table: str | Path,
+    *,
+    samples: str | Path | None = None,
+    label: str = "label",
+    bands: Sequence[str] | None = None,
+) -> LabelledSeries:
     """Read a long table for training a model for rasters; arguments and errors as for :func:`read_table`.
 
-    Series may differ in length and dates; they are aligned by days since each sample's ``start_date``.
+    Series may differ in length and dates; they are aligned by days since each sample's ``start_date``. With ``bands``
+    these columns alone are read. A sample with two rows of a day, or that ends before its start, is an InputError.
     """
-    frame = _read(Path(table))
-    if not {SAMPLE, DATE} <= set(frame.columns):
-        missing = SAMPLE if SAMPLE not in frame.columns else DATE
-        raise InputError(f"{table}: no column {missing!r}; a model for rasters needs sample_id, date and bands.")
-    facts, bands, pieces = _long(frame, Path(table), samples, label=label, group=None)
-    days = []
-    for name, piece in pieces.items():
-        start = _date(facts.loc[name, "start_date"], table, name) if "start_date" in facts else None
-        dates = piece[DATE].to_numpy("datetime64[D]")
-        days.append((dates - (start if start is not None else dates[0])).astype("int64"))
-    known = {label, "longitude", "latitude", "start_date", "end_date"}
+    read = read_table_file(table)
+    missing = [name for name in (SAMPLE, DATE) if name not in read.frame]
+    if missing:
+        raise InputError(f"{table}: no column {missing[0]!r}; a model for rasters needs sample_id, date and bands.")
+    long = _long(read, samples, label=label, group=None, columns=bands)
+    starts = _starts(long.facts)
+    matrix = np.stack(list(long.columns.values.values()), axis=-1)
+    dates, days = long.moments.astype("datetime64[D]"), []
+    for name, rows, start in zip(long.names, long.rows, starts, strict=True):
+        own = (dates[rows] - (dates[rows[0]] if np.isnat(start) else start)).astype("int64")
+        again = np.flatnonzero(np.diff(own) == 0)
+        if again.size:
+            raise InputError(f"{table}: sample {name} has two rows of {dates[rows[again[0]]]}; keep one.")
+        if own[-1] < 0:
+            raise InputError(
+                f"{long.facts.path}: sample {name} starts on {start}, after its last observation in {read.path.name} "
+                f"({dates[rows[-1]]}); correct its {START}."
+            )
+        days.append(own)
+    longitude, latitude = read_places(long.facts) or (None, None)
+    known = {label, SAMPLE, *(place_columns(long.facts) or ()), START, END}
+    facts = long.facts.frame
     return LabelledSeries(
-        bands=tuple(bands),
+        bands=tuple(long.columns.values),
         days=tuple(days),
-        values=tuple(piece[bands].to_numpy("float64") for piece in pieces.values()),
-        labels=_labels(facts, label, table),
-        sample_ids=tuple(facts.index),
-        longitude=_degrees(facts, "longitude"),
-        latitude=_degrees(facts, "latitude"),
-        groups={name: tuple(map(code_text, facts[name])) for name in facts.columns if name not in known},
+        values=tuple(matrix[rows] for rows in long.rows),
+        labels=_labels(long.facts, label),
+        sample_ids=long.names,
+        longitude=longitude,
+        latitude=latitude,
+        groups={name: _texts(facts[name]) for name in facts.columns if name not in known},
+        notes=long.notes,
     )
-
-
-def random_folds(labels: Sequence[str], k: int = 5, seed: int = 42) -> np.ndarray:
-    """Fold of each sample, 0..k-1, int64: shuffled, each class spread evenly (scikit-learn's StratifiedKFold).
-
-    Raises
-    ------
-    InputError
-        For fewer than two classes, fewer than two folds, or fewer samples than folds.
-    """
-    from sklearn.model_selection import StratifiedKFold
-
-    _check_folds(labels, k, len(labels), "samples")
-    return _fold_numbers(StratifiedKFold(k, shuffle=True, random_state=seed), labels, None)
-
-
-def group_folds(groups: Sequence[str], labels: Sequence[str], k: int = 5, seed: int = 42) -> np.ndarray:
-    """Fold of each sample, no group in two folds, classes spread evenly (scikit-learn's StratifiedGroupKFold).
-
-    Raises
-    ------
-    InputError
-        For fewer than two classes, fewer than two folds, or fewer groups than folds.
-    """
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    _check_folds(labels, k, len(set(groups)), "groups")
-    return _fold_numbers(StratifiedGroupKFold(k, shuffle=True, random_state=seed), labels, groups)
-
-
-def block_ids(longitude: np.ndarray, latitude: np.ndarray, size: float = 0.1) -> list[str]:
-    """The square of ``size`` degrees that holds each place, as text.
-
-    >>> block_ids(np.array([-46.197]), np.array([-12.434]))
-    ['-462_-125']
-    """
-    if size <= 0:
-        raise InputError(f"The block size is {size:g} degrees; give a positive one.")
-    # Rounded first: -46.2 / 0.1 is not quite -462.
-    columns, rows = (np.floor(np.round(np.asarray(c, "float64") / size, 6)) for c in (longitude, latitude))
-    return [f"{int(column)}_{int(row)}" for column, row in zip(columns, rows, strict=True)]
-
-
-def check_labels(labels: Sequence[str]) -> None:
-    """InputError where there are fewer than two classes."""
-    found = sorted(set(labels))
-    if len(found) < 2:
-        raise InputError(
-            f"All samples have the class {found[0]!r}; at least two classes are needed."
-            if found
-            else "There are no samples; at least two classes are needed."
-        )
-
-
-def _check_folds(labels: Sequence[str], k: int, units: int, what: str) -> None:
-    check_labels(labels)
-    if k < 2:
-        raise InputError(f"{k} folds; cross-validation needs at least two.")
-    if units < k:
-        raise InputError(f"{units} {what} are too few for {k} folds; use fewer folds or more {what}.")
-
-
-def _fold_numbers(splitter: Any, labels: Sequence[str], groups: Sequence[str] | None) -> np.ndarray:
-    import warnings
-
-    folds = np.zeros(len(labels), "int64")
-    try:
-        with warnings.catch_warnings():
-            # A class with fewer samples than folds is absent from some: no fault of the table.
-            warnings.filterwarnings("ignore", message="The least populated class")
-            for number, (_, held) in enumerate(splitter.split(np.zeros(len(labels)), labels, groups)):
-                folds[held] = number
-    except ValueError:
-        raise InputError(
-            f"Every class has fewer samples than the {splitter.n_splits} folds; use fewer folds."
-        ) from None
-    return folds
-
-
-def _read(path: Path) -> "pd.DataFrame":
-    import pandas as pd
-
-    if not path.is_file():
-        raise InputError(f"{path}: no such table.")
-    try:
-        frame = pd.read_parquet(path) if path.suffix.lower() in {".parquet", ".pq"} else pd.read_csv(path)
-    except (ValueError, OSError):
-        raise InputError(f"{path}: not readable as a table; give CSV or Parquet.") from None
-    if frame.empty:
-        raise InputError(f"{path}: the table is empty.")
-    return frame.rename(columns=lambda name: str(name).strip())
-
-
-def _wide(frame: "pd.DataFrame", table: Path, *, label: str, group: str | None) -> LabelledTable:
-    labels = _labels(frame, label, table)
-    features = _feature_columns(frame, table, {label, group})
-    names = frame[SAMPLE] if SAMPLE in frame else range(len(frame))
-    return LabelledTable(
-        X=frame[features].to_numpy("float32", na_value=np.nan),
-        feature_names=tuple(features),
-        labels=labels,
-        sample_ids=tuple(map(code_text, names)),
-        groups=_groups(frame, group, table),
-        longitude=_degrees(frame, "longitude"),
-        latitude=_degrees(frame, "latitude"),
-    )
-
-
-def _long(
-    frame: "pd.DataFrame", table: Path, samples: str | Path | None, *, label: str, group: str | None
-) -> tuple["pd.DataFrame", list[str], dict[str, "pd.DataFrame"]]:
-    # Facts a sample (indexed by its name), names of bands, and each sample's rows in order of date.
-    import pandas as pd
-
-    frame = frame.assign(**{SAMPLE: frame[SAMPLE].map(code_text)})
-    dates = pd.to_datetime(frame[DATE].astype(str), errors="coerce", format="ISO8601", utc=True)
-    wrong = np.flatnonzero(dates.isna())
-    if wrong.size:
-        raise InputError(f"{table}, row {wrong[0] + 1}: {frame[DATE].iloc[wrong[0]]!r} is not a date; correct it.")
-    frame[DATE] = dates.dt.tz_localize(None)
-    frame = frame.sort_values([SAMPLE, DATE], kind="stable")
-    twice = frame.duplicated([SAMPLE, DATE])
-    if twice.any():
-        name, date = frame.loc[twice, [SAMPLE, DATE]].iloc[0]
-        raise InputError(f"{table}: sample {name} has two rows of {date.date()}; keep one.")
-    path = samples_path(table, samples)
-    if path is not None:
-        facts = _read(path)
-        if SAMPLE not in facts:
-            raise InputError(f"{path}: no column {SAMPLE!r}; it has {', '.join(facts.columns)}.")
-        facts = facts.assign(**{SAMPLE: facts[SAMPLE].map(code_text)}).set_index(SAMPLE)
-        if facts.index.has_duplicates:
-            raise InputError(f"{path}: sample {facts.index[facts.index.duplicated()][0]} occurs twice; keep one row.")
-    elif label in frame:
-        facts = frame.drop_duplicates(SAMPLE).set_index(SAMPLE)
-    else:
-        raise InputError(
-            f"{table}: no column {label!r} and no samples table beside it; give one with sample_id and {label}."
-        )
-    pieces = {str(name): piece for name, piece in frame.groupby(SAMPLE, sort=False)}
-    nameless = [name for name in pieces if name not in facts.index]
-    if nameless:
-        raise InputError(f"{path}: no row for sample {', '.join(nameless[:5])} of {table.name}; add it.")
-    _labels(facts, label, path or table)
-    bands = _feature_columns(frame, table, {label, group, DATE, "start_date", "end_date"})
-    order = [str(name) for name in facts.index if name in pieces]
-    return facts.loc[order], bands, {name: pieces[name] for name in order}
 
 
 def samples_path(table: Path, samples: str | Path | None) -> Path | None:
@@ -312,68 +208,170 @@ def samples_path(table: Path, samples: str | Path | None) -> Path | None:
     return None
 
 
-def _feature_columns(frame: "pd.DataFrame", table: Path, named: set[str | None]) -> list[str]:
+def _wide(table: Table, *, label: str, group: str | None, columns: Sequence[str] | None) -> LabelledTable:
+    labels = _labels(table, label)
+    uses = _uses(label, group)
+    chosen = choose_columns(table, uses, labels) if columns is None else given_columns(table, columns, uses)
+    names = _texts(table.frame[SAMPLE]) if SAMPLE in table.frame else tuple(map(str, range(len(labels))))
+    if group != SAMPLE:
+        _refuse_twice(table, names)
+    longitude, latitude = read_places(table) or (None, None)
+    return LabelledTable(
+        X=np.stack([values.astype("float32") for values in chosen.values.values()], axis=-1),
+        feature_names=tuple(chosen.values),
+        labels=labels,
+        sample_ids=names,
+        groups=_groups(table, group),
+        longitude=longitude,
+        latitude=latitude,
+        columns=tuple(chosen.values),
+        left_out=chosen.left_out,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Long:
+    facts: Table
+    """A row a sample."""
+    names: tuple[str, ...]
+    rows: tuple[np.ndarray, ...]
+    """Of each sample its rows in the series, in order of time."""
+    moments: np.ndarray
+    columns: FeatureColumns
+    notes: tuple[str, ...]
+
+
+def _long(
+    table: Table, samples: str | Path | None, *, label: str, group: str | None, columns: Sequence[str] | None
+) -> _Long:
+    frame = table.frame
+    moments = read_moments(frame[DATE], table.where)
+    owners = np.array(_names(table), object)
+    known, first, codes = np.unique(owners, return_index=True, return_inverse=True)
+    order = np.lexsort((moments, codes))
+    twice = np.flatnonzero((np.diff(codes[order]) == 0) & (np.diff(moments[order]) == np.timedelta64(0)))
+    if twice.size:
+        row = order[twice[0] + 1]
+        moment = str(moments[row].astype("datetime64[s]")).removesuffix("T00:00:00")
+        raise InputError(f"{table.path}: sample {owners[row]} has two rows of {moment}; keep one.")
+    rows = dict(zip(known.tolist(), np.split(order, np.flatnonzero(np.diff(codes[order])) + 1), strict=True))
+    path = samples_path(table.path, samples)
+    if path is not None:
+        facts = read_table_file(path, "table of samples")
+    elif label in frame:
+        _refuse_changes(table, codes, first, [label, group, START, END, *(place_columns(table) or ())])
+        facts = table.take(np.sort(first))
+    else:
+        raise InputError(
+            f"{table.path}: no column {label!r} and no samples table beside it; give one with sample_id and {label}."
+        )
+    names = _names(facts)
+    _refuse_twice(facts, names)
+    nameless = [name for name in rows if name not in set(names)]
+    if nameless:
+        raise InputError(f"{facts.path}: no row for sample {', '.join(nameless[:5])} of {table.path.name}; add it.")
+    of_sample = dict(zip(names, _labels(facts, label), strict=True))
+    uses = {SAMPLE: "names of samples", **_uses(label, group)}
+    labels = np.array([of_sample[name] for name in known], object)[codes]
+    chosen = (
+        choose_columns(table, uses, labels.tolist(), samples=codes)
+        if columns is None
+        else given_columns(table, columns, uses)
+    )
+    there = np.array([i for i, name in enumerate(names) if name in rows])
+    absent = [name for name in names if name not in rows]
+    notes = (
+        (f"{len(absent)} samples of {facts.path.name} have no rows in {table.path.name}: {listed(absent)}; left out.",)
+        if absent
+        else ()
+    )
+    others = {
+        name: f"in {facts.path.name}, which describes samples" for name in facts.frame.columns if name not in frame
+    }
+    chosen = FeatureColumns(values=chosen.values, left_out={**chosen.left_out, **others})
+    used = tuple(names[i] for i in there)
+    return _Long(
+        facts=facts.take(there), names=used, rows=tuple(rows[name] for name in used), moments=moments, columns=chosen,
+        notes=notes,
+    )  # fmt: skip
+
+
+def _uses(label: str, group: str | None) -> dict[str, str]:
+    uses = {DATE: "dates", START: "dates", END: "dates", label: "the labels"}
+    return uses if group is None else {**uses, group: "the groups"}
+
+
+def _texts(column: "pd.Series") -> tuple[str, ...]:
     import pandas as pd
 
-    features = []
-    for name in frame.columns:
-        if name in NOT_FEATURES or name in named or name.endswith("_id"):
-            continue
-        if pd.api.types.is_numeric_dtype(frame[name]):
-            features.append(name)
-            continue
-        # Text is no feature; but numbers with a stray word among them are a mistake to be told.
-        numbers = pd.to_numeric(frame[name], errors="coerce")
-        stray = np.flatnonzero(numbers.isna() & frame[name].notna())
-        if numbers.notna().any() and stray.size and not pd.api.types.is_datetime64_any_dtype(frame[name]):
-            row = stray[0]
-            raise InputError(f"{table}, row {row + 1}: {name} is {frame[name].iloc[row]!r}; give a number.")
-    if not features:
-        raise InputError(f"{table}: no numeric columns to learn from; it has {', '.join(frame.columns)}.")
-    return features
+    codes, distinct = pd.factorize(column, use_na_sentinel=False)
+    texts = [code_text(value) for value in distinct]
+    return tuple(texts[code] for code in codes.tolist())
 
 
-def _labels(facts: "pd.DataFrame", label: str, table: str | Path) -> tuple[str, ...]:
-    if label not in facts:
-        raise InputError(f"{table}: no column {label!r}, so no labels; it has {', '.join(facts.columns)}.")
-    labels = tuple(map(code_text, facts[label]))
-    bare = [number for number, text in enumerate(labels, start=1) if not text]
+def _names(table: Table) -> tuple[str, ...]:
+    names = _texts(table.column(SAMPLE))
+    if "" in names:
+        raise InputError(f"{table.where(names.index(''))}: no {SAMPLE}; fill it in or remove the row.")
+    return names
+
+
+def _refuse_twice(table: Table, names: Sequence[str]) -> None:
+    rows: dict[str, int] = {}
+    for row, name in enumerate(names):
+        if name in rows and name:
+            raise InputError(
+                f"{table.where(row)}: sample {name} occurs twice (first in row {rows[name] + 1}); keep one row."
+            )
+        rows[name] = row
+
+
+def _refuse_changes(table: Table, codes: np.ndarray, first: np.ndarray, columns: Sequence[str | None]) -> None:
+    """InputError where a sample's rows disagree about the sample."""
+    for name in columns:
+        if name in table.frame:
+            texts = np.array(_texts(table.frame[name]), object)
+            other = np.flatnonzero(texts != texts[first][codes])
+            if other.size:
+                row = int(other[0])
+                raise InputError(
+                    f"{table.where(row)}: {name} is {texts[row]!r}, but {texts[first][codes][row]!r} in row "
+                    f"{first[codes[row]] + 1} of the same sample; correct one of them."
+                )
+
+
+def _labels(table: Table, label: str) -> tuple[str, ...]:
+    labels = _texts(table.column(label, ", so no labels"))
+    bare = labels.count("")
     if bare:
         raise InputError(
-            f"{table}, row {bare[0]}: no {label} ({len(bare)} rows without one); fill it in or remove the row."
+            f"{table.where(labels.index(''))}: no {label} ({bare} rows without one); fill it in or remove the row."
         )
     return labels
 
 
-def _groups(facts: "pd.DataFrame", group: str | None, table: str | Path) -> tuple[str, ...] | None:
+def _groups(table: Table, group: str | None) -> tuple[str, ...] | None:
     if group is None:
         return None
-    if group not in facts:
-        there = ", ".join(
-            n for n in facts.columns if n in NOT_FEATURES[1:] or n.endswith("_id") or facts[n].dtype.kind not in "fc"
-        )
-        raise InputError(f"{table}: no group column {group!r}; there are {there or 'none'}.")
-    groups = tuple(map(code_text, facts[group]))
+    if group not in table.frame:
+        there = ", ".join(name for name in table.frame.columns if name != SAMPLE and _may_group(table.frame[name]))
+        raise InputError(f"{table.path}: no group column {group!r}; there are {there or 'none'}.")
+    groups = _texts(table.frame[group])
     if "" in groups:
-        raise InputError(f"{table}, row {groups.index('') + 1}: no {group}; every sample needs its group.")
+        raise InputError(f"{table.where(groups.index(''))}: no {group}; every sample needs its group.")
     return groups
 
 
-def _degrees(facts: "pd.DataFrame", name: str) -> np.ndarray | None:
-    import pandas as pd
-
-    if name not in facts:
-        return None
-    degrees: np.ndarray = pd.to_numeric(facts[name], errors="coerce").to_numpy("float64")
-    return degrees
+def _may_group(column: "pd.Series") -> bool:
+    numbers = to_numbers(column)
+    return bool(numbers.stray.any() or not (numbers.values % 1).any())
 
 
-def _date(value: Any, table: str | Path, name: str) -> np.datetime64 | None:
-    import pandas as pd
-
-    if not code_text(value):
-        return None
-    moment = pd.to_datetime(str(value), errors="coerce")
-    if pd.isna(moment):
-        raise InputError(f"{table}: the start_date of sample {name} is {value!r}; write YYYY-MM-DD.")
-    return np.datetime64(moment.date())
+def _starts(facts: Table) -> np.ndarray:
+    """First day of each sample, datetime64[D] (sample,), NaT where the table gives none."""
+    starts = np.full(len(facts.frame), "NaT", "datetime64[D]")
+    if START in facts.frame:
+        given = np.flatnonzero([bool(text) for text in _texts(facts.frame[START])])
+        some = facts.take(given)
+        starts[given] = read_moments(some.frame[START], lambda row: f"{some.where(row)}, {START}").astype(starts.dtype)
+    return starts

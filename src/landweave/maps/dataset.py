@@ -1,4 +1,4 @@
-"""Patches as an open data set: a STAC collection over their files, checksums of every file, and the check of them."""
+"""The catalogue of an open data set: STAC items of its files, their checksums, and the check of them."""
 
 import datetime
 import hashlib

@@ -1,33 +1,74 @@
 """The area of interest, read from a vector file."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
 from landweave.errors import InputError
+from landweave.patch.align import to_crs
+from landweave.patch.vectors.layers import open_layer, read_features
 
 
-def read_area(path: str | Path) -> BaseGeometry:
+@dataclass(frozen=True, kw_only=True)
+class AreaFile:
+    """An area of interest, and what of its file it does not hold."""
+
+    shape: BaseGeometry
+    """All geometries as one, in longitude and latitude."""
+
+    features: int
+    """Features in the file."""
+
+    placeless: int
+    """Those of them without geometry."""
+
+
+def read_area(path: str | Path, *, layer: str | None = None) -> BaseGeometry:
     """The outline in a vector file: all its geometries as one, in longitude and latitude.
+
+    Parameters
+    ----------
+    path
+        Any vector file.
+    layer
+        Needed where it has several.
 
     Raises
     ------
     InputError
-        For a file that is missing, unreadable, empty or without CRS.
+        For a file that is missing, unreadable, empty, without geometry, of several layers, or without a CRS that has a
+        place on Earth.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path}: no such file for the area of interest.")
-    import geopandas as gpd
+    return read_area_file(path, layer=layer).shape
 
-    try:
-        frame = gpd.read_file(path)
-    except Exception as error:  # noqa: BLE001 - drivers fail in many ways
-        raise InputError(f"{path}: not readable as a vector file: {str(error).splitlines()[0]}.") from None
-    if frame.crs is None:
-        raise InputError(f"{path}: the area of interest has no CRS; save it again with one.")
-    shapes = frame.to_crs("EPSG:4326").geometry.dropna()
-    if shapes.empty:
+
+def read_area_file(path: str | Path, *, layer: str | None = None) -> AreaFile:
+    """As :func:`read_area`, with what was left out."""
+    path = Path(path)
+    opened = open_layer(path, what="the area of interest", layer=layer)
+    shapes = read_features(opened).shapes
+    there = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
+    shapes = shapes[there]
+    if not len(shapes):
         raise InputError(f"{path}: the area of interest has no geometry.")
-    return shapely.union_all(shapely.make_valid(shapes.to_numpy()))
+
+    def moved(flat: np.ndarray) -> np.ndarray:
+        x, y = to_crs(flat[:, 0], flat[:, 1], source=opened.crs, target="EPSG:4326")
+        return np.column_stack([x, y])
+
+    shapes = shapely.transform(shapes, moved)
+    bounds = shapely.bounds(shapes)
+    if not np.isfinite(bounds).all():
+        raise InputError(
+            f"{path}: the area of interest has coordinates without a place in its CRS, {opened.crs.split(',')[0]}; "
+            "assign the right CRS to it."
+        )
+    # Longitudes may be counted from 0 to 360.
+    east = bounds[:, 0] >= 180
+    shapes[east] = shapely.transform(shapes[east], lambda flat: flat - (360, 0))
+    return AreaFile(
+        shape=shapely.union_all(shapely.make_valid(shapes)), features=len(there), placeless=int((~there).sum())
+    )

@@ -13,6 +13,7 @@ from shapely.geometry.base import BaseGeometry
 
 from landweave.errors import InputError
 from landweave.patch.summary import Shown
+from landweave.patch.vectors.placing import bounds_near, cut_far
 
 OVERLAP = 3
 """Pixels by which the maps of neighbouring UTM zones overlap."""
@@ -218,7 +219,7 @@ def native_cells(
         raise InputError(f"A grid of {patch_size} pixels has no cells; patch_size must be positive.")
     outline = None
     if area is not None:
-        outline = _outline(area, geobox.crs, buffer)
+        outline = _outline_near(area, geobox, buffer)
         shapely.prepare(outline)
     cells = []
     height, width = geobox.shape
@@ -261,7 +262,7 @@ def given_cells(grids: Mapping[str, GeoBox], *, area: BaseGeometry | None = None
         within = None
         if area is not None:
             # At the equator's length of a degree; elsewhere the buffer is a little wide.
-            outline = _outline(area, geobox.crs, buffer / 111_320 if geobox.crs.geographic else buffer)
+            outline = _outline_near(area, geobox, buffer / 111_320 if geobox.crs.geographic else buffer)
             inner = _inner(outline, abs(geobox.resolution.x))
             if not inner.intersects(geobox.extent.geom):
                 continue
@@ -334,6 +335,17 @@ def _outline(area: BaseGeometry, crs: CRS, buffer: float) -> BaseGeometry:
     # Densified first, so that a long straight edge in degrees is not cut short in metres.
     outline: BaseGeometry = Geometry(area.segmentize(0.05), "EPSG:4326").to_crs(crs).geom.buffer(buffer)
     return outline
+
+
+def _outline_near(area: BaseGeometry, geobox: GeoBox, buffer: float) -> BaseGeometry:
+    """As :func:`_outline`, the area cut to a grid's surroundings: far away the grid's CRS may have no answer."""
+    near = bounds_near(geobox, "EPSG:4326")
+    if not np.isfinite(near).all():
+        return _outline(area, geobox.crs, buffer)
+    # At least as wide as the buffer: a degree of latitude is longer than a hundred kilometres.
+    spare = buffer if geobox.crs.geographic else buffer / 1e5
+    here = cut_far(np.array([area]), crs="EPSG:4326", near=near, spare=spare)[0]
+    return shapely.Polygon() if here.is_empty else _outline(here, geobox.crs, buffer)
 
 
 def _inner(outline: BaseGeometry, resolution: float) -> BaseGeometry:

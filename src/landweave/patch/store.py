@@ -157,7 +157,9 @@ def write_patch(patch: xr.Dataset, path: str | Path) -> Path:
         encoding[name] = {"chunks": chunks, "compressors": [codec]}
 
     # A grid mapping named in the encoding would make its coordinate a variable when the patch is read.
-    plain = patch.drop_encoding()
+    plain = patch.copy()
+    for layer in plain.variables.values():
+        layer.encoding = {key: value for key, value in layer.encoding.items() if key != "grid_mapping"}
 
     def write(folder: Path) -> None:
         plain.to_zarr(folder, mode="w", encoding=encoding, zarr_format=3, consolidated=False)

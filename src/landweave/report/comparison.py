@@ -1,4 +1,4 @@
-"""The page of a comparison of register and map, in the report's style."""
+"""What the page of a comparison shows; `templates/comparison.html.j2` is the page, with its list of places."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""One page with the estimates of a probability sample, in the report's style."""
+"""What the page of a labelled sample's estimates shows; `templates/estimate.html.j2` is the page."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The report: one page on how well the map agrees with the reference, for those who make or use the map."""
+"""What a report may contain, and the page made of it by `templates/report.html.j2`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

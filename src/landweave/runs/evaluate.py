@@ -14,9 +14,12 @@ from landweave.classifier.model import Model
 from landweave.engine.machine import usable_cores
 from landweave.errors import InputError
 from landweave.import_rule import ImportRule
-from landweave.labels.series import LabelledTable, block_ids, check_labels, group_folds, random_folds, read_table
+from landweave.labels.columns import NOT_ASKED
+from landweave.labels.folds import block_ids, check_labels, group_folds, random_folds
+from landweave.labels.series import LabelledTable, read_table
 from landweave.legend import Legend
 from landweave.patch.store import write_json, write_text
+from landweave.patch.summary import listed
 from landweave.runs.validate.thresholds import Rows, judge
 
 SPLITS = ("random", "group", "block")
@@ -67,6 +70,7 @@ class _Held:
     clusters: Any
     split: dict[str, Any]
     folds: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
 
 def evaluate_table(
@@ -95,7 +99,7 @@ def evaluate_table(
     for path in (output, report):
         if path is not None and (path.is_dir() or not path.resolve().parent.is_dir()):
             raise InputError(f"{path}: give the name of a file in a folder that exists.")
-    table = _read(request, request.table, request.samples)
+    table = read_table(request.table, samples=request.samples, label=request.label, group=request.group)
     legend = Legend.from_labels(table.labels)
     check_labels(table.labels)
     tick = progress or _no_progress
@@ -110,6 +114,9 @@ def evaluate_table(
     label = legend.translate(table.labels)[0]
     figures["training_rows"] = {name: int((label == value).sum()) for value, name in names.items()}
     figures["test_share"] = shares(held.truth, None, names)
+    figures |= {
+        "features": list(table.columns), "left_out": dict(table.left_out), "notes": [*table.notes, *held.notes],
+    }  # fmt: skip
     rows = Rows(truth=held.truth, probabilities=held.probabilities, clusters=held.clusters, folds=held.folds)
     figures |= judge(rows, None if request.test else rows, classes=names, seed=request.seed)
     if output is not None:
@@ -126,6 +133,9 @@ def evaluation_lines(figures: dict[str, Any]) -> list[str]:
     split = figures["split"]
     lines = [
         f"{figures['table']}: {figures['model']}, split {split['kind']} ({split['how']}), seed {figures['seed']}",
+        f"features         {len(figures['features'])} columns: {listed(figures['features'], 24)}",
+        *(f"no feature       {name}: {reason}" for name, reason in figures["left_out"].items()),
+        *(f"note             {note}" for note in figures["notes"]),
         f"overall accuracy {_shown(figures['overall_accuracy'])}",
         f"weighted F1      {_shown(figures['weighted_f1'])}",
         "",
@@ -142,10 +152,6 @@ def _no_progress(done: int, total: int) -> None:
     del done, total
 
 
-def _read(request: Evaluation, table: Path, samples: Path | None) -> LabelledTable:
-    return read_table(table, samples=samples, label=request.label, group=request.group)
-
-
 def _predict(request: Evaluation, taught: np.ndarray, y: np.ndarray, asked: np.ndarray, legend: Legend) -> np.ndarray:
     estimator = fit(
         taught, y, type=request.model, seed=request.seed, threads=usable_cores(),
@@ -157,7 +163,7 @@ def _predict(request: Evaluation, taught: np.ndarray, y: np.ndarray, asked: np.n
 
 def _given(request: Evaluation, table: LabelledTable, legend: Legend) -> _Held:
     assert request.test is not None
-    test = _read(request, request.test, None)
+    test = read_table(request.test, label=request.label, group=request.group, columns=table.columns)
     if test.feature_names != table.feature_names:
         strange = sorted(set(test.feature_names) ^ set(table.feature_names))
         raise InputError(
@@ -176,7 +182,10 @@ def _given(request: Evaluation, table: LabelledTable, legend: Legend) -> _Held:
         "how": f"trained on {len(table.labels)} samples, tested on the {len(truth)} of {request.test.name}",
     }  # fmt: skip
     clusters = np.arange(len(truth)) if groups is None else groups
-    return _Held(truth=truth, probabilities=p, clusters=clusters, split=split)
+    more = [name for name, reason in test.left_out.items() if reason == NOT_ASKED]
+    unasked = (f"Columns of {request.test.name} that are no features of {request.table.name}: {listed(more)}.",)
+    notes = (*test.notes, *(unasked if more else ()))
+    return _Held(truth=truth, probabilities=p, clusters=clusters, split=split, notes=notes)
 
 
 def _folds(request: Evaluation, table: LabelledTable, legend: Legend, tick: Callable[[int, int], None]) -> _Held:
@@ -187,6 +196,7 @@ def _folds(request: Evaluation, table: LabelledTable, legend: Legend, tick: Call
     elif kind == "block":
         if table.longitude is None or table.latitude is None:
             raise InputError(f"{request.table}: --split block needs the columns longitude and latitude.")
+        _check_places(request.table, table)
         groups = np.asarray(block_ids(table.longitude, table.latitude, size=request.block_size))
     k, seed = request.folds, request.seed
     if groups is None:
@@ -208,6 +218,18 @@ def _folds(request: Evaluation, table: LabelledTable, legend: Legend, tick: Call
     }  # fmt: skip
     clusters = np.arange(len(y)) if groups is None else groups
     return _Held(truth=y, probabilities=p, clusters=clusters, split=split, folds=fold)
+
+
+def _check_places(path: Path, table: LabelledTable) -> None:
+    """InputError where samples have no place, so that no block can hold them."""
+    assert table.longitude is not None
+    lost = np.flatnonzero(np.isnan(table.longitude)).tolist()
+    if lost:
+        some = ", ".join(table.sample_ids[i] for i in lost[:5]) + (" and more" if len(lost) > 5 else "")
+        raise InputError(
+            f"{path}: {len(lost)} of {len(table.labels)} samples have no longitude and latitude (sample {some}); fill "
+            "them in, remove the samples, or choose another --split."
+        )
 
 
 def _shown(figure: dict[str, Any]) -> str:

@@ -1,9 +1,8 @@
 """Pixels of one band of one file, on its own grid or on another."""
 
-import math
+import errno
 import os
 import threading
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,18 +10,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import rasterio
 from odc.geo.geobox import GeoBox
+from rasterio.enums import MaskFlags
 from rasterio.env import ensure_env_with_credentials
-from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
-from rasterio.warp import Resampling, reproject
 from rasterio.windows import Window
 
 from landweave.errors import InputError
-from landweave.patch.align import nearest_pixels, outline_bounds, pixel_offset, to_crs
+from landweave.patch.align import nearest_pixels, pixel_offset
 from landweave.patch.model import REFLECTANCE_SCALE, to_int16
-from landweave.sources.remote import is_remote, patiently, remote_settings, vsi_name
+from landweave.patch.raster.files import open_raster, refusal, system_error
+from landweave.patch.raster.header import Header, header_of
+from landweave.sources.remote import is_remote, patiently, readable, remote_settings, vsi_name
+from landweave.sources.warping import touching, warped
 
 # GDAL's default, a twentieth of the memory for each process, is too much where there are many.
 os.environ.setdefault("GDAL_CACHEMAX", "256")
@@ -38,30 +39,24 @@ FILES_OPEN = 256
 COARSE = 1024
 """Pixels along a side that are enough to judge a scene by."""
 
-PIECE = 256
-"""Pixels of a row that are transformed at a time into another CRS, from multiples of as many of the grid's columns.
-
-GDAL transforms the ends of a row and interpolates between them (rasterio before 1.5 lets nobody ask for more), so the
-ends must not depend on the window that is read.
-"""
-
 _held = threading.local()
 
 
 UNKNOWN = 255
-"""A categorical value that does not fit 0..255, or is missing within the raster."""
+"""A categorical value that is missing within the raster: NaN, or masked by the file."""
 
 
 @contextmanager
 def opened(path: Path | str) -> Iterator[Any]:
-    """A raster that is there, can be read and knows its CRS; InputError names it otherwise.
+    """A raster that is there and can be read; InputError names it otherwise.
 
     Raises
     ------
     InputError
         For a file that is missing or no raster.
     OSError
-        For an address (``http``, ``https``, ``s3``) that does not answer as it should, after retries.
+        For an address (``http``, ``https``, ``s3``) that does not answer as it should, after retries; and where the
+        machine fails, with the file's name.
     """
     files: OrderedDict[tuple[str, int, int], Any] = _held.__dict__.setdefault("files", OrderedDict())
     if is_remote(path):
@@ -69,14 +64,14 @@ def opened(path: Path | str) -> Iterator[Any]:
     else:
         try:
             facts = Path(path).stat()
-        except OSError:
-            raise InputError(f"{path}: no such file.") from None
+        except OSError as error:
+            raise system_error(Path(path), error) from None
         # A file that was replaced is another one.
         key = (str(path), facts.st_mtime_ns, facts.st_size)
     if key in files:
         files.move_to_end(key)
     else:
-        files[key] = _open(path)
+        files[key] = _open(path, files)
         if len(files) > getattr(_held, "most", FILES_OPEN):
             files.popitem(last=False)[1].close()
     yield files[key]
@@ -94,23 +89,19 @@ def forget(path: Path | str) -> None:
         files.pop(key).close()
 
 
-def _open(path: Path | str) -> Any:
+def _open(path: Path | str, held: OrderedDict[tuple[str, int, int], Any]) -> Any:
+    if is_remote(path):
+        with remote_settings(path):
+            return _open_remote(vsi_name(str(path)))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            if is_remote(path):
-                with remote_settings(path):
-                    return _open_remote(vsi_name(str(path)))
-            file = rasterio.open(path)
-    except (RasterioError, UnicodeDecodeError):
-        # The latter: GDAL's message may quote damaged bytes of the file.
-        if is_remote(path):
+        return open_raster(Path(path))
+    except OSError as error:
+        if error.errno not in {errno.EMFILE, errno.ENFILE} or not held:
             raise
-        raise InputError(f"{path}: not readable as a raster; replace it.") from None
-    if file.crs is None:
-        file.close()
-        raise InputError(f"{path}: the raster has no coordinate reference system; assign one to it.")
-    return file
+        # Files that are kept open for speed alone must not be what stops this one.
+        while held:
+            held.popitem()[1].close()
+        return open_raster(Path(path))
 
 
 @ensure_env_with_credentials  # type: ignore[untyped-decorator]
@@ -127,18 +118,24 @@ def _open_remote(name: str) -> Any:
         ) from None
 
 
+def header_at(path: Path | str) -> Header:
+    """What a raster says of itself."""
+
+    def read(file: Any) -> Header:
+        return header_of(file, readable(path))
+
+    return _read(path, read)
+
+
 def grid_of(path: Path | str) -> GeoBox:
-    """A raster's own pixel grid, from its header."""
-
-    def grid(file: Any) -> GeoBox:
-        return GeoBox(file.shape, file.transform, file.crs)
-
-    return _read(path, grid)
+    """A raster's own pixel grid, from its header; InputError where it has none."""
+    return header_at(path).grid
 
 
 def read_on(
-    path: Path | str, band: int, nodata: float | None, source: GeoBox, target: GeoBox, *, resampling: str = "bilinear"
-) -> np.ndarray:
+    path: Path | str, band: int, nodata: float | None, source: GeoBox, target: GeoBox, *,
+    resampling: str = "bilinear", masked: bool = True,
+) -> np.ndarray:  # fmt: skip
     """A band's digital numbers on any grid.
 
     Parameters
@@ -153,6 +150,8 @@ def read_on(
         The grid wanted: read exactly where it is a part of the file's own, else resampled.
     resampling
         A method of GDAL's, weighing the pixels that are not missing.
+    masked
+        Whether pixels under the file's own mask (inside it, a ``.msk`` file, an alpha band) are missing too.
 
     Returns
     -------
@@ -161,9 +160,9 @@ def read_on(
     """
     offset = pixel_offset(source, target)
     if offset is not None:
-        return read_window(path, band, nodata, offset, tuple(target.shape))
+        return read_window(path, band, nodata, offset, tuple(target.shape), masked=masked)
     start, shape = touching(source, target)
-    values = read_window(path, band, nodata, start, shape)
+    values = read_window(path, band, nodata, start, shape, masked=masked)
     if np.isnan(values).all():
         return np.full(target.shape, np.nan)
     return warped(values, source, start, target, resampling)
@@ -177,13 +176,29 @@ def read_static(path: str | Path, geobox: GeoBox) -> np.ndarray:
     numpy.ndarray
         float32, (y, x); NaN where missing or outside. Exact on the file's own grid, bilinear on another. The file's
         own scale and offset are applied.
+
+    Raises
+    ------
+    InputError
+        For a file with several bands, with complex numbers or without a place.
     """
-    path = Path(path)
-    with opened(path) as file:
-        source = GeoBox(file.shape, file.transform, file.crs)
-        nodata, scale, offset = file.nodata, file.scales[0], file.offsets[0]
-    values: np.ndarray = read_on(path, 1, nodata, source, geobox) * scale + offset
+    header = static_header(path)
+    band = header.images[0]
+    values: np.ndarray = (
+        read_on(path, band.number, band.nodata, header.grid, geobox, masked=band.masked) * band.scale + band.offset
+    )
     return values.astype("float32")
+
+
+def static_header(path: str | Path) -> Header:
+    """The header of a layer without time, checked; errors as for :func:`read_static`."""
+    header = header_at(Path(path))
+    if len(header.images) != 1:
+        names = ", ".join(band.name or f"band {band.number}" for band in header.images) or "none"
+        raise InputError(f"{path}: a static layer has one band, but this file has {names}; write each to its own file.")
+    header.check_numbers(header.images[0], "static layer")
+    _ = header.grid
+    return header
 
 
 def to_reflectance(numbers: np.ndarray, *, scale: float, offset: float) -> np.ndarray:
@@ -194,38 +209,82 @@ def to_reflectance(numbers: np.ndarray, *, scale: float, offset: float) -> np.nd
     return to_int16(np.round(numbers * factor + shift, 6), scale=1.0)
 
 
-def read_codes(path: Path | str, band: int, source: GeoBox, target: GeoBox) -> np.ndarray:
-    """A band of codes on any grid, by the nearest pixel: uint8 (y, x), 0 outside, 255 where a value is no code."""
+def read_codes(
+    path: Path | str, band: int, source: GeoBox, target: GeoBox, *,
+    missing: int = UNKNOWN, masked: bool = True, most: int | None = 255,
+) -> np.ndarray:  # fmt: skip
+    """A band of codes on any grid, by the nearest pixel.
+
+    Parameters
+    ----------
+    path, band, source, target, masked
+        As for :func:`read_on`.
+    missing
+        The code where the value is NaN or under the file's own mask.
+    most
+        The greatest code beside :data:`UNKNOWN`; None: any whole number, those beyond a byte become
+        :data:`UNKNOWN`, which is right where all that matters is that they are not 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 (y, x); 0 outside.
+
+    Raises
+    ------
+    InputError
+        For a value that is no whole number, or is beyond ``most``.
+    """
     rows, columns, inside = nearest_pixels(source, target)
     classes = np.zeros(target.shape, "uint8")
     if not inside.any():
         return classes
     top, left = int(rows[inside].min()), int(columns[inside].min())
     shape = int(rows[inside].max()) - top + 1, int(columns[inside].max()) - left + 1
-    values = read_window(path, band, None, (top, left), shape)
-    fits = values == np.clip(np.rint(values), 0, 255)
-    values = np.where(fits, values, UNKNOWN).astype("uint8")
+    values = read_window(path, band, None, (top, left), shape, masked=masked)
+    known = ~np.isnan(values)
+    fits = values == np.rint(values)
+    if most is not None:
+        fits &= ((values >= 0) & (values <= most)) | (values == UNKNOWN)
+    wrong = values[known & ~fits]
+    if wrong.size:
+        raise InputError(
+            f"{readable(path)}: band {band} is used as a mask or as classes, but holds {wrong[0]:g}: whole numbers "
+            f"from 0 to {most or 255} are needed; write bits as a layer of 0 and 1, and probabilities in per cent."
+        )
+    codes = np.where(known, values, missing)
+    values = np.where((codes < 0) | (codes > UNKNOWN), UNKNOWN, codes).astype("uint8")
     classes[inside] = values[rows[inside] - top, columns[inside] - left]
     return classes
 
 
-def read_coarse(path: Path | str, shape: tuple[int, int] | None = None) -> np.ndarray:
-    """The first band's coarsest overview (or what is nearest to ``shape``), in digital numbers, (y, x).
+def read_coarse(
+    path: Path | str, shape: tuple[int, int] | None = None, *, band: int = 1
+) -> np.ma.MaskedArray[Any, Any]:
+    """A band's coarsest overview (or what is nearest to ``shape``), in digital numbers, a masked array (y, x).
 
     Without overviews, or with large ones only, some of the pixels, so that no side is much above :data:`COARSE`.
     """
 
-    def read(file: Any) -> np.ndarray:
-        factor = max(*file.overviews(1), max(file.height, file.width) // COARSE, 1)
+    def read(file: Any) -> np.ma.MaskedArray[Any, Any]:
+        factor = max(*file.overviews(band), max(file.height, file.width) // COARSE, 1)
         wanted = shape or (max(1, file.height // factor), max(1, file.width // factor))
-        values: np.ndarray = file.read(1, out_shape=wanted)
+        values = np.ma.MaskedArray(file.read(band, out_shape=wanted))
+        if header_of(file, path).bands[band - 1].masked:
+            values[file.read_masks(band, out_shape=wanted) == 0] = np.ma.masked
         return values
 
-    return _read(path, read)
+    return _read(path, read, band)
 
 
 def read_window(
-    path: Path | str, band: int, nodata: float | None, start: tuple[int, int], shape: tuple[int, ...]
+    path: Path | str,
+    band: int,
+    nodata: float | None,
+    start: tuple[int, int],
+    shape: tuple[int, ...],
+    *,
+    masked: bool = True,
 ) -> np.ndarray:
     """Digital numbers from row and column ``start``, which may lie beyond the file; float64, NaN missing or outside."""
     values = np.full(shape, np.nan)
@@ -235,13 +294,16 @@ def read_window(
         bottom, right = min(start[0] + shape[0], file.height), min(start[1] + shape[1], file.width)
         if bottom <= top or right <= left:
             return np.zeros((0, 0))
-        there: np.ndarray = file.read(band, window=Window(left, top, right - left, bottom - top))
+        window = Window(left, top, right - left, bottom - top)
+        numbers: np.ndarray = file.read(band, window=window)
+        there = numbers.astype("float64")
+        if nodata is not None:
+            there[numbers == nodata] = np.nan
+        if masked and MaskFlags.per_dataset in file.mask_flag_enums[band - 1]:
+            there[file.read_masks(band, window=window) == 0] = np.nan
         return there
 
-    numbers = _read(path, read, band)
-    part = numbers.astype("float64")
-    if nodata is not None:
-        part[numbers == nodata] = np.nan
+    part = _read(path, read, band)
     if part.size:
         row, column = top - start[0], left - start[1]
         values[row : row + part.shape[0], column : column + part.shape[1]] = part
@@ -263,8 +325,15 @@ def _read(path: Path | str, read: Callable[[Any], T], band: int = 1) -> T:
     try:
         with opened(path) as file:
             return read(file)
-    except RasterioError:
-        raise InputError(f"{path}: band {band} cannot be read; the file is damaged or truncated, replace it.") from None
+    except RasterioError as error:
+        told = refusal(Path(path), error)
+        if not isinstance(told, InputError):
+            raise told from None
+        why = str(told).partition("as a raster: ")[2].partition(";")[0]
+        raise InputError(
+            f"{path}: band {band} cannot be read{f' ({why})' if why else ''}; the file is damaged or truncated, "
+            "replace it."
+        ) from None
 
 
 def stored_bytes(path: Path | str, source: GeoBox, target: GeoBox) -> float:
@@ -286,71 +355,3 @@ def stored_bytes(path: Path | str, source: GeoBox, target: GeoBox) -> float:
         return total
 
     return _read(path, read)
-
-
-def touching(source: GeoBox, target: GeoBox) -> tuple[tuple[int, int], tuple[int, int]]:
-    """First row and column, and shape, of the source pixels that can touch the target, clipped to the source."""
-    left, bottom, right, top = outline_bounds(target, source.crs)
-    if not math.isfinite(left):
-        return (0, 0), (1, 1)
-    corners = [~source.affine * corner for corner in ((left, bottom), (left, top), (right, bottom), (right, top))]
-    # The largest kernel of GDAL's reaches three target pixels, or three source pixels where those are larger.
-    spare = 4 * max(1.0, *(1 / ratio for ratio in _ratio(source, target)))
-    first = [max(math.floor(min(c[axis] for c in corners) - spare), 0) for axis in (0, 1)]
-    last = [min(math.ceil(max(c[axis] for c in corners) + spare), source.shape[1 - axis]) for axis in (0, 1)]
-    return (first[1], first[0]), (max(last[1] - first[1], 1), max(last[0] - first[0], 1))
-
-
-def _ratio(source: GeoBox, target: GeoBox) -> tuple[float, float]:
-    # Target pixels per source pixel along x and y, measured where the source has its middle.
-    height, width = source.shape
-    steps = [(width / 2, height / 2), (width / 2 + 1, height / 2), (width / 2, height / 2 + 1)]
-    x, y = np.array([source.affine * step for step in steps]).T
-    x, y = to_crs(x, y, source=source.crs, target=target.crs)
-    inverse = ~target.affine
-    points = [inverse * point for point in zip(x, y, strict=True)]
-    lengths = [math.dist(points[0], point) for point in points[1:]]
-    return (lengths[0], lengths[1]) if all(map(math.isfinite, lengths)) else (1.0, 1.0)
-
-
-def warped(values: np.ndarray, source: GeoBox, start: tuple[int, int], target: GeoBox, method: str) -> np.ndarray:
-    """Floating-point pixels from row and column ``start`` of a grid, NaN missing, on another grid; float64 (y, x)."""
-    there = source.affine * source.affine.translation(start[1], start[0])
-    scales = tuple(min(1.0, float(f"{ratio:.3g}")) for ratio in _ratio(source, target))
-    grid = target.affine
-    if source.crs == target.crs or grid.b or grid.d or not grid.a:
-        return _warp_part(values, there, source.crs, target, method, scales)
-    height, width = (int(side) for side in target.shape)
-    # The quarter keeps rounding of the corner from deciding where the pieces begin.
-    first = -(math.floor(grid.c / grid.a + 0.25) % PIECE)
-    result = np.empty((height, width))
-    for left in range(first, width, PIECE):
-        piece = GeoBox((height, PIECE), grid * grid.translation(left, 0), target.crs)
-        part = _warp_part(values, there, source.crs, piece, method, scales)
-        here = slice(max(left, 0), min(left + PIECE, width))
-        result[:, here] = part[:, here.start - left : here.stop - left]
-    return result
-
-
-def _warp_part(
-    values: np.ndarray, there: Any, crs: Any, target: GeoBox, method: str, scales: tuple[float, ...]
-) -> np.ndarray:
-    result = np.full(target.shape, np.nan)
-    # A fixed kernel size: GDAL otherwise chooses it by the window, and strips would leave traces.
-    reproject(
-        values,
-        result,
-        src_transform=there,
-        src_crs=crs.to_wkt(),
-        src_nodata=np.nan,
-        dst_transform=target.affine,
-        dst_crs=target.crs.to_wkt(),
-        dst_nodata=np.nan,
-        resampling=Resampling[method],
-        tolerance=0.0,
-        XSCALE=scales[0],
-        YSCALE=scales[1],
-        # Nor may it cut the piece in two where the source holds little of it.
-        SRC_FILL_RATIO_HEURISTICS="NO",
-    )
-    return result

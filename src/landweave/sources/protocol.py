@@ -65,6 +65,11 @@ class Source(Protocol):
         """Ids of scenes that were left out since they lack a variable that is needed; empty for others."""
         ...
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what of the imagery was left out, and why, for the user."""
+        ...
+
     def dates(self, start: datetime.date | None, end: datetime.date | None) -> list[datetime.date]:
         """Acquisition dates from ``start`` to ``end``, both inclusive, sorted, each once; None is open-ended."""
         ...
@@ -162,6 +167,11 @@ class LocalSource:
 
     @property
     def incomplete(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
         """None."""
         return ()
 

@@ -1,10 +1,9 @@
 """Any stack of single- or multi-band files as a source: what `listing` found, checked, fused and read."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,37 +13,16 @@ from odc.geo.geobox import GeoBox
 from rasterio.warp import Resampling
 
 from landweave.errors import InputError
-from landweave.patch.model import NODATA, REFLECTANCE_SCALE, make_patch
+from landweave.patch.model import NODATA, make_patch
+from landweave.patch.raster.header import Band, Header, header_of
 from landweave.patch.summary import Shown, listed, span
-from landweave.sources.listing import ListedFile, list_pattern, list_table, read_moment
-from landweave.sources.pixels import opened, read_codes, read_on, to_reflectance
+from landweave.sources.layers import Disagreements, ProjectNumbers, RasterLayer, bands_of, layer_of
+from landweave.sources.listing import ListedFile, list_pattern, list_table
+from landweave.sources.pixels import UNKNOWN, opened, read_codes, read_on, to_reflectance
 from landweave.sources.protocol import LocalSource, Source, digest_of
 
-
-@dataclass(frozen=True, kw_only=True)
-class RasterLayer:
-    """One band of one file: one variable at one moment."""
-
-    path: Path
-    """The file."""
-
-    band: int
-    """Number from 1."""
-
-    variable: str
-    """What it shows."""
-
-    moment: datetime
-    """When it was taken, UTC."""
-
-    scale: float
-    """Reflectance per digital number."""
-
-    offset: float
-    """Reflectance of digital number 0."""
-
-    nodata: float | None
-    """Digital number that means missing; NaN always does."""
+_NO_PIXELS = (".aux.xml", ".ovr")
+"""Endings of files beside a raster that do not decide its pixels: statistics, and smaller copies."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -66,11 +44,20 @@ class RasterSource(Shown, LocalSource):
     mask: str | None = None
     """The categorical variable that every date needs, if any."""
 
+    mask_above: float = 0.0
+    """The threshold that the mask will be compared with; 0: it matters only whether it is 0."""
+
     resampling: str = "bilinear"
     """How bands come to another grid."""
 
     table: Path | None = None
     """The table that describes them, if any."""
+
+    beside: tuple[Path, ...] = ()
+    """Files beside the rasters that decide their pixels: masks, headers, sources of virtual rasters."""
+
+    notes: tuple[str, ...] = ()
+    """Where the user's words go before a file's own, and bands that are left out, in sentences."""
 
     def _summary(self) -> Mapping[str, object]:
         return {
@@ -104,7 +91,7 @@ class RasterSource(Shown, LocalSource):
 
     def inputs(self) -> list[Path]:
         """Files whose content decides the pixels, and the table, sorted."""
-        return sorted({layer.path for layer in self.layers} | ({self.table} if self.table else set()))
+        return sorted({layer.path for layer in self.layers} | {*self.beside} | ({self.table} if self.table else set()))
 
     def stamp(
         self,
@@ -115,6 +102,7 @@ class RasterSource(Shown, LocalSource):
         """How the layers of these dates are read; see the protocol."""
         facts = [
             [layer.path.name, layer.band, layer.variable, layer.moment, layer.scale, layer.offset, layer.nodata]
+            + ["masked"] * layer.masked
             for layer in self.layers
             if dates is None or layer.moment.date() in dates
         ]
@@ -192,11 +180,16 @@ class RasterSource(Shown, LocalSource):
         return fused
 
     def _band(self, layer: RasterLayer, geobox: GeoBox) -> np.ndarray:
-        numbers = read_on(layer.path, layer.band, layer.nodata, self.geobox, geobox, resampling=self.resampling)
+        numbers = read_on(
+            layer.path, layer.band, layer.nodata, self.geobox, geobox, resampling=self.resampling, masked=layer.masked
+        )
         return to_reflectance(numbers, scale=layer.scale, offset=layer.offset)
 
     def _classes(self, layer: RasterLayer, geobox: GeoBox) -> np.ndarray:
-        return read_codes(layer.path, layer.band, self.geobox, geobox)
+        # Where nobody knows what is there, a mask says so; scene classes have a class for it.
+        missing = 0 if layer.variable == "SCL" else UNKNOWN
+        most = None if layer.variable == self.mask and not self.mask_above else UNKNOWN
+        return read_codes(layer.path, layer.band, self.geobox, geobox, missing=missing, masked=layer.masked, most=most)
 
 
 def open_rasters(
@@ -210,6 +203,7 @@ def open_rasters(
     bands: Sequence[str] | None = None,
     mask: str | None = None,
     categorical: Sequence[str] = ("SCL",),
+    mask_above: float = 0.0,
     resampling: str = "bilinear",
 ) -> RasterSource:
     """Find files by a table or a pattern and check their headers.
@@ -226,15 +220,19 @@ def open_rasters(
         those, in order). Without a date the band descriptions are the dates.
     scale, offset
         reflectance = DN * scale + offset. A table's row comes first, then these, then the file's own where set,
-        then 1e-4 and 0 for integers, 1 and 0 for floating point. They do not touch categorical variables.
+        then 1e-4 and 0 for integers, 1 and 0 for floating point. They do not touch categorical variables. A scale
+        that is not the file's needs an offset, too, where the file has one.
     nodata
-        Digital number that means missing; a table's row comes first, then this, then the file's own.
+        Digital number that means missing; a table's row comes first, then this, then the file's own. What the file's
+        own mask hides (inside it, a ``.msk`` file, an alpha band) is missing in any case.
     bands
         The bands of use; files of other variables are left alone. None: all there are.
     mask
         A variable that is not 0 where a pixel is not valid.
     categorical
         Variables that hold classes; used where they exist.
+    mask_above
+        The threshold that the mask will be compared with: of a mask of floating-point numbers, none below 1.
     resampling
         A method of GDAL's by which bands come to another grid: bilinear, cubic, average, nearest, ...
 
@@ -245,8 +243,9 @@ def open_rasters(
     Raises
     ------
     InputError
-        For files that are missing, are no rasters, differ in size, transform or CRS from their siblings, or lack a
-        band; for a date that cannot be read; for a band that no file has; each with the file's name.
+        For files that are missing, are no rasters, differ in size, transform or CRS from their siblings, lack a band
+        or have two of one name, or hold complex numbers; for a date that cannot be read; for a band that no file has;
+        each with the file's name.
     """
     if (table is None) == (pattern is None):
         raise InputError("A source of rasters needs either table or pattern; give one of them.")
@@ -259,18 +258,31 @@ def open_rasters(
     used = [e for e in listed if wanted is None or e.variable is None or e.variable in wanted]
     layers: list[RasterLayer] = []
     grid: tuple[Path, tuple[int, int], Any, Any] | None = None
+    notes, beside, named = Disagreements(), set[Path](), list[str]()
+    numbers = ProjectNumbers(scale=scale, offset=offset, nodata=nodata)
     for entry in used:
         with opened(entry.path) as file:
-            grid = grid or (entry.path, file.shape, file.transform, file.crs)
+            header = header_of(file, entry.path)
+            _ = header.grid
+            grid = grid or (entry.path, header.shape, header.transform, header.crs)
             _check_sibling(entry.path, file, grid)
-            for band, variable, moment in _bands_of(entry, file, bands):
-                if wanted is None or variable in wanted:
-                    given = _numbers(entry, file, band, scale=scale, offset=offset, nodata=nodata)
-                    layers.append(RasterLayer(path=entry.path, band=band, variable=variable, moment=moment, **given))
+            beside |= {Path(name) for name in file.files if not name.endswith(_NO_PIXELS)} - {entry.path}
+        found = bands_of(entry, header, bands, notes)
+        named += [variable for _, variable, _ in found]
+        chosen = [each for each in found if wanted is None or each[1] in wanted]
+        # An alpha band in use as an image hides nothing.
+        masked = not any(band.alpha for band, _, _ in chosen)
+        for each in chosen:
+            if each[1] in classes:
+                _check_mask(header, each[0], mask_above)
+                plain, quiet = replace(entry, scale=1.0, offset=0.0, nodata=None), Disagreements()
+                layers.append(layer_of(plain, header, each, ProjectNumbers(), masked=masked, notes=quiet))
+            else:
+                layers.append(layer_of(entry, header, each, numbers, masked=masked, notes=notes))
     there = list(dict.fromkeys(layer.variable for layer in layers))
     for name in [*(bands or ()), *([mask] if mask else [])]:
         if name not in there:
-            raise InputError(_no_such(name, list(dict.fromkeys([*there, *_names(listed)]))))
+            raise InputError(_no_such(name, list(dict.fromkeys([*there, *named, *_names(listed)]))))
     assert grid is not None
     ordered = bands if bands is not None else [name for name in there if name not in classes]
     return RasterSource(
@@ -279,9 +291,21 @@ def open_rasters(
         variables=(*dict.fromkeys([*ordered, *(name for name in classes if name in there)]),),
         categorical=tuple(name for name in classes if name in there),
         mask=mask,
+        mask_above=mask_above,
         resampling=resampling,
         table=root / str(table) if table is not None else None,
+        beside=tuple(sorted(beside)),
+        notes=notes.sentences,
     )
+
+
+def _check_mask(header: Header, band: Band, mask_above: float) -> None:
+    header.check_numbers(band, "mask")
+    if band.is_float and 0 < mask_above < 1:
+        raise InputError(
+            f"{header.path}: mask_above = {mask_above:g}, but masks are whole numbers from 0 to 255; write the "
+            f"probability in per cent as whole numbers (0 to 100), and set mask_above = {100 * mask_above:g}."
+        )
 
 
 def _check_sibling(path: Path, file: Any, grid: tuple[Path, tuple[int, int], Any, Any]) -> None:
@@ -306,60 +330,6 @@ def _check_sibling(path: Path, file: Any, grid: tuple[Path, tuple[int, int], Any
         raise InputError(
             f"{path}: another position or pixel size than {first.name}; all rasters of a source share one grid."
         )
-
-
-def _bands_of(entry: ListedFile, file: Any, bands: Sequence[str] | None) -> list[tuple[int, str, datetime]]:
-    described = [text or "" for text in file.descriptions]
-    if entry.moment is None:
-        if entry.variable is None:
-            raise InputError(f"{entry.where} has neither a date nor {{variable}}; add one of them, or use a table.")
-        moments = [
-            read_moment(text, f"{entry.path}, description of band {number}")
-            for number, text in enumerate(described, start=1)
-        ]
-        return [(number, entry.variable, moment) for number, moment in enumerate(moments, start=1)]
-    if entry.band is not None:
-        number = int(entry.band) if re.fullmatch(r"\d+", entry.band) else -1
-        if number < 0 and entry.band in described:
-            number = described.index(entry.band) + 1
-        if not 1 <= number <= file.count:
-            raise InputError(f"{entry.path}: no band {entry.band!r} (named in {entry.where}); it has {file.count}.")
-        return [(number, entry.variable or described[number - 1] or entry.band, entry.moment)]
-    if entry.variable is not None:
-        if file.count == 1:
-            return [(1, entry.variable, entry.moment)]
-        if entry.variable in described:
-            return [(described.index(entry.variable) + 1, entry.variable, entry.moment)]
-        raise InputError(
-            f"{entry.path}: {file.count} bands; use a table, and give the band of {entry.variable} in its column band."
-        )
-    if any(described):
-        return [(n, text, entry.moment) for n, text in enumerate(described, start=1) if text]
-    if bands is not None and file.count == len(bands):
-        return [(n, name, entry.moment) for n, name in enumerate(bands, start=1)]
-    raise InputError(
-        f"{entry.path}: its {file.count} bands have no descriptions, so their variables are unknown; "
-        "put {variable} into the pattern or use a table."
-    )
-
-
-def _numbers(
-    entry: ListedFile, file: Any, band: int, *, scale: float | None, offset: float | None, nodata: float | None
-) -> dict[str, Any]:
-    own_scale, own_offset = file.scales[band - 1], file.offsets[band - 1]
-    if (own_scale, own_offset) == (1.0, 0.0):
-        own_scale = 1.0 if np.dtype(file.dtypes[band - 1]).kind == "f" else REFLECTANCE_SCALE
-    given = _first(entry.scale, scale)
-    return {
-        "scale": _first(given, own_scale),
-        # The file's offset belongs to the file's scale.
-        "offset": _first(entry.offset, offset, own_offset if given is None else 0.0),
-        "nodata": _first(entry.nodata, nodata, file.nodatavals[band - 1]),
-    }
-
-
-def _first(*values: float | None) -> float | None:
-    return next((float(value) for value in values if value is not None), None)
 
 
 def _names(listed: Sequence[ListedFile]) -> list[str]:

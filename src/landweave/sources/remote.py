@@ -1,9 +1,13 @@
 """Reading what lies on a server: settings, signing, and patience."""
 
+import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +17,10 @@ from landweave.errors import InputError
 
 T = TypeVar("T")
 
+_log = logging.getLogger(__name__)
+_said = {"": -float("inf")}
+_saying = threading.Lock()
+
 TRIES = 5
 """How often a read is tried."""
 
@@ -21,10 +29,14 @@ PAUSE = 0.5
 
 LONGEST = 20.0
 
+SILENCE = 30.0
+"""Seconds after which a server that does not answer is named on the terminal, and between two such lines."""
+
+_TIMEOUT = "GDAL_HTTP_TIMEOUT"
 _OPTIONS = {
     # A cloud-optimised file needs its own header only, never a listing of its folder.
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "GDAL_HTTP_TIMEOUT": "60",
+    _TIMEOUT: "60",
     "GDAL_HTTP_CONNECTTIMEOUT": "15",
     # A connection that delivers nothing for so long is given up.
     "GDAL_HTTP_LOW_SPEED_TIME": "30",
@@ -89,6 +101,49 @@ def remote_settings(path: Path | str = "") -> Any:
     return rasterio.Env(**{key: os.environ.get(key, value) for key, value in options.items()})
 
 
+def wait_at_most(seconds: float | None) -> None:
+    """Give up a server that is silent for so long, in this process; what the user's environment says goes before."""
+    if seconds is not None:
+        _OPTIONS[_TIMEOUT] = _OPTIONS["GDAL_HTTP_LOW_SPEED_TIME"] = f"{seconds:g}"
+        _OPTIONS["GDAL_HTTP_CONNECTTIMEOUT"] = f"{min(seconds, 15):g}"
+
+
+def tell_of_waiting(path: Path | str, since: float, why: str) -> None:
+    """Warn that a server keeps us waiting, from :data:`SILENCE` seconds on, and one line for each such time.
+
+    Parameters
+    ----------
+    path
+        The address that was asked.
+    since
+        When it was first asked, by :func:`time.monotonic`.
+    why
+        What went wrong with the last try.
+    """
+    now = time.monotonic()
+    with _saying:
+        if now - since < SILENCE or now - _said[""] < 0.9 * SILENCE:
+            return
+        _said[""] = now
+    _log.warning("waiting for %s for %.0f s: %s", readable(path), now - since, why)
+
+
+@contextmanager
+def told_while_waiting(path: Path | str) -> Iterator[None]:
+    """While the block runs, warn every :data:`SILENCE` seconds that a server keeps us waiting."""
+    since, done = time.monotonic(), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(SILENCE):
+            tell_of_waiting(path, since, "no answer yet")
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
 def vsi_name(path: str) -> str:
     """The name by which GDAL reads an address: signed where its host asks for it.
 
@@ -135,20 +190,31 @@ def patiently(path: Path | str, read: Callable[[], T]) -> T:
     from tenacity import wait_exponential as pause
     from tenacity import wait_random_exponential as jitter
 
+    since = time.monotonic()
+
+    def again(state: Any) -> None:
+        _forget_signatures()
+        error = state.outcome.exception() if state.outcome else None
+        tell_of_waiting(path, since, _without_signature(str(error).split("\n")[0]))
+
     # The jitter, a quarter either way, spreads many readers over time; what is read does not depend on it.
     tries = Retrying(
         stop=stop_after_attempt(TRIES), retry=retry_if_exception_type((RasterioError, OSError)),
         wait=pause(0.75 * PAUSE, 0.75 * LONGEST) + jitter(0.5 * PAUSE, 0.5 * LONGEST),
-        before_sleep=lambda _: _forget_signatures(), reraise=True,
+        before_sleep=again, reraise=True,
     )  # fmt: skip
     try:
         return tries(read)
     except (RasterioError, OSError) as error:
         # GDAL names the address as it was signed.
-        text = re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]*", r"\1", str(error).split("\n")[0])
-        text = re.sub(r"(https?://)[^/@\s]*@", r"\1", text)
+        text = _without_signature(str(error).split("\n")[0])
         hint = _ASK_FOR_KEYS if str(path).startswith("s3://") and any(w in text for w in _REFUSALS) else ""
         raise OSError(f"{readable(path)}: not read after {TRIES} tries: {text.rstrip('.')}.{hint}") from None
+
+
+def _without_signature(text: str) -> str:
+    text = re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]*", r"\1", text)
+    return re.sub(r"(https?://)[^/@\s]*@", r"\1", text)
 
 
 def _can_sign() -> bool:

@@ -1,4 +1,4 @@
-"""Intervals of a share that was estimated with a standard error."""
+"""Intervals of a random sample's accuracies and shares: Wald's, or Wilson's near 0 and 1."""
 
 import numpy as np
 

@@ -32,12 +32,6 @@ class Tally:
     square: np.ndarray
     """Sum of the squares of the units' areas."""
 
-    @classmethod
-    def of_counts(cls, count: np.ndarray) -> "Tally":
-        """Units that are all of one size."""
-        count = np.asarray(count, "float64")
-        return cls(count=count, area=count, square=count)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from odc.geo.geobox import GeoBox
 
 from landweave.accuracy.design_based.estimates import MAPPED_TITLE, estimate
 from landweave.errors import InputError
@@ -33,8 +34,12 @@ class AccuracyRequest:
     """Polygons, for figures by district."""
     column: str | None = None
     """Column of their names."""
+    district_layer: str | None = None
+    """Layer of the districts, where their file has several."""
     label: str = LABEL
     """Column of the labels."""
+    layer: str | None = None
+    """Layer of the sample, where its file has several."""
     design: Path | None = None
     """The drawn file, where the labelled one lost its design."""
     drop_unlabelled: bool = False
@@ -59,7 +64,8 @@ def estimate_request(request: AccuracyRequest) -> dict[str, Any]:
     return estimate_accuracy(
         request.source, map_source=None if request.map is None else find_map(request.map, legend=request.legend),
         legend=request.legend, districts=request.districts, column=request.column, label=request.label,
-        design=request.design, drop_unlabelled=request.drop_unlabelled,
+        layer=request.layer, district_layer=request.district_layer, design=request.design,
+        drop_unlabelled=request.drop_unlabelled,
     )  # fmt: skip
 
 
@@ -70,7 +76,10 @@ def estimate_accuracy(
     legend: str | Path | None = None,
     districts: str | Path | None = None,
     column: str | None = None,
+    district_layer: str | None = None,
+    district_encoding: str | None = None,
     label: str = LABEL,
+    layer: str | None = None,
     design: str | Path | None = None,
     drop_unlabelled: bool = False,
 ) -> dict[str, Any]:
@@ -78,15 +87,16 @@ def estimate_accuracy(
 
     Parameters
     ----------
-    sample, label, design, drop_unlabelled
+    sample, label, layer, design, drop_unlabelled
         As for :func:`landweave.runs.estimate.sample_file.read_sample`.
     map_source
         The map to be judged: the one that the sample was drawn from, or a later one on the same land, for which the
         strata are then those of the earlier map. None judges the strata themselves.
     legend
         Names of the classes, where neither map nor sample has them.
-    districts, column
-        Polygons and the column of their names, for figures by district.
+    districts, column, district_layer, district_encoding
+        Polygons and the column of their names, for figures by district; their layer and encoding, see
+        :func:`landweave.runs.estimate.districts.read_districts`.
 
     Returns
     -------
@@ -95,13 +105,17 @@ def estimate_accuracy(
         ``strata_are_the_maps_classes``, ``mapped`` (``title`` and by class ``pixels`` and ``area_ha``), ``colors`` and
         ``notes``.
     """
-    read = read_sample(sample, label=label, design=design, drop_unlabelled=drop_unlabelled)
+    read = read_sample(sample, label=label, layer=layer, design=design, drop_unlabelled=drop_unlabelled)
     names = _names(read, map_source, legend)
     zones = None
     if districts is not None:
         from landweave.runs.estimate.districts import read_districts
 
-        zones = read_districts(Path(districts), column, crs=map_source.grid.crs if map_source else read.crs)
+        grid = map_source.grid if map_source else None
+        zones = read_districts(
+            Path(districts), column, crs=grid.crs if grid else read.crs, layer=district_layer,
+            near=GeoBox(grid.shape, grid.transform, grid.crs) if grid else None, encoding=district_encoding,
+        )  # fmt: skip
     counted = count_classes(map_source.grid, zones=zones.shapes if zones else ()) if map_source else None
     if counted is not None:
         names |= {v: str(v) for v in counted.pixels if v not in names}
@@ -170,10 +184,14 @@ def estimate_project(project: Project | Plan | str | Path) -> dict[str, Any] | N
         raise InputError(
             f"{project.file}: estimate.sample: no such file {sample}; make one with `landweave estimate draw`."
         )
+    districts = project.districts
     return estimate_accuracy(
-        sample, map_source=find_map(project.file), label=settings.label, drop_unlabelled=settings.drop_unlabelled,
-        districts=None if project.districts is None else project.path(project.districts.path),
-        column=None if project.districts is None else project.districts.column,
+        sample, map_source=find_map(project.file), label=settings.label, layer=settings.layer,
+        drop_unlabelled=settings.drop_unlabelled,
+        districts=None if districts is None else project.path(districts.path),
+        column=None if districts is None else districts.column,
+        district_layer=None if districts is None else districts.layer,
+        district_encoding=None if districts is None else districts.encoding,
     )  # fmt: skip
 
 
@@ -226,8 +244,6 @@ def _values(read: LabelledSample, names: Mapping[int, str]) -> np.ndarray:
 
 def _mapped(grid: MapGrid, read: LabelledSample) -> np.ndarray:
     """The map's class at each unit; InputError where a unit lies outside the map."""
-    from odc.geo.geobox import GeoBox
-
     from landweave.patch.align import pixels_of, to_crs
 
     if read.crs is None or not (np.isfinite(read.x) & np.isfinite(read.y)).all():

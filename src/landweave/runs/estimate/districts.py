@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import shapely
+from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
 from landweave.legend import code_text
 from landweave.patch.align import to_crs
-from landweave.patch.vectors import damage_is_input_error
+from landweave.patch.vectors.layers import VectorLayer, named_column, open_layer, parts_of, read_features
+from landweave.patch.vectors.placing import bounds_near, place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +31,6 @@ class Districts:
 
     def of_points(self, x: np.ndarray, y: np.ndarray, *, crs: str | None) -> np.ndarray:
         """Name of the district of each point, (n,) of text; "" for none; where shapes overlap the last one's."""
-        import shapely
-
         x, y = to_crs(x, y, source=crs, target=self.crs)
         number = np.full(len(x), -1)
         tree = shapely.STRtree(np.asarray(shapely.points(x, y)))
@@ -44,29 +46,68 @@ class Districts:
         return total
 
 
-def read_districts(path: Path, column: str | None, *, crs: str | None) -> Districts:
+def read_districts(
+    path: Path,
+    column: str | None,
+    *,
+    crs: str | None,
+    near: GeoBox | None = None,
+    layer: str | None = None,
+    encoding: str | None = None,
+) -> Districts:
     """Read districts into a CRS.
+
+    Parameters
+    ----------
+    path, layer, encoding
+        A vector file, its layer where it has several, and the encoding of its text where it does not state it.
+    column
+        The column of names.
+    crs
+        Of the sample or of the map.
+    near
+        The map: districts that reach far beyond it are cut to its surroundings. Without, districts that have no place
+        in ``crs`` stay in their own CRS, as all others then do.
 
     Raises
     ------
     InputError
         When the file or the column is missing, a shape is no polygon, or a district has no name.
     """
-    import pyogrio
-    import shapely
+    if not path.exists():
+        raise InputError(f"{path}: no such file of districts.")
+    status = path.stat()
+    found, names, shapes = _districts(path, column, layer, encoding, status.st_mtime_ns, status.st_size)
+    if crs is None:
+        raise InputError("the sample: no coordinate reference system; assign one.")
+    bounds = bounds_near(near, found.crs) if near is not None else (-np.inf, -np.inf, np.inf, np.inf)
+    placed, lost = place(shapes, source=found.crs, target=crs, near=bounds)
+    if lost.any() and near is None:
+        return Districts(names=names, shapes=tuple(shapes), crs=found.crs)
+    if lost.any():
+        name = names[int(np.flatnonzero(lost)[0])]
+        raise InputError(f"{path}: district {name!r} has no place in the CRS of the map; correct its outline.")
+    return Districts(names=names, shapes=tuple(shapely.make_valid(placed)), crs=crs)
 
-    with damage_is_input_error(path, "not readable as districts; give polygons in a vector file"):
-        frame = pyogrio.read_dataframe(path)
-    fields = [name for name in frame.columns if name != "geometry"]
-    if column is None or column not in fields:
+
+@lru_cache(maxsize=2)
+def _districts(
+    path: Path, column: str | None, layer: str | None, encoding: str | None, _when: int, _size: int
+) -> tuple[VectorLayer, tuple[str, ...], np.ndarray]:
+    # Once a process: they are asked for by every patch.
+    found = open_layer(path, what="the file of districts", layer=layer, encoding=encoding, column=column)
+    named = named_column(found, column)
+    if named is None:
         given = "say which column holds the districts' names" if column is None else f"no column {column!r}"
-        raise InputError(f"{path}: {given}; it has {', '.join(fields)}.")
-    if frame.crs is None or crs is None:
-        raise InputError(f"{path if frame.crs is None else 'the sample'}: no coordinate reference system; assign one.")
-    names = [code_text(value) for value in frame[column]]
+        raise InputError(f"{path}: {given}; it has {', '.join(found.columns)}.")
+    features = read_features(found, columns=[named])
+    names = tuple(code_text(value) for value in features.values[0])
     if "" in names:
-        raise InputError(f"{path}, row {names.index('') + 1}: the district has no name in {column!r}; give it one.")
-    shapes = shapely.make_valid(np.asarray(frame.geometry.to_crs(crs)))
-    if not (shapely.get_dimensions(shapes) == 2).all():
-        raise InputError(f"{path}: all district geometries must be polygons.")
-    return Districts(names=tuple(names), shapes=tuple(shapes), crs=crs)
+        raise InputError(f"{path}, row {names.index('') + 1}: the district has no name in {named!r}; give it one.")
+    shapes = parts_of(features.shapes, 2)[0]
+    lacking = np.flatnonzero(shapely.is_missing(shapes) | shapely.is_empty(shapes))
+    if len(lacking):
+        raise InputError(
+            f"{path}, row {lacking[0] + 1}: all district geometries must be polygons; {names[lacking[0]]!r} has none."
+        )
+    return found, names, shapely.make_valid(shapes)

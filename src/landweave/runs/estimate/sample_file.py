@@ -13,8 +13,8 @@ from landweave.errors import InputError
 from landweave.legend import code_text
 from landweave.maps.areas import Counted, MapGrid, PixelAreas
 from landweave.maps.stratified_sample import Drawn
-from landweave.patch.store import dated, write_whole
-from landweave.patch.vectors import damage_is_input_error
+from landweave.patch.vectors.layers import layer_names, open_layer, read_features
+from landweave.patch.vectors.writing import write_layers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,9 +27,6 @@ LABEL = "reference"
 """The column to fill in."""
 
 _DESIGN_COLUMNS = "stratum, stratum_pixels (or inclusion_probability) and stratum_area_ha"
-
-
-_DESIGN_KEYS = {"units", "strata", "crs", "transform", "classes", "fingerprint"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +84,6 @@ def write_sample(
     """
     import geopandas as gpd
     import pandas as pd
-    import pyogrio
     import shapely
 
     sizes = {int(v): int((drawn.stratum == v).sum()) for v in np.unique(drawn.stratum)}
@@ -127,18 +123,17 @@ def write_sample(
             "column": drawn.column.tolist(), "area_m2": [round(float(v), 6) for v in areas],
         },
     }  # fmt: skip
-
-    def write(part: Path) -> None:
-        pyogrio.write_dataframe(points, part, layer=LAYER, driver="GPKG")
-        pyogrio.write_dataframe(outlines, part, layer=PIXELS, driver="GPKG")
-        pyogrio.write_dataframe(pd.DataFrame({"content": [json.dumps(design)]}), part, layer=DESIGN, driver="GPKG")
-
-    with dated():
-        return write_whole(path, write)
+    content = pd.DataFrame({"content": [json.dumps(design)]})
+    return write_layers(path, [(LAYER, points), (PIXELS, outlines), (DESIGN, content)])
 
 
 def read_sample(
-    path: str | Path, *, label: str = LABEL, design: str | Path | None = None, drop_unlabelled: bool = False
+    path: str | Path,
+    *,
+    label: str = LABEL,
+    layer: str | None = None,
+    design: str | Path | None = None,
+    drop_unlabelled: bool = False,
 ) -> LabelledSample:
     """Read a labelled sample and its design.
 
@@ -150,6 +145,8 @@ def read_sample(
         CSV ``longitude`` and ``latitude``.
     label
         The column of labels.
+    layer
+        Needed where the file has several layers and none is called ``sample``.
     design
         The file that was drawn, where ``path`` does not hold its design any more.
     drop_unlabelled
@@ -161,7 +158,7 @@ def read_sample(
         When the design is not known; when units are missing, doubled or were moved; when a label is missing.
     """
     path = Path(path)
-    table = _read_table(path, label)
+    table = _read_table(path, label, layer)
     content = _read_design(Path(design) if design is not None else path)
     if content is not None:
         units = _units_of_design(path, table, content, drop=drop_unlabelled)
@@ -214,7 +211,7 @@ class _Units:
     drawn: int
 
 
-def _read_table(path: Path, label: str) -> _Table:
+def _read_table(path: Path, label: str, layer: str | None) -> _Table:
     import pandas as pd
 
     if not path.exists():
@@ -233,16 +230,15 @@ def _read_table(path: Path, label: str) -> _Table:
         else:
             x = y = np.full(len(frame), np.nan)
     else:
-        import pyogrio
         import shapely
 
-        with damage_is_input_error(path, "not readable as a sample; give the labelled GeoPackage, or a CSV"):
-            layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
-            layer = LAYER if LAYER in layers else layers[0]
-            frame = pyogrio.read_dataframe(path, layer=layer)
-        middles = shapely.centroid(frame.geometry.to_numpy())
+        layer = LAYER if layer is None and LAYER in layer_names(path) else layer
+        found = open_layer(path, what="the sample", layer=layer, column=label)
+        features = read_features(found, columns=found.columns)
+        frame = pd.DataFrame(dict(zip(found.columns, features.values, strict=True)))
+        middles = shapely.centroid(features.shapes)
         x, y = shapely.get_x(middles), shapely.get_y(middles)
-        crs = None if frame.crs is None else frame.crs.to_wkt()
+        crs = found.crs
     if label not in frame:
         raise InputError(f"{path}: no column {label!r} with the labels; it has {', '.join(map(str, frame.columns))}.")
     if not len(frame):
@@ -256,7 +252,7 @@ def _read_table(path: Path, label: str) -> _Table:
 def _read_design(path: Path) -> dict[str, Any] | None:
     """The design that a drawn file holds; None where it holds none."""
     import pyogrio
-    from pyogrio.errors import DataLayerError, DataSourceError
+    from pyogrio.errors import DataSourceError
 
     if path.suffix.lower() in {".csv", ".txt"}:
         return None
@@ -264,7 +260,7 @@ def _read_design(path: Path) -> dict[str, Any] | None:
         if DESIGN not in {str(name) for name, _ in pyogrio.list_layers(path)}:
             return None
         content = json.loads(pyogrio.read_dataframe(path, layer=DESIGN, read_geometry=False)["content"].iloc[0])
-    except (DataSourceError, DataLayerError, ValueError, KeyError, IndexError):
+    except (DataSourceError, ValueError, KeyError, IndexError):
         raise InputError(
             f"{path}: its design is not readable; draw again, or give the drawn file with --design."
         ) from None

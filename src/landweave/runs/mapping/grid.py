@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from landweave.patch.grid import Cell
-from landweave.patch.store import dated, write_whole
+from landweave.patch.vectors.writing import write_layers
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 
@@ -24,7 +24,6 @@ def write_grid(
         Patch to what became of it.
     """
     import geopandas as gpd
-    import pyogrio
 
     # Roles may be those of a model that was trained on another grid; patches that are no more are left out.
     own: dict[str, set[str]] = {cell.name: set() for cell in cells}
@@ -39,12 +38,7 @@ def write_grid(
         geometry=[cell.geobox.geographic_extent.geom for cell in cells],
         crs="EPSG:4326",
     )
-    path = plan.folder / layout.GRID
-    try:
-        with dated():
-            write_whole(path, lambda part: frame.to_file(part, layer="grid", driver="GPKG"))
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
-        raise OSError(f"{path}: cannot be written: {error}") from None
+    write_layers(plan.folder / layout.GRID, [("grid", frame)])
     return {"files": [], "info": {"patches": len(cells)}}
 
 

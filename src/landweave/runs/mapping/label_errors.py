@@ -10,7 +10,9 @@ import numpy as np
 from landweave.accuracy.label_errors import LEAST, Classify, judge_pieces
 from landweave.classifier.calibration import align_columns
 from landweave.classifier.fit import fit
-from landweave.patch.store import dated, write_json, write_whole
+from landweave.patch.store import write_json
+from landweave.patch.vectors.layers import parts_of, read_features
+from landweave.patch.vectors.writing import write_layers
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.table import read_rows
@@ -152,7 +154,6 @@ def _placed(plan: Plan, found: "pd.DataFrame") -> "geopandas.GeoDataFrame":
 
 def _polygons(plan: Plan, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Outline and code of the register's features by their numbers."""
-    import pyogrio
     import shapely
 
     from landweave.legend import code_text
@@ -162,13 +163,10 @@ def _polygons(plan: Plan, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # A few thousand at a time, since they come as a list of numbers in a query.
     for start in range(0, len(wanted), 2000):
         part = wanted[start : start + 2000]
-        _, fids, wkb, fields = pyogrio.raw.read(
-            reference.path, layer=reference.layer, columns=[reference.column], fids=part, return_fids=True
-        )
-        at = np.searchsorted(wanted, fids)
-        found = shapely.from_wkb(wkb, on_invalid="fix")
-        shapes[at] = shapely.make_valid(found, method="structure", keep_collapsed=False)
-        codes[at] = [code_text(code) for code in fields[0]]
+        found = read_features(reference.vector, columns=[reference.column], fids=part)
+        at = np.searchsorted(wanted, found.fids)
+        shapes[at] = shapely.make_valid(parts_of(found.shapes, 2)[0], method="structure", keep_collapsed=False)
+        codes[at] = [code_text(code) for code in found.values[0]]
     where = np.searchsorted(wanted, numbers)
     return shapes[where], codes[where]
 
@@ -198,5 +196,4 @@ def _summary(listed: "geopandas.GeoDataFrame", *, judged: int) -> dict[str, Any]
 
 
 def _write_list(path: Path, listed: "geopandas.GeoDataFrame") -> None:
-    with dated():
-        write_whole(path, lambda part: listed.to_file(part, layer="label_errors", driver="GPKG"))
+    write_layers(path, [("label_errors", listed)])

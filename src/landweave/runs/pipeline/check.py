@@ -1,7 +1,10 @@
 """`landweave check`: is the project sound?"""
 
+from collections.abc import Sequence
+
+from landweave.errors import InputError
 from landweave.patch.grid import Cell
-from landweave.runs.pipeline.notices import points_outside
+from landweave.runs.pipeline.notices import points_outside, reference_left_out
 from landweave.runs.project.imports import check_imports
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project
@@ -31,7 +34,8 @@ def check_project(project: Project) -> list[str]:
         f"legend:    {', '.join(f'{value} {name}' for value, name in plan.legend.names.items())}",
     ]
     lines += [f"imports:   {line}" for line in check_imports(project)]
-    return lines + [f"note:      {note}" for note in _reference_notes(plan, cells)]
+    notes = [*plan.source.notes, *_reference_notes(plan, cells)]
+    return lines + [f"note:      {note}" for note in notes]
 
 
 def _read_last_row(plan: Plan) -> None:
@@ -43,12 +47,23 @@ def _read_last_row(plan: Plan) -> None:
 
 def _reference_notes(plan: Plan, cells: list[Cell]) -> list[str]:
     if plan.reference is None:
-        return []
+        return reference_left_out(plan)
     from landweave.labels.reference import reference_codes
 
-    _, unknown = plan.legend.translate(reference_codes(plan.reference))
+    codes = reference_codes(plan.reference, [cell.geobox for cell in cells])
+    classes, unknown = plan.legend.translate(codes)
+    if codes and not classes.any():
+        known = [code for one in plan.legend.classes for code in one.accepted_codes]
+        raise InputError(
+            f"{plan.reference.path}: none of its codes ({_some(codes)}) is a code of the legend ({_some(known)}); "
+            "correct reference.column or the legend's codes."
+        )
     notes = [f"codes that the legend does not know, taken as none: {', '.join(sorted(unknown))}"] if unknown else []
-    return [*notes, *points_outside(plan, cells)]
+    return [*notes, *reference_left_out(plan), *points_outside(plan, cells)]
+
+
+def _some(words: Sequence[str]) -> str:
+    return ", ".join(words[:10]) + (f" and {len(words) - 10} more" if len(words) > 10 else "")
 
 
 def _crs_name(cell: Cell) -> str:

@@ -10,12 +10,13 @@ from typing import Any
 
 from landweave.engine.executor import Engine, Outcome, attempt, open_engine
 from landweave.engine.ledger import Ledger
+from landweave.engine.lock import spare_locks
 from landweave.engine.machine import LEAST_MEMORY
 from landweave.errors import InputError
 from landweave.patch.grid import Cell
 from landweave.runs import layout
 from landweave.runs.pipeline.outcome import Progress, Quiet, Result
-from landweave.runs.pipeline.record import keep_log, log_path, versions, write_record
+from landweave.runs.pipeline.record import adopt_record, keep_log, log_path, versions, working_versions, write_record
 from landweave.runs.pipeline.state import Options, Run, Stage
 from landweave.runs.project.plan import make_plan
 from landweave.runs.project.settings import Project
@@ -57,6 +58,7 @@ def run(
         When another run works in the same folder.
     """
     from landweave.runs.pipeline.notices import notices
+    from landweave.runs.pipeline.record import of_versions
     from landweave.runs.pipeline.stages import STAGES
     from landweave.runs.results.run import FinishedRun
     from landweave.runs.train.models import try_settings
@@ -70,10 +72,15 @@ def run(
     _check_memory(memory)
     result = Result(folder=plan.folder)
     with (
-        Ledger(plan.folder / layout.LEDGER, check_files=options.check_files) as ledger,
+        Ledger(plan.folder / layout.LEDGER, check_files=options.check_files, versions=working_versions()) as ledger,
         open_engine(workers=min(workers, len(cells)), scheduler=scheduler, memory=memory) as engine,
     ):
+        spare_locks([ledger.path])
         _sweep(plan.folder)
+        if adopt_record(ledger, plan.folder):
+            progress.tell(
+                "note:      the ledger of an older landweave now keeps versions; its own are those of run.json"
+            )
         engine.started = lambda dashboard: progress.tell(f"dashboard: {dashboard}")
         _reach(engine)
         state = Run(plan, cells, ledger, engine, options)
@@ -89,7 +96,7 @@ def run(
                 last = stage.name == options.until and stage.name not in {s.name for s in STAGES[number + 1 :]}
                 if last or result.stopped:
                     break
-            result.notices = notices(state)
+            result.notices = [*notices(state), *of_versions(state)]
             done = FinishedRun(plan=plan, cells=tuple(cells))
             result.agreement = done.accuracy["overall_accuracy"] if done.has_accuracy else None
         except BaseException:
@@ -247,6 +254,9 @@ def _stops(state: Run, stage: Stage, result: Result) -> bool:
     """Whether the run ends here: no model silently without patches, no map of old and new ones."""
     behind = state.behind(stage.name) if stage.work else []
     some = f"{', '.join(behind[:5])}{', …' if len(behind) > 5 else ''}"
+    if behind and stage.name == "fetch":
+        result.stopped = _too_little_imagery(state, behind, result)
+        return result.stopped is not None
     if not behind or stage.name not in {"sample", "predict"}:
         return False
     if stage.name == "predict":
@@ -267,6 +277,25 @@ def _stops(state: Run, stage: Stage, result: Result) -> bool:
     )
     result.status = 1
     return True
+
+
+def _too_little_imagery(state: Run, behind: list[str], result: Result) -> str | None:
+    """Why the run cannot go on with the patches that have imagery; None where it can, or where none was asked for."""
+    failed = [error for what, error in result.failures if what.startswith("fetch/")]
+    allowed = state.options.allow_missing and not state.options.only
+    most = state.plan.project.source.max_lost if allowed else 1.0
+    share = len(behind) / len(state.cells)
+    if not failed or (share < 1 and share <= most):
+        return None
+    many = (
+        "no patch has its imagery"
+        if share == 1
+        else (f"{len(behind)} of {len(state.cells)} patches lack their imagery, more than source.max_lost = {most:g}")
+    )
+    return (
+        f"{many}: {failed[-1].rstrip('.')}; run again, or leave out images that are lost for good: source.exclude = "
+        "[date or scene]"
+    )
 
 
 def _once(state: Run, stage: Stage, result: Result) -> None:

@@ -25,7 +25,7 @@ from landweave.runs.fetch.strips import STRIP_PIXELS
 from landweave.runs.fetch.task import fetch
 from landweave.runs.mapping.task import PredictTask, predict
 from landweave.runs.project.plan import Plan, make_plan
-from landweave.runs.project.settings import Project
+from landweave.runs.project.settings import PER_CLASS, Project
 
 LIBRARIES = 380_000_000
 """Bytes that a worker's libraries and compiled kernels hold."""
@@ -119,7 +119,7 @@ def forecast_lines(told: Forecast, folder: Path) -> list[str]:
         f"dates:     {told.dates}, {told.dates_per_patch:.3g} on a patch{sky}",
         f"to read:   {_size(told.read_bytes)}",
         f"disk:      {_size(told.disk_bytes)} at most, {_size(told.kept_bytes)} at the end; {_size(free)} are free",
-        f"memory:    {_memory_words(told)}; {_size(usable_memory())} to be had",
+        f"memory:    {_memory_words(told)}; {_size(usable_memory())} available",
     ]
     if told.cpu_hours is not None and told.hours is not None:
         lines.append(f"time:      {_hours(told.cpu_hours)} of CPU, {_hours(told.hours)} with {told.workers} workers")
@@ -243,7 +243,7 @@ def _rows(plan: Plan, pixels: int) -> int:
     """Training rows; no more can be drawn than there is."""
     if plan.project.model.path or plan.reference is None:
         return 0
-    return min((plan.project.sampling.per_class or 20_000) * len(plan.legend.values), pixels)
+    return min((plan.project.sampling.per_class or PER_CLASS) * len(plan.legend.values), pixels)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from landweave.engine.ledger import DONE, FAILED
+from landweave.patch.area import read_area_file
 from landweave.patch.grid import Cell
 from landweave.runs.project.plan import Plan
 
@@ -16,15 +15,43 @@ if TYPE_CHECKING:
 
 def notices(run: "Run") -> list[str]:
     """One sentence for each thing that was left out, repaired or could not be done; told by the run and the report."""
-    return [*_of_labels(run), *_of_samples(run), *_of_model(run), *_of_imagery(run), *_of_failures(run)]
+    return [
+        *run.plan.source.notes, *_of_offsets(run), *_of_labels(run), *_of_samples(run), *_of_model(run),
+        *_of_imagery(run), *_of_failures(run),
+    ]  # fmt: skip
+
+
+def _of_offsets(run: "Run") -> list[str]:
+    """Scenes whose offset was taken from others, and those of which nobody can tell."""
+    entry = run.done("fetch") if run.plan.source.scenes else None
+    info = entry.info if entry else {}
+    lines = []
+    if info.get("followed"):
+        lines.append(
+            "Scenes without dark ground that take the offset shown by the pixels of other scenes of their collection: "
+            f"{len(info['followed'])} ({some(info['followed'])})."
+        )
+    if info.get("untold"):
+        lines.append(
+            "Scenes without dark ground whose offset is uncertain, since other scenes contradict their metadata: "
+            f"{len(info['untold'])} ({some(info['untold'])}); leave them out by source.exclude if in doubt."
+        )
+    return lines
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first of some names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _of_labels(run: "Run") -> list[str]:
     unknown: Counter[str] = Counter()
     repaired: set[int] = set()
+    unplaced: set[int] = set()
     for _, entry in run.made("label"):
         unknown.update(entry.info["unknown"])
         repaired.update(entry.info["repaired"])
+        unplaced.update(entry.info.get("unplaced", ()))
     lines = []
     if unknown:
         listed = ", ".join(f"{code} ({count})" for code, count in sorted(unknown.items())[:10])
@@ -34,18 +61,38 @@ def _of_labels(run: "Run") -> list[str]:
         )
     if repaired:
         lines.append(f"Invalid polygons of the reference that were repaired: {len(repaired)}.")
-    return [*lines, *points_outside(run.plan, run.cells)]
+    if unplaced:
+        lines.append(
+            f"{len(unplaced)} polygons of the reference have no place in the CRS of the patches and are left out there."
+        )
+    return [*lines, *reference_left_out(run.plan), *points_outside(run.plan, run.cells)]
+
+
+def reference_left_out(plan: Plan) -> list[str]:
+    """What of the reference's file can label nothing, counted, in sentences; and of the area's."""
+    from landweave.labels.reference import left_out
+
+    settings = plan.project.area
+    lines = []
+    if settings.aoi:
+        area = read_area_file(plan.project.path(settings.aoi), layer=settings.layer)
+        if area.placeless:
+            lines.append(
+                f"{area.placeless} of {area.features} features of the area of interest have no geometry and are left "
+                "out."
+            )
+    return lines + ([] if plan.reference is None else left_out(plan.reference))
 
 
 def points_outside(plan: Plan, cells: Sequence[Cell]) -> list[str]:
     """How many of the reference's points no patch holds, as a sentence; none where all are held or are no points."""
     if plan.reference is None or plan.reference.kind != "points":
         return []
-    from landweave.labels.on_grid import points_table
+    from landweave.labels.on_grid import count_inside
 
-    inside = [points_table(plan.reference, plan.legend, cell.geobox)["inside"].to_numpy() for cell in cells]
-    outside = int((~np.any(inside, axis=0)).sum())
-    return [f"{outside} of {len(inside[0])} points lie outside the imagery and are left out."] if outside else []
+    inside, points = count_inside(plan.reference, [cell.geobox for cell in cells])
+    outside = points - inside
+    return [f"{outside} of {points} points lie outside the imagery and are left out."] if outside else []
 
 
 def _of_samples(run: "Run") -> list[str]:
@@ -74,8 +121,8 @@ def _of_imagery(run: "Run") -> list[str]:
     dark = sorted(name for name, info in seen.items() if info["never_seen"] == info["pixels"] > 0)
     lines = []
     if dark:
-        some = ", ".join(dark[:10]) + (f" and {len(dark) - 10} more" if len(dark) > 10 else "")
-        lines.append(f"Patches without a single valid observation, left as class 0: {some}.")
+        named = ", ".join(dark[:10]) + (f" and {len(dark) - 10} more" if len(dark) > 10 else "")
+        lines.append(f"Patches without a single valid observation, left as class 0: {named}.")
     unseen = sum(info["never_seen"] for name, info in seen.items() if name not in dark)
     total = max(sum(info["pixels"] for info in seen.values()), 1)
     if unseen:

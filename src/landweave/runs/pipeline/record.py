@@ -1,16 +1,21 @@
 """``run.json``: versions, settings, seconds, CPU seconds, peak memory and bytes read."""
 
 import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import landweave
+from landweave.engine.ledger import Ledger
 from landweave.engine.memory import peak_bytes
 from landweave.patch.store import write_json, write_text
 from landweave.runs import layout
 from landweave.runs.pipeline.forecast import outcome
+from landweave.runs.pipeline.notices import some
 
 if TYPE_CHECKING:
     from landweave.runs.pipeline.outcome import Result
@@ -28,11 +33,10 @@ def write_record(run: "Run", result: "Result", *, seconds: float) -> None:
     path = run.plan.folder / layout.RECORD
     before = read_record(path)
     stages = {**before.get("stages", {}), **run.measured}
+    makers = made_by(run)
     record = {
-        "landweave": landweave.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        **_told(makers),
+        "made_by": [{**_told([maker]), "entries": maker.entries} for maker in makers],
         "settings": told_settings(run.plan.project),
         "seconds": seconds,
         "workers": run.engine.workers,
@@ -47,8 +51,108 @@ def write_record(run: "Run", result: "Result", *, seconds: float) -> None:
         "stopped": result.stopped,
         "patches": {cell.name: entry.info for cell, entry in run.made("fetch")},
         "dates": [str(date) for date in run.plan.dates],
+        "left_out": list(run.plan.source.notes),
     }  # fmt: skip
     write_json(path, record, allow_nan=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Maker:
+    """Versions of software, and what they made."""
+
+    versions: Mapping[str, str]
+    """As of :func:`working_versions`; empty where nobody knows them."""
+
+    entries: Mapping[str, int]
+    """Stage to the number of patches, or 1 for what is made once."""
+
+    def same(self, other: Mapping[str, str]) -> bool:
+        """Whether all that decides output has the same version; patch levels of Python and the platform do not."""
+        return all(self.versions.get(name) == other.get(name) for name in versions())
+
+
+def made_by(run: "Run") -> list[Maker]:
+    """Which versions made the outputs of a run, as far as it has come; the one that made most comes first."""
+    from landweave.runs.pipeline.stages import STAGES
+
+    told = run.ledger.versions()
+    # Entries of the same versions share one dictionary.
+    counts: dict[int, tuple[Mapping[str, str], Counter[str]]] = {}
+    for stage in STAGES:
+        keys = [f"{stage.name}/{cell.name}" for cell in run.cells] if stage.work else []
+        keys += [stage.key] if stage.once_inputs else []
+        for key in keys if stage.needed(run) else ():
+            if key in told:
+                counts.setdefault(id(told[key]), (told[key], Counter()))[1][stage.name] += 1
+    found = [Maker(versions=versions, entries=dict(count)) for versions, count in counts.values()]
+    return sorted(found, key=lambda maker: (-sum(maker.entries.values()), str(maker.versions)))
+
+
+def of_versions(run: "Run") -> list[str]:
+    """Where outputs were made by other versions than those of now, as a sentence: which, and what each of them made.
+
+    The report, which is made of the other notices, does not have it: looking at a run changes none of its files.
+    """
+    own = working_versions()
+    makers = made_by(run)
+    known = [maker for maker in makers if maker.versions]
+    others = [maker for maker in known if not maker.same(own)]
+    lines = []
+    if others:
+        parts = [f"{_made(maker)} by {_differences(maker.versions, own)}" for maker in others]
+        mixed = not all(maker.same(known[0].versions) for maker in known)
+        lines.append(
+            f"Made by other versions than the installed ones: {'; '.join(parts)}. "
+            + (
+                "The outputs mix versions; to make all by one, run in a new output folder."
+                if mixed
+                else "They are kept; to make them by the installed versions, run in a new output folder."
+            )
+        )
+    unknown = [_made(maker) for maker in makers if not maker.versions]
+    if unknown:
+        lines.append(f"Made by unknown versions, as an older landweave noted none: {'; '.join(unknown)}.")
+    return lines
+
+
+def _made(maker: Maker) -> str:
+    return ", ".join(f"{stage} ({count})" for stage, count in maker.entries.items())
+
+
+def _differences(there: Mapping[str, str], here: Mapping[str, str]) -> str:
+    """Names and versions that differ, at most five; the platform and patch levels of Python decide nothing."""
+    names = [name for name in versions() if there.get(name) != here.get(name)]
+    return some([f"{name} {there.get(name, 'absent')} (now {here[name]})" for name in names])
+
+
+def adopt_record(ledger: Ledger, folder: Path) -> bool:
+    """Give entries of an older ledger the versions that ``run.json`` names; whether there were any such entries."""
+    record = read_record(folder / layout.RECORD)
+    known = {
+        "landweave": record.get("landweave"), "python": record.get("python"), "platform": record.get("platform"),
+        "Python": ".".join(str(record.get("python")).split(".")[:2]), **record.get("versions", {}),
+    }  # fmt: skip
+    if not record.get("landweave") or "made_by" in record:
+        return False
+    return ledger.adopt({name: str(text) for name, text in known.items() if text is not None}) > 0
+
+
+def working_versions() -> dict[str, str]:
+    """Versions as the ledger keeps them: those of :func:`versions`, with Python's patch level and the platform."""
+    return {**versions(), "python": platform.python_version(), "platform": platform.platform()}
+
+
+def _told(makers: Sequence[Maker]) -> dict[str, Any]:
+    """The keys of ``run.json`` that name versions: those that made the outputs, not those that looked at them last."""
+    known = [maker.versions for maker in makers if maker.versions] or [working_versions()]
+
+    def joined(name: str) -> str:
+        return ", ".join(dict.fromkeys(one[name] for one in known if name in one)) or "unknown"
+
+    return {
+        **{name: joined(name) for name in ("landweave", "python", "platform")},
+        "versions": {name: joined(name) for name in PACKAGES},
+    }
 
 
 def versions() -> dict[str, str]:

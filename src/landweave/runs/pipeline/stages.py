@@ -1,4 +1,4 @@
-"""The stages, in order: what each reads, what it writes. No arithmetic stands here."""
+"""The stages, in order: what each reads and writes, and which settings and inputs make it out of date."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ from landweave.runs.validate.splits import write_splits
 
 Inputs = dict[str, str]
 
-NOT_PIXELS = {"keep", "url", "max_cloud_cover", "radiometry"}
+NOT_PIXELS = {"keep", "url", "max_cloud_cover", "radiometry", "exclude", "max_lost", "hosts", "timeout"}
 """Keys of ``[source]`` that decide which scenes there are, or what is done with them later, but no pixel of them."""
 
 
@@ -70,7 +70,7 @@ def radiometry_inputs(run: Run) -> Inputs:
     """Scenes, their scale and offset, and whose word holds."""
     return {
         "scenes": fingerprint(offsets.facts(run.plan)),
-        "radiometry": run.plan.project.source.radiometry,
+        "radiometry": offsets.rule_of(run.plan),
     }
 
 
@@ -85,9 +85,15 @@ def label_inputs(run: Run, cell: Cell) -> Inputs:
     return {
         "reference": run.reference,
         "legend codes": _codes(run),
-        "reference settings": fingerprint(settings and settings.model_dump(mode="json", exclude={"legend", "truth"})),
+        "reference settings": fingerprint(settings and _of_reference(settings.model_dump(mode="json"))),
         "patch": fingerprint([_place(cell), cell.west, cell.east, run.plan.cut]),
     }
+
+
+def _of_reference(settings: dict[str, Any]) -> dict[str, Any]:
+    # Keys that came later are left out where they are not set, so that runs from before them stay up to date.
+    later = {name for name in ("encoding", "band") if settings[name] is None}
+    return {name: value for name, value in settings.items() if name not in {"legend", "truth", *later}}
 
 
 def sample_inputs(run: Run, cell: Cell) -> Inputs:

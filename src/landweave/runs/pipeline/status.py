@@ -9,6 +9,7 @@ from landweave.engine.ledger import Ledger
 from landweave.errors import InputError
 from landweave.runs import layout
 from landweave.runs.pipeline.notices import failures
+from landweave.runs.pipeline.record import of_versions, working_versions
 from landweave.runs.pipeline.state import Options, Run, Stage
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project
@@ -37,6 +38,8 @@ def status_lines(project: Project, *, check_files: bool = False) -> Iterator[str
                 yield from _stage_lines(state, stage)
         for key, error in failures(state):
             yield f"failed     {key}: {error}"
+        for line in of_versions(state):
+            yield f"note       {line}"
     done = FinishedRun(plan=plan, cells=tuple(cells))
     if (plan.folder / layout.COMPARISON).exists() and comparison_of(done) is None:
         yield "compare    older than the run; `landweave compare` makes it anew"
@@ -103,7 +106,7 @@ def remake_report(project: Project) -> Path:
     plan, cells = make_plan(project)
     if not (plan.folder / layout.MAP).exists():
         raise InputError(f"{plan.folder}: there is no map to report on; make it with `landweave run`.")
-    with Ledger(plan.folder / layout.LEDGER) as ledger:
+    with Ledger(plan.folder / layout.LEDGER, versions=working_versions()) as ledger:
         state = Run(plan, cells, ledger, Engine(workers=1, scheduler=None, memory=None), Options())
         for stage in STAGES:
             if stage.work and stage.needed(state):

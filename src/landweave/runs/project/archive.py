@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from landweave.engine.fingerprint import fingerprint
@@ -10,9 +11,10 @@ from landweave.patch.grid import checked_bounds
 from landweave.patch.store import write_json
 from landweave.runs import layout
 from landweave.runs.project.settings import Project
-from landweave.sources.remote import is_remote, is_signed, readable
-from landweave.sources.stac.scenes import read_scene
-from landweave.sources.stac.search import Query, default_collection, find_items
+from landweave.sources.remote import is_remote, is_signed, readable, wait_at_most
+from landweave.sources.stac.items import too_many_lost
+from landweave.sources.stac.scenes import read_scenes
+from landweave.sources.stac.search import Found, Query, default_collection, search_items
 from landweave.sources.stac.source import StacSource, open_stac
 
 if TYPE_CHECKING:
@@ -59,20 +61,24 @@ def open_archive(
         start=project.period.start, end=project.period.end, max_cloud_cover=settings.max_cloud_cover,
     )  # fmt: skip
     asked = fingerprint([url, query.__dict__])
-    items = _remembered(project, asked) if remote else None
-    if items is None:
-        items = find_items(url, query)
-        if remote and remember and not any(map(is_signed, _hrefs(items))):
-            _remember(project, {"question": asked, "url": readable(url), "items": items})
-    scenes = [read_scene(item, bands=settings.bands) for item in items]
-    source = open_stac(
-        scenes,
-        needed=needed,
-        start=project.period.start,
-        end=project.period.end,
-        resampling=settings.method,
-        where=readable(url),
-    )
+    wait_at_most(settings.timeout)
+    found = _remembered(project, asked) if remote else None
+    if found is None:
+        found = search_items(
+            url, query, timeout=settings.timeout, hosts=settings.hosts, max_lost=settings.max_lost
+        )  # fmt: skip
+        if remote and remember and not any(map(is_signed, _hrefs(found.items))):
+            _remember(project, {"question": asked, "url": readable(url), **found.__dict__})
+    scenes, broken = read_scenes(found.items, bands=settings.bands)
+    too_many_lost(url, broken, len(found.items), settings.max_lost)
+    try:
+        source = open_stac(
+            scenes, needed=needed, start=project.period.start, end=project.period.end, resampling=settings.method,
+            where=readable(url), exclude=settings.exclude, left_out={**found.left_out, **broken},
+            remarks=found.remarks, timeout=settings.timeout,
+        )  # fmt: skip
+    except InputError as error:
+        raise InputError(f"{project.file}: {error}" if "source.exclude" in str(error) else str(error)) from None
     several = sorted({scene.collection for scene in source.scenes})
     if len(several) > 1:
         # L1C and L2A, or one acquisition processed twice, must not become one image.
@@ -91,7 +97,7 @@ def _bbox(area: "BaseGeometry", buffer: float) -> tuple[float, float, float, flo
     return max(west - wide, -180.0), max(south - high, -90.0), min(east + wide, 180.0), min(north + high, 90.0)
 
 
-def _hrefs(items: list[dict[str, Any]]) -> list[str]:
+def _hrefs(items: Iterable[dict[str, Any]]) -> list[str]:
     return [
         str(asset.get("href", "")) for item in items for asset in item["assets"].values() if isinstance(asset, dict)
     ]
@@ -101,9 +107,13 @@ def _remember(project: Project, answer: dict[str, Any]) -> None:
     write_json(project.folder / layout.SCENES, answer, indent=None, allow_nan=True)
 
 
-def _remembered(project: Project, asked: str) -> list[dict[str, Any]] | None:
+def _remembered(project: Project, asked: str) -> Found | None:
     try:
         content = json.loads((project.folder / layout.SCENES).read_text(encoding="utf-8"))
-        return list(content["items"]) if content["question"] == asked else None
-    except (OSError, ValueError, KeyError, TypeError):
+        if content["question"] != asked:
+            return None
+        left_out = {str(why): tuple(ids) for why, ids in content.get("left_out", {}).items()}
+        items = tuple(item for item in content["items"] if isinstance(item["assets"], dict))
+        return Found(items=items, left_out=left_out, remarks=tuple(content.get("remarks", ())))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

@@ -59,7 +59,7 @@ def area_of(project: Project) -> "BaseGeometry | None":
     """The area of interest in longitude and latitude; None where the project names none."""
     settings = project.area
     if settings.aoi:
-        return read_area(project.path(settings.aoi))
+        return read_area(project.path(settings.aoi), layer=settings.layer)
     if settings.bounds:
         west, south, east, north = settings.bounds
         if east <= west or north <= south:

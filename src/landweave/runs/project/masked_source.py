@@ -96,6 +96,11 @@ class MaskedSource:
         """The source's."""
         return self.source.incomplete
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The source's."""
+        return self.source.notes
+
     def dates(self, start: datetime.date | None = None, end: datetime.date | None = None) -> list[datetime.date]:
         """The source's."""
         return self.source.dates(start, end)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from odc.geo.crs import CRS
 
+from landweave.engine.lock import spare_locks
 from landweave.errors import InputError
 from landweave.features import s2cloudless
 from landweave.features.clouds import snow_bands
@@ -17,8 +18,10 @@ from landweave.labels.units import QUARTERS, WHOLE
 from landweave.legend import Legend
 from landweave.patch.grid import Cell
 from landweave.patch.summary import Shown, listed, span
+from landweave.runs import layout
 from landweave.runs.project.area import cells_of, pixel_metres
 from landweave.runs.project.imports import check_imports
+from landweave.runs.project.one_a_day import one_a_day
 from landweave.runs.project.settings import Project
 from landweave.runs.project.source import masked, open_source, unscaled_recipe
 from landweave.sources.pixels import opened
@@ -114,7 +117,8 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
         For anything that cannot be opened or does not fit together; nothing has been written then.
     """
     check_imports(project)
-    source = open_source(project, remember=remember)
+    spare_locks(_may_lack_locks(project))
+    source = one_a_day(open_source(project, remember=remember))
     dates, start, end = _observed(project, source)
     recipe = _recipe(project, source, start, end)
     cells = cells_of(project, source)
@@ -135,8 +139,17 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
     return plan, cells
 
 
+def _may_lack_locks(project: Project) -> list[Path]:
+    """Files that lie where GeoPackages are read or written."""
+    given = [part and part.path for part in (project.reference, project.districts)]
+    paths = [project.path(path) for path in (*given, project.area.aoi) if path]
+    return [project.file, (project.folder / layout.LEDGER).with_suffix(".lock"), *paths]
+
+
 def _observed(project: Project, source: Source) -> tuple[list[datetime.date], datetime.date, datetime.date]:
     dates = source.dates(project.period.start, project.period.end)
+    if project.source.exclude and not source.scenes:
+        dates = _without(project, dates)
     if not dates:
         have = source.dates(None, None)
         span = f"the imagery covers {have[0]} to {have[-1]}" if have else "the imagery has no dates"
@@ -144,6 +157,19 @@ def _observed(project: Project, source: Source) -> tuple[list[datetime.date], da
             f"{project.file}: no date in the period {project.period.start} to {project.period.end}; {span}."
         )
     return dates, project.period.start or day_of(dates[0]), project.period.end or day_of(dates[-1])
+
+
+def _without(project: Project, dates: list[datetime.date]) -> list[datetime.date]:
+    """Dates without those that the project excludes; an archive has left out its scenes already."""
+    unwanted, days = set(project.source.exclude), {str(day_of(date)) for date in dates}
+    start, end = str(project.period.start or ""), str(project.period.end or "9999")
+    strange = sorted(entry for entry in unwanted - days if start <= entry <= end)
+    if strange:
+        raise InputError(
+            f"{project.file}: source.exclude: {strange[0]} is not a date of the imagery; there are "
+            f"{', '.join(sorted(days)[:5])}{', …' if len(days) > 5 else ''}."
+        )
+    return [date for date in dates if str(day_of(date)) not in unwanted]
 
 
 def _recipe(project: Project, source: Source, start: datetime.date, end: datetime.date) -> Recipe:
@@ -193,7 +219,10 @@ def _reference_and_legend(project: Project) -> "tuple[Reference | None, Legend]"
 
     if project.reference:
         settings = project.reference
-        reference = read_reference(project.path(settings.path), column=settings.column, layer=settings.layer)
+        reference = read_reference(
+            project.path(settings.path), column=settings.column, layer=settings.layer, encoding=settings.encoding,
+            band=settings.band,
+        )  # fmt: skip
         if settings.legend:
             return reference, Legend.read(project.path(settings.legend))
         return reference, Legend.from_labels(reference_codes(reference))

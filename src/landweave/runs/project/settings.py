@@ -1,4 +1,4 @@
-"""What the user wants, from one TOML file."""
+"""The project file: its keys, their defaults, and the errors for wrong ones."""
 
 import datetime
 import difflib
@@ -43,6 +43,8 @@ class AreaSettings(Settings):
 
     aoi: str | None = None
     """Any vector file; absent: ``bounds``, or the extent of the imagery."""
+    layer: str | None = None
+    """Layer of ``aoi``, where it has several."""
     bounds: tuple[float, float, float, float] | None = None
     """West, south, east, north, in ``bounds_crs``."""
     bounds_crs: str = "EPSG:4326"
@@ -58,6 +60,8 @@ class AreaSettings(Settings):
 
     @model_validator(mode="after")
     def _one_area(self) -> Self:
+        if self.layer and not self.aoi:
+            raise ValueError("layer is a layer of aoi; name the file with aoi")
         if self.aoi and self.bounds:
             raise ValueError("aoi and bounds exclude each other; keep one")
         if self.bounds and not all(map(math.isfinite, self.bounds)):
@@ -107,6 +111,10 @@ class ReferenceSettings(Settings):
     """Column of the codes (default ``label``); a raster's values are its codes."""
     layer: str | None = None
     """Layer of a vector file that has several."""
+    encoding: str | None = None
+    """Encoding of the text of a shapefile or CSV that does not state it."""
+    band: int | None = Field(None, ge=1)
+    """Band of a raster that has several, from 1."""
     legend: str | None = None
     """Classes and crosswalk; without it the classes are the sorted codes."""
     erosion: int = Field(1, ge=0, le=50)
@@ -124,6 +132,10 @@ class TrainingSettings(Settings):
     label: str = "label"
     block_size: float = Field(0.1, gt=0)
     """Degrees; side of the spatial blocks that cross-validate the table."""
+
+
+PER_CLASS = 20_000
+"""Training pixels of each class where ``[sampling]`` has no rule."""
 
 
 class SamplingSettings(Settings):
@@ -152,7 +164,7 @@ class SamplingSettings(Settings):
         for name in ("per_class", "fraction", "per_patch"):
             if getattr(self, name) is not None:
                 return {name: getattr(self, name)}
-        return {"per_class": 20_000}
+        return {"per_class": PER_CLASS}
 
 
 class ModelSettings(Settings):
@@ -182,6 +194,10 @@ class DistrictSettings(Settings):
 
     path: str
     column: str
+    layer: str | None = None
+    """Layer of a file that has several."""
+    encoding: str | None = None
+    """Encoding of the text of a shapefile that does not state it."""
 
 
 class EstimateSettings(Settings):
@@ -191,6 +207,8 @@ class EstimateSettings(Settings):
     """What ``landweave estimate draw`` wrote, with its labels."""
     label: str = "reference"
     """Column of the labels."""
+    layer: str | None = None
+    """Layer of a sample that has several."""
     drop_unlabelled: bool = False
     """Leave out units without a label, instead of refusing them."""
 

@@ -36,7 +36,7 @@ def open_source(project: Project, *, remember: bool = False) -> Source:
     return open_rasters(
         root=project.file.parent, table=settings.table, pattern=settings.pattern, scale=settings.scale,
         offset=settings.offset, nodata=settings.nodata, bands=_spectral(project), mask=settings.mask,
-        resampling=settings.method,
+        mask_above=settings.mask_above, resampling=settings.method,
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """``[source]`` of the project file: where the pixels come from, and which of them count."""
 
+import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -20,7 +21,7 @@ class Settings(BaseModel):
 
 EVERY_SOURCE = {
     "type", "clouds", "snow", "scl_masked", "dilation", "keep", "store", "resampling", "mask_above", "cloud_grid",
-    "cloud_threshold", "snow_ndsi", "snow_nir", "cirrus",
+    "cloud_threshold", "snow_ndsi", "snow_nir", "cirrus", "exclude", "max_lost",
 }  # fmt: skip
 """Keys of ``[source]`` that every type knows."""
 
@@ -30,7 +31,7 @@ CLOUD_SETTINGS = {
 """Those that decide where the mask says cloud, and nothing else of the pixels."""
 
 SOURCE_KEYS = {
-    "stac": {"url", "collection", "max_cloud_cover", "radiometry", "bands", "mask"},
+    "stac": {"url", "collection", "max_cloud_cover", "radiometry", "bands", "mask", "hosts", "timeout"},
     "rasters": {"table", "pattern", "scale", "offset", "nodata", "mask"},
     "eopatches": {"path", "bands_feature", "band_names", "scale", "offset", "nodata", "mask", "data_mask"},
     "simulated": {"size_km", "dates", "seed"},
@@ -65,12 +66,21 @@ class SourceSettings(Settings):
     """Reflectance."""
     cirrus: float = Field(0.01, ge=0)
     """Reflectance of B10 from which a pixel called both cloud and snow is cloud."""
+    exclude: tuple[str, ...] = ()
+    """Dates that are left out, and ids of scenes of an archive."""
+    max_lost: Fraction = 0.5
+    """The largest share of an archive's items that may be unusable, and of the patches that ``--allow-missing`` may do
+    without."""
     # stac
     url: str | None = None
     collection: str | None = None
     max_cloud_cover: float = Field(80.0, ge=0, le=100)
     radiometry: Literal["check", "trust-metadata", "trust-pixels"] = "check"
     bands: dict[str, str] = {}
+    hosts: tuple[str, ...] = ()
+    """Servers to which an archive's links to further pages may lead, besides its own."""
+    timeout: float | None = Field(None, gt=0, le=3600)
+    """Seconds after which a server that is silent is given up and asked again; default: 60 (30 for images)."""
     # rasters
     table: str | None = None
     pattern: str | None = None
@@ -91,6 +101,13 @@ class SourceSettings(Settings):
     size_km: float = Field(8.0, gt=0.5, le=100)
     dates: int = Field(24, ge=2, le=200)
     seed: int = Field(42, ge=0)
+
+    @field_validator("exclude", mode="before")
+    @classmethod
+    def _days_as_text(cls, value: object) -> object:
+        if isinstance(value, list | tuple):
+            return tuple(str(entry) if isinstance(entry, datetime.date) else entry for entry in value)
+        return value
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:

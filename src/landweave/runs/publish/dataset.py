@@ -1,4 +1,4 @@
-"""A finished run as an open data set: its patches, a catalogue, a card, and a project that reads them back."""
+"""A finished run as an open data set: which variables and files are copied, with a card and a project."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Gather what lies on disk into ``report.html``."""
+"""The title, subtitle and all content of ``report.html``, gathered from a run's files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -129,7 +129,14 @@ def evaluation_report(figures: Mapping[str, Any], legend: Legend, table: Path) -
             subtitle=f"{figures['model']} on {sum(figures['training_rows'].values())} samples; no map is involved.",
             accuracy=figures,
             legend=[(c.value, c.name, c.color) for c in legend.classes],
-            settings={"model": figures["model"], "seed": str(figures["seed"]), "split": figures["split"]["how"]},
+            settings={
+                "model": figures["model"],
+                "seed": str(figures["seed"]),
+                "split": figures["split"]["how"],
+                "features": ", ".join(figures["features"]),
+                "columns that are no features": "; ".join(f"{k}: {v}" for k, v in figures["left_out"].items())
+                or "none",
+            },
         )
     )
 

@@ -20,8 +20,9 @@ from landweave.patch.align import commonest_crs
 from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
 from landweave.patch.painting import Piece, paint
-from landweave.patch.store import dated, write_json, write_text, write_whole
+from landweave.patch.store import write_json, write_text
 from landweave.patch.summary import Shown, listed
+from landweave.patch.vectors.writing import write_layers
 from landweave.report.comparison import PicturedPlace, render_comparison
 from landweave.runs import layout
 from landweave.runs.estimate.districts import read_districts
@@ -147,7 +148,10 @@ def _figures(run: FinishedRun, progress: Callable[[int, int], None] | None) -> d
         geobox = cell.geobox
         zones, names = None, ()
         if settings is not None:
-            districts = read_districts(plan.project.path(settings.path), settings.column, crs=str(geobox.crs))
+            districts = read_districts(
+                plan.project.path(settings.path), settings.column, crs=str(geobox.crs), near=geobox,
+                layer=settings.layer, encoding=settings.encoding,
+            )  # fmt: skip
             zones, names = _numbers(districts.shapes, cell), districts.names
         areas = PixelAreas(str(geobox.crs), geobox.transform, geobox.shape)
         whole = areas.window(slice(0, geobox.shape[0]), slice(0, geobox.shape[1]))
@@ -213,12 +217,7 @@ def _places(run: FinishedRun) -> "tuple[geopandas.GeoDataFrame, geopandas.GeoDat
 
 
 def _write_places(path: Path, ranked: "geopandas.GeoDataFrame", edges: "geopandas.GeoDataFrame") -> None:
-    def write(part: Path) -> None:
-        ranked.to_file(part, layer="places", driver="GPKG")
-        edges.to_file(part, layer="edges", driver="GPKG")
-
-    with dated():
-        write_whole(path, write)
+    write_layers(path, [("places", ranked), ("edges", edges)])
 
 
 def _pictured(run: FinishedRun, row: dict[str, Any], shape: Any) -> PicturedPlace:

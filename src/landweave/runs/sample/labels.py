@@ -53,6 +53,7 @@ def label(plan: Plan, cell: Cell) -> dict[str, Any]:
             "core": count_classes(core, ids, patch=cell.name, cut=plan.cut),
             "unknown": wide.unknown,
             "repaired": list(wide.repaired),
+            "unplaced": list(wide.unplaced),
         },
     }
 

@@ -136,7 +136,7 @@ def from_series_table(plan: Plan) -> dict[str, Any]:
 
 def _table_folds(plan: Plan, series: Any, labels: np.ndarray, known: np.ndarray) -> tuple[list[str], np.ndarray, str]:
     """Folds by spatial block where the samples have coordinates in enough blocks, else at random."""
-    from landweave.labels.series import block_ids, group_folds, random_folds
+    from landweave.labels.folds import block_ids, group_folds, random_folds
 
     names = [str(label) for label in labels]
     settings, seed, k = plan.project.training, plan.project.sampling.seed, plan.project.model.folds

@@ -1,5 +1,6 @@
 """Asking servers for JSON: again where they are busy, slow, or break off. Imported where a server is asked."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pystac_client.exceptions import APIError
@@ -7,6 +8,9 @@ from pystac_client.stac_api_io import StacApiIO
 from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 from urllib3.util import Retry
+
+from landweave.sources.remote import told_while_waiting
+from landweave.sources.stac.hrefs import public, within
 
 TIMEOUT = (15.0, 60.0)
 """Seconds to connect, and to wait for an answer."""
@@ -22,6 +26,9 @@ LONGEST = 20.0
 TOLD = 120.0
 """Seconds that a server may make us wait by ``Retry-After``, whatever it says."""
 
+REDIRECTS = 10
+"""How often one request may be sent on to another address."""
+
 _BUSY = (429, 500, 502, 503, 504)
 
 
@@ -32,14 +39,35 @@ class _Retry(Retry):
 
 
 class PatientIO(StacApiIO):
-    """Requests of pystac-client over connections that are kept, with time-outs and growing pauses."""
+    """Requests of pystac-client over connections that are kept, with time-outs and growing pauses.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    timeout
+        Seconds to wait for an answer; default: those of :data:`TIMEOUT`.
+    hosts
+        Servers to which a server may send a request on, besides itself and public ones.
+    """
+
+    def __init__(self, *, timeout: float | None = None, hosts: Sequence[str] = ()) -> None:
         retry = _Retry(
             total=TRIES, connect=2, read=2, backoff_factor=PAUSE, backoff_max=LONGEST, status_forcelist=_BUSY,
             allowed_methods={"GET", "POST", "HEAD"}, raise_on_status=False,
         )  # fmt: skip
-        super().__init__(timeout=TIMEOUT, max_retries=retry)
+        super().__init__(timeout=TIMEOUT if timeout is None else (min(TIMEOUT[0], timeout), timeout), max_retries=retry)
+        self.session.max_redirects = REDIRECTS
+        follow = self.session.get_redirect_target
+
+        def target(response: Any) -> str | None:
+            there: str | None = follow(response)
+            asked = str(response.url)
+            if there is None or within(there, asked, hosts) is not None:
+                return there
+            # A question is not handed on to strangers, nor to servers that only this machine can reach.
+            fits = response.request.method == "GET" and there.startswith(("http://", "https://")) and public(there)
+            return there if fits else None
+
+        self.session.get_redirect_target = target  # type: ignore[method-assign, assignment]
 
     def request(self, *args: Any, **options: Any) -> str:
         """One answer, as text; :class:`pystac_client.exceptions.APIError` where there is none."""
@@ -48,7 +76,8 @@ class PatientIO(StacApiIO):
             stop=stop_after_attempt(TRIES + 1), wait=wait_exponential(PAUSE, LONGEST),
             retry=retry_if_exception(_breaks_off), reraise=True,
         )  # fmt: skip
-        return tries(super().request, *args, **options)
+        with told_while_waiting(str(args[0] if args else options["href"])):
+            return tries(super().request, *args, **options)
 
 
 def _breaks_off(error: BaseException) -> bool:
@@ -65,6 +94,8 @@ def status_of(error: APIError) -> int | None:
 def reason(error: APIError) -> str:
     """What went wrong, in one line."""
     status = status_of(error)
+    if status is not None and 300 <= status < 400:
+        return f"the server answers {status} and names another server, which is not asked"
     if status is not None:
         text = str(error).strip().split("\n")[0][:200]
         return f"the server answers {status}" + (f" ({text})" if text else "")

@@ -1,4 +1,4 @@
-"""What is peculiar to each public archive of Sentinel-2: one table, read by `scenes`, `radiometry` and `search`.
+"""Public archives of Sentinel-2, a row each: names of bands, addresses, where the offset is given; not nodata.
 
 Every row says how an archive names the bands, where it keeps scale and offset, and what its search can do. Anything
 else is read through an explicit band mapping, by the rules of ``other``.

@@ -1,4 +1,4 @@
-"""From digital numbers to reflectance: which scale and offset hold for a scene, and whether its pixels agree.
+"""From digital numbers to reflectance: which scale, offset and nodata value hold for a scene, and do its pixels agree?
 
 From processing baseline 04.00 on, Sentinel-2 products add 1000 to every digital number, so that
 reflectance = (number - 1000) / 10000 (Sentinel-2 Products Specification Document, issue 14.9, BOA_ADD_OFFSET and

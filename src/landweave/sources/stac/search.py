@@ -1,27 +1,33 @@
 """Finding items: in a STAC API, a static catalogue, or an item collection on disk or on a server."""
 
 import datetime
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode
 
 from landweave.errors import InputError
-from landweave.sources.remote import is_remote, readable
+from landweave.sources.remote import is_signed, readable
 from landweave.sources.stac.catalogues import at_address
+from landweave.sources.stac.footprint import meet
+from landweave.sources.stac.hrefs import scheme_of, within
+from landweave.sources.stac.items import age, facts_of, too_many_lost
+from landweave.sources.stac.paging import Pages, Request, all_pages, matched_of, next_link, same_item
+from landweave.sources.stac.reading import Reader, place_of, trimmed, walk
 
 PAGE = 100
 """Items asked for at a time."""
+
+SMALL_PAGE = 10
+"""Items asked for at a time where a server does not send all in larger pages."""
 
 _SEARCH = "item-search"
 _QUERY = "item-search#query"
 # CQL2 that compares and knows what is missing, as the API's conformance classes spell it.
 _FILTER = ("item-search#filter", "conf/basic-cql2")
-# Answers of a server that does not do what it says it can.
+# Answers of a server that does not do what it says it can, and of one for which a page is too large.
 _REFUSED = {400, 404, 405, 406, 415, 422, 500, 501}
+_TOO_LARGE = {413, 500, 502, 504}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +44,26 @@ class Query:
     """Per cent; items that do not tell are kept, but by an API that filters by the query extension alone."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a search found, and what of it cannot be used."""
+
+    items: tuple[dict[str, Any], ...]
+    """Items as they are, in the order of their ids, links reduced to ``self``."""
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Why items were left out, to their ids: those that answer the query, or may."""
+    remarks: tuple[str, ...] = ()
+    """What to know of the search, in sentences."""
+
+
 def find_items(url: str, query: Query) -> list[dict[str, Any]]:
+    """All items that answer a query; see :func:`search_items`."""
+    return list(search_items(url, query).items)
+
+
+def search_items(
+    url: str, query: Query, *, timeout: float | None = None, hosts: tuple[str, ...] = (), max_lost: float = 1.0
+) -> Found:
     """All items that answer a query, by their own id, each with a ``self`` link.
 
     Parameters
@@ -47,120 +72,187 @@ def find_items(url: str, query: Query) -> list[dict[str, Any]]:
         Address of an API's root, or address or path of a static catalogue, a collection, or a GeoJSON of items.
     query
         Everything in it is checked here again, whatever the server filters, since servers differ in what they can.
-
-    Returns
-    -------
-    list of dict
-        Items as they are, links reduced to ``self``.
+    timeout
+        Seconds to wait for an answer of a server.
+    hosts
+        Servers to which links to more pages may lead, besides the one that is asked.
+    max_lost
+        The largest share of the items that may be unusable.
 
     Raises
     ------
     InputError
-        When nothing answers, or nothing is found: the reason, in one line.
+        When nothing answers, or nothing is found, or too much is unusable: the reason, in one line.
     """
-    read = _Reader()
+    read = Reader(timeout=timeout, hosts=hosts)
     root = read(url)
-    if root.get("type") in ("FeatureCollection", "Feature"):
-        items = _of_collection(root, url)
+    broken: dict[str, list[str]] = {}
+    if str(root.get("type")) in {"FeatureCollection", "Feature"}:
+        answer = _of_items(url, root, query, read)
     elif _conforms(root, _SEARCH):
-        items = _of_api(url, root, query, read)
+        answer = _of_api(url, root, query, read)
     elif "links" in root:
-        items = list(_walk(root, url, query.collection, read))
+        answer = walk(root, url, query.collection, read, lambda href: _of_items(href, None, query, read), broken)
     else:
         raise InputError(f"{readable(url)}: neither a STAC API, a catalogue nor an item collection.")
-    found = [item for item in items if _wanted(item, query)]
+    items = _distinct([trimmed(item, place_of(item, url)) for item in answer.items], broken)
+    lost = sum(map(len, broken.values()))
+    found = [item for item in items if _wanted(item, query, broken)]
+    too_many_lost(url, {why: ids for why, ids in broken.items() if why != _OTHER}, len(items) + lost, max_lost)
     clear = [item for item in found if _clear(item, query.max_cloud_cover)]
     if not clear:
-        raise InputError(_nothing(url, query, len(items), len(found)))
-    return sorted(clear, key=lambda item: str(item.get("id")))
+        raise InputError(_nothing(url, query, len(items), len(found), broken))
+    return Found(
+        items=tuple(sorted(clear, key=lambda item: str(item.get("id")))),
+        left_out={why: tuple(sorted(ids)) for why, ids in sorted(broken.items())},
+        remarks=_remarks(url, answer),
+    )
 
 
-def _nothing(url: str, query: Query, items: int, found: int) -> str:
+def _remarks(url: str, answer: Pages) -> tuple[str, ...]:
+    """What to know of an answer that may not be whole."""
+    where, came = readable(url), len(answer.items)
+    if answer.left:
+        return (f"{where}: counts {answer.matched} items and sent {came}; {answer.left} are missing.",)
+    if answer.repeats and answer.matched is None:
+        return (f"{where}: repeats its pages; {came} items came before that.",)
+    if answer.further:
+        return (f"{where}: has {came} items, one page of several; give the address of the archive for all.",)
+    return ()
+
+
+_SAME_ID = "another item has the same id"
+_OTHER = "of another collection"
+
+
+def _distinct(items: list[dict[str, Any]], broken: dict[str, list[str]]) -> list[dict[str, Any]]:
+    """Each scene once: of different items of one id the newest, whatever the order."""
+    kept: dict[tuple[str, str], dict[str, Any]] = {}
+    for item in items:
+        first = kept.setdefault((str(item.get("collection")), str(item.get("id"))), item)
+        if first is item or same_item(first, item):
+            continue
+        kept[str(item.get("collection")), str(item.get("id"))] = max(first, item, key=age)
+        broken.setdefault(_SAME_ID, []).append(str(item.get("id")))
+    return list(kept.values())
+
+
+def _nothing(url: str, query: Query, items: int, found: int, broken: Mapping[str, list[str]]) -> str:
     where = f"{readable(url)}: no scene of {query.collection or 'any collection'}"
     when = f"from {query.start or 'the beginning'} to {query.end or 'the end'}"
+    lost = {why: ids for why, ids in broken.items() if why != _OTHER}
     if found:
         return f"{where} {when} has at most {query.max_cloud_cover:g} % cloud; all {found} are above max_cloud_cover."
+    if lost:
+        why, ids = max(lost.items(), key=lambda pair: len(pair[1]))
+        return f"{where} {when} over the area can be used; {len(ids)} are left out, such as {ids[0]} ({why})."
     if query.collection is None or not items:
         return f"{where} {when} over the area; check collection, period and area."
     return f"{where} {when} over the area, among {items} items of the catalogue; check collection, period and area."
 
 
-def _of_collection(root: Mapping[str, Any], url: str) -> list[dict[str, Any]]:
-    features = root.get("features") if root["type"] == "FeatureCollection" else [root]
-    if not isinstance(features, list):
-        raise InputError(f"{readable(url)}: an item collection without a list of features.")
-    return [_trimmed(item, _place_of(item, url)) for item in features]
+def _of_items(url: str, first: Mapping[str, Any] | None, query: Query, read: Reader) -> Pages:
+    """Items of an item collection, with all pages where it is one of several.
+
+    ``first`` is the collection where it was read already.
+    """
+    if scheme_of(url) not in {"http", "https"}:
+        # What a saved page leads to is not what the user gave, unless it lies beside it.
+        return read.local_pages(url, read(url) if first is None else first)
+    if first is not None and next_link(first) is None and (matched_of(first) or 0) <= len(first.get("features") or ()):
+        return all_pages(Request(url=url), lambda _: first, hosts=read.hosts)
+    if is_signed(url):
+        return _best(url, [Request(url=url)], read)
+    attempts = [_narrowed(url, query, size) for size in (PAGE, SMALL_PAGE)]
+    # A server that does not know the words refuses, or sends all.
+    return _best(url, attempts, read, otherwise=Request(url=url))
 
 
-def _walk(root: Mapping[str, Any], url: str, collection: str | None, read: "_Reader") -> Iterator[dict[str, Any]]:
-    """Items of a static catalogue and its children; other collections than the one wanted are not entered."""
-    todo, seen = [(root, url)], {url}
-    while todo:
-        node, place = todo.pop()
-        if node.get("type") == "Collection" and collection and node.get("id") != collection:
-            continue
-        for link in _dicts(node.get("links")):
-            relation, href = str(link.get("rel")), _join(place, str(link.get("href", "")))
-            # A link back would never end.
-            if relation not in {"item", "items", "child"} or href in seen:
-                continue
-            seen.add(href)
-            if relation == "item":
-                yield _trimmed(read(href), href)
-            elif relation == "items":
-                yield from _of_collection(read(href), href)
-            else:
-                todo.append((read(href), href))
+def _narrowed(url: str, query: Query, size: int) -> Request:
+    """A request for items of a collection within area and period, as OGC API Features has it."""
+    told = {"limit": str(size), **_when(query)}
+    if query.bbox is not None:
+        told["bbox"] = ",".join(f"{number:.10g}" for number in query.bbox)
+    return Request(url=f"{url}{'&' if '?' in url else '?'}{urlencode(told)}")
 
 
-def _of_api(url: str, root: Mapping[str, Any], query: Query, read: "_Reader") -> list[dict[str, Any]]:
-    from pystac_client import Client
-    from pystac_client.exceptions import APIError
-
-    from landweave.sources.stac.asking import reason, status_of
-
+def _of_api(url: str, root: Mapping[str, Any], query: Query, read: Reader) -> Pages:
     if query.collection is None:
         raise InputError(f"{readable(url)}: the API has several collections; set source.collection.")
     if query.bbox is None:
         raise InputError(f"{readable(url)}: an archive needs an area: set area.aoi or area.bounds.")
     method = _method(root)
     asked = _filters(root, query, method)
-    items: list[dict[str, Any]] = []
-    try:
-        client = Client.open(url, stac_io=read.io)
-        try:
-            items = _search(client, query, method, asked)
-        except APIError as error:
-            if not asked or status_of(error) not in _REFUSED:
-                raise
-        if not items and asked:
-            # A server that does not know a filter may answer "nothing" instead of "no".
-            items = _search(client, query, method, {})
-    except APIError as error:
-        raise InputError(f"{readable(url)}: the search failed: {reason(error)}.") from None
-    except (KeyError, TypeError, ValueError) as error:
+    told = next((str(link.get("href")) for link in _links(root) if link.get("rel") == "search"), "")
+    place = within(told or url.rstrip("/") + "/search", url, read.hosts)
+    if place is None:
         raise InputError(
-            f"{readable(url)}: the search failed: the answer is not valid STAC: {_first_line(error)}."
-        ) from None
-    return [_trimmed(item, _place_of(item, url)) for item in items]
+            f"{readable(url)}: its search is on another server, {readable(told)[:100]}; give the address of that API, "
+            "or allow the server in source.hosts."
+        )
+    attempts = [_search(place, query, method, PAGE, asked)] if asked else []
+    attempts += [_search(place, query, method, size, {}) for size in (PAGE, SMALL_PAGE)]
+    return _best(url, attempts, read, filtered=len(asked) and 1)
 
 
-def _search(client: Any, query: Query, method: str, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _best(
+    url: str, attempts: list[Request], read: Reader, *, filtered: int = 0, otherwise: Request | None = None
+) -> Pages:
+    """The first of several requests that gives all items; else what they gave together.
+
+    The first ``filtered`` of them ask for some items only, in words that a server may not know: it may then answer
+    "nothing" instead of "no". ``otherwise`` is asked where all of them fail.
+    """
+    from pystac_client.exceptions import APIError
+
+    from landweave.sources.stac.asking import reason, status_of
+
+    got: list[Pages] = []
+    failure = ""
+    last = len(attempts) - 1
+    for number, request in enumerate([*attempts, otherwise] if otherwise else attempts):
+        if got and number > last:
+            break
+        try:
+            pages = all_pages(request, read.ask, hosts=read.hosts)
+        except APIError as error:
+            failure, status = reason(error), status_of(error)
+            worth = _REFUSED if number < filtered else _REFUSED | _TOO_LARGE if otherwise else _TOO_LARGE
+            if status in worth and (number < last or (otherwise and number == last)):
+                continue
+            if got:
+                break
+            raise InputError(f"{readable(url)}: the search failed: {failure}.") from None
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{readable(url)}: the search failed: the answer is not valid STAC: {_first_line(error)}."
+            ) from None
+        if not pages.left and (pages.items or number >= filtered):
+            return pages
+        got.append(pages)
+    items = {(str(i.get("collection")), str(i.get("id"))): i for pages in got for i in pages.items}
+    return replace(got[-1], items=tuple(items.values()))
+
+
+def _when(query: Query) -> dict[str, str]:
     # A day more on either side: solar days are not UTC days.
     day = datetime.timedelta(days=1)
     start = f"{query.start - day}T00:00:00Z" if query.start else ".."
     end = f"{query.end + day}T23:59:59Z" if query.end else ".."
-    when = {"datetime": f"{start}/{end}"} if query.start or query.end else {}
-    search = client.search(
-        method=method, collections=[query.collection], bbox=query.bbox, limit=PAGE, **when, **asked
-    )  # fmt: skip
-    found: dict[str, dict[str, Any]] = {str(item["id"]): item for item in search.items_as_dicts()}
-    return list(found.values())
+    return {"datetime": f"{start}/{end}"} if query.start or query.end else {}
+
+
+def _search(place: str, query: Query, method: str, size: int, asked: Mapping[str, Any]) -> Request:
+    from pystac_client import ItemSearch
+
+    words: dict[str, Any] = {**_when(query), **asked, "collections": [query.collection]}
+    spelled = ItemSearch(place, method=method, bbox=query.bbox, limit=size, **words)
+    return Request(url=place, method=method, parameters=spelled.get_parameters())
 
 
 def _method(root: Mapping[str, Any]) -> str:
     """POST, unless the API tells of GET alone; a link that names no method means GET."""
-    methods = {str(link.get("method", "GET")).upper() for link in root.get("links", ()) if link.get("rel") == "search"}
+    methods = {str(link.get("method", "GET")).upper() for link in _links(root) if link.get("rel") == "search"}
     return "GET" if methods == {"GET"} else "POST"
 
 
@@ -183,96 +275,33 @@ def _conforms(root: Mapping[str, Any], word: str) -> bool:
     return any(word in str(uri) for uri in root.get("conformsTo") or ())
 
 
-def _wanted(item: Mapping[str, Any], query: Query) -> bool:
-    from landweave.sources.stac.scenes import meet, read_scene
-
+def _wanted(item: Mapping[str, Any], query: Query, broken: dict[str, list[str]]) -> bool:
+    name = str(item.get("id") or item["links"][0]["href"])
     if query.collection and item.get("collection") not in (query.collection, None):
+        broken.setdefault(_OTHER, []).append(name)
         return False
-    scene = read_scene(item, href="item.json")
-    if (query.start and scene.day < query.start) or (query.end and scene.day > query.end):
+    try:
+        facts = facts_of(item)
+    except InputError as error:
+        broken.setdefault(str(error), []).append(name)
         return False
-    return query.bbox is None or meet(scene.bbox, query.bbox)
+    if (query.start and facts.day < query.start) or (query.end and facts.day > query.end):
+        return False
+    return query.bbox is None or meet(facts.bbox, query.bbox)
 
 
 def _clear(item: Mapping[str, Any], most: float) -> bool:
-    from landweave.sources.stac.scenes import read_scene
-
-    cover = read_scene(item, href="item.json").cloud_cover
+    cover = facts_of(item).cloud_cover
     return cover is None or cover <= most
 
 
-class _Reader:
-    """Reads JSON from files and servers."""
-
-    @cached_property
-    def io(self) -> Any:
-        """What asks servers."""
-        from landweave.sources.stac.asking import PatientIO
-
-        return PatientIO()
-
-    def __call__(self, place: str) -> dict[str, Any]:
-        if urlsplit(place).scheme in {"http", "https"}:
-            content = self._from_server(place)
-        else:
-            try:
-                content = json.loads(Path(place).read_text(encoding="utf-8"))
-            except OSError:
-                raise InputError(f"{readable(place)}: no such catalogue or item collection.") from None
-            except ValueError:
-                raise InputError(
-                    f"{readable(place)}: not valid JSON; give a STAC catalogue, an item collection or an API."
-                ) from None
-        if not isinstance(content, dict):
-            raise InputError(f"{readable(place)}: neither a STAC API, a catalogue nor an item collection.")
-        return content
-
-    def _from_server(self, url: str) -> Any:
-        from pystac_client.exceptions import APIError
-
-        from landweave.sources.stac.asking import reason
-
-        try:
-            return json.loads(self.io.request(url))
-        except APIError as error:
-            raise InputError(f"{readable(url)}: not reachable: {reason(error)}.") from None
-        except ValueError:
-            raise InputError(
-                f"{readable(url)}: the answer is not valid JSON; give the root of a STAC API or a catalogue."
-            ) from None
+def _links(root: Mapping[str, Any]) -> list[dict[str, Any]]:
+    links = root.get("links")
+    return [link for link in links if isinstance(link, dict)] if isinstance(links, list) else []
 
 
 def _first_line(error: Exception) -> str:
     return str(error).split("\n")[0].rstrip(".")[:200]
-
-
-def _join(place: str, href: str) -> str:
-    if "\0" in href:
-        raise InputError(f"{readable(place)}: the link {href[:100]!r} is not valid; correct it or leave it out.")
-    if urlsplit(place).scheme in {"http", "https"}:
-        return urljoin(place, href)
-    return href if urlsplit(href).scheme or href.startswith("/") else str((Path(place).parent / href).resolve())
-
-
-def _place_of(item: Any, url: str) -> str:
-    """Where an item says that it lies; what comes from a server does not lie on this machine, whatever it says."""
-    links = item.get("links") if isinstance(item, dict) else None
-    told = next((str(k.get("href")) for k in _dicts(links) if k.get("rel") == "self"), "")
-    if not is_remote(url):
-        return told or url
-    whole = urljoin(url, told)
-    return whole if is_remote(whole) else url
-
-
-def _dicts(values: Any) -> list[dict[str, Any]]:
-    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
-
-
-def _trimmed(item: Any, place: str) -> dict[str, Any]:
-    """The item with no link but the one to where it lies, from which its hrefs start."""
-    if not isinstance(item, dict):
-        raise InputError(f"{readable(place)}: not a STAC item.")
-    return {**item, "links": [{"rel": "self", "href": place}]}
 
 
 def default_collection(url: str) -> str | None:

@@ -17,10 +17,14 @@ from landweave.patch.model import NODATA, make_patch
 from landweave.patch.summary import Shown, listed, span
 from landweave.sources.pixels import grid_of, read_coarse, read_codes, read_on, stored_bytes, to_reflectance
 from landweave.sources.protocol import Source, days_between
-from landweave.sources.remote import is_remote, missing_keys, readable, serve_s3_from
+from landweave.sources.remote import is_remote, missing_keys, serve_s3_from, wait_at_most
 from landweave.sources.stac.catalogues import CATALOGUES, CLASSES
+from landweave.sources.stac.footprint import meet
+from landweave.sources.stac.grouping import passes
+from landweave.sources.stac.hrefs import named_place
 from landweave.sources.stac.radiometry import CIRRUS, VISIBLE, Check, check
-from landweave.sources.stac.scenes import Asset, Scene, meet, passes
+from landweave.sources.stac.scenes import Asset, Scene
+from landweave.sources.stac.selection import EXCLUDED, INCOMPLETE, OLDER, lacking, sentences, without
 
 _HEAD = 65_536
 _PIECES, _PIECE = 16, 1024
@@ -49,6 +53,15 @@ class StacSource(Shown):
 
     incomplete: tuple[str, ...] = ()
     """Scenes left out since they lack a band that was asked for."""
+
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Why scenes were left out, to their ids."""
+
+    remarks: tuple[str, ...] = ()
+    """What else to know of the scenes, in sentences."""
+
+    timeout: float | None = None
+    """Seconds after which a server that is silent is given up; None: the usual ones."""
 
     def _summary(self) -> Mapping[str, object]:
         return {
@@ -90,6 +103,11 @@ class StacSource(Shown):
         boxes = np.array([scene.bbox for scene in self.scenes])
         low, high = boxes.min(axis=0), boxes.max(axis=0)
         return float(low[0]), float(low[1]), float(high[2]), float(high[3])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Scenes that were left out, and why, in sentences."""
+        return (*self.remarks, *sentences(self.left_out))
 
     def dates(self, start: date | None = None, end: date | None = None) -> list[date]:
         """Solar days with a scene, both ends inclusive; a second pass of a day is a ``datetime``."""
@@ -147,6 +165,7 @@ class StacSource(Shown):
         for name in variables:
             if name not in self.variables:
                 raise InputError(f"The archive has no {name!r}; it has {', '.join(self.variables)}.")
+        wait_at_most(self.timeout)
         arrays: dict[str, list[np.ndarray]] = {name: [] for name in variables}
         for day in dates:
             if day not in self.passes:
@@ -170,6 +189,7 @@ class StacSource(Shown):
             For keys that the archive asks for and the environment does not hold, and where none of three scenes of
             a server can be opened: what was answered.
         """
+        wait_at_most(self.timeout)
         far = [s for s in self.scenes if any(is_remote(a.href) for a in s.assets.values())]
         for name in sorted({s.catalogue for s in far if any(a.href.startswith("s3://") for a in s.assets.values())}):
             lacking = missing_keys(_KEYS.get(name, ()))
@@ -273,6 +293,10 @@ def open_stac(
     end: date | None = None,
     resampling: str = "cubic",
     where: str = "The archive",
+    exclude: Iterable[str] = (),
+    left_out: Mapping[str, Sequence[str]] | None = None,
+    remarks: Iterable[str] = (),
+    timeout: float | None = None,
 ) -> StacSource:
     """Group scenes to dates and check that they hold what is needed.
 
@@ -288,40 +312,41 @@ def open_stac(
         How bands come to another grid.
     where
         For messages.
+    exclude
+        Ids and solar days of scenes that are left out.
+    left_out, remarks, timeout
+        As in :class:`StacSource`; what is left out here is added.
 
     Raises
     ------
     InputError
-        When no scene has all that is needed.
+        When no scene has all that is needed, and for an entry of ``exclude`` that no scene has.
     """
     every = [s for s in scenes if (start is None or s.day >= start) and (end is None or s.day <= end)]
+    period = {"first": str(start or ""), "last": str(end or "9999")}
+    every, excluded = without(every, exclude, **period)
     whole = [scene for scene in every if all(name in scene.assets for name in needed)]
+    if excluded and not every:
+        raise InputError(f"{where}: all scenes of the period are left out by source.exclude.")
     if not whole:
-        there = sorted({name for scene in every for name in scene.assets})
-        missing = [name for name in needed if name not in there] or list(needed)
-        raise InputError(
-            f"{where}: no scene has {', '.join(missing)}; there are {', '.join(there) or 'no known bands'}. "
-            'Name the assets of an unknown catalogue with bands.B04 = "…".'
-        )
+        raise InputError(f"{where}: {lacking(every, needed)}")
+    known = {id(scene) for scene in whole}
+    incomplete = tuple(sorted(scene.id for scene in every if id(scene) not in known))
     common = [name for name in whole[0].assets if all(name in scene.assets for scene in whole)]
     lean = [replace(s, assets={n: a for n, a in s.assets.items() if n in {*needed, *common}}) for s in whole]
+    groups = {day: tuple(group) for day, group in passes(lean).items()}
+    used = {scene.id for group in groups.values() for scene in group}
+    older = tuple(sorted({scene.id for scene in whole} - used))
+    why = {**(left_out or {}), EXCLUDED: excluded, INCOMPLETE: incomplete, OLDER: older}
     return StacSource(
-        passes={day: tuple(group) for day, group in passes(lean).items()},
+        passes=groups,
         variables=(*[n for n in common if n not in CLASSES], *[n for n in common if n in CLASSES]),
         resampling=resampling,
-        incomplete=tuple(sorted(scene.id for scene in every if scene not in whole)),
+        incomplete=incomplete,
+        left_out={reason: tuple(ids) for reason, ids in why.items() if ids},
+        remarks=tuple(remarks),
+        timeout=timeout,
     )
-
-
-def named_place(href: str) -> str:
-    """What identifies a file: its address without signature, or its name where it lies on this machine.
-
-    A folder that was moved holds the same pixels; the heads of its files tell.
-
-    >>> named_place("https://host/B04.tif?sig=secret"), named_place("/data/S2A_33TXM/B04.tif")
-    ('https://host/B04.tif', 'B04.tif')
-    """
-    return readable(href) if is_remote(href) else Path(href).name
 
 
 def _place(asset: Asset) -> Path | str:

@@ -1,0 +1,168 @@
+"""Columns of a table as numbers and as places, with the row of whatever is neither."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from landweave.errors import InputError
+from landweave.patch.tables.reading import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LONGITUDE, LATITUDE = ("longitude", "lon", "long", "lng"), ("latitude", "lat")
+"""Names of the columns of a place, in any case."""
+
+MISSING = frozenset(
+    {"#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL",
+     "NaN", "None", "n/a", "nan", "null", "NaT"}
+)  # fmt: skip
+"""Words that stand for a missing number, as pandas takes them; in a column of names they are names."""
+
+_LOOKS = re.compile(
+    r"[+-]?([0-9]{1,3}([.,'\u2019 \u00a0\u202f][0-9]{3})+([.,][0-9]+)?|[0-9]*[.,]?[0-9]+([eE][+-]?[0-9]+)?)\s*[%‰]?"
+)
+_TRUTH = {"true": 1.0, "false": 0.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers:
+    """A column as numbers; arrays are (row,)."""
+
+    values: np.ndarray
+    """float64, NaN where missing or no number."""
+
+    stray: np.ndarray
+    """Bool: something stands there that is no number."""
+
+    like: np.ndarray
+    """Bool: of the stray ones those that a person would read as a number, such as ``0,12`` or ``12 %``."""
+
+
+def to_numbers(column: "pd.Series") -> Numbers:
+    """A column as numbers: of numbers, truth values, decimals, or text as Python writes numbers."""
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    nothing = np.zeros(len(column), bool)
+    if pd.api.types.is_complex_dtype(column):
+        return Numbers(values=np.full(len(column), np.nan), stray=~nothing, like=nothing)
+    if pd.api.types.is_numeric_dtype(column):
+        return Numbers(values=column.to_numpy("float64", na_value=np.nan), stray=nothing, like=nothing)
+    if pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(column):
+        return Numbers(values=np.full(len(column), np.nan), stray=column.notna().to_numpy(), like=nothing)
+    try:  # most columns are numbers throughout
+        values = pd.to_numeric(column.astype(object)).to_numpy("float64", na_value=np.nan)
+    except (ValueError, TypeError, OverflowError):
+        pass
+    else:
+        return Numbers(values=values, stray=nothing, like=nothing)
+    codes, distinct = pd.factorize(column, use_na_sentinel=True)
+    texts = [str(value).strip() for value in distinct]
+    found = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").to_numpy("float64")
+    truth = {text.lower() for text in texts} - {""} <= set(_TRUTH)
+    found = np.array([_TRUTH.get(text.lower(), np.nan) for text in texts]) if truth else found
+    missing = np.array([not text or text in MISSING for text in texts], bool)
+    bare = np.isnan(found) & ~missing
+    like = bare & np.array([_LOOKS.fullmatch(text) is not None for text in texts], bool)
+    none = codes < 0
+    spread = [np.append(array, last)[codes] for array, last in ((found, np.nan), (bare, False), (like, False))]
+    return Numbers(values=np.where(none, np.nan, spread[0]), stray=spread[1], like=spread[2])
+
+
+def read_numbers(table: Table, name: str, *, needed: bool = False, what: str = "a number") -> np.ndarray:
+    """A column as numbers, float64 (row,), NaN where a cell is empty.
+
+    Raises
+    ------
+    InputError
+        For the first row that holds no number, an infinite one, or, where it is ``needed``, nothing.
+    """
+    column = table.column(name)
+    numbers = to_numbers(column)
+    wrong = np.flatnonzero(numbers.stray | np.isinf(numbers.values))
+    if wrong.size:
+        refuse_cell(table, name, int(wrong[0]), what)
+    empty = np.flatnonzero(np.isnan(numbers.values))
+    if needed and empty.size:
+        raise InputError(
+            f"{table.where(int(empty[0]))}: no {name} ({empty.size} rows without one); fill it in or remove the row."
+        )
+    return numbers.values
+
+
+def refuse_cell(table: Table, name: str, row: int, what: str = "a number") -> None:
+    """Raise the InputError of a cell that is no number, with what to do about it."""
+    value = table.frame[name].iloc[row]
+    raise InputError(f"{table.where(row)}: {name} is {_shown(value)}; give {what}{_hint(str(value).strip())}.")
+
+
+def place_columns(table: Table) -> tuple[str, str] | None:
+    """Names of the columns of longitude and latitude, in any case; None where one of them is absent.
+
+    Raises
+    ------
+    InputError
+        Where two columns could be meant and do not hold the same.
+    """
+    found = [_one_of(table, names) for names in (LONGITUDE, LATITUDE)]
+    return (found[0], found[1]) if found[0] is not None and found[1] is not None else None
+
+
+def read_places(table: Table, *, needed: bool = False) -> tuple[np.ndarray, np.ndarray] | None:
+    """Longitude and latitude of each row, degrees, float64 (row,), NaN for both where a row has no place.
+
+    Returns
+    -------
+    longitude, latitude
+        None where the table has no such columns.
+
+    Raises
+    ------
+    InputError
+        For a cell that is no number of degrees, and where places are ``needed``, for an empty one.
+    """
+    names = place_columns(table)
+    if names is None:
+        return None
+    degrees = []
+    for name, limit in zip(names, (180, 90), strict=True):
+        what = f"degrees from -{limit} to {limit}"
+        values = read_numbers(table, name, needed=needed, what=what)
+        beyond = np.flatnonzero(np.abs(values) > limit)
+        if beyond.size:
+            refuse_cell(table, name, int(beyond[0]), what)
+        degrees.append(values)
+    half = np.isnan(degrees[0]) | np.isnan(degrees[1])
+    return np.where(half, np.nan, degrees[0]), np.where(half, np.nan, degrees[1])
+
+
+def _one_of(table: Table, names: tuple[str, ...]) -> str | None:
+    frame = table.frame
+    found = [name for name in frame.columns if name.lower() in names]
+    found.sort(key=lambda name: (names.index(name.lower()), name))
+    for other in found[1:]:
+        pair = [to_numbers(frame[name]).values for name in (found[0], other)]
+        if not np.array_equal(pair[0], pair[1], equal_nan=True):
+            raise InputError(
+                f"{table.path}: the columns {found[0]!r} and {other!r} differ, and both could be the place; "
+                "rename the one that is not."
+            )
+    return found[0] if found else None
+
+
+def _shown(value: Any) -> str:
+    return repr(value if isinstance(value, str) else str(value))
+
+
+def _hint(text: str) -> str:
+    if text.endswith(("%", "‰")):
+        return ", not per cent or per mille"
+    if re.fullmatch(r"[+-]?[0-9]{0,3}([.\u2019' ]?[0-9]{3})*,[0-9]+", text):
+        return "; write decimals with a point, and nothing between thousands"
+    if _LOOKS.fullmatch(text):
+        return "; write nothing between thousands"
+    return ""

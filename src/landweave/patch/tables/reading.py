@@ -1,0 +1,235 @@
+"""The one reader of tables: CSV and Parquet, with the reason and the row of whatever cannot be read."""
+
+import csv
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from landweave.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+PARQUET, CSV = frozenset({".parquet", ".pq"}), frozenset({".csv", ".txt", ".tsv", ".tab"})
+"""Endings of the two kinds; all that is not Parquet is read as CSV."""
+
+_SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+_CHUNK = 50_000
+_MARKS = {
+    b"\xff\xfe": "in UTF-16; save it as UTF-8",
+    b"\xfe\xff": "in UTF-16; save it as UTF-8",
+    b"PK\x03\x04": "a spreadsheet or a zip file; export it as CSV in UTF-8",
+    b"\xd0\xcf\x11\xe0": "an old Excel file; export it as CSV in UTF-8",
+    b"SQLite format 3": "a database; give a CSV or Parquet file",
+    b"PAR1": "a Parquet file; let its name end in .parquet",
+    b"\x1f\x8b": "compressed; let its name end in .gz, or unpack it",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table as it stands in its file; made by :func:`read_table_file`."""
+
+    path: Path
+    """The file."""
+
+    frame: "pd.DataFrame"
+    """All columns, in the order of the file. Of a CSV all are text, without blanks around, "" where a cell is empty;
+    of Parquet they have the types of the file. Names are text without blanks around, each once."""
+
+    rows: "np.ndarray | None" = None
+    """Where each row stands in the file, counted from 0, where rows were chosen."""
+
+    def where(self, position: int) -> str:
+        """File and row of a position, counted from 1 below the header, for messages."""
+        return f"{self.path}, row {(position if self.rows is None else int(self.rows[position])) + 1}"
+
+    def take(self, positions: "np.ndarray") -> "Table":
+        """Some rows, int64 (row,), in that order."""
+        rows = positions if self.rows is None else self.rows[positions]
+        return Table(path=self.path, frame=self.frame.iloc[positions].reset_index(drop=True), rows=rows)
+
+    def column(self, name: str, why: str = "") -> "pd.Series":
+        """A column by its name; InputError lists the names that exist, and says why it is needed."""
+        if name not in self.frame:
+            raise InputError(f"{self.path}: no column {name!r}{why}; it has {', '.join(self.frame.columns)}.")
+        return self.frame[name]
+
+
+def read_table_file(path: str | Path, what: str = "table") -> Table:
+    """Read a table.
+
+    Parameters
+    ----------
+    path
+        Parquet, by its ending; else CSV in UTF-8 with or without a mark, with commas, semicolons, tabs or bars between
+        the cells (found by the header), plain or packed by gzip, bzip2 or xz.
+    what
+        What the table is, for messages.
+
+    Raises
+    ------
+    InputError
+        For a file that is missing, empty or not readable, with the reason: its encoding, or the row that has more or
+        fewer cells than the header; for two columns of one name; for a table without rows.
+    """
+    import pandas as pd
+
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such {what}.")
+    frame = _parquet(path) if path.suffix.lower() in PARQUET else _csv(path)
+    names = [str(name).strip() for name in frame.columns]
+    # Text of a file that pandas wrote with its index has no name there.
+    names = [name or f"Unnamed: {number}" for number, name in enumerate(names)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"{path}: two columns are called {twice[0]!r}; rename or remove one of them.")
+    frame.columns = pd.Index(names, dtype=object)
+    if frame.empty:
+        raise InputError(f"{path}: the {what} is empty: it has no rows below its header.")
+    return Table(path=path, frame=frame)
+
+
+def _parquet(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    try:
+        frame = pd.read_parquet(path)
+    except (ValueError, OSError, NotImplementedError, KeyError) as error:
+        raise InputError(f"{path}: not readable as a table in Parquet: {_first_line(error)}.") from None
+    # An index with a name is a column that its writer set aside, such as sample_id.
+    named = [name for name in frame.index.names if name is not None]
+    frame = frame.reset_index(level=named) if named and not set(named) & set(frame.columns) else frame
+    return frame.reset_index(drop=True)
+
+
+def _csv(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    with _opened(path) as lines:
+        separator, header, rows = _header(path, lines)
+        width = len(header)
+        parts = []
+        for first in itertools.count(step=_CHUNK):
+            chunk = list(itertools.islice(_whole_rows(path, rows, width, separator, first), _CHUNK))
+            if not chunk:
+                break
+            cells = zip(*chunk, strict=True)
+            parts.append([pc.utf8_trim_whitespace(pa.array(column, pa.string())) for column in cells])
+    columns = [pa.chunked_array(pieces) for pieces in zip(*parts, strict=True)] if parts else []
+    # A separator at the end of each line makes a column without name and without cells.
+    kept = [i for i, name in enumerate(header) if name.strip() or (columns and pc.any(pc.not_equal(columns[i], "")))]
+    if not columns:
+        return pd.DataFrame(columns=[header[i] for i in kept])
+    frame = pd.DataFrame({number: columns[i].to_pandas() for number, i in enumerate(kept)})
+    frame.columns = pd.Index([header[i] for i in kept], dtype=object)
+    return frame
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Iterator[str]]:
+    """Lines of text; what goes wrong while they are read becomes an InputError."""
+    import bz2
+    import gzip
+    import lzma
+
+    openers: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+    packed = openers.get(path.suffix.lower())
+    try:
+        with path.open("rb") as raw:
+            start = raw.read(16)
+        for mark, reason in _MARKS.items():
+            if start.startswith(mark) and packed is None:
+                raise InputError(f"{path}: the file is {reason}.")
+        file = packed(path, "rt", encoding="utf-8-sig", newline="") if packed else (
+            path.open(encoding="utf-8-sig", newline="")
+        )  # fmt: skip
+        with cast("IO[str]", file) as lines:
+            yield _counted(path, lines)
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise InputError(f"{path}: not readable: {_first_line(error)}.") from None
+
+
+def _counted(path: Path, lines: IO[str]) -> Iterator[str]:
+    number = 0
+    try:
+        for number, line in enumerate(lines, start=1):
+            if "\0" in line:
+                raise InputError(f"{path}, line {number}: a zero byte, so no text in UTF-8; save it as CSV in UTF-8.")
+            yield line
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise InputError(
+            f"{path}, after line {number}: not UTF-8 (byte 0x{byte:02x}); save it as UTF-8, in Excel 'CSV UTF-8'."
+        ) from None
+
+
+def _header(path: Path, lines: Iterator[str]) -> tuple[str, list[str], Iterator[list[str]]]:
+    """The separator, the names of the columns, and the rows below."""
+    first = next((line for line in lines if line.strip()), None)
+    if first is None:
+        raise InputError(f"{path}: the file is empty.")
+    told = re.fullmatch(r"sep=(.)\s*", first)
+    if told:
+        first = next(lines, "")
+    ahead = [first, *itertools.islice(lines, 20)]
+    separator = told[1] if told else _separator(path, ahead)
+    rows = csv.reader(itertools.chain(ahead, lines), delimiter=separator, skipinitialspace=True, strict=True)
+    try:
+        return separator, next(rows, []), rows
+    except csv.Error as error:
+        raise InputError(f"{path}: the header is not readable: {error}.") from None
+
+
+def _separator(path: Path, ahead: Sequence[str]) -> str:
+    bare = re.sub(r'"[^"]*"', "", ahead[0])
+    found = [mark for mark in _SEPARATORS if mark in bare]
+    if len(found) < 2:
+        return found[0] if found else ","
+    # Several: the one by which the first rows have as many cells as the header.
+    fitting = [mark for mark in found if len({_cells(line, mark) for line in ahead if line.strip()}) == 1]
+    if len(fitting) != 1:
+        raise InputError(
+            f"{path}: the header has {' and '.join(_SEPARATORS[mark] for mark in found)} between its names, so the "
+            "separator of cells is not clear; write one of them only, or put names in quotation marks."
+        )
+    return fitting[0]
+
+
+def _cells(line: str, mark: str) -> int:
+    return re.sub(r'"[^"]*"', "", line).rstrip("\r\n").count(mark)
+
+
+def _whole_rows(
+    path: Path, rows: Iterator[list[str]], width: int, separator: str, before: int
+) -> Iterator[Sequence[str]]:
+    number = before
+    try:
+        for row in rows:
+            if not row or (width > 1 and len(row) == 1 and not row[0].strip()):
+                continue
+            number += 1
+            cells = row
+            while len(cells) > width and not cells[-1].strip():
+                cells = cells[:-1]
+            if len(cells) != width:
+                raise InputError(
+                    f"{path}, row {number}: {len(cells)} {'cell' if len(cells) == 1 else 'cells'}, but the header has "
+                    f"{width} (separated by {_SEPARATORS.get(separator, separator)}); add what is missing, or put "
+                    "text that holds the separator in quotation marks."
+                )
+            yield cells
+    except csv.Error as error:
+        raise InputError(f"{path}, row {number + 1}: {error}; check its quotation marks.") from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
