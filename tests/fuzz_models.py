@@ -1,6 +1,6 @@
-"""Mutated inputs, one after another, in a process of their own: python fuzz_models.py KIND SEED COUNT.
+"""Mutated inputs, one after another, in a process of their own: python fuzz_models.py KIND[+KIND...] SEED COUNT.
 
-Prints the number of each input before it is tried, then a line for each that neither works nor is refused in one line.
+Prints the kind and number of each input before it is tried, then a line for each that neither works nor is refused in one line.
 An input that takes more than 10 seconds ends the process, as does one that crashes it.
 """
 
@@ -427,7 +427,7 @@ def main(kind, seed, count):
         for made in MADE[kind]:
             made()
         for number in range(count):
-            say(number)
+            say(f"{kind} {number}")
             faulthandler.dump_traceback_later(SECONDS, exit=True)
             folder = Path(place) / f"input{number}"
             try:
@@ -437,7 +437,7 @@ def main(kind, seed, count):
             except Exception as error:  # noqa: BLE001 - whatever it is, it is a fault
                 failed += 1
                 frames = [f"{Path(f.filename).name}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)]
-                say(f"failed {number}: {error!r}"[:400] + f" at {' '.join(frames[-6:])}")
+                say(f"failed {kind} {number}: {error!r}"[:400] + f" at {' '.join(frames[-6:])}")
             faulthandler.cancel_dump_traceback_later()
             shutil.rmtree(folder, ignore_errors=True)
     for made in (world, archive):
@@ -447,4 +447,5 @@ def main(kind, seed, count):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    for asked in sys.argv[1].split("+"):
+        main(asked, int(sys.argv[2]), int(sys.argv[3]))
