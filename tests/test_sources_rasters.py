@@ -346,7 +346,7 @@ def test_an_unknown_band_lists_what_there_is(tmp_path):
 BAD_TABLES = {
     "no column": ("date,path\n2019-01-01,a.tif\n", "no column 'variable'; it has date, path"),
     "date": ("date,variable,path\n01/02/2019,R,a.tif\n", "images.csv, row 1: '01/02/2019' is not a date"),
-    "no date": ("date,variable,path\n,R,a.tif\n", "row 1: '' is not a date"),
+    "no date": ("date,variable,path\n,R,a.tif\n", "row 1: no date; fill it in"),
     "file": ("date,variable,path\n2019-01-01,R,b.tif\n", "b.tif: no such file"),
     "band": ("date,variable,path,band\n2019-01-01,R,a.tif,3\n", "a.tif: no band '3' .*row 1.*it has 1"),
     "scale": ("date,variable,path,scale\n2019-01-01,R,a.tif,much\n", "row 1: scale is 'much'"),

@@ -105,7 +105,7 @@ def read_table(
     samples
         The samples table of a long one; without it ``X_timeseries.*`` looks for ``X_samples.csv``.
     label, group
-        FeatureColumns of the class and of the group.
+        Columns of the class and of the group.
     columns
         The features; without it :func:`landweave.labels.columns.choose_columns` chooses them.
 

@@ -14,7 +14,8 @@ import numpy as np
 from landweave.errors import InputError
 from landweave.patch.model import REFLECTANCE_SCALE
 from landweave.patch.raster.header import Band, Header
-from landweave.sources.listing import ListedFile, read_moment
+from landweave.patch.tables.dates import read_moment
+from landweave.sources.listing import ListedFile
 
 
 @dataclass(frozen=True, kw_only=True)

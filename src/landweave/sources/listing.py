@@ -1,14 +1,18 @@
 """Which files hold which observation: from a pattern of names or from a table, before any file is opened."""
 
+import difflib
 import glob
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from landweave.errors import InputError
+from landweave.patch.tables.dates import check_format, read_moment, same_day
+from landweave.patch.tables.reading import read_table_file
 
 FIELDS = ("date", "start", "end", "variable")
 """What may stand in braces in a pattern."""
@@ -68,7 +72,8 @@ def list_pattern(root: Path, pattern: str) -> list[ListedFile]:
     Raises
     ------
     InputError
-        For an unknown field, a pattern that matches nothing, or a date that cannot be read.
+        For an unknown field, a date format without a year, a pattern that matches nothing, a date that cannot be read
+        or that the name gives twice and differently, or an end before its start.
     """
     names = [name for name, _ in _FIELD.findall(pattern)]
     for name in names:
@@ -77,6 +82,9 @@ def list_pattern(root: Path, pattern: str) -> list[ListedFile]:
                 f"Pattern {pattern!r} has the field {{{name}}}; known fields: "
                 f"{', '.join('{' + field + '}' for field in FIELDS)}."
             )
+    for _, form in _FIELD.findall(pattern):
+        if form:
+            check_format(form, f"Pattern {pattern!r}")
     wide = str(Path(glob.escape(str(root))) / _FIELD.sub("*", pattern))
     # Path.glob takes no pattern that starts at the root.
     paths = sorted(path for path in map(Path, glob.glob(wide, recursive=True)) if path.is_file())  # noqa: PTH207
@@ -93,6 +101,11 @@ def list_pattern(root: Path, pattern: str) -> list[ListedFile]:
             for name in ("date", "start", "end")
             if name in names
         }
+        if "start" in moments and "end" in moments and moments["end"] < moments["start"]:
+            raise InputError(
+                f"{path}: ends on {moments['end'].date()}, before it starts on {moments['start'].date()}; correct the "
+                "name, or exchange {start} and {end} in the pattern."
+            )
         entries.append(
             ListedFile(
                 path=path,
@@ -120,8 +133,9 @@ def list_table(table: Path) -> list[ListedFile]:
     entries = []
     for number, row in enumerate(_rows(table), start=1):
         where = f"{table}, row {number}"
-        if not row["path"]:
-            raise InputError(f"{where}: no path; give the file.")
+        for name in ("path", "date"):
+            if not row[name]:
+                raise InputError(f"{where}: no {name}; fill it in or remove the row.")
         numbers = {name: _number(row.get(name, ""), name, where) for name in ("scale", "offset", "nodata")}
         if numbers["scale"] == 0:
             raise InputError(f"{where}: scale is 0; give reflectance per digital number, such as 1e-4.")
@@ -135,42 +149,26 @@ def list_table(table: Path) -> list[ListedFile]:
                 **numbers,
             )
         )
-    if not entries:
-        raise InputError(f"{table}: the table has no rows; give one row per file or band.")
     return entries
 
 
-def read_moment(text: str, where: str, form: str | None = None) -> datetime:
-    """A date or time as UTC without zone; ISO 8601, or ``form`` as for ``strptime``; InputError names ``where``.
-
-    >>> read_moment("2018-04-29T12:30:00+02:00", "here").isoformat()
-    '2018-04-29T10:30:00'
-    """
-    try:
-        moment = datetime.strptime(text, form) if form else datetime.fromisoformat(text)  # noqa: DTZ007
-    except ValueError:
-        raise InputError(f"{where}: {text!r} is not a date as {form or 'YYYY-MM-DD'}; correct it.") from None
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-
-
 def _rows(table: Path) -> Iterator[dict[str, str]]:
-    import pandas as pd
-
-    if not table.is_file():
-        raise InputError(f"{table}: no such table of images.")
-    try:
-        if table.suffix.lower() in {".parquet", ".pq"}:
-            frame = pd.read_parquet(table)
-        else:
-            frame = pd.read_csv(table, dtype=str, keep_default_na=False)
-    except (ValueError, OSError) as error:
-        raise InputError(f"{table}: not readable as a table: {_first_line(error)}.") from None
-    frame.columns = [str(name).strip() for name in frame.columns]
-    missing = [name for name in COLUMNS[:3] if name not in frame.columns]
-    if missing:
-        raise InputError(f"{table}: no column {missing[0]!r}; it has {', '.join(frame.columns)}.")
-    known = [name for name in COLUMNS if name in frame.columns]
-    for values in zip(*(frame[name] for name in known), strict=True):
+    read = read_table_file(table, "table of images")
+    known: dict[str, str] = {}
+    for name in read.frame.columns:
+        folded = name.lower()
+        if folded in known:
+            raise InputError(f"{table}: the columns {known[folded]!r} and {name!r} both could be {folded!r}; keep one.")
+        if folded in COLUMNS:
+            known[folded] = name
+    for name in COLUMNS[:3]:
+        if name not in known:
+            raise InputError(f"{table}: no column {name!r}; it has {', '.join(read.frame.columns)}.")
+    for name in read.frame.columns:
+        meant = difflib.get_close_matches(name.lower().replace("_", ""), set(COLUMNS) - set(known), n=1, cutoff=0.75)
+        if name.lower() not in known and meant:
+            raise InputError(f"{table}: unknown column {name!r}; did you mean {meant[0]!r}?")
+    for values in zip(*(read.frame[name] for name in known.values()), strict=True):
         yield {name: _text(value) for name, value in zip(known, values, strict=True)}
 
 
@@ -186,16 +184,28 @@ def _number(text: str, name: str, where: str) -> float | None:
     if not text:
         return None
     try:
-        return float(text)
+        number = float(text) if "_" not in text else None
     except ValueError:
-        raise InputError(f"{where}: {name} is {text!r}; give a number.") from None
+        number = None
+    # Rasters of decimals may mark missing pixels by NaN or infinity; a scale cannot be one.
+    if number is None or (name != "nodata" and not math.isfinite(number)):
+        raise InputError(f"{where}: {name} is {text!r}; give a number, with a point for decimals.")
+    return number
 
 
 def _moment_of(path: Path, name: str, pattern: str, groups: Mapping[str, str]) -> datetime:
-    # A date may stand in several places (folder and file); the fullest of them says it.
-    forms = [form for field, form in _FIELD.findall(pattern) if field == name]
-    best = max(range(len(forms)), key=lambda i: (not forms[i], forms[i].count("%"), -i))
-    return read_moment(groups[f"{name}_{best}"], str(path), forms[best] or None)
+    # A date may stand in several places (folder and file); the fullest of them says it, the others must agree.
+    forms = [form or None for field, form in _FIELD.findall(pattern) if field == name]
+    best = max(range(len(forms)), key=lambda i: (not forms[i], (forms[i] or "").count("%"), -i))
+    moment = read_moment(groups[f"{name}_{best}"], str(path), forms[best])
+    for number, form in enumerate(forms):
+        text = groups[f"{name}_{number}"]
+        if number != best and not same_day(text, form, moment):
+            raise InputError(
+                f"{path}: {{{name}}} is {groups[f'{name}_{best}']!r} in one place and {text!r} in another; correct the "
+                "name, or put * in the pattern for the one that is no date."
+            )
+    return moment
 
 
 def _expression(pattern: str, *, strict: bool) -> re.Pattern[str]:
@@ -230,7 +240,3 @@ def _glob_expression(text: str) -> str:
         else:
             parts.append(re.escape(piece))
     return "".join(parts)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

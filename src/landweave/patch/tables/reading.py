@@ -1,5 +1,6 @@
 """The one reader of tables: CSV and Parquet, with the reason and the row of whatever cannot be read."""
 
+import codecs
 import csv
 import itertools
 import re
@@ -61,7 +62,7 @@ class Table:
         return self.frame[name]
 
 
-def read_table_file(path: str | Path, what: str = "table") -> Table:
+def read_table_file(path: str | Path, what: str = "table", *, encoding: str | None = None) -> Table:
     """Read a table.
 
     Parameters
@@ -71,6 +72,8 @@ def read_table_file(path: str | Path, what: str = "table") -> Table:
         the cells (found by the header), plain or packed by gzip, bzip2 or xz.
     what
         What the table is, for messages.
+    encoding
+        Of a CSV that is not in UTF-8, such as ``cp1252``.
 
     Raises
     ------
@@ -83,7 +86,7 @@ def read_table_file(path: str | Path, what: str = "table") -> Table:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such {what}.")
-    frame = _parquet(path) if path.suffix.lower() in PARQUET else _csv(path)
+    frame = _parquet(path) if path.suffix.lower() in PARQUET else _csv(path, encoding)
     names = [str(name).strip() for name in frame.columns]
     # Text of a file that pandas wrote with its index has no name there.
     names = [name or f"Unnamed: {number}" for number, name in enumerate(names)]
@@ -109,12 +112,12 @@ def _parquet(path: Path) -> "pd.DataFrame":
     return frame.reset_index(drop=True)
 
 
-def _csv(path: Path) -> "pd.DataFrame":
+def _csv(path: Path, encoding: str | None) -> "pd.DataFrame":
     import pandas as pd
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    with _opened(path) as lines:
+    with _opened(path, encoding) as lines:
         separator, header, rows = _header(path, lines)
         width = len(header)
         parts = []
@@ -135,7 +138,7 @@ def _csv(path: Path) -> "pd.DataFrame":
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Iterator[str]]:
+def _opened(path: Path, encoding: str | None) -> Iterator[Iterator[str]]:
     """Lines of text; what goes wrong while they are read becomes an InputError."""
     import bz2
     import gzip
@@ -144,32 +147,37 @@ def _opened(path: Path) -> Iterator[Iterator[str]]:
     openers: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
     packed = openers.get(path.suffix.lower())
     try:
+        form = "utf-8-sig" if encoding is None else codecs.lookup(encoding).name
+    except LookupError:
+        raise InputError(f"{path}: unknown encoding {encoding!r}; give one such as utf-8 or cp1252.") from None
+    try:
         with path.open("rb") as raw:
             start = raw.read(16)
         for mark, reason in _MARKS.items():
-            if start.startswith(mark) and packed is None:
+            if start.startswith(mark) and packed is None and encoding is None:
                 raise InputError(f"{path}: the file is {reason}.")
-        file = packed(path, "rt", encoding="utf-8-sig", newline="") if packed else (
-            path.open(encoding="utf-8-sig", newline="")
-        )  # fmt: skip
+        file = (packed or open)(path, "rt", encoding=form, errors="surrogateescape", newline="")
         with cast("IO[str]", file) as lines:
-            yield _counted(path, lines)
+            yield _counted(path, lines, encoding or "UTF-8")
     except (OSError, EOFError, lzma.LZMAError) as error:
         raise InputError(f"{path}: not readable: {_first_line(error)}.") from None
 
 
-def _counted(path: Path, lines: IO[str]) -> Iterator[str]:
-    number = 0
+def _counted(path: Path, lines: IO[str], encoding: str) -> Iterator[str]:
     try:
         for number, line in enumerate(lines, start=1):
             if "\0" in line:
                 raise InputError(f"{path}, line {number}: a zero byte, so no text in UTF-8; save it as CSV in UTF-8.")
+            # Bytes that are no text arrive as lone surrogates, in the line where they stand.
+            wrong = None if line.isascii() else re.search("[\udc80-\udcff]", line)
+            if wrong:
+                raise InputError(
+                    f"{path}, line {number}: byte 0x{ord(wrong[0]) - 0xDC00:02x} is no text in {encoding}; save the "
+                    "file in UTF-8 (Excel: 'CSV UTF-8')."
+                )
             yield line
-    except UnicodeDecodeError as error:
-        byte = error.object[error.start]
-        raise InputError(
-            f"{path}, after line {number}: not UTF-8 (byte 0x{byte:02x}); save it as UTF-8, in Excel 'CSV UTF-8'."
-        ) from None
+    except UnicodeError as error:
+        raise InputError(f"{path}: no text in {encoding}: {_first_line(error)}; save the file in UTF-8.") from None
 
 
 def _header(path: Path, lines: Iterator[str]) -> tuple[str, list[str], Iterator[list[str]]]:

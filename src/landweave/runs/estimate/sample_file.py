@@ -13,6 +13,8 @@ from landweave.errors import InputError
 from landweave.legend import code_text
 from landweave.maps.areas import Counted, MapGrid, PixelAreas
 from landweave.maps.stratified_sample import Drawn
+from landweave.patch.tables.numbers import read_numbers, read_places
+from landweave.patch.tables.reading import Table, read_table_file
 from landweave.patch.vectors.layers import layer_names, open_layer, read_features
 from landweave.patch.vectors.writing import write_layers
 
@@ -212,24 +214,19 @@ class _Units:
 
 
 def _read_table(path: Path, label: str, layer: str | None) -> _Table:
-    import pandas as pd
-
     if not path.exists():
         raise InputError(f"{path}: no such sample file.")
     crs: str | None = None
     is_csv = path.suffix.lower() in {".csv", ".txt"}
     if is_csv:
-        try:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-        except (ValueError, OSError):
-            raise InputError(f"{path}: not readable as CSV.") from None
-        place = [pd.to_numeric(frame[name], errors="coerce").to_numpy("float64")
-                 for name in ("longitude", "latitude") if name in frame]  # fmt: skip
-        if len(place) == 2:
+        read = read_table_file(path, "sample file")
+        frame, place = read.frame, read_places(read)
+        if place is not None:
             x, y, crs = *place, "EPSG:4326"
         else:
             x = y = np.full(len(frame), np.nan)
     else:
+        import pandas as pd
         import shapely
 
         layer = LAYER if layer is None and LAYER in layer_names(path) else layer
@@ -318,8 +315,6 @@ def _check_not_moved(path: Path, table: _Table, x: np.ndarray, y: np.ndarray, *,
 
 def _units_of_columns(path: Path, table: _Table) -> _Units:
     """The design as columns: what a sample from elsewhere needs."""
-    import pandas as pd
-
     frame = table.frame
     sizes = next((name for name in ("stratum_pixels", "inclusion_probability") if name in frame), None)
     if "stratum" not in frame or sizes is None or "stratum_area_ha" not in frame:
@@ -331,7 +326,7 @@ def _units_of_columns(path: Path, table: _Table) -> _Units:
     names = sorted(set(texts), key=lambda t: (not t.isdecimal(), int(t) if t.isdecimal() else 0, t))
     keys = {t: int(t) if all(n.isdecimal() for n in names) else i for i, t in enumerate(names, start=1)}
     shown = [code_text(v) for v in frame["stratum_name"]] if "stratum_name" in frame else texts
-    numbers = {n: pd.to_numeric(frame[n], errors="coerce").to_numpy("float64") for n in (sizes, "stratum_area_ha")}
+    numbers = {n: read_numbers(Table(path=path, frame=frame), n) for n in (sizes, "stratum_area_ha")}
     strata = {}
     for text in names:
         rows = np.array([t == text for t in texts])

@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_v
 from landweave.errors import InputError
 from landweave.import_rule import ImportRule
 from landweave.patch.summary import Shown
+from landweave.patch.tables.dates import read_day
 from landweave.runs.project.source_settings import Fraction, Settings, SourceSettings
 
 _OURS = {"file", "allow_code"}
@@ -22,8 +23,10 @@ _OURS = {"file", "allow_code"}
 
 def _as_date(value: object) -> object:
     if isinstance(value, str):
-        return datetime.date.fromisoformat(value)
-    return value.date() if isinstance(value, datetime.datetime) else value
+        return read_day(value, "the date")
+    if isinstance(value, datetime.datetime):
+        raise ValueError(f"{value} has a time of day; write YYYY-MM-DD")  # noqa: TRY004 - pydantic tells ValueError
+    return value
 
 
 Day = Annotated[datetime.date, BeforeValidator(_as_date)]
