@@ -443,6 +443,7 @@ def main(kind, seed, count):
     for made in (world, archive):
         if made in MADE[kind]:
             shutil.rmtree(made()[0])
+            made.cache_clear()
     say(f"{refused} of {count} refused, {failed} failed")
 
 
