@@ -141,7 +141,11 @@ def overlaps(reference: Reference, geobox: GeoBox) -> bool:
 
 def check_overlap(reference: Reference, geoboxes: Iterable[GeoBox]) -> None:
     """InputError when a reference meets none of the grids."""
-    if not any(overlaps(reference, geobox) for geobox in geoboxes):
+    try:
+        found = any(overlaps(reference, geobox) for geobox in geoboxes)
+    except InputError as error:
+        raise InputError(f"{reference.path}: {error}") from None
+    if not found:
         bounds = ", ".join(f"{bound:g}" for bound in reference.bounds)
         raise InputError(
             f"{reference.path}: the reference ({bounds} in its own CRS) does not overlap the imagery; "

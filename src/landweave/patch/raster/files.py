@@ -51,7 +51,8 @@ def _open(path: Path, depth: int) -> Any:
     own = BY_ENDING.get(path.suffix.lower())
     try:
         file = _reader(path, [*FORMATS, *([own] if own else [])])
-    except RasterioError as error:
+    except (RasterioError, UnicodeDecodeError) as error:
+        # The latter: GDAL's message quotes damaged bytes of the file.
         raise refusal(path, error) from None
     if file.driver == "VRT":
         try:

@@ -194,7 +194,7 @@ def walk(
             continue
         links = node.get("links")
         for link in [link for link in links if isinstance(link, dict)] if isinstance(links, list) else []:
-            relation = link.get("rel")
+            relation = str(link.get("rel"))
             if relation not in {"item", "items", "child"}:
                 continue
             href = read.follow(str(link.get("href") or ""), place)

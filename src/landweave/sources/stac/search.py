@@ -87,7 +87,7 @@ def search_items(
     read = Reader(timeout=timeout, hosts=hosts)
     root = read(url)
     broken: dict[str, list[str]] = {}
-    if root.get("type") in {"FeatureCollection", "Feature"}:
+    if str(root.get("type")) in {"FeatureCollection", "Feature"}:
         answer = _of_items(url, root, query, read)
     elif _conforms(root, _SEARCH):
         answer = _of_api(url, root, query, read)
