@@ -287,7 +287,7 @@ def _content(path: Path, most: int) -> bytes:
     if not stat.S_ISREG(status.st_mode):
         raise InputError(f"{path.name} is not a file.")
     if status.st_size > most:
-        raise InputError(f"{path.name} has {status.st_size} bytes; {most} are the most.")
+        raise InputError(f"{path.name} has {status.st_size} bytes; at most {most} are allowed.")
     return path.read_bytes()
 
 
