@@ -97,7 +97,7 @@ def decide(
     elif catalogue.offset == "flag":
         scale, offset, reason = SCALE, by_baseline, f"{version}, the archive's usual scale"
     else:
-        scale, offset, reason = SCALE, 0.0, "nothing told: the usual scale, no offset"
+        scale, offset, reason = SCALE, 0.0, "nothing told: the file's own scale and offset, else the usual scale"
     if catalogue.flag and properties.get(catalogue.flag) and converted and offset:
         offset, reason = 0.0, f"{catalogue.flag}: the pixels are free of the offset already"
     return Decision(
