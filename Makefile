@@ -3,10 +3,13 @@ SHELL := bash
 VENV ?= .venv
 SERVERS ?= .servers
 BIN := $(VENV)/bin
+# CONSTRAINTS=constraints.txt installs the versions that were tested; without, the newest that pyproject.toml allows.
+CONSTRAINTS ?=
+PIP := $(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),--constraint '$(CONSTRAINTS)')
 export LANDWEAVE_SERVERS := $(abspath $(SERVERS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow servers bench check docs format clean
+.PHONY: help demo test slow servers bench check docs sbom format clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,34 +41,39 @@ docs: $(VENV)/.for-docs ## build the documentation into site/; warnings are erro
 	$(BIN)/python docs/check_site.py site
 	@echo 'the documentation: site/index.html'
 
+sbom: $(VENV)/.for-demo ## list all that landweave installs, with versions and licences, as CycloneDX in sbom.json
+	@# In an environment of its own, which is not part of the list.
+	test -x .venv-sbom/bin/cyclonedx-py || { $(BIN)/python -m venv .venv-sbom && .venv-sbom/bin/python -m pip install --quiet 'cyclonedx-bom>=7'; }
+	.venv-sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-format JSON --output-file sbom.json '$(BIN)/python'
+
 format: $(VENV)/.for-test ## put the code in its form
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
 clean: ## remove the environment, the demo and all that tools leave behind
-	rm -rf $(VENV) $(SERVERS) landweave-demo landweave-bench .venv-eolearn site build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) $(SERVERS) landweave-demo landweave-bench .venv-eolearn .venv-sbom sbom.json site build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Installed again only when pyproject.toml has changed.
 $(VENV)/.for-demo: pyproject.toml
 	$(make_venv)
-	$(BIN)/python -m pip install --quiet --editable .
+	$(PIP) --editable .
 	touch $@
 
 $(VENV)/.for-test: pyproject.toml
 	$(make_venv)
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(PIP) --editable '.[test]'
 	@# Only its model file is read: what else it asks for (OpenCV) stays away.
-	$(BIN)/python -m pip install --quiet --no-deps 's2cloudless>=1.7'
+	$(PIP) --no-deps 's2cloudless>=1.7'
 	touch $@ $(VENV)/.for-demo
 
 $(VENV)/.for-docs: pyproject.toml
 	$(make_venv)
-	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	$(PIP) --editable '.[docs]'
 	touch $@ $(VENV)/.for-demo
 
 $(VENV)/.for-bench: $(VENV)/.for-test
-	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
+	$(PIP) --editable '.[test,bench]'
 	touch $@
 
 # Each candidate is asked, since a name on the path may be a shim for a Python that is not there.

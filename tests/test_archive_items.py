@@ -13,7 +13,7 @@ from odc.geo.geobox import GeoBox
 from landweave.errors import InputError
 from landweave.sources.stac.footprint import footprint, meet
 from landweave.sources.stac.grouping import newest_of_duplicates, passes
-from landweave.sources.stac.hrefs import absolute, public, within
+from landweave.sources.stac.hrefs import absolute, may_ask, within
 from landweave.sources.stac.radiometry import Check
 from landweave.sources.stac.scenes import read_scene, read_scenes
 from landweave.sources.stac.search import Query, find_items, search_items
@@ -264,11 +264,16 @@ def test_servers_are_told_apart_by_scheme_host_and_port():
     assert within("https://other:444/x", "https://host/v1", ["other:445"]) is None
 
 
-@pytest.mark.parametrize(
-    "host", ["10.0.0.1", "192.168.1.1", "127.1", "0x7f.1", "[fe80::1]", "localhost", "router", "a.local"]
-)
-def test_inner_servers_are_not_public(host):
-    assert not public(f"http://{host}/x")
+HERE = ("127.0.0.1", "127.1", "0x7f.1", "0", "0.0.0.0", "2130706433", "[fe80::1]", "[::1]", "localhost", "a.localhost",
+        "169.254.169.254", "metadata.google.internal")  # fmt: skip
+NETWORK = ("10.0.0.1", "192.168.1.1", "router", "nas.local", "[fd00::1]")
+
+
+@pytest.mark.parametrize("host", [*HERE, *NETWORK])
+def test_a_server_of_the_internet_may_not_send_us_into_our_own_network_nor_any_server_to_this_machine(host):
+    assert not may_ask(f"http://{host}/x", "https://host.org/catalog.json")
+    assert may_ask(f"http://{host}:8000/x", "http://store.lan/catalog.json") == (host in NETWORK)
+    assert may_ask("https://host.org/x", f"http://{host}/catalog.json")
 
 
 # Processings

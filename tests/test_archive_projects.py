@@ -77,6 +77,10 @@ def lose(folder, name):
 
 def test_a_lost_image_is_named_and_left_out_by_its_scene_or_its_date(world):
     lose(world, "S1")
+    with pytest.raises(
+        InputError, match=r'B04\.tif: no such file; 1 of 3 scenes lack .*: source\.exclude = \["S1"\]\.$'
+    ):
+        check_project(read_project(world))
     for allowed in (False, True):
         told = result(world, allow_missing=allowed)
         assert told.status == 1
@@ -183,3 +187,10 @@ def test_scenes_without_dark_ground_follow_those_that_contradict_their_metadata(
     got = xr.open_zarr(stack, consolidated=False, mask_and_scale=False)["B04"].values[1]
     assert set(np.unique(got)) <= {NODATA, 6000}
     assert (got == 6000).any()
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 200_000, '{"type": "FeatureCollection", "features": [7]}'])
+def test_a_catalogue_that_is_nested_without_end_or_holds_no_items_is_one_line(world, text):
+    (world / "catalog.json").write_text(text)
+    with pytest.raises(InputError, match=r"^\S+catalog\.json: [^\n]+$"):
+        check_project(read_project(world))

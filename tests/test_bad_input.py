@@ -4,13 +4,27 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
-from worlds import CORNER, two_class_world, write_tif
+from bad_inputs import (
+    BAD,
+    LATER,
+    edit,
+    one_class,
+    same,
+    spoilt_images,
+    spoilt_points,
+    spoilt_training,
+    truncated,
+    unknown_key,
+)
+from worlds import two_class_world, write_tif
 
 from landweave.errors import InputError
 from landweave.patch.store import read_raster
+from landweave.runs.pipeline.check import check_project
 from landweave.runs.pipeline.driver import run
 from landweave.runs.project.settings import read_project
 from landweave.runs.results.run import open_run
@@ -35,137 +49,34 @@ def world(tmp_path):
     return project
 
 
-def edit(project, before, after):
-    text = project.read_text()
-    assert before in text
-    project.write_text(text.replace(before, after))
-
-
-def unknown_key(project):
-    edit(project, "patch_size", "patchsize")
-    return r"landweave.toml:5 unknown key 'area.patchsize'; did you mean 'patch_size'"
-
-
-def wrong_type(project):
-    edit(project, "patch_size = 20", 'patch_size = "many"')
-    return r"area.patch_size.*many"
-
-
-def missing_reference(project):
-    (project.parent / "reference.tif").unlink()
-    return r"reference.tif"
-
-
-def pattern_without_match(project):
-    edit(project, "S2_{date", "S3_{date")
-    return r"S3_"
-
-
-def another_size(project):
-    write_tif(project.parent / "S2_2020-06-01_B04.tif", np.ones((40, 80), "uint16"))
-    return r"S2_2020-06-01_B04.tif"
-
-
-def another_crs(project):
-    write_tif(project.parent / "S2_2020-06-01_B04.tif", np.ones((80, 80), "uint16"), crs="EPSG:32634")
-    return r"S2_2020-06-01_B04.tif"
-
-
-def not_a_raster(project):
-    (project.parent / "S2_2020-06-01_B08.tif").write_text("these are no pixels")
-    return r"S2_2020-06-01_B08.tif"
-
-
-def truncated(project):
-    path = project.parent / "S2_2020-06-01_B08.tif"
-    path.write_bytes(path.read_bytes()[:9000])
-    return r"S2_2020-06-01_B08.tif"
-
-
-def no_date_in_the_period(project):
-    edit(project, "[source]", "[period]\nstart = 1999-01-01\nend = 1999-12-31\n[source]")
-    return r"no date in the period 1999-01-01 to 1999-12-31.*2020-03-01 to 2020-09-01"
-
-
-def unreadable_date(project):
-    (project.parent / "S2_2020-06-01_B08.tif").rename(project.parent / "S2_2020-16-01_B08.tif")
-    return r"2020-16-01"
-
-
-def reference_without_crs(project):
-    write_tif(project.parent / "reference.tif", np.full((80, 80), 2, "uint8"), crs=None)
-    return r"reference.tif.*coordinate reference system"
-
-
-def reference_elsewhere(project):
-    far = CORNER * CORNER.translation(100_000, 0)
-    write_tif(project.parent / "reference.tif", np.full((80, 80), 2, "uint8"), transform=far)
-    return r"reference.tif.*overlap"
-
-
-def unknown_column(project):
-    import geopandas as gpd
-    import shapely
-
-    frame = gpd.GeoDataFrame(
-        {"use": [2]}, geometry=[shapely.box(500_000, 5_099_200, 500_400, 5_100_000)], crs="EPSG:32633"
-    )
-    frame.to_file(project.parent / "register.gpkg")
-    edit(project, 'path = "reference.tif"', 'path = "register.gpkg"\ncolumn = "landuse"')
-    return r"register.gpkg.*landuse.*use"
-
-
-def one_class(project):
-    write_tif(project.parent / "reference.tif", np.full((80, 80), 2, "uint8"), nodata=0)
-    return r"[Ff]ewer than two classes.*meadow"
-
-
-def doubled_codes(project):
-    legend = project.parent / "legend.toml"
-    legend.write_text(legend.read_text().replace('name = "pond"', 'name = "pond"\ncodes = [2]'))
-    legend.write_text(legend.read_text().replace('name = "meadow"', 'name = "meadow"\ncodes = ["2"]'))
-    return r"legend.toml.*'2'.*more than one class"
-
-
-def unknown_band(project):
-    edit(project, 'bands = ["B04", "B08"]', 'bands = ["B04", "B08", "B99"]')
-    return r"B99"
-
-
-def missing_model(project):
-    edit(project, "[model]", '[model]\npath = "nowhere/model"')
-    return r"nowhere/model"
-
-
-BAD = [
-    unknown_key,
-    wrong_type,
-    missing_reference,
-    pattern_without_match,
-    another_size,
-    another_crs,
-    not_a_raster,
-    truncated,
-    no_date_in_the_period,
-    unreadable_date,
-    reference_without_crs,
-    reference_elsewhere,
-    unknown_column,
-    one_class,
-    doubled_codes,
-    unknown_band,
-    missing_model,
-]
-
-
-@pytest.mark.parametrize("spoil", BAD, ids=lambda f: f.__name__)
-def test_wrong_input_is_refused_in_one_line_that_names_it(world, spoil):
-    pattern = spoil(world)
-    with pytest.raises(InputError, match=pattern) as caught:
-        run(read_project(world), workers=1)
-    assert "\n" not in str(caught.value)
+@pytest.mark.parametrize("name", BAD)
+def test_wrong_input_is_refused_by_check_and_by_run_in_one_line_that_names_it(world, name):
+    pattern = BAD[name](world)
+    lines = []
+    for use in (check_project, partial(run, workers=1)):
+        with pytest.raises(InputError, match=pattern) as caught:
+            use(read_project(world))
+        lines.append(str(caught.value))
+        assert "\n" not in lines[-1]
     assert not list((world.parent / "out").glob("**/*.part*"))
     assert not (world.parent / "out" / "map.tif").exists()
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_check_finds_what_is_needed_after_the_run(world, name):
+    pattern = LATER[name](world)
+    with pytest.raises(InputError, match=pattern) as caught:
+        check_project(read_project(world))
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_spoilt_was_sound(world):
+    assert check_project(read_project(world))[0].endswith("sound")
+    for spoil in (spoilt_images(same, ""), spoilt_points(same, ""), spoilt_training("")):
+        kept = world.read_text()
+        spoil(world)
+        assert check_project(read_project(world))[0].endswith("sound")
+        world.write_text(kept)
 
 
 @pytest.mark.parametrize("spoil", [unknown_key, truncated, one_class], ids=lambda f: f.__name__)

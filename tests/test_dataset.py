@@ -6,19 +6,24 @@ import re
 import shutil
 import subprocess
 import tomllib
+import warnings
 from types import SimpleNamespace
 
+import html5lib
 import numpy as np
 import pystac
 import pytest
 import rasterio
 import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 from worlds import two_class_world
 
 from landweave.cli.app import app
 from landweave.eolearn import EOPatch
 from landweave.errors import InputError
+from landweave.legend import LandClass, Legend
 from landweave.maps.dataset import verify
 from landweave.runs.fetch import task as fetching
 from landweave.runs.mapping import task as mapping
@@ -26,7 +31,8 @@ from landweave.runs.pipeline.driver import run
 from landweave.runs.pipeline.state import Options
 from landweave.runs.pipeline.status import refuse_stale
 from landweave.runs.project.settings import make_project, read_project
-from landweave.runs.publish.card import project_text
+from landweave.runs.publish import dataset as publishing
+from landweave.runs.publish.card import in_markdown, legend_text, project_text
 from landweave.runs.publish.dataset import publish_dataset
 from landweave.runs.results.run import open_run
 from landweave.sources.patchwise.datasets import StoredSource, is_collection, open_collection
@@ -479,6 +485,96 @@ def test_the_project_beside_a_data_set_says_the_same_again(tmp_path):
         assert again.reference.erosion == 2
         assert (again.source.clouds, again.source.mask) == ("decided", "left_out")
         assert (again.area.aoi, again.area.buffer) == ("area.geojson", 500)
+
+
+def test_readers_of_zarr_get_reflectance_and_know_what_is_missing(world, tmp_path):
+    """As xarray opens it by default: NaN where missing, reflectance elsewhere; and the numbers as stored on request."""
+    folder = two_class_world(tmp_path / "world", size=40, source='clouds = "none"')[0].parent
+    with rasterio.open(folder / "S2_2020-06-01_B04.tif", "r+") as file:
+        numbers = file.read(1)
+        numbers[:5, :7] = 0
+        file.write(numbers, 1)
+    run(read_project(folder / "landweave.toml"))
+    shared = publish_dataset(folder / "landweave.toml", folder / "set")
+    (name,) = {
+        cell.name
+        for cell in open_run(folder).cells
+        if cell.geobox.affine.c == 500_000 and cell.geobox.affine.f == 5_100_000
+    }
+    path = shared / "patches" / f"{name}.zarr"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        decoded = xr.open_zarr(path).load()
+    want = np.where(numbers[:20, :20] == 0, np.nan, numbers[:20, :20] * 1e-4)
+    np.testing.assert_allclose(decoded.B04.values[1], want, rtol=1e-6)
+    assert np.isnan(decoded.B04.values[1]).sum() == 35
+    stored = xr.open_zarr(path, mask_and_scale=False).load()
+    np.testing.assert_array_equal(stored.B04.values[1], np.where(np.isnan(want), -32768, numbers[:20, :20].astype(int)))
+    assert (stored.B04.attrs["_FillValue"], stored.B04.attrs["scale_factor"]) == (-32768, 1e-4)
+    for layer in ("reference", "prediction", "prediction_oof"):
+        assert decoded[layer].dtype == np.uint8
+        assert list(decoded[layer].attrs["flag_values"]) == [0, 2, 7]
+        assert decoded[layer].attrs["flag_meanings"] == "none meadow pond"
+    assert decoded.left_out.attrs["flag_meanings"].split() == ["valid", "no_data", "cloud_or_shadow", "snow"]
+    assert set(np.unique(decoded.left_out)) == {0, 1}
+    item = json.loads((shared / "items" / f"{name}.json").read_text())
+    told = item["properties"]["cube:variables"]
+    assert (told["B04"]["nodata"], told["B04"]["scale"], told["B04"]["offset"]) == (-32768, 1e-4, 0)
+    assert told["prediction"]["nodata"] == 0
+    bands = {band["name"]: band for band in item["assets"]["data"]["bands"]}
+    assert (bands["B08"]["nodata"], bands["B08"]["raster:scale"], bands["B08"]["data_type"]) == (-32768, 1e-4, "int16")
+
+
+def test_a_patch_has_one_fingerprint_whatever_the_order_in_which_zarr_lists_its_arrays(world):
+    finished = open_run(world)
+    patch = finished.patch(finished.cells[0].name)
+    names = list(map(str, patch.data_vars))
+    orders = [names, names[::-1], sorted(names), names[2:] + names[:2]]
+    assert len({publishing._print(patch[order], "x") for order in orders}) == 1
+    assert len({tuple(publishing._in_order(finished.plan, patch[order])) for order in orders}) == 1
+    other = patch.copy(deep=True)
+    other.B04.values[0, 0, 0] += 1
+    assert publishing._print(other, "x") != publishing._print(patch, "x")
+
+
+HOSTILE = [
+    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "[a](javascript:alert(1))", "![a](http://x/y)", "a | b", "`c`",
+    "**d**", "# e", "1. f", "- g", "h\n# i", "&lt;j&gt;", "</td></table>", "<http://k>", "k\u202el", "m\u2028n", "~~o~~", "$p$",
+    "{{7*7}}", "\\| q", "<!-- r", "\x7fs", "_t_", "u\\", "=== v", "+ w", "forest 🌲", "wa'ter\"",
+]  # fmt: skip
+
+
+PRINTABLE = [name for name in HOSTILE if name.isprintable()]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_is_text_in_the_readme_of_a_data_set(name):
+    """What a strict renderer of Markdown with tables and HTML makes of it is the name itself, in one cell."""
+    markdown = pytest.importorskip("markdown_it").MarkdownIt("gfm-like", {"linkify": False}).enable("table")
+    cell = in_markdown(name)
+    page = markdown.render(f"| value | class |\n|---|---|\n| 1 | {cell} |\n| 2 | next |\n\n- {cell}\n\n# {cell}\n")
+    root = html5lib.parse(page, namespaceHTMLElements=False)
+    tags = {element.tag for element in root.iter()} - {"html", "head", "body"}
+    assert tags <= {"table", "thead", "tbody", "tr", "th", "td", "ul", "li", "h1"}
+    plain = " ".join(re.sub("[\x00-\x1f\x7f\u2028\u202e]", " ", name).split())
+    cells = ["".join(element.itertext()) for element in root.iter("td")]
+    assert cells == ["1", plain, "2", "next"]
+    assert ["".join(element.itertext()).strip() for element in root.iter("li")] == [plain]
+    assert ["".join(element.itertext()) for element in root.iter("h1")] == [plain]
+
+
+@given(st.text(min_size=1, max_size=30))
+def test_any_text_stays_one_line_and_opens_no_tag(text):
+    line = in_markdown(text)
+    assert len(line.splitlines()) <= 1
+    assert not set("<>") & set(line)
+    assert not re.search(r"(?<!\\)(?:\\\\)*\|", line)
+
+
+def test_hostile_names_end_in_a_project_and_a_legend_that_read_back(tmp_path):
+    classes = [LandClass(value=1 + number, name=name, color="#ffff00") for number, name in enumerate(PRINTABLE)]
+    (tmp_path / "legend.toml").write_text(legend_text(Legend(classes=tuple(classes))), encoding="utf-8")
+    assert list(Legend.read(tmp_path / "legend.toml").names.values()) == PRINTABLE
 
 
 def test_a_window_across_patches_is_what_the_files_hold(world):

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landweave.engine import executor
+from landweave.engine import workers
 from landweave.engine.executor import THREADS, WINDOW, Outcome, attempt, open_engine
 from landweave.engine.memory import peak_bytes
 
@@ -180,7 +180,7 @@ def test_two_workers_give_the_same_outcomes_and_only_the_guilty_are_set_aside(tm
 def test_a_worker_that_falls_silent_is_named_and_its_task_is_done_by_another(tmp_path, monkeypatch, caplog):
     import dask
 
-    monkeypatch.setattr(executor, "SILENCE", 1.0)
+    monkeypatch.setattr(workers, "SILENCE", 1.0)
     tasks = [(name, (name, str(tmp_path))) for name in ("a", "silent", "b")]
     with dask.config.set({"distributed.scheduler.worker-ttl": "5s"}), open_engine(workers=2) as engine:
         found = {outcome.name: outcome.value for outcome in engine.run(fall_silent_on_the_first_try, tasks)}

@@ -315,6 +315,26 @@ def test_where_classes_are_called_by_numbers_a_label_is_a_name(world, tmp_path):
     assert found["overall_accuracy"] == expected["overall_accuracy"]
 
 
+def test_a_labelled_csv_is_read_however_it_was_saved(world, tmp_path):
+    folder, _, _ = world
+    frame = points(folder / "labelled.gpkg").drop(columns="geometry")
+    expected = estimate_accuracy(folder / "labelled.gpkg")["classes"]
+    design, path = folder / "drawn.gpkg", tmp_path / "labels.csv"
+    for change, options in (
+        ({"id": frame["id"].astype(float)}, {}),
+        ({"id": frame["id"].astype(float).astype(str)}, {"sep": ";", "encoding": "utf-8-sig"}),
+        ({" id": frame["id"]}, {"sep": "\t", "encoding": "utf-16"}),
+    ):
+        frame.drop(columns="id").assign(**change).to_csv(path, index=False, **options)
+        assert estimate_accuracy(path, design=design)["classes"] == expected
+    path.write_text("id,reference\n1,Wälder\n", encoding="latin-1")
+    with pytest.raises(InputError, match=r"labels\.csv, line 2: byte 0xe4 is no text in UTF-8"):
+        estimate_accuracy(path, design=design)
+    path.write_text("id,reference\n1,a,b\n")
+    with pytest.raises(InputError, match=r"labels\.csv, row 1: 3 cells, but the header has 2"):
+        estimate_accuracy(path, design=design)
+
+
 def test_a_sample_without_its_design_is_refused_until_the_design_is_given(world, tmp_path):
     folder, _, _ = world
     frame = points(folder / "labelled.gpkg").drop(columns="geometry")

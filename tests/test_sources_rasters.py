@@ -352,7 +352,64 @@ BAD_TABLES = {
     "scale": ("date,variable,path,scale\n2019-01-01,R,a.tif,much\n", "row 1: scale is 'much'"),
     "zero": ("date,variable,path,scale\n2019-01-01,R,a.tif,0\n", "row 1: scale is 0"),
     "empty": ("date,variable,path\n", "no row"),
+    "no cells": ("", "images.csv: the file is empty"),
+    "cells": ("date,variable,path\n2019-01-01,R,a.tif,1\n", "row 1: 4 cells, but the header has 3"),
+    "comma": ("date;variable;path;scale\n2019-01-01;R;a.tif;0,1\n", "row 1: scale is '0,1'"),
+    "infinite": ("date,variable,path,scale\n2019-01-01,R,a.tif,inf\n", "row 1: scale is 'inf'"),
+    "underscore": ("date,variable,path,scale\n2019-01-01,R,a.tif,1_0\n", "row 1: scale is '1_0'"),
+    "short year": ("date,variable,path\n19-01-01,R,a.tif\n", "row 1: '19-01-01' is not a date"),
+    "year only": ("date,variable,path\n2019,R,a.tif\n", "row 1: '2019' is not a date"),
+    "slip": ("date,variable,path,bands\n2019-01-01,R,a.tif,1\n", "unknown column 'bands'; did you mean 'band'"),
+    "case": ("date,Date,variable,path\n2019-01-01,2020-01-01,R,a.tif\n", "'date' and 'Date' both could be 'date'"),
 }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "date,variable,path\n2019-01-01,R,a.tif\n", "Date; Variable; PATH\n2019-01-01; R; a.tif\n",
+        "date\tvariable\tpath\tcloud\n20190101\tR\ta.tif\t5\n", 'date,variable,path\n"2019-01-01 00:00:00",R,"a.tif"\n',
+        "date,variable,path,nodata\n2019-01-01T00:00Z,R,a.tif,nan\n",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_table_of_images_is_read_however_it_was_saved(tmp_path, text, encoding):
+    write(tmp_path / "a.tif", full(1))
+    (tmp_path / "images.csv").write_text(text, encoding=encoding)
+    source = open_rasters(root=tmp_path, table="images.csv", bands=["R"])
+    assert [str(day)[:10] for day in source.dates(None, None)] == ["2019-01-01"]
+
+
+NAMES = {
+    "day 366": ("{variable}_{date:%Y%j}.tif", "R_2019366.tif", "'2019366' is not a date as %Y%j"),
+    "29 February": ("{variable}_{date}.tif", "R_2021-02-29.tif", "'2021-02-29' is not a date as YYYY-MM-DD"),
+    "no year": ("{variable}_{date:%m%d}.tif", "R_0301.tif", "date format '%m%d' has no year; add %Y"),
+    "no month": ("{variable}_{date:%Y_%d}.tif", "R_2019_03.tif", "has a day but no month; add %m"),
+    "two dates": ("{date:%Y}/{variable}_{date}.tif", "2018/R_2019-01-01.tif", "in one place and '2018' in another"),
+    "end first": (
+        "{variable}_{start}_{end}.tif",
+        "R_2019-02-01_2019-01-01.tif",
+        "ends on 2019-01-01, before it starts",
+    ),
+    "week": ("{variable}_{date:%Y-%U}.tif", "R_2019-23.tif", "'2019-23' is not a date"),
+    "digits": ("{variable}_{date:%Y%m%d}x.tif", "R_2019115x.tif", "'2019115' is not a date"),
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_a_date_in_a_name_is_read_strictly(tmp_path, case):
+    pattern, name, message = NAMES[case]
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    write(tmp_path / name, full(1))
+    with pytest.raises(InputError, match=message):
+        open_rasters(root=tmp_path, pattern=pattern, bands=["R"])
+
+
+def test_a_date_that_a_name_gives_twice_is_read_once(tmp_path):
+    (tmp_path / "2019").mkdir()
+    write(tmp_path / "2019" / "R_2019060.tif", full(1))
+    source = open_rasters(root=tmp_path, pattern="{date:%Y}/{variable}_{date:%Y%j}.tif", bands=["R"])
+    assert [str(day)[:10] for day in source.dates(None, None)] == ["2019-03-01"]
 
 
 @pytest.mark.parametrize("case", BAD_TABLES)

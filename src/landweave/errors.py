@@ -2,9 +2,11 @@
 
 import errno
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 MACHINE = frozenset({
     errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE,
@@ -14,11 +16,32 @@ MACHINE = frozenset({
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used.
+    r"""What the user gave cannot be used.
 
     The message is one line that says what was given, where (file, key, band, date, patch) and what to do.
     The command line prints it and exits with status 2.
+
+    A name from a file may contain line breaks or commands to a terminal; each becomes a space.
+
+    >>> str(InputError("item 'a\n\x1b[2Jb': no assets"))
+    "item 'a [2Jb': no assets"
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(re.sub("[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", str(message)).strip())
+
+
+def parsed(read: Callable[[str], Any], text: str) -> Any:
+    """What a parser, such as ``json.loads``, makes of a text; ValueError also for what is nested too deeply for it.
+
+    >>> import json
+    >>> parsed(json.loads, "[1]")
+    [1]
+    """
+    try:
+        return read(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from landweave.errors import InputError
+from landweave.errors import InputError, parsed
 
 _LONGEST = 400
 
@@ -194,10 +194,10 @@ class Legend:
         """Read a ``legend.toml``; every complaint names the file."""
         path = Path(path)
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+            content = parsed(tomllib.loads, path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             raise InputError(f"{path}: no such legend file.") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        except (ValueError, OSError) as error:
             raise InputError(f"{path}: not valid TOML: {error}.") from None
         try:
             return cls._from_toml(content)

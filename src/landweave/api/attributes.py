@@ -4,7 +4,6 @@ Bands keep their integers: ``scale`` and ``nodata`` are attributes that xarray d
 ``_FillValue`` would make it decode a stored patch to floating point when it is opened again.
 """
 
-import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -14,7 +13,7 @@ import xarray as xr
 from landweave.errors import InputError
 from landweave.features.clouds import CLOUD, NO_DATA, SNOW, VALID
 from landweave.legend import Legend
-from landweave.patch.model import NODATA, REFLECTANCE_SCALE, TIME, X, Y
+from landweave.patch.model import NODATA, REFLECTANCE_SCALE, TIME, X, Y, flags
 
 MASK_REASON = "mask_reason"
 """Variable that says why an observation does not count."""
@@ -68,21 +67,6 @@ def describe(patch: xr.Dataset, *, categorical: Collection[str], source_variable
 def reason_attributes() -> dict[str, Any]:
     """Attributes of :data:`MASK_REASON`."""
     return {"long_name": "why the observation is masked", **flags(_REASONS)}
-
-
-def flags(meanings: Mapping[int, str], *, colors: Mapping[int, str] | None = None) -> dict[str, Any]:
-    """``flag_values`` uint8, ``flag_meanings`` and, where there are colours, ``flag_colors`` (``#rrggbb``).
-
-    >>> flags({1: "cultivated land", 2: "forest"})["flag_meanings"]
-    'cultivated_land forest'
-    """
-    found: dict[str, Any] = {
-        "flag_values": np.array(list(meanings), "uint8"),
-        "flag_meanings": " ".join(re.sub(r"[^\w.+@-]+", "_", name) or "_" for name in meanings.values()),
-    }
-    if colors is not None:
-        found["flag_colors"] = " ".join(colors[value] for value in meanings)
-    return found
 
 
 def legend_flags(names: Mapping[int, str], legend: Legend | None) -> dict[str, Any]:

@@ -83,7 +83,9 @@ def check_archive(content: bytes) -> None:
 
 def _check_size(size: int, content: bytes) -> None:
     if size > max(MOST_BYTES, MOST_RATIO * len(content)):
-        raise InputError(f"model.skops of {len(content)} bytes unpacks to {size}; that is no model.")
+        raise InputError(
+            f"model.skops of {len(content)} bytes unpacks to {size} bytes, too many for a model; train the model again."
+        )
 
 
 def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
@@ -103,7 +105,9 @@ def _check_node(node: dict[str, Any], archive: zipfile.ZipFile) -> None:
     loss = name.startswith(_LOSSES)
     fits = {"TreeNode": name == _TREE, "LossNode": loss}.get(loader, name != _TREE and not loss)
     if loader not in _LOADERS or not fits:
-        raise InputError(f"model.skops makes a {name[:80]} by {loader[:40]}, which landweave does not do.")
+        raise InputError(
+            f"model.skops makes a {name[:80]} by {loader[:40]}, which landweave never writes; train the model again."
+        )
     if loader == "TreeNode":
         _check_tree(node["__reduce__"]["args"]["content"], archive)
 
@@ -112,7 +116,7 @@ def _check_tree(arguments: list[dict[str, Any]], archive: zipfile.ZipFile) -> No
     """A tree is made of three numbers that its compiled code believes: features, classes of each output, outputs."""
     _, classes, outputs = arguments
     if outputs["__loader__"] != "JsonNode" or classes["__loader__"] != "NdArrayNode":
-        raise InputError("model.skops has a tree that is not made as scikit-learn makes it.")
+        raise InputError("model.skops has a tree that is not stored as scikit-learn stores it.")
     values = np.load(io.BytesIO(archive.read(classes["file"])), allow_pickle=False)
     if json.loads(outputs["content"]) != 1 or values.shape != (1,) or not 1 <= values[0] <= 255:
-        raise InputError("model.skops has a tree with other numbers of outputs or classes than it can have.")
+        raise InputError("model.skops has a tree with an impossible number of outputs or classes.")

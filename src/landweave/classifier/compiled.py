@@ -22,7 +22,7 @@ def check_estimator(estimator: Any) -> None:
     Raises
     ------
     InputError
-        For an index beyond its array, a circle, or an object that is not known to be harmless.
+        For an index beyond its array, a cycle, or an object that is not known to be harmless.
     """
     seen: set[int] = set()
     rest = [estimator]
@@ -51,7 +51,9 @@ def _within(one: Any) -> Iterator[Any]:
     elif f"{type(one).__module__}.{type(one).__name__}" == "scipy.interpolate._interpolate.interp1d":
         return  # made by isotonic regression from its own arrays when it is read
     elif type(one).__module__.split(".")[0] != "sklearn":
-        raise InputError(f"model.skops holds a {type(one).__name__}, which is not checked.")
+        raise InputError(
+            f"model.skops holds a {type(one).__name__}, which landweave does not read; choose another classifier."
+        )
     elif type(one).__module__ not in {"sklearn._loss._loss", "sklearn.linear_model._sgd_fast"}:
         yield from _attributes(one)
 
@@ -100,7 +102,7 @@ def _check_generator(state: Mapping[str, Any]) -> None:
     """Mersenne Twister reads its next number at a place that a file can set; PCG64 has no such place."""
     name, position = state["bit_generator"], state["state"].get("pos", 0)
     if name not in {"MT19937", "PCG64"} or not 0 <= position <= 624:
-        raise InputError(f"model.skops has a random generator {name} at {position}; it has none such.")
+        raise InputError(f"model.skops has a random generator {name} at {position}; train the model again.")
 
 
 def _check_nodes(
@@ -121,7 +123,7 @@ def _check_nodes(
     if children.size and not (children.min() >= 0 and children.max() < leaf.size):
         raise InputError(f"model.skops has {what} with a child beyond its {leaf.size} nodes.")
     if (children <= np.concatenate([parents, parents])).any() or np.unique(children).size != children.size:
-        raise InputError(f"model.skops has {what} that runs in a circle.")
+        raise InputError(f"model.skops has {what} with a cycle.")
     asked = feature[inner]
     if asked.size and not (asked.min() >= 0 and asked.max() < n_features):
         raise InputError(f"model.skops has {what} that splits on a feature beyond its {n_features}.")

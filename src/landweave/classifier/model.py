@@ -13,7 +13,7 @@ import numpy as np
 
 from landweave.classifier.calibration import apply_prior, apply_temperature
 from landweave.classifier.estimators import Boosted, Estimator, restore
-from landweave.errors import InputError
+from landweave.errors import MACHINE, InputError, named
 from landweave.patch.store import write_whole
 from landweave.patch.summary import Shown, listed
 
@@ -218,6 +218,8 @@ class Model(Shown):
                 "give a model folder written by `landweave run`."
             ) from None
         except OSError as error:
+            if error.errno in MACHINE:
+                raise
             raise InputError(f"{folder}: the model cannot be read: {error.strerror}.") from None
         except InputError as error:
             raise InputError(f"{folder}: {' '.join(str(error).split())}") from None
@@ -228,7 +230,8 @@ class Model(Shown):
     @classmethod
     def _read(cls, folder: Path) -> "Model":
         try:
-            content = json.loads(_content(folder / "model.json", MOST_JSON).decode("utf-8"))
+            with named(folder / "model.json"):
+                content = json.loads(_content(folder / "model.json", MOST_JSON).decode("utf-8"))
         except (ValueError, RecursionError) as error:
             raise InputError(f"model.json is not valid JSON: {error}.") from None
         if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -239,7 +242,8 @@ class Model(Shown):
         for name, digest in content["files"].items():
             if Path(name).name != name or "\0" in name:
                 raise InputError(f"model.json names a file outside its folder: {name!r}.")
-            files[name] = _content(folder / name, MOST_BYTES)
+            with named(folder / name):
+                files[name] = _content(folder / name, MOST_BYTES)
             if hashlib.sha256(files[name]).hexdigest() != digest:
                 raise InputError(f"{name} was changed after it was written; train the model again.")
         _check_types(content)
@@ -283,7 +287,7 @@ def _content(path: Path, most: int) -> bytes:
     if not stat.S_ISREG(status.st_mode):
         raise InputError(f"{path.name} is not a file.")
     if status.st_size > most:
-        raise InputError(f"{path.name} has {status.st_size} bytes; {most} are the most.")
+        raise InputError(f"{path.name} has {status.st_size} bytes; at most {most} are allowed.")
     return path.read_bytes()
 
 

@@ -4,9 +4,6 @@ Knows nothing of the trade. A failing task stops no other; a task may be run twi
 be repeatable.
 """
 
-import logging
-import signal
-import threading
 import time
 import traceback
 import uuid
@@ -18,6 +15,7 @@ from itertools import chain, islice
 from typing import Any, TypeVar
 
 from landweave.engine.memory import bytes_read, give_freed_memory_back, keep_freed_memory, peak_bytes
+from landweave.engine.workers import PATIENCE, interrupts_kept_from_children, reach_loopback, silence_told
 
 Task = TypeVar("Task")
 
@@ -30,13 +28,8 @@ THREADS = (
 WINDOW = 4
 """Tasks in flight per worker: a million tasks are never submitted at once."""
 
-SILENCE = 30.0
-"""Seconds after which a worker that does not answer is named, and between two such lines."""
-
-_log = logging.getLogger(__name__)
-
-_PATIENCE, _GLANCE = 30, 10
-"""Seconds to wait for a scheduler or its first worker, and between two looks at how many workers there are."""
+_GLANCE = 10
+"""Seconds between two looks at how many workers there are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +85,7 @@ class Engine:
             return
         client = self._connect()
         try:
-            client.wait_for_workers(1, timeout=_PATIENCE)
+            client.wait_for_workers(1, timeout=PATIENCE)
         except TimeoutError:
             raise TimeoutError(
                 f"the scheduler answers, but has no worker; start some by `dask worker {self._scheduler}`"
@@ -140,7 +133,7 @@ class Engine:
     ) -> Iterator[Outcome]:
         client = self._connect()
         try:
-            with _silence_told(client):
+            with silence_told(client):
                 yield from self._run_carried(client, work, tasks, retries)
         except SchedulerLostError:
             raise
@@ -237,7 +230,8 @@ class Engine:
                 **{f"distributed.worker.memory.{step}": False for step in ("target", "spill", "pause")},
             })  # fmt: skip
             if self._scheduler is None:
-                with _interrupts_kept_from_children():
+                reach_loopback(self.workers)
+                with interrupts_kept_from_children():
                     self._cluster = LocalCluster(
                         n_workers=self.workers,
                         threads_per_worker=1,
@@ -247,7 +241,7 @@ class Engine:
                         silence_logs=50,
                         env=dict.fromkeys(THREADS, "1"),
                     )
-            self._client = Client(self._cluster or self._scheduler, timeout=f"{_PATIENCE}s")
+            self._client = Client(self._cluster or self._scheduler, timeout=f"{PATIENCE}s")
             self.started(str(self._client.dashboard_link))
         return self._client
 
@@ -257,7 +251,7 @@ class Engine:
         for one in (self._client, self._cluster):
             if one is not None:
                 with suppress(Exception):
-                    one.close(timeout=_PATIENCE)
+                    one.close(timeout=PATIENCE)
 
 
 @contextmanager
@@ -300,58 +294,6 @@ def attempt(work: Callable[[Task], Any], name: str, task: Task) -> Outcome:
         peak_bytes=peak_bytes(),
         bytes_read=bytes_read() - read,
     )
-
-
-@contextmanager
-def _silence_told(client: Any) -> Iterator[None]:
-    """While the block runs, warn of workers that no longer answer: their machine is gone, or they are stopped.
-
-    The scheduler gives their tasks to others after its own patience, ``distributed.scheduler.worker-ttl``.
-    """
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(SILENCE):
-            # It must not end the work that it watches.
-            with suppress(Exception):
-                silent, ttl = client.run_on_scheduler(_silent_workers, seconds=SILENCE)
-                for address, seconds in sorted(silent.items()):
-                    _log.warning(
-                        "worker %s has not answered for %.0f s; after %s its tasks are given to others (set "
-                        "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL, in seconds, to change that)",
-                        address, seconds, f"{ttl:.0f} s" if ttl else "its connection breaks",
-                    )  # fmt: skip
-
-    threading.Thread(target=watch, daemon=True, name="watch").start()
-    try:
-        yield
-    finally:
-        done.set()
-
-
-def _silent_workers(seconds: float, dask_scheduler: Any = None) -> tuple[dict[str, float], float | None]:
-    """Workers from which a scheduler has not heard, to the seconds since then; and how long it waits for one."""
-    # Its own clock: ours may differ.
-    now = time.time()
-    since = {address: now - worker.last_seen for address, worker in dask_scheduler.workers.items()}
-    return {address: passed for address, passed in since.items() if passed > seconds}, dask_scheduler.worker_ttl
-
-
-@contextmanager
-def _interrupts_kept_from_children() -> Iterator[None]:
-    """Processes that are started here do not see Ctrl-C: this one ends them; one that comes meanwhile is told after.
-
-    A terminal interrupts all processes at once. What is blocked stays so in threads and processes started meanwhile,
-    among them the thread that starts a worker again.
-    """
-    from multiprocessing.resource_tracker import ensure_running
-
-    ensure_running()  # which would unblock it when it is first needed
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _carrier(work: Callable[[Task], Any]) -> Any:

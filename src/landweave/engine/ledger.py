@@ -338,5 +338,8 @@ class Ledger:
                 self._remember()
             self._prints.clear()
         except sqlite3.Error as error:
+            reason = self._unusable(error)
+            if isinstance(reason, OSError):
+                raise reason from error
             raise OSError(f"{self.path}: cannot be written: {error}") from error
         return entry

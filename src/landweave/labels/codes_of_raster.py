@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
 from landweave.patch.align import nearest_pixels
+from landweave.patch.vectors.layers import is_vector
 
 if TYPE_CHECKING:
     import rasterio
@@ -22,25 +24,24 @@ part of it counts."""
 _WINDOW = 2**24
 """Pixels that are read at once."""
 
+_HALF = 180.0
+
 _SIDE, _GRIDS = 512, 1000
 """Of a large raster: pixels along a grid that are looked at, and how many grids."""
 
 
 def is_raster(path: Path) -> bool:
     """Whether a file is a raster that can be opened, and no vector file."""
-    import rasterio
-    from rasterio.errors import RasterioError
-
-    from landweave.patch.vectors.layers import is_vector
+    from landweave.patch.raster.files import open_raster
 
     try:
-        with rasterio.open(path) as file:
+        with open_raster(path) as file:
             return bool(file.count)
-    except RasterioError:
-        pass
-    if is_vector(path):
-        return False
-    raise InputError(f"{path}: neither a vector file nor a raster that can be read.")
+    except InputError as error:
+        if is_vector(path):
+            return False
+        cause = str(error).removeprefix(f"{path}: ").removeprefix("not readable as a raster: ")
+        raise InputError(f"{path}: neither a vector file nor a raster that can be read: {cause}") from None
 
 
 def chosen_band(file: "rasterio.DatasetReader", path: Path, band: int | None) -> int:
@@ -71,10 +72,10 @@ def chosen_band(file: "rasterio.DatasetReader", path: Path, band: int | None) ->
 
 def raster_codes(path: Path, band: int, near: Sequence[GeoBox] | None) -> list[Any]:
     """Distinct values of a raster's band, without nodata; arguments as of ``reference_codes``."""
-    import rasterio
+    from landweave.patch.raster.files import open_raster
 
     found: set[Any] = set()
-    with rasterio.open(path) as file:
+    with open_raster(path) as file:
         pixels = file.height * file.width
         if pixels > _WHOLE and near is not None:
             grids = [near[i] for i in np.unique(np.linspace(0, len(near) - 1, _GRIDS).round().astype(int))]
@@ -90,6 +91,14 @@ def raster_codes(path: Path, band: int, near: Sequence[GeoBox] | None) -> list[A
     return sorted(code for code in found if code == code)  # noqa: PLR0124 - NaN is no code
 
 
+def codes_are_sampled(path: Path) -> bool:
+    """Whether :func:`raster_codes` reads a part of this raster only, so that it may miss a rare code."""
+    import rasterio
+
+    with rasterio.open(path) as file:
+        return bool(file.height * file.width > _WHOLE)
+
+
 def codes_on_grid(file: "rasterio.DatasetReader", path: Path, band: int, geobox: GeoBox) -> tuple[Codes, np.ndarray]:
     """Codes of a raster at the nearest pixel of each pixel of a grid.
 
@@ -100,7 +109,14 @@ def codes_on_grid(file: "rasterio.DatasetReader", path: Path, band: int, geobox:
     inside
         bool (y, x): the raster covers the pixel.
     """
-    rows, columns, inside = nearest_pixels(GeoBox(file.shape, file.transform, file.crs), geobox)
+    source = GeoBox(file.shape, file.transform, file.crs)
+    rows, columns, inside = nearest_pixels(source, geobox)
+    if source.crs.geographic and source.boundingbox.right > _HALF:
+        # Longitudes counted from 0 to 360.
+        west = GeoBox(source.shape, Affine.translation(-2 * _HALF, 0) * source.affine, source.crs)
+        more = nearest_pixels(west, geobox)
+        rows, columns = np.where(inside, rows, more[0]), np.where(inside, columns, more[1])
+        inside |= more[2]
     codes = _nothing(geobox.shape, file.dtypes[band - 1])
     for part in _parts(rows, columns, inside, slice(0, geobox.shape[0]), slice(0, geobox.shape[1])):
         here = inside[part]
@@ -145,11 +161,13 @@ def _read(file: "rasterio.DatasetReader", path: Path, band: int, window: tuple[i
     from rasterio.errors import RasterioError
     from rasterio.windows import Window
 
+    from landweave.patch.raster.files import refusal
+
     top, left, height, width = window
     try:
         values: Codes = file.read(band, window=Window(left, top, width, height), masked=True)
-    except RasterioError:
-        raise InputError(f"{path}: the reference is damaged or truncated; replace it.") from None
+    except RasterioError as error:
+        raise refusal(path, error) from None
     return np.ma.masked_invalid(values) if values.dtype.kind == "f" else values
 
 

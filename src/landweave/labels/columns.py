@@ -8,7 +8,7 @@ import numpy as np
 
 from landweave.errors import InputError
 from landweave.patch.tables.dates import looks_like_dates
-from landweave.patch.tables.numbers import Numbers, refuse_cell, to_numbers
+from landweave.patch.tables.numbers import NumberColumn, refuse_cell, to_numbers
 from landweave.patch.tables.reading import Table
 
 JUDGED_ROWS = 10
@@ -129,7 +129,7 @@ def given_columns(table: Table, features: Sequence[str], named: Mapping[str, str
     )
 
 
-def _reason_of_kind(table: Table, name: str, numbers: Numbers) -> str | None:
+def _reason_of_kind(table: Table, name: str, numbers: NumberColumn) -> str | None:
     column = table.frame[name]
     stray, good = int(numbers.stray.sum()), int(np.isfinite(numbers.values).sum())
     if not stray:

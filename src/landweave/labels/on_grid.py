@@ -15,7 +15,7 @@ from landweave.patch.align import pixels_of, to_crs
 from landweave.patch.eopatch.labels import codes_on
 from landweave.patch.summary import Shown, listed
 from landweave.patch.vectors.layers import parts_of, read_features
-from landweave.patch.vectors.placing import bounds_near, place, read_near
+from landweave.patch.vectors.placing import bounds_near, place, read_near, turned_boxes
 from landweave.patch.vectors.points import CSV, Points, csv_points
 
 if TYPE_CHECKING:
@@ -159,9 +159,7 @@ def _points(
 
 
 def _points_near(points: Points, crs: str, geobox: GeoBox) -> np.ndarray:
-    left, bottom, right, top = bounds_near(geobox, crs)
-    turned = (points.within((left + turn, bottom, right + turn, top)) for turn in (0, -360, 360))
-    return np.unique(np.concatenate(list(turned)))
+    return np.unique(np.concatenate([points.within(box) for box, _ in turned_boxes(geobox, crs)]))
 
 
 def count_inside(reference: Reference, geoboxes: Sequence[GeoBox]) -> tuple[int, int]:
@@ -200,9 +198,9 @@ def _labels_from_points(reference: Reference, geobox: GeoBox, legend: Legend) ->
 
 
 def _labels_from_raster(reference: Reference, geobox: GeoBox, legend: Legend) -> Labels:
-    import rasterio
+    from landweave.patch.raster.files import open_raster
 
-    with rasterio.open(reference.path) as file:
+    with open_raster(reference.path) as file:
         codes, inside = codes_on_grid(file, reference.path, reference.band, geobox)
     found = _labels_of_codes(codes, legend)
     values = np.zeros(geobox.shape, "uint8")
@@ -230,9 +228,9 @@ def code_at(reference: Reference, geobox: GeoBox) -> str | None:
         Shape (1, 1).
     """
     if reference.kind == "raster":
-        import rasterio
+        from landweave.patch.raster.files import open_raster
 
-        with rasterio.open(reference.path) as file:
+        with open_raster(reference.path) as file:
             codes: list[Any] = list(codes_on_grid(file, reference.path, reference.band, geobox)[0].compressed())
     elif reference.kind == "eopatches":
         codes = [code for code in codes_on(reference.parts, geobox).ravel().tolist() if code]

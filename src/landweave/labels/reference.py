@@ -11,7 +11,6 @@ from odc.geo.geobox import GeoBox
 from landweave.errors import InputError
 from landweave.labels.codes_of_raster import chosen_band, is_raster, raster_codes
 from landweave.legend import code_text
-from landweave.patch.align import outline_bounds
 from landweave.patch.eopatch.labels import LabelPart, codes_in, find_labels
 from landweave.patch.summary import Shown, listed
 from landweave.patch.vectors.layers import (
@@ -23,6 +22,7 @@ from landweave.patch.vectors.layers import (
     parts_of,
     read_features,
 )
+from landweave.patch.vectors.placing import meets_grid
 from landweave.patch.vectors.points import CSV, Points, csv_points
 
 DEFAULT_COLUMN = "label"
@@ -136,15 +136,16 @@ def read_reference(
 
 def overlaps(reference: Reference, geobox: GeoBox) -> bool:
     """Whether the bounds of the reference and of a grid meet."""
-    # Where the grid has no place in the reference's CRS the bounds are NaN, and NaN meets nothing.
-    left, bottom, right, top = outline_bounds(geobox, reference.crs)
-    west, south, east, north = reference.bounds
-    return left <= east and right >= west and bottom <= north and top >= south
+    return meets_grid(reference.bounds, geobox, reference.crs)
 
 
 def check_overlap(reference: Reference, geoboxes: Iterable[GeoBox]) -> None:
     """InputError when a reference meets none of the grids."""
-    if not any(overlaps(reference, geobox) for geobox in geoboxes):
+    try:
+        found = any(overlaps(reference, geobox) for geobox in geoboxes)
+    except InputError as error:
+        raise InputError(f"{reference.path}: {error}") from None
+    if not found:
         bounds = ", ".join(f"{bound:g}" for bound in reference.bounds)
         raise InputError(
             f"{reference.path}: the reference ({bounds} in its own CRS) does not overlap the imagery; "
@@ -185,19 +186,20 @@ def reference_codes(reference: Reference, near: Sequence[GeoBox] | None = None) 
 
 def left_out(reference: Reference) -> list[str]:
     """What of the file can label nothing, counted, in sentences; none where all of it can."""
-    if reference.path.suffix.lower() in CSV and reference.kind == "points":
-        points = _csv(reference)
-        rows = len(points.x) + points.placeless
-        return [f"{points.placeless} of {rows} points have no place and are left out."] if points.placeless else []
     if reference.kind not in {"polygons", "points"}:
         return []
+    if reference.path.suffix.lower() in CSV:
+        points = _csv(reference)
+        rows = len(points.x) + points.placeless
+        lines = [f"{points.placeless} of {rows} points have no place and are left out."] if points.placeless else []
+        return lines + _without_code(points.values, str(reference.column))
     word = reference.kind.removesuffix("s")
     kinds = kinds_of(reference.vector)
     others = {kind: n for kind, n in kinds.items() if kind.removeprefix("Multi") not in {word.title(), _COLLECTION}}
     bare, mixed = _within_collections(reference, kinds)
     if bare:
         others[_COLLECTION] = bare
-    lines = []
+    lines = [note] if (note := reference.vector.text.note) else []
     if others:
         named = ", ".join(f"{kind} {n}" for kind, n in sorted(others.items()))
         lines.append(
@@ -209,7 +211,16 @@ def left_out(reference: Reference) -> list[str]:
             f"Of {mixed} geometry collections of the reference only the {reference.kind} are used; their other parts "
             "are left out."
         )
-    return lines
+    codes = read_features(reference.vector, columns=[str(reference.column)], geometry=False).values[0]
+    return lines + _without_code(codes, str(reference.column))
+
+
+def _without_code(codes: np.ndarray, column: str) -> list[str]:
+    # A column of integers has no empty cell.
+    empty = 0 if codes.dtype.kind in "iu" else sum(not code_text(code) for code in codes.tolist())
+    return [f"{empty} of {len(codes)} features of the reference have no code in {column} and count as none."] * (
+        empty > 0
+    )
 
 
 _COLLECTION = "GeometryCollection"
@@ -246,7 +257,7 @@ def _look_at_vector(path: Path, *, column: str, layer: str | None, encoding: str
         raise InputError(f"{path}: no column {column!r}; it has {', '.join(opened.columns) or 'none'}.")
     return Reference(
         path=path, kind=_kind(opened), crs=opened.crs, bounds=opened.bounds, column=named, layer=opened.name,
-        encoding=opened.encoding, opened=opened,
+        encoding=encoding, opened=opened,
     )  # fmt: skip
 
 
@@ -278,9 +289,9 @@ def _kind(layer: VectorLayer) -> str:
 
 
 def _look_at_raster(path: Path, band: int | None) -> Reference:
-    import rasterio
+    from landweave.patch.raster.files import open_raster
 
-    with rasterio.open(path) as file:
+    with open_raster(path) as file:
         # A raster may be south up, or run from east to west.
         (left, right), (bottom, top) = sorted(file.bounds[::2]), sorted(file.bounds[1::2])
         crs, bounds = file.crs, (left, bottom, right, top)

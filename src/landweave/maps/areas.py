@@ -12,7 +12,7 @@ from affine import Affine
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from landweave.errors import InputError
+from landweave.errors import InputError, blame_machine
 from landweave.legend import NONE
 from landweave.patch.strips import strip_rows
 
@@ -215,6 +215,7 @@ def open_map(path: str | Path) -> MapGrid:
                 nodata=None if file.nodata is None else int(file.nodata),
             )  # fmt: skip
     except RasterioError as error:
+        blame_machine(path, error)
         raise InputError(f"{path}: not readable as a map: {error}.") from None
 
 
@@ -224,7 +225,8 @@ def read_strips(grid: MapGrid, *, strip: int | None = None) -> Iterator[tuple[sl
         for rows in strip_rows(grid.shape[0], strip or grid.strip):
             try:
                 values = file.read(1, window=Window(0, rows.start, grid.shape[1], rows.stop - rows.start))
-            except RasterioError:
+            except RasterioError as error:
+                blame_machine(grid.path, error)
                 raise InputError(f"{grid.path}: the file is damaged or truncated; replace it.") from None
             if grid.nodata not in {None, NONE}:
                 values[values == grid.nodata] = NONE

@@ -4,13 +4,13 @@ import datetime
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from odc.geo.geobox import GeoBox
 
-from landweave.errors import InputError
+from landweave.errors import InputError, parsed
 from landweave.patch.align import bounds_of, outline_bounds
 from landweave.patch.grid import crs_name
 from landweave.patch.store import DATA_SET, write_json, write_text
@@ -57,6 +57,9 @@ class Shared:
 
     made_from: str
     """Fingerprint of all that its files were made of."""
+
+    numbers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Variable to ``nodata``, ``scale`` and ``offset``, as far as it has them: value = scale * number + offset."""
 
 
 def write_collection(
@@ -124,7 +127,7 @@ def standing(folder: Path, name: str, href: str, made_from: str) -> dict[str, st
         say that it was made from this, or its files, every one of which is read, are not those of its item.
     """
     try:
-        said = json.loads((folder / "items" / f"{name}.json").read_text(encoding="utf-8"))["properties"]
+        said = parsed(json.loads, (folder / "items" / f"{name}.json").read_text(encoding="utf-8"))["properties"]
         if said[_MADE_FROM] != made_from:
             return None
         found = checksums_in(folder / href)
@@ -279,7 +282,7 @@ def _complete(folder: Path, listed: Mapping[str, str], bad: Collection[str]) -> 
 
 
 def _read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return parsed(json.loads, path.read_text(encoding="utf-8"))
 
 
 def _item(patch: Shared, box: list[float]) -> Any:
@@ -302,6 +305,7 @@ def _item(patch: Shared, box: list[float]) -> Any:
             name: {
                 "dimensions": ["time", "y", "x"] if name in patch.dated else ["y", "x"],
                 "type": "data" if dtype == "int16" else "auxiliary", "data_type": dtype,
+                **patch.numbers.get(name, {}),
             }
             for name, dtype in patch.variables.items()
         },
@@ -316,10 +320,25 @@ def _item(patch: Shared, box: list[float]) -> Any:
         stac_extensions=[
             "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
             "https://stac-extensions.github.io/datacube/v2.2.0/schema.json",
+            "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
         ],
     )  # fmt: skip
-    item.add_asset("data", pystac.Asset(href=f"../{patch.href}", media_type=patch.media_type, roles=["data"]))
+    bands = [
+        {"name": name, "data_type": dtype, **_band_words(patch.numbers.get(name, {}))}
+        for name, dtype in patch.variables.items()
+    ]
+    item.add_asset(
+        "data",
+        pystac.Asset(
+            href=f"../{patch.href}", media_type=patch.media_type, roles=["data"], extra_fields={"bands": bands}
+        ),
+    )
     return item
+
+
+def _band_words(numbers: Mapping[str, float]) -> dict[str, float]:
+    """As STAC's bands and its raster extension call them."""
+    return {name if name == "nodata" else f"raster:{name}": number for name, number in numbers.items()}
 
 
 def _listed(folder: Path) -> Iterator[tuple[str, str]]:
@@ -350,7 +369,7 @@ def _sha256(path: Path) -> str:
 
 def _read_progress(path: Path) -> dict[str, str]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parsed(json.loads, path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return {str(name): str(sign) for name, sign in content.items()} if isinstance(content, dict) else {}

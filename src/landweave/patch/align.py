@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
+from pyproj.exceptions import ProjError
+
+from landweave.errors import InputError
 
 # Of a pixel. Grids cut from one another agree to far less; a centre on a border falls to the same side everywhere.
 _TOLERANCE = 0.01
@@ -87,11 +90,21 @@ def pixels_of(geobox: GeoBox, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray,
 
 
 def to_crs(x: np.ndarray, y: np.ndarray, *, source: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates (x or longitude first) in another CRS, same shapes; not finite where there is no answer."""
+    """Coordinates (x or longitude first) in another CRS, same shapes; not finite where there is no answer.
+
+    Raises
+    ------
+    InputError
+        If one of the two has no place on the Earth, such as a local engineering CRS.
+    """
     source, target = CRS(source), CRS(target)
     if source == target:
         return x, y
-    moved_x, moved_y = source.transformer_to_crs(target)(x, y)
+    try:
+        moved_x, moved_y = source.transformer_to_crs(target)(x, y)
+    except ProjError:
+        names = " to ".join(repr(crs.proj.name[:80]) for crs in (source, target))
+        raise InputError(f"no transformation from the CRS {names}; assign the correct CRS to the file.") from None
     return np.asarray(moved_x), np.asarray(moved_y)
 
 

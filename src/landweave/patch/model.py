@@ -5,6 +5,7 @@ A *patch* is an ``xarray.Dataset`` over one piece of ground: a variable per band
 Imagery is int16 in units of 1e-4 reflectance; -32768 is missing; negative reflectance is kept.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -51,6 +52,21 @@ def make_patch(variables: Mapping[str, np.ndarray], geobox: GeoBox, times: Itera
             raise InputError(f"{name} has shape {values.shape}; the patch needs {tuple(shape)}.")
         data[name] = ((Y, X) if values.ndim == 2 else (TIME, Y, X), values)
     return xr.Dataset(data, coords=coords)
+
+
+def flags(meanings: Mapping[int, str], *, colors: Mapping[int, str] | None = None) -> dict[str, Any]:
+    """``flag_values`` uint8, ``flag_meanings`` and, where there are colours, ``flag_colors`` (``#rrggbb``).
+
+    >>> flags({1: "cultivated land", 2: "forest"})["flag_meanings"]
+    'cultivated_land forest'
+    """
+    found: dict[str, Any] = {
+        "flag_values": np.array(list(meanings), "uint8"),
+        "flag_meanings": " ".join(re.sub(r"[^\w.+@-]+", "_", name) or "_" for name in meanings.values()),
+    }
+    if colors is not None:
+        found["flag_colors"] = " ".join(colors[value] for value in meanings)
+    return found
 
 
 def check_patch(patch: xr.Dataset, *needed: str) -> None:

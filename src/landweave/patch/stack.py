@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from landweave.errors import InputError
+from landweave.errors import InputError, named, parsed
 
 _BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
 _ABSENT = 2**64 - 1
@@ -112,7 +112,9 @@ class _Sharded:
         if not path.exists():
             out[:] = self.fill
             return
-        raw, width = path.read_bytes(), self.chunk[2]
+        with named(path):
+            raw = path.read_bytes()
+        width = self.chunk[2]
         view, chunk = memoryview(raw), np.empty(self.chunk, self.dtype)
         codec = Blosc()
         try:
@@ -144,6 +146,7 @@ class _Sharded:
 class _Plain:
     """A variable in any other layout."""
 
+    path: Path
     array: Any
 
     @property
@@ -155,20 +158,23 @@ class _Plain:
         return self.array.dtype  # type: ignore[no-any-return]
 
     def read(self, rows: slice, dates: Sequence[int] | None, out: np.ndarray) -> None:
-        out[:] = self.array[:, rows] if dates is None else self.array.oindex[list(dates), rows]
+        with named(self.path):
+            out[:] = self.array[:, rows] if dates is None else self.array.oindex[list(dates), rows]
 
 
 def _layer(path: Path, name: str) -> _Sharded | _Plain:
     try:
-        facts = json.loads((path / name / "zarr.json").read_text(encoding="utf-8"))
+        facts = parsed(json.loads, (path / name / "zarr.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: there is no variable {name}.") from None
+    except ValueError as error:
+        raise InputError(f"{path / name}: zarr.json is damaged ({error}); remove {path.name} and run again.") from None
     known = _known(path / name, facts)
     if known is not None:
         return known
     import zarr
 
-    return _Plain(array=zarr.open_array(path / name, mode="r"))
+    return _Plain(path=path / name, array=zarr.open_array(path / name, mode="r"))
 
 
 def _known(folder: Path, facts: Mapping[str, Any]) -> _Sharded | None:

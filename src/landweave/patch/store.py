@@ -1,5 +1,8 @@
 """A patch on disk, as Zarr, written whole or not at all."""
 
+import errno
+import filecmp
+import glob
 import json
 import os
 import shutil
@@ -7,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
@@ -15,8 +18,11 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 from rasterio.warp import transform
 
-from landweave.errors import InputError
+from landweave.errors import InputError, blame_machine, named
 from landweave.patch.model import TIME
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DATA_SET = "landweave data set 1"
 """What the STAC collection of a data set of patches says of itself, under ``landweave:format``."""
@@ -66,6 +72,9 @@ def write_whole(path: str | Path, write: Callable[[Path], None], *, synced: bool
                     sync(inner)
             # A folder cannot replace a full one: the old one steps aside first.
             old = part.with_name(part.name + ".old")
+            for inner in [part, *part.rglob("*")]:
+                if inner.is_dir():
+                    sync_folder(inner)
             if path.exists():
                 path.rename(old)
             try:
@@ -74,11 +83,14 @@ def write_whole(path: str | Path, write: Callable[[Path], None], *, synced: bool
                 if old.exists():
                     old.rename(path)
                 raise
+            sync_folder(path.parent)
             shutil.rmtree(old, ignore_errors=True)
         else:
             if synced:
                 sync(part)
             part.replace(path)
+            if synced:
+                sync_folder(path.parent)
     except BaseException:
         if part.is_dir():
             shutil.rmtree(part, ignore_errors=True)
@@ -86,6 +98,50 @@ def write_whole(path: str | Path, write: Callable[[Path], None], *, synced: bool
             part.unlink(missing_ok=True)
         raise
     return path
+
+
+def write_geopackage(path: str | Path, write: Callable[[Path], None], *, moment: str = "2000-01-01") -> Path:
+    """Write a GeoPackage, whole or not at all, dated by :func:`dated`.
+
+    GDAL writes counts, extents and indices when it closes a file, and pyogrio does not report what fails then. So the
+    file is written twice and compared: equal content gives equal bytes.
+
+    Parameters
+    ----------
+    path
+        Where.
+    write
+        Given the temporary path, writes the layers there, the same ones each time.
+    moment
+        As of :func:`dated`.
+
+    Raises
+    ------
+    OSError
+        Where the two differ, or GDAL reports that it cannot write.
+    """
+    import pyogrio
+
+    path = Path(path)
+
+    def twice(part: Path) -> None:
+        again = part.with_name(f"{part.stem}.again{part.suffix}")
+        try:
+            write(part)
+            write(again)
+            whole = filecmp.cmp(part, again, shallow=False)
+        except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.FeatureError) as error:
+            raise OSError(f"{path}: cannot be written: {error}") from None
+        finally:
+            for beside in part.parent.glob(f"{glob.escape(again.name)}*"):
+                beside.unlink(missing_ok=True)
+            for beside in part.parent.glob(f"{glob.escape(part.name)}-*"):
+                beside.unlink(missing_ok=True)
+        if not whole:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    with dated(moment):
+        return write_whole(path, twice)
 
 
 def write_bytes(path: str | Path, content: bytes, *, synced: bool = True) -> Path:
@@ -146,7 +202,8 @@ def write_json(
 def write_patch(patch: xr.Dataset, path: str | Path) -> Path:
     """Keep a patch as a Zarr folder (zstd; chunks of all dates by 64 x 64 pixels), whole or not at all.
 
-    Bands are int16 and masks uint8 or bool, with axes (time, y, x) or (y, x).
+    Bands are int16 and masks uint8 or bool, with axes (time, y, x) or (y, x). Attributes such as ``_FillValue`` are
+    kept and change no number. Metadata are consolidated: servers that cannot list a folder are read from, too.
     """
     import zarr.codecs
 
@@ -163,8 +220,17 @@ def write_patch(patch: xr.Dataset, path: str | Path) -> Path:
 
     def write(folder: Path) -> None:
         plain.to_zarr(folder, mode="w", encoding=encoding, zarr_format=3, consolidated=False)
+        _consolidate(folder)
 
     return write_whole(path, write)
+
+
+def _consolidate(folder: Path) -> None:
+    """As ``zarr.consolidate_metadata``, which names the arrays in the order in which they answer: other bytes."""
+    members = {path.parent.name: json.loads(path.read_bytes()) for path in sorted(folder.glob("*/zarr.json"))}
+    group = json.loads((folder / "zarr.json").read_bytes())
+    group["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": members}
+    (folder / "zarr.json").write_text(json.dumps(group, indent=2, allow_nan=False), encoding="utf-8")
 
 
 def read_patch(path: str | Path) -> xr.Dataset:
@@ -172,14 +238,80 @@ def read_patch(path: str | Path) -> xr.Dataset:
     path = Path(path)
     if not (path / "zarr.json").exists():
         raise InputError(f"{path}: there is no stored patch.")
-    patch: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None, mask_and_scale=False)
+    try:
+        with named(path):
+            patch: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None, mask_and_scale=False)
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - Zarr, its codecs and xarray refuse in many ways
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise InputError(f"{path}: the stored patch is damaged ({reason}); make or download it again.") from None
     return patch
+
+
+def read_table(path: str | Path, columns: Sequence[str] | None = None) -> "pd.DataFrame":
+    """A Parquet table of a run.
+
+    Parameters
+    ----------
+    path
+        The file.
+    columns
+        Names of the only columns to read; all by default.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged.
+    OSError
+        Where the machine fails; it names the file.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        return pd.read_parquet(path, columns=None if columns is None else list(columns))
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowInvalid) as error:
+        blame_machine(path, error)
+        reason = (str(error).splitlines() or [""])[0][:120]
+        raise InputError(f"{path}: the table is damaged ({reason}); remove it and run again.") from None
 
 
 def sync(path: Path) -> None:
     """Wait until a file has reached the disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the names in a folder have reached the disk; some file systems cannot, and keep them in order."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EROFS}:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        os.close(folder)
+
+
+def sweep(folder: Path, stem: str | None = None) -> None:
+    """Remove what :func:`write_whole` of a killed process had begun in a folder, not below it.
+
+    Parameters
+    ----------
+    folder
+        Where; nobody else may be writing there.
+    stem
+        Stem of the only files or folders to look for, where others may be written at the same time.
+    """
+    for part in folder.glob(".*.part*" if stem is None else f".{glob.escape(stem)}.????????.part*"):
+        if part.is_dir() and not part.is_symlink():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
 
 
 def write_raster(
@@ -233,7 +365,11 @@ def read_date(path: Path, names: Sequence[str], number: int) -> np.ndarray | Non
     """
     import zarr
 
-    group: Any = zarr.open_group(path, mode="r")
+    with named(path):
+        return _date_of(zarr.open_group(path, mode="r"), names, number)
+
+
+def _date_of(group: Any, names: Sequence[str], number: int) -> np.ndarray | None:
     if not all(name in group for name in names):
         return None
     return np.stack([np.asarray(group[name][number]) for name in names])

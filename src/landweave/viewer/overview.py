@@ -17,6 +17,7 @@ from landweave.patch.grid import Cell
 from landweave.patch.painting import Piece, paint, whole_grid
 from landweave.patch.store import write_whole
 from landweave.runs import layout
+from landweave.runs.results.layers import place_of_views
 from landweave.runs.results.run import FinishedRun
 
 LONGEST = 2048
@@ -44,7 +45,7 @@ def overview(run: FinishedRun, day: datetime.date) -> Overview | None:
 
     None where no patch has a quicklook of it.
     """
-    path = run.folder / layout.view_image(day)
+    path = place_of_views(run.folder) / layout.view_image(day)
     looks = {cell.name: run.folder / layout.quicklook(cell.name, day) for cell in run.cells}
     looks = {name: look for name, look in looks.items() if look.exists()}
     if not looks:

@@ -14,7 +14,7 @@ from rio_tiler.utils import render
 
 from landweave.engine.machine import usable_cores
 from landweave.errors import InputError
-from landweave.patch.store import write_json, write_whole
+from landweave.patch.store import sweep, write_json, write_whole
 from landweave.runs import layout
 from landweave.runs.pipeline.status import refuse_stale
 from landweave.runs.results.layers import make_layers
@@ -115,6 +115,7 @@ def publish(
             "Published by landweave; it may be replaced by `landweave publish`.\n", encoding="utf-8"
         )
 
+    sweep(folder.parent, folder.stem)
     write_whole(folder, write)
     return folder / "index.html"
 

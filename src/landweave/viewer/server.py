@@ -14,6 +14,7 @@ import re
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -32,6 +33,7 @@ from landweave.runs.results.layers import make_layers
 from landweave.runs.results.pixel import pixel_dossier
 from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun, check_same_project, open_run
+from landweave.viewer.connections import configured, connections_borne, workers
 from landweave.viewer.description import describe, page_files, patches
 from landweave.viewer.tiles import MapTile, Tiles, parse_day
 
@@ -135,8 +137,8 @@ def stamp_of(folder: Path) -> tuple[Any, ...]:
 class _Showing:
     """The view that is shown, looked at again when its files have changed."""
 
-    def __init__(self, view: View) -> None:
-        self._turn = asyncio.Lock()
+    def __init__(self, view: View, pool: Executor) -> None:
+        self._turn, self._pool = asyncio.Lock(), pool
         self._seen, self._looked = view.stamp, 0.0
         self._take(view)
 
@@ -159,7 +161,8 @@ class _Showing:
         async with self._turn:
             if self.changed(now=True):
                 project = self.view.run.plan.project
-                self._take(await asyncio.to_thread(open_view, project.file, allow_code=project.allow_code))
+                work = partial(open_view, project.file, allow_code=project.allow_code)
+                self._take(await asyncio.get_running_loop().run_in_executor(self._pool, work))
 
     def headers(self, version: str | None) -> dict[str, str]:
         """Of a tile that was asked for as one of a version: kept for ever only if it is what is shown now."""
@@ -180,8 +183,8 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
     app = FastAPI(title="landweave view", docs_url=None, redoc_url=None, openapi_url=None)
     get = partial(app.api_route, methods=["GET", "HEAD"])
     page = {name: path.read_bytes() for name, path in page_files().items()}
-    showing = _Showing(view)
-    cores, one = asyncio.Semaphore(usable_cores()), asyncio.Lock()
+    pool = workers()
+    showing, one = _Showing(view, pool), asyncio.Lock()
     waiting = {"tiles": 0, "dossiers": 0}
 
     async def worked(work: Callable[[], Any], queue: str) -> Any:
@@ -191,8 +194,8 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
         waiting[queue] += 1
         try:
             # Dossiers are made one at a time: who waits for another must not hold a core meanwhile.
-            async with one if queue == "dossiers" else nullcontext(), cores:
-                return await asyncio.to_thread(work)
+            async with one if queue == "dossiers" else nullcontext():
+                return await asyncio.get_running_loop().run_in_executor(pool, work)
         finally:
             waiting[queue] -= 1
 
@@ -252,7 +255,7 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
         path = showing.view.run.folder / name
         if not path.exists():
             return JSONResponse({"detail": f"this run has no {name}"}, 404)
-        content = await asyncio.to_thread(path.read_bytes)
+        content = await asyncio.get_running_loop().run_in_executor(pool, path.read_bytes)
         headers = {"Content-Security-Policy": REPORT_POLICY, "Cache-Control": "no-store"}
         return Response(content, media_type="text/html; charset=utf-8", headers=headers)
 
@@ -318,7 +321,7 @@ def serve(view: View, *, host: str = "127.0.0.1", port: int = 8765, names: Seque
     own = () if _is_wildcard(host) else (shown,)
     app = make_app(view, hosts=(*LOCAL, *own, *names))
     print("\n".join(_addresses(host, door.getsockname()[1], names)), flush=True)  # noqa: T201 - a command prints
-    settings = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30)
+    settings = configured(app, most=connections_borne(usable_cores()))
     with suppress(KeyboardInterrupt):
         uvicorn.Server(settings).run(sockets=[door])
 

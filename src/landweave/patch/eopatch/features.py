@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from landweave.errors import InputError
+from landweave.errors import InputError, blame_machine
 from landweave.patch.eopatch.old_pickles import LONGEST, read_old_pickle
 
 AXES = {
@@ -178,9 +178,10 @@ def read_plain(path: Path) -> Any:
 
 
 def damaged(path: Path, error: Exception) -> InputError:
-    """That a file cannot be read, in one line."""
+    """That a file cannot be read, in one line; OSError where that is the machine's fault, not the file's."""
     if isinstance(error, InputError):
         return error
+    blame_machine(path, error)
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return InputError(f"{path}: damaged, truncated or in another format than its name says ({reason}); replace it.")
 

@@ -18,6 +18,7 @@ from landweave.patch.eopatch.features import AXES, DISCRETE, META, VECTORS
 from landweave.patch.eopatch.folder import foreign_entries, is_eopatch
 from landweave.patch.model import TIME, check_patch
 from landweave.patch.store import dated, write_whole
+from landweave.patch.vectors.writing import writing
 
 WRITTEN = (".npy.gz", ".npy", ".zarr")
 """Forms in which arrays can be written."""
@@ -260,7 +261,7 @@ def _write_vectors(stem: Path, table: Any) -> None:
     import pyogrio
 
     plain = stem.with_name(f"{stem.name}.gpkg")
-    with dated():
+    with dated(), writing(plain, plain):
         pyogrio.write_dataframe(table, plain, driver="GPKG", layer=stem.name, encoding="utf-8")
     with _packed(plain.with_name(f"{plain.name}.gz")) as file:
         file.write(plain.read_bytes())

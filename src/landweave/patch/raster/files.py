@@ -11,7 +11,7 @@ from rasterio.env import ensure_env
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
-from landweave.errors import InputError
+from landweave.errors import MACHINE, InputError
 
 FORMATS = (
     "GTiff", "JP2OpenJPEG", "JP2KAK", "JP2ECW", "JP2MrSID", "PNG", "JPEG", "WEBP", "GIF", "BMP", "HFA", "ENVI", "EHdr",
@@ -51,7 +51,8 @@ def _open(path: Path, depth: int) -> Any:
     own = BY_ENDING.get(path.suffix.lower())
     try:
         file = _reader(path, [*FORMATS, *([own] if own else [])])
-    except RasterioError as error:
+    except (RasterioError, UnicodeDecodeError) as error:
+        # The latter: GDAL's message quotes damaged bytes of the file.
         raise refusal(path, error) from None
     if file.driver == "VRT":
         try:
@@ -104,7 +105,7 @@ def _words(error: Exception, path: Path) -> str:
 
 def _system_error(path: Path, text: str) -> Exception | None:
     """The error of the system that a plain read of the file meets, or that GDAL names."""
-    for number in (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EIO, errno.ENOMEM, errno.EDQUOT):
+    for number in sorted(MACHINE):
         if os.strerror(number).lower() in text.lower():
             return OSError(number, os.strerror(number), str(path))
     try:

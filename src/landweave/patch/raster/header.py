@@ -145,7 +145,7 @@ def header_of(file: Any, path: Path | str) -> Header:
     # GDAL calls the fourth of four bands of bytes alpha where nobody says otherwise; a name says otherwise.
     alphas = [
         color == ColorInterp.alpha and name.lower() in _ALPHA_NAMES
-        for color, name in zip(file.colorinterp, names, strict=True)
+        for color, name in zip(_colors(file), names, strict=True)
     ]
     bands = tuple(
         Band(
@@ -171,6 +171,17 @@ def header_of(file: Any, path: Path | str) -> Header:
         path=path, shape=tuple(file.shape), transform=file.transform, crs=file.crs,
         control_points=_control_points(file), bands=bands,
     )  # fmt: skip
+
+
+def _colors(file: Any) -> tuple[ColorInterp, ...]:
+    """What each band is a colour of."""
+    from rasterio._err import CPLE_BaseError
+
+    try:
+        return tuple(file.colorinterp)
+    except CPLE_BaseError:
+        # GDAL keeps the error of an earlier read, of any file, until it is asked for one; now it is gone.
+        return tuple(file.colorinterp)
 
 
 def _item_size(dtype: str) -> int:

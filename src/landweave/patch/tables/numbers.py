@@ -28,7 +28,7 @@ _TRUTH = {"true": 1.0, "false": 0.0}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Numbers:
+class NumberColumn:
     """A column as numbers; arrays are (row,)."""
 
     values: np.ndarray
@@ -41,7 +41,7 @@ class Numbers:
     """Bool: of the stray ones those that a person would read as a number, such as ``0,12`` or ``12 %``."""
 
 
-def to_numbers(column: "pd.Series") -> Numbers:
+def to_numbers(column: "pd.Series") -> NumberColumn:
     """A column as numbers: of numbers, truth values, decimals, or text as Python writes numbers."""
     import pandas as pd
 
@@ -49,17 +49,17 @@ def to_numbers(column: "pd.Series") -> Numbers:
         column = column.astype(column.cat.categories.dtype)
     nothing = np.zeros(len(column), bool)
     if pd.api.types.is_complex_dtype(column):
-        return Numbers(values=np.full(len(column), np.nan), stray=~nothing, like=nothing)
+        return NumberColumn(values=np.full(len(column), np.nan), stray=~nothing, like=nothing)
     if pd.api.types.is_numeric_dtype(column):
-        return Numbers(values=column.to_numpy("float64", na_value=np.nan), stray=nothing, like=nothing)
+        return NumberColumn(values=column.to_numpy("float64", na_value=np.nan), stray=nothing, like=nothing)
     if pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(column):
-        return Numbers(values=np.full(len(column), np.nan), stray=column.notna().to_numpy(), like=nothing)
+        return NumberColumn(values=np.full(len(column), np.nan), stray=column.notna().to_numpy(), like=nothing)
     try:  # most columns are numbers throughout
         values = pd.to_numeric(column.astype(object)).to_numpy("float64", na_value=np.nan)
     except (ValueError, TypeError, OverflowError):
         pass
     else:
-        return Numbers(values=values, stray=nothing, like=nothing)
+        return NumberColumn(values=values, stray=nothing, like=nothing)
     codes, distinct = pd.factorize(column, use_na_sentinel=True)
     texts = [str(value).strip() for value in distinct]
     found = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").to_numpy("float64")
@@ -70,7 +70,7 @@ def to_numbers(column: "pd.Series") -> Numbers:
     like = bare & np.array([_LOOKS.fullmatch(text) is not None for text in texts], bool)
     none = codes < 0
     spread = [np.append(array, last)[codes] for array, last in ((found, np.nan), (bare, False), (like, False))]
-    return Numbers(values=np.where(none, np.nan, spread[0]), stray=spread[1], like=spread[2])
+    return NumberColumn(values=np.where(none, np.nan, spread[0]), stray=spread[1], like=spread[2])
 
 
 def read_numbers(table: Table, name: str, *, needed: bool = False, what: str = "a number") -> np.ndarray:

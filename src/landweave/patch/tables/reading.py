@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from landweave.errors import InputError
+from landweave.errors import InputError, blame_machine
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,8 +22,6 @@ PARQUET, CSV = frozenset({".parquet", ".pq"}), frozenset({".csv", ".txt", ".tsv"
 _SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 _CHUNK = 50_000
 _MARKS = {
-    b"\xff\xfe": "in UTF-16; save it as UTF-8",
-    b"\xfe\xff": "in UTF-16; save it as UTF-8",
     b"PK\x03\x04": "a spreadsheet or a zip file; export it as CSV in UTF-8",
     b"\xd0\xcf\x11\xe0": "an old Excel file; export it as CSV in UTF-8",
     b"SQLite format 3": "a database; give a CSV or Parquet file",
@@ -68,8 +66,8 @@ def read_table_file(path: str | Path, what: str = "table", *, encoding: str | No
     Parameters
     ----------
     path
-        Parquet, by its ending; else CSV in UTF-8 with or without a mark, with commas, semicolons, tabs or bars between
-        the cells (found by the header), plain or packed by gzip, bzip2 or xz.
+        Parquet, by its ending; else CSV in UTF-8 with or without a mark or in UTF-16 with one, with commas, semicolons,
+        tabs or bars between the cells (found by the header), plain or packed by gzip, bzip2 or xz.
     what
         What the table is, for messages.
     encoding
@@ -105,6 +103,7 @@ def _parquet(path: Path) -> "pd.DataFrame":
     try:
         frame = pd.read_parquet(path)
     except (ValueError, OSError, NotImplementedError, KeyError) as error:
+        blame_machine(path, error)
         raise InputError(f"{path}: not readable as a table in Parquet: {_first_line(error)}.") from None
     # An index with a name is a column that its writer set aside, such as sample_id.
     named = [name for name in frame.index.names if name is not None]
@@ -156,10 +155,13 @@ def _opened(path: Path, encoding: str | None) -> Iterator[Iterator[str]]:
         for mark, reason in _MARKS.items():
             if start.startswith(mark) and packed is None and encoding is None:
                 raise InputError(f"{path}: the file is {reason}.")
+        if encoding is None and start[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
+            form = "utf-16"
         file = (packed or open)(path, "rt", encoding=form, errors="surrogateescape", newline="")
         with cast("IO[str]", file) as lines:
             yield _counted(path, lines, encoding or "UTF-8")
     except (OSError, EOFError, lzma.LZMAError) as error:
+        blame_machine(path, error)
         raise InputError(f"{path}: not readable: {_first_line(error)}.") from None
 
 

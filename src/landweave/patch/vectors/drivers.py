@@ -1,21 +1,44 @@
 """What drivers of vector files leave to others: complaints in one line, encodings, and GeoParquet."""
 
+import codecs
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from landweave.errors import InputError
+from landweave.errors import InputError, blame_machine
 
 PARQUET = frozenset({".parquet", ".geoparquet", ".pq"})
 """Suffixes of GeoParquet, which the GDAL of pyogrio does not read."""
 
 
+_POINTING = (b"<OGRVRTDataSource", b"<OGRWFSDataSource", b"<OGRCSWDataSource", b"gdal_streamed_alg")
+"""How files begin that hold no shapes but name other files or addresses."""
+
+
+def refuse_disguise(path: Path) -> None:
+    """InputError for a file that makes GDAL read other files or addresses, under the name of an ordinary format."""
+    if path.is_dir() or path.suffix.lower() == ".vrt":
+        return
+    try:
+        with path.open("rb") as file:
+            head = file.read(8192)
+    except OSError as error:
+        blame_machine(path, error)
+        raise InputError(f"{path}: not readable: {error.strerror}; check the name and the permissions.") from None
+    if any(word in head for word in _POINTING):
+        raise InputError(
+            f"{path}: a virtual file under another name, which may read other files; if you trust it, give it the "
+            "ending .vrt."
+        )
+
+
 @contextmanager
 def reading(path: Path, what: str) -> Iterator[None]:
-    """Whatever a driver complains of becomes one line with the file's name."""
+    """Whatever a driver complains of becomes one line with the file's name; OSError where the machine is at fault."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Measured", category=UserWarning)
@@ -30,27 +53,76 @@ def reading(path: Path, what: str) -> Iterator[None]:
     except LookupError as error:
         raise InputError(f"{path}: {str(error).strip(chr(39))}; give an encoding such as utf-8 or cp1252.") from None
     except Exception as error:  # noqa: BLE001 - drivers fail in many ways
+        blame_machine(path, error)
         cause = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise InputError(f"{path}: {what} is not readable as a vector file: {cause}.") from None
 
 
-def likely_encoding(path: Path, layer: str, info: dict[str, Any], column: str | None) -> str | None:
-    """UTF-8 where a shapefile's text is valid UTF-8 with letters beyond ASCII, though the file states another one."""
+@dataclass(frozen=True, kw_only=True)
+class TextOf:
+    """How the text of a layer is read."""
+
+    encoding: str | None = None
+    """The encoding; None: as the driver reads it."""
+
+    taken_for: str | None = None
+    """Encoding that the driver takes the text for, where it is read by the driver and decoded again here."""
+
+    note: str = ""
+    """A sentence where an encoding was assumed and the text has letters that depend on it."""
+
+    def decoded(self, text: Any) -> Any:
+        """What the driver answered, as it was meant; anything but text stays as it is."""
+        if self.taken_for is None or self.encoding is None or not isinstance(text, str) or text.isascii():
+            return text
+        return text.encode(self.taken_for).decode(self.encoding)
+
+    def encoded(self, text: str) -> str:
+        """The name of a column as the driver knows it."""
+        if self.taken_for is None or self.encoding is None or text.isascii():
+            return text
+        return text.encode(self.encoding).decode(self.taken_for)
+
+
+def text_of(path: Path, layer: str, info: dict[str, Any], *, encoding: str | None, column: str | None) -> TextOf:
+    """How to read a layer's text.
+
+    A shapefile may not state its encoding, and is then taken for ISO 8859-1. Text that is valid UTF-8 with letters
+    beyond ASCII is UTF-8 all the same: in another encoding it would make no words.
+
+    Parameters
+    ----------
+    path, layer, info
+        The file, its layer, and what ``pyogrio.read_info`` says of it.
+    encoding
+        What the user says.
+    column
+        Whose values are looked at, beside the names of all columns.
+    """
     import pyogrio
 
-    if info["encoding"] in {None, "UTF-8"} or info["driver"] != "ESRI Shapefile":
-        return None
+    stated = info["encoding"]
+    if stated in {None, "UTF-8"} or info["driver"] != "ESRI Shapefile":
+        return TextOf(encoding=encoding)
+    if encoding is not None:
+        codecs.lookup(encoding)
+        return TextOf(encoding=encoding, taken_for=stated)
     texts = [str(name) for name in info["fields"]]
-    if column in info["fields"]:
-        values = pyogrio.raw.read(path, layer=layer, columns=[column], read_geometry=False, encoding="latin-1")[3][0]
-        texts += [value for value in values if isinstance(value, str)] if values.dtype == object else []
+    if column in texts:
+        values = pyogrio.raw.read(path, layer=layer, columns=[column], read_geometry=False)[3][0]
+        texts += [value for value in values.tolist() if isinstance(value, str)]
     foreign = {text for text in texts if not text.isascii()}
     try:
         for text in foreign:
-            text.encode("latin-1").decode("utf-8")
+            text.encode(stated).decode("utf-8")
     except UnicodeError:
-        return None
-    return "UTF-8" if foreign else None
+        if path.with_suffix(".cpg").exists():
+            return TextOf()
+        return TextOf(
+            note=f"{path.name} does not state the encoding of its text, which is read as {stated}; where letters are "
+            "wrong, set encoding."
+        )
+    return TextOf(encoding="utf-8", taken_for=stated) if foreign else TextOf()
 
 
 def stamp(path: Path) -> tuple[int, int]:

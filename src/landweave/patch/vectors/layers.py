@@ -4,7 +4,7 @@ import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from landweave.errors import InputError
-from landweave.patch.vectors.drivers import PARQUET, likely_encoding, parquet_frame, reading, stamp
+from landweave.patch.vectors.drivers import PARQUET, TextOf, parquet_frame, reading, refuse_disguise, stamp, text_of
 
 NO_GEOMETRY = "no geometry"
 
@@ -39,8 +39,8 @@ class VectorLayer:
     features: int
     """How many it has, with and without geometry."""
 
-    encoding: str | None = None
-    """Encoding of its text where the file does not state it rightly; None: the driver knows."""
+    text: TextOf = field(default_factory=TextOf)
+    """How its text is read."""
 
     kind: str = "Unknown"
     """The type that the layer states for all its features; ``Unknown`` where it states none."""
@@ -67,6 +67,7 @@ def layer_names(path: Path) -> list[str]:
     import pyogrio
     from pyogrio.errors import DataSourceError
 
+    refuse_disguise(path)
     try:
         # Tables without geometry, such as a GeoPackage's styles, have no place.
         return [str(name) for name, geometry in pyogrio.list_layers(path) if geometry is not None]
@@ -115,6 +116,7 @@ def open_layer(
         return _open_parquet(path, what=what, layer=layer)
     import pyogrio
 
+    refuse_disguise(path)
     with reading(path, what):
         listed = [(str(name), kind) for name, kind in pyogrio.list_layers(path)]
         layers = [name for name, kind in listed if kind is not None]
@@ -125,14 +127,13 @@ def open_layer(
         if layer is None and len(layers) > 1:
             raise InputError(f"{path}: several layers ({', '.join(layers)}); choose one with layer.")
         name = layer or layers[0]
-        info = pyogrio.read_info(path, layer=name, encoding=encoding, force_feature_count=True, force_total_bounds=True)
-        found = encoding or likely_encoding(path, name, info, column)
-        if found and found != info["encoding"]:
-            info["fields"] = pyogrio.read_info(path, layer=name, encoding=found)["fields"]
+        info = pyogrio.read_info(path, layer=name, force_feature_count=True, force_total_bounds=True)
+        text = text_of(path, name, info, encoding=encoding, column=column)
+        columns = tuple(text.decoded(str(field)) for field in info["fields"])
     return _checked(
         VectorLayer(
             path=path, name=name, crs=str(info["crs"] or ""), bounds=_box(info["total_bounds"]),
-            columns=tuple(map(str, info["fields"])), features=int(info["features"]), encoding=found,
+            columns=columns, features=int(info["features"]), text=text,
             kind=str(info["geometry_type"] or "Unknown").removesuffix(" Z"),
         ),
         what,
@@ -181,9 +182,10 @@ def read_features(
     import shapely
 
     with reading(layer.path, "the layer " + repr(layer.name)):
+        text = layer.text
         _, numbers, wkb, fields = pyogrio.raw.read(
-            layer.path, layer=layer.name, encoding=layer.encoding, columns=list(columns), bbox=bounds, fids=fids,
-            read_geometry=geometry, return_fids=True,
+            layer.path, layer=layer.name, encoding=None if text.taken_for else text.encoding, bbox=bounds, fids=fids,
+            columns=[text.encoded(name) for name in columns], read_geometry=geometry, return_fids=True,
         )  # fmt: skip
         order = np.argsort(numbers, kind="stable")
         with warnings.catch_warnings():
@@ -194,14 +196,18 @@ def read_features(
                 if geometry
                 else np.full(len(order), None, object)
             )
-    return LayerFeatures(fids=numbers[order], shapes=shapes, values=tuple(_in_order(fields, layer, columns, order)))
+        values = tuple(_in_order(fields, layer, columns, order))
+    return LayerFeatures(fids=numbers[order], shapes=shapes, values=values)
 
 
 def _in_order(fields: Any, layer: VectorLayer, columns: Sequence[str], order: np.ndarray) -> Iterator[np.ndarray]:
     # The driver answers in its own order of columns, whatever was asked for.
     own = [name for name in layer.columns if name in set(columns)]
     for name in columns:
-        yield fields[own.index(name)][order]
+        values = fields[own.index(name)][order]
+        if layer.text.taken_for and values.dtype == object:
+            values = np.array([layer.text.decoded(value) for value in values.tolist()], object)
+        yield values
 
 
 def kinds_of(layer: VectorLayer) -> Counter[str]:

@@ -42,20 +42,31 @@ def bounds_near(geobox: GeoBox, crs: str) -> Bounds:
 _HALF = 180.0
 
 
+def turned_boxes(geobox: GeoBox, crs: str) -> list[tuple[Bounds, int]]:
+    """Boxes in a CRS where data on a grid may be, and by how many degrees each is turned from the grid's own.
+
+    Longitudes may be counted from -180 or from 0, and a grid may lie across the antimeridian.
+    """
+    left, bottom, right, top = bounds_near(geobox, crs)
+    return [((left + turn, bottom, right + turn, top), turn) for turn in ((0, -360, 360) if _turns(crs) else (0,))]
+
+
+def meets_grid(bounds: Bounds, geobox: GeoBox, crs: str) -> bool:
+    """Whether a box in a CRS and a grid can meet; a grid without a place in that CRS meets nothing."""
+    return any(_meet(bounds, box) for box, _ in turned_boxes(geobox, crs))
+
+
 def read_near(layer: VectorLayer, geobox: GeoBox, *, columns: Sequence[str] = ()) -> LayerFeatures:
     """Features whose boxes touch a grid's, in the layer's CRS; of longitudes those beside the grid's own.
 
     A feature is there twice where it meets a grid at the antimeridian from both sides.
     """
-    bounds = bounds_near(geobox, layer.crs)
-    turns = [
-        turn for turn in ((0, -360, 360) if _turns(layer.crs) else (0,)) if _meet(layer.bounds, _turned(bounds, turn))
-    ]
-    found = [(read_features(layer, columns=columns, bounds=_turned(bounds, turn)), turn) for turn in turns]
+    boxes = [(box, turn) for box, turn in turned_boxes(geobox, layer.crs) if _meet(layer.bounds, box)]
+    found = [(read_features(layer, columns=columns, bounds=box), turn) for box, turn in boxes]
     if not found:
         nothing = np.empty(0, object)
         return LayerFeatures(fids=np.empty(0, "int64"), shapes=nothing, values=(nothing,) * len(columns))
-    if len(found) == 1 and turns == [0]:
+    if len(found) == 1 and not found[0][1]:
         return found[0][0]
     fids = np.concatenate([part.fids for part, _ in found])
     shapes = [_moved_east(part.shapes, -turn) for part, turn in found]
@@ -112,7 +123,7 @@ def cut_far(shapes: np.ndarray, *, crs: str, near: Bounds, spare: float = 0.0) -
     spare
         Kept around the box in any case, in units of ``crs``.
     """
-    limit = FAR_DEGREES if CRS(crs).geographic else FAR_METRES / _metres(crs)
+    limit = _far(crs)
     left, bottom, right, top = near
     boxes = shapely.bounds(shapes)
     outer = np.array([left - limit, bottom - limit, -(right + limit), -(top + limit)])
@@ -122,6 +133,16 @@ def cut_far(shapes: np.ndarray, *, crs: str, near: Bounds, spare: float = 0.0) -
     cut = shapes.copy()
     cut[far] = shapely.intersection(shapes[far], shapely.box(*_wider(near, crs, 1.0, spare)))
     return cut
+
+
+def any_wide(shapes: np.ndarray, crs: str) -> bool:
+    """Whether a shape is so large that no projection may know all of it."""
+    left, bottom, right, top = shapely.bounds(shapes).T
+    return bool((np.maximum(right - left, top - bottom) > _far(crs)).any())
+
+
+def _far(crs: str) -> float:
+    return FAR_DEGREES if CRS(crs).geographic else FAR_METRES / _metres(crs)
 
 
 def _projected(shapes: np.ndarray, source: str, target: str, edge: float | None) -> tuple[np.ndarray, np.ndarray]:
@@ -157,10 +178,6 @@ def _metres(crs: str) -> float:
 
 def _moved_east(shapes: np.ndarray, degrees: float) -> np.ndarray:
     return np.asarray(shapely.transform(shapes, lambda at: np.add(at, (degrees, 0))))
-
-
-def _turned(bounds: Bounds, turn: float) -> Bounds:
-    return bounds[0] + turn, bounds[1], bounds[2] + turn, bounds[3]
 
 
 def _meet(one: Bounds, other: Bounds) -> bool:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from landweave.errors import InputError
+from landweave.errors import InputError, blame_machine
+from landweave.patch.tables.reading import read_table_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,18 +75,17 @@ def csv_points(path: Path, column: str, *, encoding: str | None = None) -> Point
     try:
         status = path.stat()
     except OSError as error:
+        blame_machine(path, error)
         raise InputError(f"{path}: not readable as CSV: {error.strerror}.") from None
     return _csv_points(path, column, encoding, status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(maxsize=4)
 def _csv_points(path: Path, column: str, encoding: str | None, _when: int, _size: int) -> Points:
-    table = read_text_table(path, encoding=encoding)
+    table = read_table_file(path, "reference", encoding=encoding).frame
     longitude, latitude = place_columns(path, list(table.columns))
     if column not in table:
         raise InputError(f"{path}: no column {column!r}; it has {', '.join(map(str, table.columns))}.")
-    if table.empty:
-        raise InputError(f"{path}: the reference is empty.")
     x, y = (_degrees(path, table[name], limit) for name, limit in ((longitude, 180), (latitude, 90)))
     there = np.isfinite(x) & np.isfinite(y)
     if not there.any():
@@ -93,36 +93,6 @@ def _csv_points(path: Path, column: str, encoding: str | None, _when: int, _size
     return Points(
         x=x[there], y=y[there], values=table[column].to_numpy(object)[there], placeless=int((~there).sum())
     )  # fmt: skip
-
-
-def read_text_table(path: Path, *, encoding: str | None = None) -> "pd.DataFrame":
-    """A CSV file as text, blanks around the names of columns removed; no cell is taken for missing.
-
-    Raises
-    ------
-    InputError
-        Where it is no CSV or has another encoding.
-    """
-    import pandas as pd
-
-    try:
-        with path.open("rb") as file:
-            start = file.read(4096)
-        encoding = encoding or ("utf-16" if start[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig")
-        head = start.decode(encoding, errors="ignore").partition("\n")[0]
-        # A header without a comma is separated by something else, where it is more than one name.
-        separator = next((sign for sign in ",;\t" if sign in head), ",")
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding=encoding, sep=separator)
-    except UnicodeDecodeError:
-        raise InputError(
-            f'{path}: the text is not in {encoding}; save it as UTF-8, or set encoding, such as encoding = "cp1252".'
-        ) from None
-    except LookupError:
-        raise InputError(f"{path}: unknown encoding {encoding!r}; give one such as utf-8 or cp1252.") from None
-    except (ValueError, OSError) as error:
-        cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{path}: not readable as CSV: {cause.rstrip('.')}.") from None
-    return table.rename(columns=lambda name: str(name).strip())
 
 
 def place_columns(path: Path, columns: Sequence[Any]) -> tuple[str, str]:
@@ -148,7 +118,7 @@ def place_columns(path: Path, columns: Sequence[Any]) -> tuple[str, str]:
 def _degrees(path: Path, texts: "pd.Series[str]", limit: int) -> np.ndarray:
     import pandas as pd
 
-    degrees: np.ndarray = pd.to_numeric(texts, errors="coerce").to_numpy("float64")
+    degrees: np.ndarray = pd.to_numeric(texts, errors="coerce").to_numpy("float64").copy()
     for row in np.flatnonzero(~(np.abs(degrees) <= limit)):
         text = str(texts.iloc[row])
         if text.strip().lower() in _NOTHING:

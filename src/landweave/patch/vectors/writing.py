@@ -1,16 +1,17 @@
 """GeoPackages written whole or not at all, with the same bytes whenever they are written."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from landweave.patch.store import dated, write_whole
+from landweave.patch.store import write_geopackage
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def write_layers(path: str | Path, layers: Sequence[tuple[str, "pd.DataFrame"]]) -> Path:
+def write_layers(path: str | Path, layers: Sequence[tuple[str, "pd.DataFrame"]], *, moment: str = "2000-01-01") -> Path:
     """Write a GeoPackage.
 
     Parameters
@@ -19,6 +20,8 @@ def write_layers(path: str | Path, layers: Sequence[tuple[str, "pd.DataFrame"]])
         Where; its parents are made.
     layers
         Name and content of each layer; a GeoDataFrame, or a DataFrame for a table without geometry.
+    moment
+        The date that the file says it was written on.
 
     Returns
     -------
@@ -33,13 +36,26 @@ def write_layers(path: str | Path, layers: Sequence[tuple[str, "pd.DataFrame"]])
     import pyogrio
 
     def write(part: Path) -> None:
-        try:
+        with writing(path, part):
             for name, frame in layers:
                 pyogrio.write_dataframe(frame, part, layer=name, driver="GPKG")
-        except RuntimeError as error:
-            # What GDAL says of a disk that is full or not to be written is no OSError.
-            cause = str(error).replace(str(part), Path(path).name).splitlines()[0].rstrip(".")
-            raise OSError(f"{path}: cannot be written: {cause}.") from None
 
-    with dated():
-        return write_whole(path, write)
+    return write_geopackage(path, write, moment=moment)
+
+
+@contextmanager
+def writing(path: str | Path, part: Path) -> Iterator[None]:
+    """What GDAL says of a disk that is full or may not be written becomes an OSError with the file's name.
+
+    Parameters
+    ----------
+    path
+        The file that is meant.
+    part
+        The one that is written, until it is whole.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        cause = str(error).replace(str(part), Path(path).name).splitlines()[0].rstrip(".")
+        raise OSError(f"{path}: cannot be written: {cause}.") from None

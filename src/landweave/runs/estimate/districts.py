@@ -14,7 +14,7 @@ from landweave.errors import InputError
 from landweave.legend import code_text
 from landweave.patch.align import to_crs
 from landweave.patch.vectors.layers import VectorLayer, named_column, open_layer, parts_of, read_features
-from landweave.patch.vectors.placing import bounds_near, place
+from landweave.patch.vectors.placing import any_wide, bounds_near, place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +66,8 @@ def read_districts(
     crs
         Of the sample or of the map.
     near
-        The map: districts that reach far beyond it are cut to its surroundings. Without, districts that have no place
-        in ``crs`` stay in their own CRS, as all others then do.
+        The map: districts that reach far beyond it are cut to its surroundings. Without, all districts stay in their
+        own CRS where one is very large.
 
     Raises
     ------
@@ -80,10 +80,10 @@ def read_districts(
     found, names, shapes = _districts(path, column, layer, encoding, status.st_mtime_ns, status.st_size)
     if crs is None:
         raise InputError("the sample: no coordinate reference system; assign one.")
+    if near is None and any_wide(shapes, found.crs):
+        return Districts(names=names, shapes=tuple(shapes), crs=found.crs)
     bounds = bounds_near(near, found.crs) if near is not None else (-np.inf, -np.inf, np.inf, np.inf)
     placed, lost = place(shapes, source=found.crs, target=crs, near=bounds)
-    if lost.any() and near is None:
-        return Districts(names=names, shapes=tuple(shapes), crs=found.crs)
     if lost.any():
         name = names[int(np.flatnonzero(lost)[0])]
         raise InputError(f"{path}: district {name!r} has no place in the CRS of the map; correct its outline.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from landweave.accuracy.design_based.estimates import Stratum
-from landweave.errors import InputError
+from landweave.errors import InputError, blame_machine
 from landweave.legend import code_text
 from landweave.maps.areas import Counted, MapGrid, PixelAreas
 from landweave.maps.stratified_sample import Drawn
@@ -257,7 +257,8 @@ def _read_design(path: Path) -> dict[str, Any] | None:
         if DESIGN not in {str(name) for name, _ in pyogrio.list_layers(path)}:
             return None
         content = json.loads(pyogrio.read_dataframe(path, layer=DESIGN, read_geometry=False)["content"].iloc[0])
-    except (DataSourceError, ValueError, KeyError, IndexError):
+    except (DataSourceError, ValueError, KeyError, IndexError) as error:
+        blame_machine(path, error)
         raise InputError(
             f"{path}: its design is not readable; draw again, or give the drawn file with --design."
         ) from None

@@ -13,7 +13,7 @@ import numpy as np
 
 from landweave.engine.fingerprint import fingerprint
 from landweave.engine.ledger import Ledger
-from landweave.errors import InputError
+from landweave.errors import InputError, named
 from landweave.features.clouds import share_not_masked
 from landweave.patch.grid import Cell
 from landweave.patch.staging import assemble, quicklook, read_notes, read_stage, stage, staged
@@ -171,7 +171,9 @@ def _part(
     if there is not None:
         return there
     if held is not None:
-        patch = read_patch(plan.folder / layout.stack(cell.name))[list(names)].isel(time=held).load()
+        stored = plan.folder / layout.stack(cell.name)
+        with named(stored):
+            patch = read_patch(stored)[list(names)].isel(time=held).load()
         return stage(folder, label, {name: patch[name].values for name in names}, cell.geobox)
     patch = source.load(cell.geobox, [day], names)
     return stage(folder, label, {name: patch[name].values[0] for name in names}, cell.geobox)

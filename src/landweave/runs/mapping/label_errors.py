@@ -10,7 +10,7 @@ import numpy as np
 from landweave.accuracy.label_errors import LEAST, Classify, judge_pieces
 from landweave.classifier.calibration import align_columns
 from landweave.classifier.fit import fit
-from landweave.patch.store import write_json
+from landweave.patch.store import read_table, write_json
 from landweave.patch.vectors.layers import parts_of, read_features
 from landweave.patch.vectors.writing import write_layers
 from landweave.runs import layout
@@ -39,12 +39,10 @@ def confidence_of_classes(plan: Plan) -> tuple[float, ...]:
 
     NaN for a class without held-out rows.
     """
-    import pandas as pd
-
     from landweave.accuracy.confident_learning import self_confidence
 
     rows, values = read_rows(plan.folder), list(plan.legend.values)
-    held = pd.read_parquet(plan.folder / layout.HELD_OUT)
+    held = read_table(plan.folder / layout.HELD_OUT)
     p = held[[f"p_{value}" for value in values]].to_numpy()
     use = np.isfinite(p[:, 0]) & held["seen"].to_numpy() & rows["split"].isin(("train", "test")).to_numpy()
     column = np.full(256, -1, "int64")
@@ -92,9 +90,7 @@ def list_suspects(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
 
 
 def _read(plan: Plan, name: str) -> "pd.DataFrame":
-    import pandas as pd
-
-    return pd.read_parquet(plan.folder / layout.pieces(name)).assign(patches=name)
+    return read_table(plan.folder / layout.pieces(name)).assign(patches=name)
 
 
 def _joined(plan: Plan, tables: "list[pd.DataFrame]") -> "tuple[pd.DataFrame, pd.DataFrame]":

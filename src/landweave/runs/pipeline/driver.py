@@ -1,6 +1,5 @@
 """A whole run: stage after stage, only what is not fresh, one failing patch stopping no other."""
 
-import shutil
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ from landweave.engine.lock import spare_locks
 from landweave.engine.machine import LEAST_MEMORY
 from landweave.errors import InputError
 from landweave.patch.grid import Cell
+from landweave.patch.store import sweep
 from landweave.runs import layout
 from landweave.runs.pipeline.outcome import Progress, Quiet, Result
 from landweave.runs.pipeline.record import adopt_record, keep_log, log_path, versions, working_versions, write_record
@@ -58,8 +58,8 @@ def run(
         When another run works in the same folder.
     """
     from landweave.runs.pipeline.notices import notices
-    from landweave.runs.pipeline.record import of_versions
     from landweave.runs.pipeline.stages import STAGES
+    from landweave.runs.pipeline.versions import of_versions
     from landweave.runs.results.run import FinishedRun
     from landweave.runs.train.models import try_settings
 
@@ -160,11 +160,7 @@ def _check_memory(memory: str | None) -> None:
 def _sweep(folder: Path) -> None:
     """Remove what a killed run had begun to write."""
     for place in [folder, *(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))]:
-        for part in place.glob(".*.part*"):
-            if part.is_dir():
-                shutil.rmtree(part, ignore_errors=True)
-            else:
-                part.unlink(missing_ok=True)
+        sweep(place)
 
 
 def _run_stage(state: Run, stage: Stage, result: Result, progress: Progress) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from landweave.engine.ledger import DONE, FAILED
+from landweave.errors import InputError
 from landweave.patch.area import read_area_file
 from landweave.patch.grid import Cell
 from landweave.runs.project.plan import Plan
@@ -84,22 +85,29 @@ def reference_left_out(plan: Plan) -> list[str]:
     return lines + ([] if plan.reference is None else left_out(plan.reference))
 
 
-def points_outside(plan: Plan, cells: Sequence[Cell]) -> list[str]:
-    """How many of the reference's points no patch holds, as a sentence; none where all are held or are no points."""
+def points_outside(plan: Plan, cells: Sequence[Cell], *, all_wrong: bool = False) -> list[str]:
+    """How many of the reference's points no patch holds, as a sentence; none where all are held or are no points.
+
+    Where no patch holds any point and ``all_wrong``, InputError.
+    """
     if plan.reference is None or plan.reference.kind != "points":
         return []
     from landweave.labels.on_grid import count_inside
 
     inside, points = count_inside(plan.reference, [cell.geobox for cell in cells])
     outside = points - inside
+    if all_wrong and not inside:
+        raise InputError(
+            f"{plan.reference.path}: none of the {points} points lies in a patch; check their coordinates, or the area."
+        )
     return [f"{outside} of {points} points lie outside the imagery and are left out."] if outside else []
 
 
 def _of_samples(run: "Run") -> list[str]:
-    train = run.ledger.get("train")
+    table, train = run.ledger.get("sample"), run.ledger.get("train")
+    lines = list(table.info.get("notes", ())) if table is not None and table.state == DONE else []
     if train is None or train.state != DONE or run.plan.project.model.path:
-        return []
-    lines = []
+        return lines
     if train.info["absent"]:
         absent = ", ".join(train.info["absent"])
         lines.append(f"Classes without any training sample, which the map cannot show: {absent}.")

@@ -15,7 +15,6 @@ from landweave.engine.memory import peak_bytes
 from landweave.patch.store import write_json, write_text
 from landweave.runs import layout
 from landweave.runs.pipeline.forecast import outcome
-from landweave.runs.pipeline.notices import some
 
 if TYPE_CHECKING:
     from landweave.runs.pipeline.outcome import Result
@@ -86,43 +85,6 @@ def made_by(run: "Run") -> list[Maker]:
                 counts.setdefault(id(told[key]), (told[key], Counter()))[1][stage.name] += 1
     found = [Maker(versions=versions, entries=dict(count)) for versions, count in counts.values()]
     return sorted(found, key=lambda maker: (-sum(maker.entries.values()), str(maker.versions)))
-
-
-def of_versions(run: "Run") -> list[str]:
-    """Where outputs were made by other versions than those of now, as a sentence: which, and what each of them made.
-
-    The report, which is made of the other notices, does not have it: looking at a run changes none of its files.
-    """
-    own = working_versions()
-    makers = made_by(run)
-    known = [maker for maker in makers if maker.versions]
-    others = [maker for maker in known if not maker.same(own)]
-    lines = []
-    if others:
-        parts = [f"{_made(maker)} by {_differences(maker.versions, own)}" for maker in others]
-        mixed = not all(maker.same(known[0].versions) for maker in known)
-        lines.append(
-            f"Made by other versions than the installed ones: {'; '.join(parts)}. "
-            + (
-                "The outputs mix versions; to make all by one, run in a new output folder."
-                if mixed
-                else "They are kept; to make them by the installed versions, run in a new output folder."
-            )
-        )
-    unknown = [_made(maker) for maker in makers if not maker.versions]
-    if unknown:
-        lines.append(f"Made by unknown versions, as an older landweave noted none: {'; '.join(unknown)}.")
-    return lines
-
-
-def _made(maker: Maker) -> str:
-    return ", ".join(f"{stage} ({count})" for stage, count in maker.entries.items())
-
-
-def _differences(there: Mapping[str, str], here: Mapping[str, str]) -> str:
-    """Names and versions that differ, at most five; the platform and patch levels of Python decide nothing."""
-    names = [name for name in versions() if there.get(name) != here.get(name)]
-    return some([f"{name} {there.get(name, 'absent')} (now {here[name]})" for name in names])
 
 
 def adopt_record(ledger: Ledger, folder: Path) -> bool:

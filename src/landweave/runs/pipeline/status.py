@@ -9,8 +9,9 @@ from landweave.engine.ledger import Ledger
 from landweave.errors import InputError
 from landweave.runs import layout
 from landweave.runs.pipeline.notices import failures
-from landweave.runs.pipeline.record import of_versions, working_versions
+from landweave.runs.pipeline.record import working_versions
 from landweave.runs.pipeline.state import Options, Run, Stage
+from landweave.runs.pipeline.versions import of_versions
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project
 

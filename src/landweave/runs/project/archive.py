@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from landweave.engine.fingerprint import fingerprint
-from landweave.errors import InputError
+from landweave.errors import InputError, parsed
 from landweave.patch.grid import checked_bounds
 from landweave.patch.store import write_json
 from landweave.runs import layout
@@ -109,11 +109,11 @@ def _remember(project: Project, answer: dict[str, Any]) -> None:
 
 def _remembered(project: Project, asked: str) -> Found | None:
     try:
-        content = json.loads((project.folder / layout.SCENES).read_text(encoding="utf-8"))
+        content = parsed(json.loads, (project.folder / layout.SCENES).read_text(encoding="utf-8"))
         if content["question"] != asked:
             return None
         left_out = {str(why): tuple(ids) for why, ids in content.get("left_out", {}).items()}
         items = tuple(item for item in content["items"] if isinstance(item["assets"], dict))
         return Found(items=items, left_out=left_out, remarks=tuple(content.get("remarks", ())))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
-from landweave.errors import InputError
+from landweave.errors import InputError, parsed
 from landweave.import_rule import ImportRule
 from landweave.patch.summary import Shown
 from landweave.patch.tables.dates import read_day
@@ -299,6 +299,7 @@ def read_project(path: str | Path, *, allow_code: bool = False) -> Project:
     path = Path(path)
     if path.is_dir():
         path = path / "landweave.toml"
+    _check_name(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -306,10 +307,21 @@ def read_project(path: str | Path, *, allow_code: bool = False) -> Project:
     except (UnicodeDecodeError, IsADirectoryError) as error:
         raise InputError(f"{path}: not a text file: {error}.") from None
     try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        content = parsed(tomllib.loads, text)
+    except ValueError as error:
         raise InputError(f"{path}: not valid TOML: {error}.") from None
     return make_project(content, file=path, text=text, allow_code=allow_code)
+
+
+def _check_name(path: Path) -> None:
+    """Refuse folders whose names readers of vectors change: they look for an archive at ``!``, and drop line ends."""
+    place = str(path.absolute().parent)
+    for letter in "!\n\r\t":
+        if letter in place:
+            raise InputError(
+                f"{place!r}: the folder's name contains {letter!r}, which GDAL's readers of vectors do not take as a "
+                "part of a name; rename the folder."
+            )
 
 
 def make_project(content: dict[str, Any], *, file: Path, text: str = "", allow_code: bool = False) -> Project:

@@ -1,6 +1,9 @@
 """What a data set says of itself: its card, its README, its legend, and a project that reads it back."""
 
+import html
 import json
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +17,16 @@ from landweave.patch.grid import crs_name
 from landweave.runs import layout
 from landweave.runs.project.masked_source import CLOUD_MASK, CLOUD_PROBABILITY
 from landweave.runs.project.plan import Plan
+from landweave.runs.publish.attributes import LEFT_OUT
 from landweave.runs.results.record import read_record
 
 if TYPE_CHECKING:
     from landweave.runs.results.run import FinishedRun
 
 CARD = "data-card.json"
-LEFT_OUT = "left_out"
-"""The variable that says why an observation does not count: see :func:`landweave.features.clouds.mask_reasons`."""
+
+_CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
+_TURNS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 def data_card(run: "FinishedRun", licence: str, *, eopatches: bool, unmapped: Sequence[str]) -> dict[str, Any]:
@@ -120,8 +125,7 @@ def legend_text(legend: Legend) -> str:
     """A legend whose codes are the class values, as the published labels have them."""
     names, colors = legend.names, legend.colors
     entries = [
-        f"[[class]]\nvalue = {value}\nname = {json.dumps(names[value], ensure_ascii=False)}\n"
-        f"color = {json.dumps(colors[value])}\ncodes = [{value}]\n"
+        f"[[class]]\nvalue = {value}\nname = {_text(names[value])}\ncolor = {_text(colors[value])}\ncodes = [{value}]\n"
         for value in legend.values
     ]
     return "\n".join(entries)
@@ -162,7 +166,27 @@ def _key(name: str) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(_value(one) for one in value)}]"
+    if isinstance(value, str):
+        return _text(value)
     return value.isoformat() if hasattr(value, "isoformat") else json.dumps(value, ensure_ascii=False)
+
+
+def _text(value: str) -> str:
+    """A string of TOML, which differs from one of JSON in that it must escape the delete character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def in_markdown(text: str) -> str:
+    r"""Words from elsewhere as they are to be read in a page of Markdown: no link, image, table, heading, HTML or code.
+
+    >>> in_markdown("a | b <script>")
+    'a \\| b &lt;script&gt;'
+    """
+    # No line ends and other control characters, and none that turn the direction of text around.
+    line = "".join(" " if unicodedata.category(one) in _CONTROLS or one in _TURNS else one for one in text)
+    escaped = re.sub(r"([\\`*_{}\[\]|~$^])", r"\\\1", html.escape(" ".join(line.split()), quote=False))
+    # What would begin a heading or a list, at the beginning of a line only.
+    return re.sub(r"^(\d*)([-+=#.)])", r"\1\\\2", escaped)
 
 
 def readme_text(card: Mapping[str, Any], *, eopatches: bool) -> str:
@@ -176,26 +200,33 @@ def readme_text(card: Mapping[str, Any], *, eopatches: bool) -> str:
         'collection of them, which landweave reads as `source.type = "stac"`.'
     )
     faults = (
-        "\n".join(f"- {fault}" for fault in card["known_faults"])
+        "\n".join(f"- {in_markdown(fault)}" for fault in card["known_faults"])
         or "- None are known, which is not to say that there are none."
     )
-    classes = "\n".join(f"| {value} | {name} |" for value, name in card["classes"].items())
+    classes = "\n".join(f"| {value} | {in_markdown(name)} |" for value, name in card["classes"].items())
     west, south, east, north = where["bbox"]
-    return f"""# {card["title"]}
+    systems = in_markdown(", ".join(where["crs"]))
+    decoded = (
+        ""
+        if eopatches
+        else " The Zarr says so as `_FillValue` and `scale_factor`: xarray reads\nreflectance with NaN where missing; "
+        "`mask_and_scale=False` reads the stored numbers."
+    )
+    return f"""# {in_markdown(card["title"])}
 
 {card["what"]}
 
-- **Where**: {west:.4f}, {south:.4f} to {east:.4f}, {north:.4f} (longitude, latitude), in {", ".join(where["crs"])},
+- **Where**: {west:.4f}, {south:.4f} to {east:.4f}, {north:.4f} (longitude, latitude), in {systems},
   pixels of {where["pixel_metres"]:.4g} m.
 - **When**: {when["start"]} to {when["end"]}, {when["dates"]} dates.
-- **Licence**: {card["licence"]}.
+- **Licence**: {in_markdown(card["licence"])}.
 - **More**: [{CARD}]({CARD}).
 
 ## What is in a patch
 
 {how}
 Imagery is int16 in steps of 1e-4 reflectance, -32768 where missing; masks are bytes by date; labels, prediction and
-confidence have no time.
+confidence have no time.{decoded}
 
 | value | class |
 |---|---|

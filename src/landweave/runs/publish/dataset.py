@@ -33,7 +33,8 @@ from landweave.runs.pipeline.status import refuse_stale
 from landweave.runs.project.area import area_of
 from landweave.runs.project.plan import Plan
 from landweave.runs.project.settings import Project
-from landweave.runs.publish.card import CARD, LEFT_OUT, data_card, legend_text, project_text, readme_text
+from landweave.runs.publish.attributes import CLASSES, CONFIDENCE, LEFT_OUT, attributed, numbers_of
+from landweave.runs.publish.card import CARD, data_card, legend_text, project_text, readme_text
 from landweave.runs.results.run import FinishedRun, open_run
 from landweave.sources.patchwise.datasets import is_collection
 
@@ -149,6 +150,10 @@ def _share(
         # What lies there is an earlier run's, if anything does.
         patch = patch.drop_vars(["prediction", "confidence", "prediction_oof"], errors="ignore")
     patch[LEFT_OUT] = ((TIME, Y, X), reasons_of(run.plan, patch))
+    bands = tuple(run.plan.recipe.source_bands)
+    patch = patch[_in_order(run.plan, patch)]
+    if not eopatches:
+        patch = attributed(patch, run.plan.legend, bands=bands)
     href = f"patches/{cell.name}" if eopatches else f"patches/{cell.name}.zarr"
     features = _features(run.plan, patch) if eopatches else {}
     made_from = _print(patch, [href, list(features.items())])
@@ -164,11 +169,18 @@ def _share(
         times=tuple(date.isoformat() for date in run.plan.dates),
         variables={str(name): variable.dtype.name for name, variable in patch.data_vars.items()},
         dated=tuple(str(name) for name, variable in patch.data_vars.items() if TIME in variable.dims),
-        content=checksum_of(files), made_from=made_from,
+        content=checksum_of(files), made_from=made_from, numbers=numbers_of(patch, bands=bands),
     )  # fmt: skip
     # Last: until it stands, the files are not known to be whole.
     write_item(folder, shared)
     return shared, files
+
+
+def _in_order(plan: Plan, patch: xr.Dataset) -> list[str]:
+    """The patch's variables: bands, masks, what was made of them; the same order each time."""
+    known = [*plan.variables, LEFT_OUT, *CLASSES, CONFIDENCE]
+    names = sorted(map(str, patch.data_vars))
+    return sorted(names, key=lambda name: known.index(name) if name in known else len(known))
 
 
 def _print(patch: xr.Dataset, form: Any) -> str:
@@ -180,9 +192,11 @@ def _print(patch: xr.Dataset, form: Any) -> str:
 
     versions = [landweave.__version__, zarr.__version__, numcodecs.__version__]
     digest = hashlib.sha256(json.dumps([DATA_SET, versions, form]).encode())
-    for name, variable in patch.variables.items():
-        facts = [str(name), variable.dims, variable.dtype.str, variable.shape, variable.attrs]
-        digest.update(json.dumps(facts, default=str).encode())
+    # Zarr lists arrays in the order in which they answer.
+    for name in sorted(map(str, patch.variables)):
+        variable = patch.variables[name]
+        facts = [name, variable.dims, variable.dtype.str, variable.shape, variable.attrs]
+        digest.update(json.dumps(facts, default=str, sort_keys=True).encode())
         digest.update(variable.values.tobytes())
     return digest.hexdigest()
 

@@ -20,7 +20,7 @@ from landweave.patch.align import commonest_crs
 from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
 from landweave.patch.painting import Piece, paint
-from landweave.patch.store import write_json, write_text
+from landweave.patch.store import sweep, write_json, write_text
 from landweave.patch.summary import Shown, listed
 from landweave.patch.vectors.writing import write_layers
 from landweave.report.comparison import PicturedPlace, render_comparison
@@ -97,6 +97,8 @@ def compare(
     if plan.reference is None:
         raise InputError(f"{plan.project.file}: no [reference] to compare the map with.")
     check_same_project(run)
+    # A run may be under way in the same folder: only what an earlier comparison left goes.
+    sweep(plan.folder, Path(layout.COMPARISON).stem)
     figures = {"made_from": made_from(run), **_figures(run, progress)}
     ranked, edges = _places(run)
     first = ranked.head(SHOWN)

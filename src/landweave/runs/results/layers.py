@@ -1,8 +1,12 @@
 """What the browser view shows of a run, as maps: made of the patches' files when they are asked for."""
 
+import atexit
+import os
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +54,8 @@ class Layers:
 def make_layers(run: FinishedRun) -> Layers:
     """The maps of a run, those made of patches in ``view/`` of its output folder; what is fresh is not made again.
 
+    Where nothing can be written there, they are made in a temporary folder, as long as this process lives.
+
     Raises
     ------
     InputError
@@ -60,7 +66,9 @@ def make_layers(run: FinishedRun) -> Layers:
         if not path.exists():
             raise InputError(f"{path}: the project has no map; make it with `landweave run`.")
     files = {"prediction": whole["map"], "confidence": whole["confidence"]}
-    stamp = read_record(run.folder / layout.LAYERS)
+    place = place_of_views(run.folder)
+    stamp = read_record(place / layout.LAYERS)
+    kept = stamp if place == run.folder else read_record(run.folder / layout.LAYERS)
     stamps: dict[str, Any] = {}
     settings = run.plan.project.map.model_dump(mode="json")
     classes = [(c.value, c.name, c.color) for c in run.plan.legend.classes]
@@ -68,10 +76,12 @@ def make_layers(run: FinishedRun) -> Layers:
         sources = {cell.name: found for cell in run.cells if all((found := layer.sources(run, cell)).values())}
         if not sources:
             continue
-        path = run.folder / layout.view_map(name)
+        path = place / layout.view_map(name)
         prints = {cell: [_print(path) for path in found.values() if path] for cell, found in sources.items()}
         stamps[name] = fingerprint([prints, settings, classes if layer.classes else None, REVISION])
-        if stamp.get(name) != stamps[name] or not path.exists():
+        if kept.get(name) == stamps[name] and (run.folder / layout.view_map(name)).exists():
+            path = run.folder / layout.view_map(name)
+        elif stamp.get(name) != stamps[name] or not path.exists():
             _make(run, layer, sources, path)
         files[name] = path
     stamps["mapped"] = fingerprint(_print(whole["map"]))
@@ -79,10 +89,22 @@ def make_layers(run: FinishedRun) -> Layers:
     areas = stamp["areas"] if fresh else _areas(whole["map"])
     told = {**stamps, "areas": areas}
     if told != stamp:
-        write_json(run.folder / layout.LAYERS, told, allow_nan=True)
+        write_json(place / layout.LAYERS, told, allow_nan=True)
     version = fingerprint([stamps, _print(whole["confidence"])])[:12]
     mapped = {"title": MAPPED_TITLE, "classes": {int(value): found for value, found in areas.items()}}
     return Layers(files=files, mapped=mapped, version=version)
+
+
+def place_of_views(folder: Path) -> Path:
+    """Where what only the view needs is kept: the output folder, or a temporary one where that cannot be written to."""
+    return folder if os.access(folder, os.W_OK) else _temporary(folder)
+
+
+@cache
+def _temporary(folder: Path) -> Path:  # noqa: ARG001 - one for each output folder
+    made = Path(tempfile.mkdtemp(prefix="landweave-view-"))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
 
 
 @dataclass(frozen=True, kw_only=True)

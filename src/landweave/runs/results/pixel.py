@@ -12,7 +12,7 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from landweave.classifier.model import Model
-from landweave.errors import InputError
+from landweave.errors import InputError, named
 from landweave.features.clouds import CLOUD, NO_DATA, SNOW, VALID
 from landweave.features.interpolation import features, layer_values
 from landweave.features.recipe import Recipe
@@ -113,7 +113,8 @@ def _series(run: FinishedRun, cell: Cell, pixel: GeoBox, row: int, column: int) 
         if not path.exists():
             return None
         # One chunk a variable is read.
-        patch: xr.Dataset = read_patch(path).isel(y=slice(row, row + 1), x=slice(column, column + 1)).load()
+        with named(path):
+            patch: xr.Dataset = read_patch(path).isel(y=slice(row, row + 1), x=slice(column, column + 1)).load()
     else:
         patch = plan.source.load(pixel, plan.dates, plan.variables)
     reasons = reasons_of(plan, patch)[:, 0, 0]

@@ -3,6 +3,7 @@
 import json
 from typing import TYPE_CHECKING, Any
 
+from landweave.errors import parsed
 from landweave.sources.remote import readable
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def told_settings(project: "Project", **options: Any) -> dict[str, Any]:
 def read_record(path: Any) -> dict[str, Any]:
     """A JSON file of a run, such as an earlier ``run.json``; empty where there is none that can be read."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parsed(json.loads, path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -21,7 +21,7 @@ from landweave.labels.units import unit_ids, unit_name
 from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
 from landweave.patch.staging import read_quicklook
-from landweave.patch.store import read_date, read_patch, read_raster
+from landweave.patch.store import read_date, read_patch, read_raster, read_table
 from landweave.patch.summary import Shown, listed, span
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan, make_plan
@@ -225,20 +225,16 @@ class FinishedRun(Shown, RunOutputs):
 
     def samples(self) -> "pd.DataFrame":
         """The training table, as in ``samples.parquet``."""
-        import pandas as pd
-
-        return pd.read_parquet(self.folder / layout.SAMPLES)
+        return read_table(self.folder / layout.SAMPLES)
 
     def out_of_fold(self) -> "pd.DataFrame":
         """Training rows with their held-out probabilities: the samples' columns but features, ``seen``, ``p_<value>``.
 
         Each row was predicted by a model that never saw its patch; others are left out.
         """
-        import pandas as pd
-
         from landweave.runs.sample.table import read_rows
 
-        rows, table = read_rows(self.folder), pd.read_parquet(self.folder / layout.HELD_OUT)
+        rows, table = read_rows(self.folder), read_table(self.folder / layout.HELD_OUT)
         columns = ["seen", *(f"p_{value}" for value in self.plan.legend.values)]
         joined = rows.join(table[columns])
         known = (joined["split"] == "train") & joined[columns].notna().all(axis=1)

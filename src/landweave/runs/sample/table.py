@@ -13,7 +13,8 @@ from landweave.features.recipe import Recipe
 from landweave.features.units import fit_scales
 from landweave.import_rule import ImportRule
 from landweave.patch.model import NODATA, to_int16
-from landweave.patch.store import write_whole
+from landweave.patch.store import read_table, write_whole
+from landweave.patch.summary import listed
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan, training_paths
 
@@ -21,11 +22,16 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from landweave.labels.series import LabelledSeries
+
 RECIPE_KEY = b"landweave.recipe"
 """Where the recipe stands in the metadata of ``samples.parquet``."""
 
 ROW_COLUMNS = ("patch", "x", "y", "label", "split", "fold", "weight", "unit", "core", "thin", "piece")
 """Columns of ``samples.parquet`` beside the features."""
+
+MOST = 3.2767
+"""Largest value that int16 holds in units of 1e-4."""
 
 _ROWS, _COLUMNS = 20_000, 16
 """Of a table in memory at a time while it is written, and while it is read."""
@@ -65,7 +71,7 @@ def from_parts(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
 
     rows = []
     for name in patches:
-        part = pd.read_parquet(plan.folder / layout.rows(name))
+        part = read_table(plan.folder / layout.rows(name))
         if not part.empty:
             rows.append(part.assign(patch=name))
     if not rows:
@@ -101,22 +107,64 @@ def _empty_layers(recipe: Recipe, table_x: np.ndarray) -> list[str]:
     return [layer.name for layer, nothing in zip(layers, [*empty, *lasting], strict=True) if nothing]
 
 
+def read_training(plan: Plan) -> tuple["LabelledSeries", np.ndarray, list[str]]:
+    """The table of labelled series that ``[training]`` names, checked against the bands and the legend.
+
+    Returns
+    -------
+    series, labels
+        What :func:`landweave.labels.series.read_series` gives, and the class value of each sample, uint8; 0 where the
+        legend does not know its label.
+    notes
+        What is left out, in sentences.
+
+    Raises
+    ------
+    InputError
+        Where the table or a band is missing or cannot be read, or where fewer than two classes have samples.
+    """
+    from landweave.labels.series import read_series
+
+    series = read_series(**training_paths(plan.project), bands=plan.recipe.source_bands)
+    labels, unknown = plan.legend.translate(series.labels)
+    if len(np.unique(labels[labels > 0])) < 2:
+        told = f"; the legend does not know {listed([*unknown])}" if unknown else ""
+        raise InputError(
+            f"{training_paths(plan.project)['table']}: fewer than two classes have samples{told}. Correct "
+            "training.label or the legend's codes."
+        )
+    notes = [*series.notes, *_clipped(series, training_paths(plan.project)["table"])]
+    if unknown:
+        notes.append(
+            f"{sum(unknown.values())} samples have labels that the legend does not know and are left out: "
+            f"{listed([f'{name} ({count})' for name, count in sorted(unknown.items())], 10)}."
+        )
+    placeless = 0 if series.longitude is None else int(np.isnan(series.longitude[labels > 0]).sum())
+    if placeless:
+        notes.append(f"{placeless} of {int((labels > 0).sum())} samples have no place; each is a block of its own.")
+    return series, labels, notes
+
+
+def _clipped(series: "LabelledSeries", table: Path) -> list[str]:
+    """What of a table lies beyond the int16 of features; InputError where that is most of a band."""
+    values = np.concatenate(series.values)
+    there, beyond = (~np.isnan(values)).sum(axis=0), (np.abs(values) > MOST).sum(axis=0)
+    for band, number, all_of_it in zip(series.bands, beyond.tolist(), there.tolist(), strict=True):
+        if number * 2 > all_of_it:
+            raise InputError(
+                f"{table}: {number} of {all_of_it} values of {band} lie beyond {MOST}; give reflectance and indices as "
+                "they are (0.12), not multiplied by 10000."
+            )
+    found = [f"{band} ({number})" for band, number in zip(series.bands, beyond.tolist(), strict=True) if number]
+    return [f"Values of the table beyond {MOST} were clipped: {listed(found)}."] if found else []
+
+
 def from_series_table(plan: Plan) -> dict[str, Any]:
     """Interpolate a table of labelled series, aligned by days since each series began."""
     import pandas as pd
 
-    from landweave.labels.series import read_series
-
-    series = read_series(**training_paths(plan.project))
-    wanted = plan.recipe.source_bands
-    missing = [name for name in wanted if name not in series.bands]
-    if missing:
-        table = plan.project.path(plan.project.training.table) if plan.project.training else ""
-        raise InputError(f"{table}: no column {', '.join(missing)}; it has {', '.join(series.bands)}.")
-    labels, unknown = plan.legend.translate(series.labels)
-    known = labels > 0
-    if len(np.unique(labels[known])) < 2:
-        raise InputError(f"Fewer than two classes have samples in the table (labels not in the legend: {unknown}).")
+    series, labels, notes = read_training(plan)
+    wanted, known = plan.recipe.source_bands, labels > 0
     # Every series lies on its own days; the union of days holds them all, and gaps are gaps.
     days = np.unique(np.concatenate(series.days))
     stack = np.full((len(wanted), len(days), len(labels)), NODATA, "int16")
@@ -128,6 +176,14 @@ def from_series_table(plan: Plan) -> dict[str, Any]:
     valid = (stack != NODATA).all(axis=0)
     recipe = fit_scales(plan.recipe, stack, valid, days)
     table_x = features(stack, valid, days, recipe)
+    bare = int((table_x == NODATA).all(axis=1).sum())
+    if bare == len(labels):
+        raise InputError(
+            f"{training_paths(plan.project)['table']}: no sample has a value on any day of the features (every "
+            f"{plan.project.features.step_days} days from its start); check start_date and the period."
+        )
+    if bare:
+        notes.append(f"{bare} samples have no value on any day of the features; check their start_date.")
     unit, fold, kind = _table_folds(plan, series, labels, known)
     place = (np.full(len(labels), np.nan),) * 2
     if series.longitude is not None and series.latitude is not None:
@@ -140,7 +196,7 @@ def from_series_table(plan: Plan) -> dict[str, Any]:
     )  # fmt: skip
     _write(plan, frame, table_x, recipe)
     _write_series(plan, days, stack, np.where(valid, 0, 1).astype("uint8"))
-    info = {"rows": len(frame), "recipe": recipe.to_json(), "split": kind, "unknown": unknown}
+    info = {"rows": len(frame), "recipe": recipe.to_json(), "split": kind, "notes": notes}
     return {"files": [layout.SAMPLES, layout.SERIES], "info": info}
 
 
@@ -151,8 +207,12 @@ def _table_folds(plan: Plan, series: Any, labels: np.ndarray, known: np.ndarray)
     names = [str(label) for label in labels]
     settings, seed, k = plan.project.training, plan.project.sampling.seed, plan.project.model.folds
     assert settings is not None
-    if series.longitude is not None and series.latitude is not None:
-        blocks = block_ids(series.longitude[known], series.latitude[known], size=settings.block_size)
+    there = known if series.longitude is None else known & ~np.isnan(series.longitude)
+    if series.longitude is not None and there.any():
+        blocks = block_ids(series.longitude[there], series.latitude[there], size=settings.block_size)
+        held = iter(blocks)
+        # A sample without a place is a block of its own.
+        blocks = [next(held) if placed else f"sample {i}" for i, placed in enumerate(there.tolist()) if known[i]]
         if len(set(blocks)) >= k:
             return blocks, group_folds(blocks, names, k=k, seed=seed), "block"
     return [str(i) for i in range(len(names))], random_folds(names, k=min(k, len(names)), seed=seed), "random"
@@ -198,9 +258,7 @@ def read_samples(folder: Path, *, rule: ImportRule | None = None) -> "tuple[pd.D
 
 def read_rows(folder: Path) -> "pd.DataFrame":
     """The training table without its features: patch, x, y, label, split, fold, weight, unit, core."""
-    import pandas as pd
-
-    return pd.read_parquet(folder / layout.SAMPLES, columns=list(ROW_COLUMNS))
+    return read_table(folder / layout.SAMPLES, columns=list(ROW_COLUMNS))
 
 
 def _write(plan: Plan, rows: "pd.DataFrame", matrix: np.ndarray, recipe: Recipe) -> None:

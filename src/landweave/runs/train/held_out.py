@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from landweave.classifier.model import decide
-from landweave.patch.store import write_whole
+from landweave.patch.store import read_table, write_whole
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.table import read_rows
@@ -29,10 +29,8 @@ class HeldOut:
 
 def read_held_out(plan: Plan, split: str = "test") -> HeldOut:
     """The rows of one side, ``test`` or ``train``, these out of fold; of a cross-validated table always all rows."""
-    import pandas as pd
-
     rows = read_rows(plan.folder)
-    table = pd.read_parquet(plan.folder / layout.HELD_OUT)
+    table = read_table(plan.folder / layout.HELD_OUT)
     p = table[[f"p_{value}" for value in plan.legend.values]].to_numpy()
     use = rows["split"].to_numpy() == split
     if not (rows["split"] == "test").any():

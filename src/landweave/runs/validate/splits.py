@@ -17,7 +17,7 @@ from landweave.labels.split import choose_folds
 from landweave.patch.align import to_crs
 from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
-from landweave.patch.store import write_json
+from landweave.patch.store import read_table, write_json
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.assignment import Assignment
@@ -97,10 +97,8 @@ def compared(plan: Plan, cells: Sequence[Cell], assignment: Assignment) -> dict[
 
 def _wrong(plan: Plan, rows: Any, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The test rows that were ever seen, and whether the likeliest class of each is another than the reference's."""
-    import pandas as pd
-
     values = np.array(plan.legend.values)
-    table = pd.read_parquet(plan.folder / layout.HELD_OUT, columns=["seen", *(f"p_{value}" for value in values)])
+    table = read_table(plan.folder / layout.HELD_OUT, columns=["seen", *(f"p_{value}" for value in values)])
     test = test[table["seen"].to_numpy()[test]]
     likeliest = values[table.drop(columns="seen").to_numpy()[test].argmax(axis=1)]
     return test, np.asarray(likeliest != rows["label"].to_numpy()[test])

@@ -13,13 +13,18 @@ import xarray as xr
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj.exceptions import CRSError
+from shapely.errors import ShapelyError
 
-from landweave.errors import InputError
+from landweave.errors import MACHINE, InputError, parsed
+from landweave.patch.align import outline_bounds
 from landweave.patch.model import NODATA
 from landweave.patch.store import DATA_SET, read_patch
 from landweave.patch.summary import Shown, listed, span
 from landweave.sources.patchwise.common_grid import Numbers, check_names, load_patches, shared_grid
 from landweave.sources.protocol import LocalSource, Source, day_of, days_between, digest_of
+
+LARGEST = 1_000_000
+"""Pixels along a side that no patch has: an item that says so is damaged, and the arithmetic on it fails."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +124,7 @@ class StoredSource(Shown, LocalSource):
 def is_collection(path: str | Path) -> bool:
     """Whether a file is the collection of a data set that ``landweave publish --dataset`` wrote."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = parsed(json.loads, Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(content, dict) and content.get("landweave:format") == DATA_SET
@@ -166,7 +171,7 @@ def open_collection(path: str | Path, *, needed: Sequence[str] = (), resampling:
 def _links(path: Path) -> list[str]:
     """Where the collection says that its items are."""
     try:
-        links = json.loads(path.read_text(encoding="utf-8"))["links"]
+        links = parsed(json.loads, path.read_text(encoding="utf-8"))["links"]
         return [str(link["href"]) for link in links if link["rel"] == "item"]
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{path}: its links are not in landweave's form; publish the data set again.") from None
@@ -175,7 +180,7 @@ def _links(path: Path) -> list[str]:
 def _patch(folder: Path, link: str) -> StoredPatch:
     item = folder / _inside(folder, link)
     try:
-        content = json.loads(item.read_text(encoding="utf-8"))
+        content = parsed(json.loads, item.read_text(encoding="utf-8"))
         told, asset = content["properties"], content["assets"]["data"]
         times = told["cube:dimensions"]["time"]["values"]
         variables = {
@@ -184,7 +189,7 @@ def _patch(folder: Path, link: str) -> StoredPatch:
         geobox = _grid(told["proj:shape"], told["proj:transform"], told["proj:code"] or told["proj:wkt2"])
         days = tuple(_when(text) for text in times)
         name, href, kind = str(content["id"]), str(asset["href"]), str(asset["type"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, CRSError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, CRSError, ShapelyError):
         raise InputError(f"{item}: not an item of a landweave data set; publish the data set again.") from None
     if not kind.startswith("application/vnd.zarr"):
         raise InputError(f'{item}: the patches are {kind}; read them as source.type = "eopatches".')
@@ -206,9 +211,17 @@ def _inside(folder: Path, place: str) -> Path:
 def _grid(shape: Any, transform: Any, crs: Any) -> GeoBox:
     height, width = (int(number) for number in shape)
     affine = Affine(*(float(number) for number in transform))
-    if min(height, width) < 1 or not np.isfinite(affine.determinant) or affine.is_degenerate:
+    if (
+        min(height, width) < 1
+        or max(height, width) > LARGEST
+        or not np.isfinite(affine.determinant)
+        or affine.is_degenerate
+    ):
         raise ValueError(shape, transform)
-    return GeoBox((height, width), affine, crs)
+    geobox = GeoBox((height, width), affine, crs)
+    if not np.isfinite(outline_bounds(geobox, "EPSG:4326")).all():
+        raise ValueError(shape, transform)
+    return geobox
 
 
 def _read(
@@ -222,6 +235,8 @@ def _read(
         try:
             values: Any = stored[name][list(steps), rows, columns].values
         except (OSError, ValueError, RuntimeError) as error:
+            if isinstance(error, OSError) and error.errno in MACHINE:
+                raise OSError(error.errno, error.strerror, str(patch.path / name)) from None
             reason = str(error).splitlines()[0][:80]
             raise InputError(
                 f"{patch.path}: {name} cannot be read ({reason}); check with `landweave verify`."

@@ -10,7 +10,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 from urllib3.util import Retry
 
 from landweave.sources.remote import told_while_waiting
-from landweave.sources.stac.hrefs import public, within
+from landweave.sources.stac.hrefs import may_ask, scheme_of, within
 
 TIMEOUT = (15.0, 60.0)
 """Seconds to connect, and to wait for an answer."""
@@ -63,8 +63,8 @@ class PatientIO(StacApiIO):
             asked = str(response.url)
             if there is None or within(there, asked, hosts) is not None:
                 return there
-            # A question is not handed on to strangers, nor to servers that only this machine can reach.
-            fits = response.request.method == "GET" and there.startswith(("http://", "https://")) and public(there)
+            # A question with a body is not handed on to strangers.
+            fits = response.request.method == "GET" and scheme_of(there) in {"http", "https"} and may_ask(there, asked)
             return there if fits else None
 
         self.session.get_redirect_target = target  # type: ignore[method-assign, assignment]

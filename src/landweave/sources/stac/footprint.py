@@ -53,7 +53,7 @@ def _told(box: Any) -> Box | None:
 
 
 def _checked(west: float, south: float, east: float, north: float) -> Box | None:
-    on_earth = -90.5 <= south <= north <= 90.5 and -540 <= west <= east <= 540 and east - west <= 360
+    on_earth = -90.5 <= south <= north <= 90.5 and -540 <= west <= 540 and 0 <= east - west <= 360
     if not on_earth:
         return None
     turn = 0.0 if -180 <= west <= 180 else -360.0 * math.floor((west + 180) / 360)

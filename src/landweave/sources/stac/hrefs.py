@@ -12,7 +12,9 @@ from landweave.sources.remote import is_remote, readable
 
 _PORTS = {"http": 80, "https": 443}
 _SAFE = "%/:?#[]@!$&'()*+,;=~"
-_INNER = ("localhost", "internal", "local", "localdomain", "home.arpa")
+_OWN = ("localhost", "localdomain", "internal")
+_INNER = ("local", "lan", "intranet", "home.arpa")
+_PUBLIC, _NETWORK, _HERE = range(3)
 
 
 def scheme_of(href: str) -> str:
@@ -94,19 +96,35 @@ def within(href: str, base: str, allowed: Sequence[str] = ()) -> str | None:
     return whole if {f"{one.hostname}:{ports[0]}", one.hostname} & {name.lower() for name in allowed} else None
 
 
-def public(href: str) -> bool:
-    """Whether an address names a server of the internet, rather than this machine or one of its own network.
+def may_ask(href: str, place: str) -> bool:
+    """Whether a server may send us to another one by a plain GET.
 
-    >>> public("https://host.org/a"), public("http://169.254.169.254/a"), public("http://localhost:8000")
-    (True, False, False)
+    It may to servers of the internet; a server of our own network also to others of that network, which it can ask
+    itself; none to this machine, or to what only this machine can ask, such as a cloud's metadata.
+
+    >>> may_ask("https://host.org/a", "https://other.org/b"), may_ask("http://10.0.0.1/a", "https://other.org/b")
+    (True, False)
+    >>> may_ask("http://10.0.0.1/a", "http://store/b"), may_ask("http://169.254.169.254/a", "http://store/b")
+    (True, False)
     """
+    there = _nearness(href)
+    return there == _PUBLIC or (there == _NETWORK and _nearness(place) != _PUBLIC)
+
+
+def _nearness(href: str) -> int:
     host = (urlsplit(href).hostname or "").rstrip(".")
     try:
-        return ipaddress.ip_address(host).is_global
+        address = ipaddress.ip_address(host)
     except ValueError:
-        # A number without dots is an address too.
-        named = "." in host and not re.fullmatch(r"[0-9a-fx.]+", host)
-        return named and not any(host == name or host.endswith("." + name) for name in _INNER)
+        # Numbers in other spellings are addresses of this machine as likely as not.
+        own = not host or re.fullmatch(r"[0-9.]+|(?=.*0x)[0-9a-fx.]+", host)
+        if own or any(host == name or host.endswith("." + name) for name in _OWN):
+            return _HERE
+        inner = "." not in host or any(host.endswith("." + name) for name in _INNER)
+        return _NETWORK if inner else _PUBLIC
+    if address.is_loopback or address.is_link_local or address.is_unspecified:
+        return _HERE
+    return _PUBLIC if address.is_global else _NETWORK
 
 
 def named_place(href: str) -> str:

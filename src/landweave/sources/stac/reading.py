@@ -6,9 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from landweave.errors import InputError
+from landweave.errors import InputError, blame_machine, parsed
 from landweave.sources.remote import is_remote, readable
-from landweave.sources.stac.hrefs import absolute, public, scheme_of, within
+from landweave.sources.stac.hrefs import absolute, may_ask, scheme_of, within
 from landweave.sources.stac.paging import PAGES, Pages, Request, features_of, matched_of, next_link
 
 CATALOGUES = 20_000
@@ -66,7 +66,7 @@ class Reader:
     def ask(self, request: Request) -> dict[str, Any]:
         """The answer to a request, such as for one page of a search; errors of the server are not translated."""
         text = self.io.request(request.url, method=request.method, parameters=dict(request.parameters))
-        content = _loads(text)
+        content = parsed(json.loads, text)
         if not isinstance(content, dict):
             raise TypeError("the answer is no JSON object")
         return content
@@ -84,7 +84,7 @@ class Reader:
             whole = absolute(href, place)
         except InputError as error:
             raise InputError(f"{readable(place)}: {error}.") from None
-        if scheme_of(place) in _WEB and within(whole, place, self.hosts) is None and not public(whole):
+        if scheme_of(place) in _WEB and within(whole, place, self.hosts) is None and not may_ask(whole, place):
             raise InputError(
                 f"{readable(place)}: has a link to {readable(whole)[:100]}, a server that is not public; "
                 "if it belongs to the catalogue, allow it in source.hosts."
@@ -107,8 +107,9 @@ class Reader:
 
     def _from_file(self, place: str) -> Any:
         try:
-            return _loads(Path(place).read_text(encoding="utf-8"))
-        except OSError:
+            return parsed(json.loads, Path(place).read_text(encoding="utf-8"))
+        except OSError as error:
+            blame_machine(place, error)
             raise GoneError(f"{readable(place)}: no such catalogue or item collection.") from None
         except ValueError:
             raise GoneError(
@@ -121,7 +122,7 @@ class Reader:
         from landweave.sources.stac.asking import reason, status_of
 
         try:
-            return _loads(self.io.request(url))
+            return parsed(json.loads, self.io.request(url))
         except APIError as error:
             kind = GoneError if status_of(error) in _GONE else InputError
             raise kind(f"{readable(url)}: not reachable: {reason(error)}.") from None
@@ -129,13 +130,6 @@ class Reader:
             raise GoneError(
                 f"{readable(url)}: the answer is not valid JSON; give the root of a STAC API or a catalogue."
             ) from None
-
-
-def _loads(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
 
 
 def place_of(item: Mapping[str, Any], url: str) -> str:
@@ -200,7 +194,7 @@ def walk(
             continue
         links = node.get("links")
         for link in [link for link in links if isinstance(link, dict)] if isinstance(links, list) else []:
-            relation = link.get("rel")
+            relation = str(link.get("rel"))
             if relation not in {"item", "items", "child"}:
                 continue
             href = read.follow(str(link.get("href") or ""), place)

@@ -171,14 +171,15 @@ def _read(item: Mapping[str, Any], *, href: str, catalogue: Catalogue | None, ba
     for variable in (*BANDS, *CLASSES):
         wanted = (bands[variable],) if bands and variable in bands else catalogue.assets.get(variable, ())
         choices = [asset_of(text, item["assets"]) for text in wanted]
-        key, part = next(((key, part) for key, part in choices if key in item["assets"]), (None, None))
+        key, name_there = next(((key, band) for key, band in choices if key in item["assets"]), (None, None))
         if key is None:
             continue
         asset = item["assets"][key]
         try:
-            there, band = absolute(str(asset.get("href") or ""), place), band_of(variable, key, asset, part)
+            there = absolute(str(asset.get("href") or ""), place)
+            band = band_of(variable, key, asset, name_there)
         except InputError as error:
-            unread[variable] = f"asset {key}: {error}"
+            unread[variable] = str(error) if str(error).startswith("asset ") else f"asset {key}: {error}"
             continue
         assets[variable] = _asset(
             variable, key, there, asset, properties, catalogue=catalogue, baseline=baseline, band=band

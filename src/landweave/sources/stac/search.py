@@ -87,7 +87,7 @@ def search_items(
     read = Reader(timeout=timeout, hosts=hosts)
     root = read(url)
     broken: dict[str, list[str]] = {}
-    if root.get("type") in {"FeatureCollection", "Feature"}:
+    if str(root.get("type")) in {"FeatureCollection", "Feature"}:
         answer = _of_items(url, root, query, read)
     elif _conforms(root, _SEARCH):
         answer = _of_api(url, root, query, read)
@@ -223,6 +223,8 @@ def _best(
             if got:
                 break
             raise InputError(f"{readable(url)}: the search failed: {failure}.") from None
+        except InputError:
+            raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{readable(url)}: the search failed: the answer is not valid STAC: {_first_line(error)}."

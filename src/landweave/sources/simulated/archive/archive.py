@@ -11,7 +11,8 @@ import rasterio
 import rasterio.warp
 
 from landweave.errors import InputError
-from landweave.patch.store import dated, write_json, write_text, write_whole
+from landweave.patch.store import write_json, write_text, write_whole
+from landweave.patch.vectors.writing import write_layers
 from landweave.sources.simulated.archive.files import write_tile
 from landweave.sources.simulated.archive.items import collection, root
 from landweave.sources.simulated.archive.products import L1C, L2A, Level, products
@@ -191,8 +192,7 @@ def _write_truth(path: Path, country: Country) -> None:
 
 def _write_frame(path: Path, frame: Any) -> None:
     """Write a GeoPackage that holds no wall clock and no temporary name."""
-    with dated(f"{YEAR + 1}-01-01"):
-        write_whole(path, lambda part: frame.to_file(part, driver="GPKG", layer=path.stem, engine="pyogrio"))
+    write_layers(path, [(path.stem, frame)], moment=f"{YEAR + 1}-01-01")
 
 
 def _degrees(country: Country, rows: list[float], cols: list[float]) -> list[list[float]]:
