@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 
+import landweave
 from landweave.errors import InputError
 from landweave.sources.stac.footprint import footprint, meet
 from landweave.sources.stac.grouping import newest_of_duplicates, passes
@@ -387,3 +388,19 @@ def test_opening_many_scenes_takes_time_in_proportion_to_their_number():
 
     few, many = seconds(500), seconds(4000)
     assert many < 8 * few * 3, "eight times as many scenes, and three times for the machine"
+
+
+def test_an_archive_may_be_opened_by_a_relative_path(tmp_path, monkeypatch):
+    from landweave.sources.simulated.archive.archive import write_archive
+
+    write_archive(tmp_path / "demo", size_km=0.6, dates=2, seed=1)
+    monkeypatch.chdir(tmp_path)
+    near, far = (
+        landweave.open_stac(path, max_cloud_cover=100)
+        for path in ("demo/archive/catalog.json", tmp_path / "demo" / "archive" / "catalog.json")
+    )
+    assert [scene.id for scene in near.scenes] == [scene.id for scene in far.scenes]
+    for one, other in zip(near.scenes, far.scenes, strict=True):
+        assert {name: asset.href for name, asset in one.assets.items()} == {
+            name: asset.href for name, asset in other.assets.items()
+        }

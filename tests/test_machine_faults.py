@@ -370,7 +370,7 @@ INSERT INTO gpkg_contents (table_name, data_type, identifier, srs_id)
 INSERT INTO gpkg_geometry_columns
   SELECT 'v', column_name, geometry_type_name, srs_id, z, m FROM gpkg_geometry_columns WHERE table_name = 'reg';
 """)
-    with pytest.raises(InputError, match=r"r\.gpkg: the layer 'v' is not readable as a vector file: .*load_extension"):
+    with pytest.raises(InputError, match=r"r\.gpkg: the reference is not readable as a vector file: .*load_extension"):
         reference_codes(read_reference(path, column="label", layer="v"))
 
 

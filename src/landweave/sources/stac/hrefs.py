@@ -176,5 +176,6 @@ def _on_disk(href: str, folder: str) -> str:
 
 
 def _joined(folder: str, name: str) -> str:
-    # As text: a path that goes up and down again is the same place, and thousands are joined.
-    return posixpath.normpath(posixpath.join(folder, name))
+    # As text: a path that goes up and down again is the same place, and thousands are joined. Absolute: a link of an
+    # item that was found by a relative path is joined once, not twice.
+    return posixpath.abspath(posixpath.join(folder, name))
