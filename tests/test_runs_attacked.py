@@ -71,7 +71,7 @@ def test_what_may_end_its_process_does_not_run_in_the_one_that_asks():
 def test_a_scheduler_without_a_worker_is_not_waited_for(world, monkeypatch):
     from distributed import LocalCluster
 
-    monkeypatch.setattr(executor, "_PATIENCE", 1)
+    monkeypatch.setattr(executor, "PATIENCE", 1)
     with (
         LocalCluster(n_workers=0, processes=False, protocol="tcp", host="127.0.0.1", dashboard_address=None) as cluster,
         pytest.raises(InputError, match="has no worker; start some by `dask worker tcp://"),
