@@ -16,6 +16,7 @@ help: ## print the targets
 
 demo: $(VENV)/.for-demo ## simulate a small country and map it into landweave-demo/
 	$(BIN)/landweave demo landweave-demo
+	@echo 'the map in a browser: $(BIN)/landweave view landweave-demo'
 
 test: $(VENV)/.for-test ## run the tests, with a summary of what they reach
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report=term:skip-covered
@@ -57,7 +58,7 @@ clean: ## remove the environment, the demo and all that tools leave behind
 # Installed again only when pyproject.toml has changed.
 $(VENV)/.for-demo: pyproject.toml
 	$(make_venv)
-	$(PIP) --editable .
+	$(PIP) --editable '.[viewer]'
 	touch $@
 
 $(VENV)/.for-test: pyproject.toml

@@ -1,10 +1,16 @@
 """The command line, in this process: what it prints and with which status it ends."""
 
+import errno
+import os
 import re
+from pathlib import Path
 
 import pytest
 
 from landweave.cli.app import app, main
+from landweave.errors import InputError
+from landweave.legend import Legend
+from landweave.runs.pipeline.check import _check_output
 
 COMMANDS = sorted(command.name or command.callback.__name__.replace("_", "-") for command in app.registered_commands)
 COMMANDS += sorted(group.name for group in app.registered_groups)
@@ -107,3 +113,66 @@ def test_an_interrupt_and_a_full_disk_end_in_one_line(landweave, tmp_path, monke
     monkeypatch.setattr(templates, "write_templates", full)
     status, _, err = landweave("init", tmp_path)
     assert (status, err) == (1, "landweave: No space left on device: out/map.tif\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.EACCES, "check the name and the permissions"),
+        (errno.EROFS, "choose another place"),
+        (errno.ENOENT, "check the name and its folder"),
+        (errno.EEXIST, "give another name"),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_wrong_input_and_named_as_the_user_did(landweave, monkeypatch, number, advice):
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number), "ro/.map.1a2b3c4d.part.tif")
+
+    monkeypatch.setattr("landweave.runs.project.settings.read_project", refuse)
+    status, _, err = landweave("check", "x")
+    assert status == 2
+    assert err == f"landweave: ro/map.tif: {os.strerror(number)}; {advice}.\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("[period]\nend = 31.12.2023\n", "Write dates as 2023-12-31."),
+        ("[area]\nresolution = 10,5\n", "Write numbers with a point, such as 10.5."),
+        ('[reference]\npath = "C:\\data\\x.gpkg"\n', "Write paths with / or in single quotes."),
+    ],
+)
+def test_a_line_that_toml_does_not_understand_is_explained(landweave, tmp_path, line, told):
+    (tmp_path / "landweave.toml").write_text(line)
+    status, _, err = landweave("check", tmp_path)
+    assert (status, err.count("\n")) == (2, 1)
+    assert err.rstrip().endswith(told)
+
+
+def test_check_finds_an_output_folder_that_cannot_be_one(tmp_path):
+    (tmp_path / "register.gpkg").write_text("")
+    with pytest.raises(InputError, match="the output folder is a file"):
+        _check_output(tmp_path / "register.gpkg")
+    _check_output(tmp_path / "not" / "yet")
+
+
+def test_a_misspelt_model_is_no_foreign_code(landweave, tmp_path):
+    (tmp_path / "landweave.toml").write_text(
+        'name = "x"\n[source]\ntype = "simulated"\n[reference]\npath = "r.gpkg"\n[model]\ntype = "lightgmb"\n'
+    )
+    status, _, err = landweave("check", tmp_path)
+    assert status == 2
+    assert 'model.type = "lightgmb" is unknown; use lightgbm, random_forest' in err
+    assert "allow-code" not in err
+
+
+def test_a_legend_that_may_not_be_read_is_not_called_bad_toml(tmp_path, monkeypatch):
+    path = tmp_path / "legend.toml"
+    path.write_text("")
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(InputError, match=r"legend\.toml: not readable: Permission denied; check the name and the"):
+        Legend.read(path)

@@ -44,6 +44,16 @@ def parsed(read: Callable[[str], Any], text: str) -> Any:
         raise ValueError("nested too deeply") from None
 
 
+def meant(path: str | bytes | int) -> str:
+    """The file that is meant by the name of one that is written beside it until it is whole.
+
+    >>> meant("out/.map.1a2b3c4d.part.tif"), meant("out/map.tif")
+    ('out/map.tif', 'out/map.tif')
+    """
+    text = os.fsdecode(path) if isinstance(path, str | bytes) else f"file {path}"
+    return re.sub(r"(^|/)\.([^/]+?)\.[0-9a-f]{8}\.part(?=[./]|$)", r"\1\2", text)
+
+
 @contextmanager
 def named(path: str | Path) -> Iterator[None]:
     """Give errors of the machine the name of the file that is read or written within.

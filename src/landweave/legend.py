@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from landweave.errors import InputError, parsed
+from landweave.errors import InputError, blame_machine, parsed
 
 _LONGEST = 400
 
@@ -197,7 +197,10 @@ class Legend:
             content = parsed(tomllib.loads, path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             raise InputError(f"{path}: no such legend file.") from None
-        except (ValueError, OSError) as error:
+        except OSError as error:
+            blame_machine(path, error)
+            raise InputError(f"{path}: not readable: {error.strerror}; check the name and the permissions.") from None
+        except ValueError as error:
             raise InputError(f"{path}: not valid TOML: {error}.") from None
         try:
             return cls._from_toml(content)

@@ -1,5 +1,6 @@
 """The command line: one command per verb."""
 
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ import typer
 from landweave.cli.dataset import publish_dataset, verify
 from landweave.cli.estimate import app as estimate_app
 from landweave.cli.progress import Bars
-from landweave.errors import InputError
+from landweave.errors import InputError, meant
 from landweave.runs import layout
 
 app = typer.Typer(
@@ -41,6 +42,19 @@ CheckFiles = Annotated[
 ]
 
 
+_MENDABLE = {
+    errno.EACCES: "check the name and the permissions",
+    errno.EPERM: "check the name and the permissions",
+    errno.EROFS: "choose another place",
+    errno.ENOENT: "check the name and its folder",
+    errno.ENOTDIR: "a part of it is a file, not a folder",
+    errno.EISDIR: "it is a folder; give a file",
+    errno.EEXIST: "give another name",
+    errno.ENAMETOOLONG: "give a shorter name",
+}
+"""Errors of the system that whoever gave the name can mend, to what may be done."""
+
+
 def main() -> None:
     """Run the command line; wrong use or input ends with status 2 and one line on stderr."""
     try:
@@ -52,7 +66,10 @@ def main() -> None:
             _stop("Interrupted; run the same command again to resume.", 130)
         raise
     except OSError as error:
-        _stop(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1)
+        place = meant(error.filename) if error.filename else ""
+        if error.errno in _MENDABLE:
+            _stop(f"{place}: {error.strerror}; {_MENDABLE[error.errno]}.", 2)
+        _stop(f"{error.strerror or error}{f': {place}' if place else ''}", 1)
     except RuntimeError as error:
         if "LedgerError" not in {kind.__name__ for kind in type(error).__mro__}:
             raise

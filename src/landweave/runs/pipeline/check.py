@@ -1,5 +1,6 @@
 """`landweave check`: is the project sound?"""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def check_project(project: Project) -> list[str]:
         For the first thing that a run would stumble over. Nothing is written.
     """
     plan, cells = make_plan(project)
+    _check_output(plan.folder)
     from landweave.runs.train.models import try_settings
 
     systems = ", ".join(sorted({_crs_name(cell) for cell in cells}))
@@ -44,6 +46,15 @@ def check_project(project: Project) -> list[str]:
     ]
     lines += [f"imports:   {line}" for line in check_imports(project)]
     return lines + [f"note:      {note}" for note in [*plan.source.notes, *notes]]
+
+
+def _check_output(folder: Path) -> None:
+    """A run would find out after it has begun."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: the output folder is a file; set output to a folder.")
+    there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{folder}: cannot write to the output folder; check the permissions of {there}.")
 
 
 def _read_last_row(plan: Plan) -> None:

@@ -1,6 +1,6 @@
 """The functions and classes that a project file names: what a run will import, and from where."""
 
-from landweave.classifier.fit import import_path
+from landweave.classifier.fit import SHORT_NAMES, import_path
 from landweave.errors import InputError
 from landweave.features.indices import is_import_path
 from landweave.import_rule import refuse
@@ -25,6 +25,13 @@ def check_imports(project: Project) -> list[str]:
     """
     rule = project.import_rule
     origins = {key: (path, rule.origin(_module(path))) for key, path in imported(project).items()}
+    model = project.model.type
+    if origins.get("model.type", ("", ""))[1] is None and not set(".:").intersection(model):
+        known = ", ".join(["lightgbm", *SHORT_NAMES])
+        raise InputError(
+            f'{project.file}: model.type = "{model}" is unknown; use {known} or an import path such as '
+            '"sklearn.svm.SVC".'
+        )
     refused = [f'{key} = "{path}"' for key, (path, origin) in origins.items() if origin is None]
     if refused:
         try:

@@ -309,8 +309,21 @@ def read_project(path: str | Path, *, allow_code: bool = False) -> Project:
     try:
         content = parsed(tomllib.loads, text)
     except ValueError as error:
-        raise InputError(f"{path}: not valid TOML: {error}.") from None
+        raise InputError(f"{path}: not valid TOML: {error}.{_hint(str(error), text)}") from None
     return make_project(content, file=path, text=text, allow_code=allow_code)
+
+
+def _hint(error: str, text: str) -> str:
+    """What people mean by a line that TOML does not understand, where that is known."""
+    found = re.search(r"at line (\d+)", error)
+    lines = text.splitlines()
+    line = lines[int(found[1]) - 1] if found and int(found[1]) <= len(lines) else ""
+    hints = {
+        r"=\s*\d{1,2}[./]\d{1,2}[./]\d{2,4}": "Write dates as 2023-12-31.",
+        r"=\s*\d+,\d": "Write numbers with a point, such as 10.5.",
+        r'=\s*"[^"]*\\': "Write paths with / or in single quotes.",
+    }
+    return next((f" {hint}" for pattern, hint in hints.items() if re.search(pattern, line)), "")
 
 
 def _check_name(path: Path) -> None:

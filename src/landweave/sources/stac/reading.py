@@ -108,6 +108,8 @@ class Reader:
     def _from_file(self, place: str) -> Any:
         try:
             return parsed(json.loads, Path(place).read_text(encoding="utf-8"))
+        except PermissionError as error:
+            raise InputError(f"{place}: not readable: {error.strerror}; check the name and the permissions.") from None
         except OSError as error:
             blame_machine(place, error)
             raise GoneError(f"{readable(place)}: no such catalogue or item collection.") from None
