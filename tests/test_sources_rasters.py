@@ -177,6 +177,7 @@ def test_a_day_without_a_file_of_a_variable_is_missing_there(tmp_path):
     write(tmp_path / "N_2019-01-02.tif", full(2))
     source = open_rasters(root=tmp_path, pattern="{variable}_{date}.tif", bands=None)
     assert values(source, "R")[:, 0, 0].tolist() == [1, NODATA]
+    assert source.notes == ("Bands without a file on a date, missing there: N on 2019-01-01, R on 2019-01-02.",)
 
 
 @given(st.integers(-6, 8), st.integers(-6, 8), st.integers(1, 9), st.integers(1, 9))

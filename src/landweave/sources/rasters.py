@@ -295,8 +295,19 @@ def open_rasters(
         resampling=resampling,
         table=root / str(table) if table is not None else None,
         beside=tuple(sorted(beside)),
-        notes=notes.sentences,
+        notes=(*notes.sentences, *_gaps(layers, classes)),
     )
+
+
+def _gaps(layers: Sequence[RasterLayer], classes: Sequence[str]) -> list[str]:
+    """Bands that have no file on a date on which others have one: the band is missing there, in a sentence."""
+    days: dict[date, set[str]] = {}
+    for layer in layers:
+        if layer.variable not in classes:
+            days.setdefault(layer.moment.date(), set()).add(layer.variable)
+    every = sorted(set().union(*days.values())) if days else []
+    gaps = [f"{name} on {day}" for day in sorted(days) for name in every if name not in days[day]]
+    return [f"Bands without a file on a date, missing there: {listed(gaps)}."] if gaps else []
 
 
 def _check_mask(header: Header, band: Band, mask_above: float) -> None:
