@@ -60,6 +60,12 @@ def truncated(project):
     return r"S2_2020-06-01_B08.tif"
 
 
+def picture_as_truth(project):
+    write_tif(project.parent / "picture.tif", np.ones((3, 80, 80), "uint8"))
+    edit(project, "[reference]", '[reference]\ntruth = "picture.tif"')
+    return r"picture.tif: reference.truth has a picture in red, green and blue"
+
+
 def no_date_in_the_period(project):
     edit(project, "[source]", "[period]\nstart = 1999-01-01\nend = 1999-12-31\n[source]")
     return r"no date in the period 1999-01-01 to 1999-12-31.*2020-03-01 to 2020-09-01"
@@ -281,6 +287,7 @@ BAD = {
     "another_crs": another_crs,
     "not_a_raster": not_a_raster,
     "truncated": truncated,
+    "picture_as_truth": picture_as_truth,
     "no_date_in_the_period": no_date_in_the_period,
     "unreadable_date": unreadable_date,
     "reference_without_crs": reference_without_crs,

@@ -424,6 +424,31 @@ def test_a_target_for_each_class_raises_those_that_need_it():
             plan_size(request, shares=shares)
 
 
+def test_shares_that_do_not_add_up_to_1_are_refused_and_rounded_ones_are_not():
+    assert plan_size(SizeRequest(), shares=["forest=0.33", "other=0.66"])["n"] > 0
+    for shares, total in ((["forest=0.3"], "0.3"), (["forest=0.6", "other=0.6"], "1.2"), (["a=30", "b=70"], "100")):
+        with pytest.raises(InputError, match=rf"--share: the shares add up to {total}, not 1"):
+            plan_size(SizeRequest(), shares=shares)
+
+
+@pytest.mark.parametrize(("bands", "told"), [(2, "the map has 2 bands"), (3, "the map has a picture in red, green")])
+def test_a_picture_is_no_map_of_classes(tmp_path, bands, told):
+    profile = {"photometric": "RGB"} if bands == 3 else {}
+    with rasterio.open(
+        tmp_path / "rgb.tif", "w", driver="GTiff", width=9, height=9, count=bands, dtype="uint8", crs="EPSG:32633",
+        transform=CORNER, **profile,
+    ) as file:  # fmt: skip
+        file.write(np.ones((bands, 9, 9), "uint8"))
+    with pytest.raises(InputError, match=told):
+        find_map(tmp_path / "rgb.tif")
+
+
+def test_a_map_that_is_missing_is_named_once(tmp_path):
+    with pytest.raises(InputError) as caught:
+        find_map(tmp_path / "nowhere.tif")
+    assert str(caught.value) == f"{tmp_path / 'nowhere.tif'}: not readable as a map: No such file or directory."
+
+
 def test_a_rare_class_gets_all_its_pixels_where_it_has_fewer_than_the_minimum(tmp_path):
     values = np.ones((100, 100), "uint8")
     values[0, :9], values[1, 0] = 5, 2
@@ -457,6 +482,12 @@ def test_what_a_run_measured_is_what_a_project_expects(world, tmp_path):
         ({"request": SizeRequest(allocation="best")}, "choose one of proportional, equal, neyman"),
         ({"request": SizeRequest(expected=["wood=0.9"])}, "no class 'wood'"),
         ({"request": SizeRequest(expected=["high"])}, "write it as class=number"),
+        ({"request": SizeRequest(expected=["1.5"])}, "--expect 1.5: an accuracy is between 0 and 1"),
+        ({"request": SizeRequest(), "per_class": ["forest=x"]}, "such as forest=150"),
+        (
+            {"request": SizeRequest(), "per_class": ["forest=1.5", "meadow & field=9", "pond=9"]},
+            "--per-class forest=1.5: give a whole number",
+        ),
         ({"request": SizeRequest(), "per_class": ["forest=10"]}, "lacks 'meadow & field'"),
         ({"request": SizeRequest(), "per_class": ["wood=10"]}, "no class 'wood'"),
     ],

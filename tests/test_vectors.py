@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from rasterio.transform import from_origin
+from worlds import write_tif
 
 from landweave.errors import InputError
 from landweave.labels.on_grid import code_at, count_inside, points_table, rasterise
@@ -222,6 +223,31 @@ def test_what_cannot_be_placed_is_refused_by_every_reader_in_one_line(tmp_path, 
     # A view without its column of codes can still be an area.
     for call in readers if make is view else [*readers, lambda: read_area(path)]:
         assert told in one_line(call, path.name)
+
+
+@pytest.mark.parametrize("name", ["r.shp", "r.SHP"])
+def test_a_shapefile_without_a_companion_is_refused_by_the_name_of_what_is_missing(tmp_path, name):
+    path = save(tmp_path / "r.shp", [LEFT, RIGHT]).rename(tmp_path / name)
+    (tmp_path / "r.dbf").rename(tmp_path / "kept.dbf")
+    for call in (lambda: labels(path), lambda: read_districts(path, "code", crs=CRS)):
+        one_line(call, f"{name}: the shapefile is incomplete: r.dbf (the table of its columns) is missing")
+    # An area needs no columns.
+    assert read_area(path).area > 0
+    (tmp_path / "kept.dbf").rename(tmp_path / "r.DBF")
+    assert reference_codes(read_reference(path, column="code")) == ["2", "7"]
+    (tmp_path / "r.shx").unlink()
+    for call in (lambda: labels(path), lambda: read_districts(path, "code", crs=CRS), lambda: read_area(path)):
+        one_line(call, f"{name}: the shapefile is incomplete: r.shx (the index of its shapes) is missing")
+
+
+@pytest.mark.parametrize("name", ["empty.geojson", "raster.tif"])
+def test_an_area_that_is_no_vector_file_is_refused_without_advice_on_drivers(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"")
+    if name == "raster.tif":
+        write_tif(path, np.ones((4, 4), "uint8"))
+    told = f"{path}: the area of interest is not readable as a vector file: not recognized as being in a supported"
+    assert one_line(lambda: read_area(path)) == f"{told} file format."
 
 
 @pytest.mark.parametrize("start", ["", "\ufeff", "<?xml version='1.0'?>\n<!-- shapes -->\n"])

@@ -30,7 +30,8 @@ Expect = Annotated[
 def size(
     source: Annotated[Path | None, typer.Argument(help="A map or a project; otherwise use --share.")] = None,
     share: Annotated[
-        list[str] | None, typer.Option(help="Share of a class, such as forest=0.32; repeat for each class.")
+        list[str] | None,
+        typer.Option(help="Share of a class; repeat for every class: --share forest=0.32 --share other=0.68."),
     ] = None,
     n: Units = None,
     target: Target = 0.01,

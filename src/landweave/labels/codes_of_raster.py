@@ -44,10 +44,21 @@ def is_raster(path: Path) -> bool:
         raise InputError(f"{path}: neither a vector file nor a raster that can be read: {cause}") from None
 
 
-def chosen_band(file: "rasterio.DatasetReader", path: Path, band: int | None) -> int:
+def chosen_band(
+    file: "rasterio.DatasetReader", path: Path, band: int | None, *, what: str = "the reference", mend: str = ""
+) -> int:
     """The band of codes; InputError where several could be meant, or it does not hold codes.
 
     A band of transparency (alpha) says where there is data, and is not counted.
+
+    Parameters
+    ----------
+    file, path
+        An open raster, and its place.
+    band
+        The band from 1, or None.
+    what, mend
+        For messages: what the raster is for, and what to do about several bands, where no setting chooses one.
     """
     from rasterio.enums import ColorInterp
 
@@ -57,11 +68,9 @@ def chosen_band(file: "rasterio.DatasetReader", path: Path, band: int | None) ->
     ]
     if band is None and len(bands) > 1:
         picture = {ColorInterp.red, ColorInterp.green, ColorInterp.blue} <= set(file.colorinterp)
-        what = "a picture in red, green and blue" if picture else f"{len(bands)} bands"
-        raise InputError(
-            f"{path}: the reference has {what} ({', '.join(names)}); set band, such as band = {bands[0]}, or give a "
-            "raster of codes."
-        )
+        there = "a picture in red, green and blue" if picture else f"{len(bands)} bands"
+        mend = mend or f"set band, such as band = {bands[0]}, or give a raster of codes"
+        raise InputError(f"{path}: {what} has {there} ({', '.join(names)}); {mend}.")
     if band is not None and band not in bands:
         raise InputError(f"{path}: no band {band} of codes; it has {', '.join(names)}.")
     chosen = band or bands[0]

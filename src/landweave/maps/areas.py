@@ -216,7 +216,8 @@ def open_map(path: str | Path) -> MapGrid:
             )  # fmt: skip
     except RasterioError as error:
         blame_machine(path, error)
-        raise InputError(f"{path}: not readable as a map: {error}.") from None
+        cause = str(error).removeprefix(f"{path}: ").rstrip(".")
+        raise InputError(f"{path}: not readable as a map: {cause}.") from None
 
 
 def read_strips(grid: MapGrid, *, strip: int | None = None) -> Iterator[tuple[slice, np.ndarray]]:

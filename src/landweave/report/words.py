@@ -176,9 +176,10 @@ def mixed_up(confusion: Mapping[str, Any], *, most: int = 5, least: float = 0.02
             sentences.append(f"{first}, and nothing in the other direction.")
             continue
         back = f"{percent(share[b, a], digits=0)} of what it calls {names[b]} is mapped as {names[a]}"
+        # The two are shares of different lands, so which is more is said only where it is clear.
         one_way = land[a, b] > 2 * land[b, a]
-        way = f"most of the confused land is {names[a]} mapped as {names[b]}" if one_way else "the confusion is mutual"
-        sentences.append(f"{first}, and {back}: {way}.")
+        way = f": most of the confused land is {names[a]} mapped as {names[b]}" if one_way else ""
+        sentences.append(f"{first}, and {back}{way}.")
     return sentences
 
 

@@ -329,7 +329,7 @@ def _read(path: Path | str, read: Callable[[Any], T], band: int = 1) -> T:
         told = refusal(Path(path), error)
         if not isinstance(told, InputError):
             raise told from None
-        why = str(told).partition("as a raster: ")[2].partition(";")[0]
+        why = str(told).partition("as a raster: ")[2].partition(";")[0].removeprefix(f"band {band}: ")
         raise InputError(
             f"{path}: band {band} cannot be read{f' ({why})' if why else ''}; the file is damaged or truncated, "
             "replace it."

@@ -99,7 +99,8 @@ def _words(error: Exception, path: Path) -> str:
     cause = error.__cause__ or error
     text = str(getattr(cause, "errmsg", cause)).strip().split("\n")[0].rstrip(".")
     for name in (f"'{path}'", str(path), path.name):
-        text = text.removeprefix(name).removeprefix(":").strip()
+        # GDAL writes the name in several ways: before a colon, or before ", band 1: IReadBlock failed".
+        text = text.removeprefix(name).lstrip(":, ").strip()
     return text or type(error).__name__
 
 

@@ -36,6 +36,19 @@ def refuse_disguise(path: Path) -> None:
         )
 
 
+def refuse_incomplete(path: Path, *, columns: bool) -> None:
+    """InputError for a shapefile without its index, or, where columns are needed, without its table."""
+    if path.suffix.lower() != ".shp" or not path.is_file():
+        return
+    for ending, what in ((".shx", "the index of its shapes"), (".dbf", "the table of its columns")):
+        here = any(path.with_suffix(way).exists() for way in (ending, ending.upper()))
+        if not here and (columns or ending != ".dbf"):
+            raise InputError(
+                f"{path}: the shapefile is incomplete: {path.stem}{ending} ({what}) is missing; copy all files of its "
+                "name into one folder."
+            )
+
+
 @contextmanager
 def reading(path: Path, what: str) -> Iterator[None]:
     """Whatever a driver complains of becomes one line with the file's name; OSError where the machine is at fault."""
@@ -54,7 +67,9 @@ def reading(path: Path, what: str) -> Iterator[None]:
         raise InputError(f"{path}: {str(error).strip(chr(39))}; give an encoding such as utf-8 or cp1252.") from None
     except Exception as error:  # noqa: BLE001 - drivers fail in many ways
         blame_machine(path, error)
-        cause = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        cause = (str(error).splitlines() or [type(error).__name__])[0]
+        # GDAL's advice on drivers is for programmers.
+        cause = cause.partition("; It might help")[0].removeprefix(f"'{path}' ").rstrip(".")
         raise InputError(f"{path}: {what} is not readable as a vector file: {cause}.") from None
 
 

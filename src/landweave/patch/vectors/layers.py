@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 
 from landweave.errors import InputError
-from landweave.patch.vectors.drivers import PARQUET, TextOf, parquet_frame, reading, refuse_disguise, stamp, text_of
+from landweave.patch.vectors.drivers import (
+    PARQUET,
+    TextOf,
+    parquet_frame,
+    reading,
+    refuse_disguise,
+    refuse_incomplete,
+    stamp,
+    text_of,
+)
 
 NO_GEOMETRY = "no geometry"
 
@@ -68,6 +77,7 @@ def layer_names(path: Path) -> list[str]:
     from pyogrio.errors import DataSourceError
 
     refuse_disguise(path)
+    refuse_incomplete(path, columns=False)
     try:
         # Tables without geometry, such as a GeoPackage's styles, have no place.
         return [str(name) for name, geometry in pyogrio.list_layers(path) if geometry is not None]
@@ -117,6 +127,7 @@ def open_layer(
     import pyogrio
 
     refuse_disguise(path)
+    refuse_incomplete(path, columns=column is not None)
     with reading(path, what):
         listed = [(str(name), kind) for name, kind in pyogrio.list_layers(path)]
         layers = [name for name, kind in listed if kind is not None]

@@ -24,6 +24,9 @@ TARGET = 0.01
 MINIMUM = 50
 """Fewest units of a class (Olofsson et al. 2014, section 5.1.2)."""
 
+OFF = 0.01 + 1e-9
+"""How far the sum of shares that were given may be from 1: they are rounded."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SizeRequest:
@@ -55,7 +58,7 @@ def plan_size(
     source, counted
         The map and what it holds; or
     shares
-        shares of the land, as ``forest=0.32``, where there is no map yet.
+        shares of the land, as ``forest=0.32``, of all classes, where there is no map yet; their sum is 1.
 
     Returns
     -------
@@ -63,6 +66,11 @@ def plan_size(
         JSON-ready: ``n``, ``target``, ``chosen``, ``classes`` (name to ``value``, ``share``,
         ``expected_users_accuracy``, ``pixels``) and ``allocations``: of each way ``sizes``, and the anticipated
         ``se_overall`` and ``se_users`` by class.
+
+    Raises
+    ------
+    InputError
+        For a map without classes, for shares that do not add up to 1, and for an expected accuracy above 1.
     """
     if source is not None and counted is not None:
         total = sum(counted.areas.values())
@@ -75,7 +83,12 @@ def plan_size(
         weight = {name: share for name, share in (_pair(text, "--share") for text in shares) if name}
         if not weight or len(weight) < len(shares):
             raise InputError(
-                "give a map, or the shares of its classes, such as --share forest=0.32 --share water=0.02 …"
+                "give a map, or the shares of all its classes, such as --share forest=0.32 --share other=0.68."
+            )
+        if not abs(sum(weight.values()) - 1) <= OFF:
+            raise InputError(
+                f"--share: the shares add up to {sum(weight.values()):g}, not 1; give the share of every class, such "
+                "as --share forest=0.32 --share other=0.68."
             )
         units, values = {}, {}
     names = list(weight)
@@ -161,6 +174,9 @@ def draw_sample(
         lacking = [name for name in plan["classes"] if name not in given]
         if lacking:
             raise InputError(f"--per-class lacks {lacking[0]!r}, so its land could not be drawn; name all classes.")
+        for name, number in given.items():
+            if not number.is_integer():
+                raise InputError(f"--per-class {name}={number:g}: give a whole number of units, such as {name}=150.")
         sizes, how = {name: int(given[name]) for name in plan["classes"]}, "as given"
     by_value = {plan["classes"][name]["value"]: n for name, n in sizes.items()}
     drawn = draw_pixels(source.grid, by_value, pixels=counted.pixels, seed=seed)
@@ -180,12 +196,17 @@ def _pair(text: str, option: str) -> tuple[str, float]:
     except ValueError:
         value = math.nan
     if not value >= 0:
-        raise InputError(f"{option} {text!r}: write it as class=number, such as forest=0.3.")
+        example = {"--per-class": "forest=150", "--expect": "forest=0.95"}.get(option, "forest=0.32")
+        raise InputError(f"{option} {text!r}: write it as class=number, such as {example}.")
     return name.strip(), value
 
 
 def _expected(texts: Sequence[str], names: Sequence[str], measured: Mapping[str, float]) -> np.ndarray:
     given = dict(_pair(text, "--expect") for text in texts)
+    for name, number in given.items():
+        if number > 1:
+            shown = f"{name}={number:g}" if name else f"{number:g}"
+            raise InputError(f"--expect {shown}: an accuracy is between 0 and 1, such as 0.9.")
     everywhere = given.pop("", None)
     _check_names(given, names, "--expect")
     found: dict[str, float] = dict.fromkeys(names, EXPECTED if everywhere is None else everywhere)

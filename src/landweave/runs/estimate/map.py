@@ -8,6 +8,7 @@ from pathlib import Path
 import rasterio
 
 from landweave.errors import InputError
+from landweave.labels.codes_of_raster import chosen_band
 from landweave.legend import Legend
 from landweave.maps.areas import MapGrid, open_map
 from landweave.patch.summary import Shown, listed
@@ -49,7 +50,7 @@ def find_map(source: str | Path, *, legend: str | Path | None = None) -> MapSour
     Raises
     ------
     InputError
-        When there is no map there.
+        When there is no map there, or the raster has several bands, such as a picture.
     """
     path, expected = Path(source), {}
     if path.suffix == ".toml" or path.is_dir():
@@ -59,6 +60,8 @@ def find_map(source: str | Path, *, legend: str | Path | None = None) -> MapSour
             raise InputError(f"{path}: the project has no map; make it with `landweave run`.")
         expected = _measured(project)
     grid = open_map(path)
+    with rasterio.open(path) as file:
+        chosen_band(file, path, None, what="the map", mend="give a raster with one band of classes")
     names, colors = _names_and_colors(path)
     if legend is not None:
         given = Legend.read(legend)

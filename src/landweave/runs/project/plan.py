@@ -14,10 +14,12 @@ from landweave.features import s2cloudless
 from landweave.features.clouds import snow_bands
 from landweave.features.indices import is_import_path, load_function
 from landweave.features.recipe import Recipe, target_days
+from landweave.labels.codes_of_raster import chosen_band
 from landweave.labels.units import QUARTERS, WHOLE
 from landweave.legend import Legend
 from landweave.patch.align import bounds_of, outline_bounds, pixel_sides
 from landweave.patch.grid import Cell
+from landweave.patch.raster.files import open_raster
 from landweave.patch.summary import Shown, listed, span
 from landweave.runs import layout
 from landweave.runs.project.area import cells_of, pixel_metres
@@ -205,7 +207,11 @@ def _recipe(project: Project, source: Source, start: datetime.date, end: datetim
     for path in settings.static:
         static_header(project.path(path))
     if truth:
-        header_at(project.path(truth)).check_numbers(header_at(project.path(truth)).bands[0], "land cover")
+        header = header_at(project.path(truth))
+        header.check_numbers(header.bands[0], "land cover")
+        with open_raster(project.path(truth)) as file:
+            mend = "give a raster with one band of land cover"
+            chosen_band(file, project.path(truth), None, what="reference.truth", mend=mend)
     return recipe
 
 
