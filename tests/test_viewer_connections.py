@@ -1,6 +1,7 @@
 """A crowd of connections, and silent ones, cost the view's server neither files nor its log."""
 
 import contextlib
+import http.client
 import logging
 import resource
 import socket
@@ -103,6 +104,17 @@ def test_connections_beyond_the_bound_are_closed_at_once_and_those_there_are_ans
         assert answered(first[0])
 
 
+def asked_in_the_end(address, seconds=30):
+    last = time.monotonic() + seconds
+    while True:
+        try:
+            return asked(address)
+        except (OSError, http.client.HTTPException):
+            if time.monotonic() > last:
+                raise
+            time.sleep(0.2)
+
+
 def test_more_half_open_connections_than_files_stop_no_request():
     """The usual limit made small: a thousand connections of which none asks anything."""
     code = """
@@ -123,8 +135,8 @@ uvicorn.Server(configured(answer, most=connections_borne(2), within=0.5)).run(so
             for _ in range(400):
                 with contextlib.suppress(OSError):
                     crowd.append(socket.create_connection(address, timeout=1))
-            time.sleep(1.5)
-            assert asked(address) == b"ok"
+            # Each of them is given up after half a second; a busy machine takes its time to get there.
+            assert asked_in_the_end(address) == b"ok"
         finally:
             for connection in crowd:
                 connection.close()
