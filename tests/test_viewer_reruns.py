@@ -21,10 +21,11 @@ from landweave.runs.results.layers import make_layers
 from landweave.runs.results.run import check_same_project, open_run
 from landweave.viewer import server, tiles
 from landweave.viewer.description import describe
+from landweave.viewer.mercator import tiles_over
 from landweave.viewer.overview import overview
 from landweave.viewer.publishing import publish
 from landweave.viewer.server import make_app, open_view
-from landweave.viewer.tiles import Tiles, tiles_over
+from landweave.viewer.tiles import Tiles
 
 
 @pytest.fixture(scope="module")

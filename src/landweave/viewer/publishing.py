@@ -21,7 +21,8 @@ from landweave.runs.results.layers import make_layers
 from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun, check_same_project, open_run
 from landweave.viewer.description import bare, describe, page_files, patches
-from landweave.viewer.tiles import SIDE, MapTile, Tiles, parse_day, tiles_over
+from landweave.viewer.mercator import SIDE, tiles_over
+from landweave.viewer.tiles import MapTile, Tiles, parse_day
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
