@@ -10,10 +10,9 @@ import hashlib
 import ipaddress
 import json
 import logging
-import re
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -23,7 +22,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from landweave.engine.machine import usable_cores
 from landweave.engine.memory import share_one_heap
@@ -35,28 +34,9 @@ from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun, check_same_project, open_run
 from landweave.viewer.connections import configured, connections_borne, workers
 from landweave.viewer.description import describe, page_files, patches
+from landweave.viewer.guard import LOCAL, REPORT_POLICY, Door, Guard
+from landweave.viewer.places import Places, bounds_of
 from landweave.viewer.tiles import MapTile, Tiles, parse_day
-
-LOCAL = ("127.0.0.1", "localhost", "[::1]")
-
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-REPORT_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'; sandbox allow-popups allow-downloads"
-)
-"""The report carries its own styles and pictures, and no script: none would run."""
-
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
 
 WAITING = 256
 """Tiles, and as many dossiers, that may wait for a core; further ones are told to come again."""
@@ -70,13 +50,20 @@ LOOK = 1.0
 VERSION = "Landweave-Version"
 """Header of a tile: of which version of the run it is."""
 
+_BOUNDS = Door(query=rb"bounds=-?[\d.]+(,-?[\d.]+){3}")
+DOORS = {
+    "/pixel": Door(query=rb"(lon=[-+.\deE]+&lat=[-+.\deE]+)?"),
+    "/points": _BOUNDS,
+    "/samples": _BOUNDS,
+}
+"""Paths that take more than the version of a run, or more than GET."""
+
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
 }
 _FOREVER = "private, max-age=31536000, immutable"
-_LONGEST_QUERY = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +74,7 @@ class View:
     tiles: Tiles
     description: Mapping[str, Any]
     patches: Mapping[str, Any]
+    places: Places
     stamp: tuple[Any, ...] = ()
     """Sizes and times of the run's files when they were opened, by :func:`stamp_of`."""
     _lock: Any = field(default_factory=threading.Lock, repr=False)
@@ -120,8 +108,9 @@ def view_of(run: FinishedRun) -> View:
     run = replace(run, fractions={name: seen.get("valid_fraction", []) for name, seen in told.items()})
     layers = make_layers(run)
     tiles = Tiles(run=run, files=layers.files)
-    described = describe(run, layers, tiles)
-    return View(run=run, tiles=tiles, description=described, patches=patches(run), stamp=stamp)
+    places = Places(run=run)
+    described = describe(run, layers, tiles, places)
+    return View(run=run, tiles=tiles, description=described, patches=patches(run), places=places, stamp=stamp)
 
 
 def stamp_of(folder: Path) -> tuple[Any, ...]:
@@ -228,6 +217,33 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
             return JSONResponse({"detail": "The run cannot be shown as it stands now; the terminal says why."}, 409)
         return Response(showing.described, media_type="application/json", headers={"Cache-Control": "no-store"})
 
+    @get("/alive")
+    async def alive() -> Response:
+        return JSONResponse({"version": showing.headers(None)[VERSION]}, headers={"Cache-Control": "no-store"})
+
+    async def marked(kind: str, bounds: str) -> Response:
+        def found() -> dict[str, Any] | None:
+            points = showing.view.places.of(kind)
+            return None if points is None else points.within(bounds_of(bounds))
+
+        try:
+            told = await worked(found, "tiles")
+        except KeyError:
+            return JSONResponse({"detail": "four numbers are expected: west, south, east, north"}, 400)
+        if isinstance(told, Response):
+            return told
+        if told is None:
+            return JSONResponse({"detail": f"this run has no {kind}"}, 404)
+        return JSONResponse(told, headers={"Cache-Control": "no-store"})
+
+    @get("/points")
+    async def points(bounds: str) -> Response:
+        return await marked("points", bounds)
+
+    @get("/samples")
+    async def samples(bounds: str) -> Response:
+        return await marked("samples", bounds)
+
     @get("/patches.json")
     async def patch_grid() -> Response:
         return Response(showing.grid, media_type="application/json", headers={"Cache-Control": "no-store"})
@@ -274,7 +290,7 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
         return JSONResponse({"detail": "this could not be made; the terminal says why"}, 500)
 
     # Around everything, so that answers to faults carry the headers too.
-    return _Guard(app, hosts=tuple(host.lower() for host in hosts))
+    return Guard(app, hosts=tuple(host.lower() for host in hosts), doors=DOORS)
 
 
 def serve(view: View, *, host: str = "127.0.0.1", port: int = 8765, names: Sequence[str] = ()) -> None:
@@ -351,47 +367,3 @@ def _page(name: str, page: Mapping[str, bytes]) -> Response:
     kind = _TYPES.get(Path(name).suffix, "text/plain; charset=utf-8")
     tag = hashlib.sha256(content).hexdigest()[:16]
     return Response(content, media_type=kind, headers={"Cache-Control": "no-cache", "ETag": f'"{tag}"'})
-
-
-class _Guard:
-    """At the door: host names, methods, queries; and the headers of every answer, also of refusals."""
-
-    def __init__(self, app: ASGIApp, *, hosts: tuple[str, ...]) -> None:
-        self.app, self.hosts = app, hosts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-            return
-
-        async def guarded(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                there = {key for key, _ in message["headers"]}
-                extra = {**HEADERS, "Content-Security-Policy": PAGE_POLICY}
-                if any(key == b"content-security-policy" and b"sandbox" in value for key, value in message["headers"]):
-                    # A document in a sandbox has no origin that an opener could share; browsers complain of both.
-                    del extra["Cross-Origin-Opener-Policy"]
-                message["headers"] = [
-                    *message["headers"],
-                    *((k.lower().encode(), v.encode()) for k, v in extra.items() if k.lower().encode() not in there),
-                ]
-            await send(message)
-
-        refusal = self._refusal(scope)
-        act: Callable[[Scope, Receive, Send], Awaitable[None]] = refusal or self.app
-        await act(scope, receive, guarded)
-
-    def _refusal(self, scope: Scope) -> Response | None:
-        if scope["type"] != "http":
-            return JSONResponse({"detail": "only HTTP is spoken here"}, 400)
-        hosts = [value for key, value in scope["headers"] if key == b"host"]
-        name = re.sub(r":\d*$", "", hosts[0].decode("latin-1")).lower() if len(hosts) == 1 else ""
-        if name not in self.hosts:
-            return JSONResponse({"detail": "this host name is not known here; see --allow-host"}, 421)
-        if scope["method"] not in {"GET", "HEAD"}:
-            return JSONResponse({"detail": "nothing can be changed here"}, 405, {"Allow": "GET, HEAD"})
-        query: bytes = scope["query_string"]
-        allowed = rb"(lon=[-+.\deE]+&lat=[-+.\deE]+)?" if scope["path"] == "/pixel" else rb"(v=[0-9a-f]{1,16})?"
-        if len(query) > _LONGEST_QUERY or not re.fullmatch(allowed, query):
-            return JSONResponse({"detail": "this query means nothing here"}, 400)
-        return None
