@@ -18,7 +18,7 @@ from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
 from landweave.labels.verdicts.corrections import Correction, correct, corrections_near, read_corrections
-from landweave.labels.verdicts.geopackage import changing
+from landweave.labels.verdicts.geopackage import changing, recover
 from landweave.labels.verdicts.store import IN_FILE, Filled, JudgedPlace, PlaceVerdict, VerdictFile, read_verdicts
 from landweave.legend import LandClass, Legend
 
@@ -86,7 +86,7 @@ def test_a_verdict_sent_twice_counts_once_and_a_later_one_supersedes(tmp_path):
     file.undo("ana", "2")
     file.undo("ana", "1")
     assert told(path) == {("a", "bo"): "grass"}
-    assert file.names() == {"a": {"bo": "grass"}}
+    assert file.rows() == [("a", "bo", "grass")]
 
 
 def a_sample(path):
@@ -200,6 +200,8 @@ def test_a_writer_killed_within_a_transaction_leaves_the_file_as_it_was(tmp_path
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(path)], check=False, timeout=60)
     assert done.returncode == -signal.SIGKILL
     assert path.with_name("sample.gpkg-journal").exists()
+    recover(path)
+    assert not path.with_name("sample.gpkg-journal").exists()
     assert told(path) == {("1", "ana"): "forest"}
     assert column(path) == {1: "forest", 2: None, 3: "water"}
 

@@ -88,6 +88,14 @@ def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
         yield file
 
 
+def recover(path: Path) -> None:
+    """Roll back what a killed writer left of a transaction: GDAL, which opens a file to read it only, could not."""
+    if path.with_name(f"{path.name}-journal").exists():
+        with reading(path) as file:
+            if file is not None:
+                file.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+
+
 def _opened(path: Path, mode: str) -> sqlite3.Connection:
     uri = f"{path.resolve().as_uri()}?mode={mode}"
     try:

@@ -154,17 +154,13 @@ class VerdictFile:
         """The verdicts that count, one of an interpreter on a place, oldest first."""
         return read_verdicts(self.path)
 
-    def names(self) -> dict[str, dict[str, str | None]]:
-        """Place's key to interpreter to the class that is named, None for unsure; in the order of the verdicts."""
+    def rows(self) -> list[tuple[str, str, str | None]]:
+        """Place's key, interpreter and class (None for unsure) of the verdicts that count, oldest first."""
         with reading(self.path) as file:
             if file is None or not has_table(file, LAYER):
-                return {}
+                return []
             query = "SELECT key, interpreter, class FROM verdicts WHERE superseded = 0 ORDER BY fid"
-            rows = file.execute(query).fetchall()
-        found: dict[str, dict[str, str | None]] = {}
-        for key, interpreter, name in rows:
-            found.setdefault(key, {})[interpreter] = name
-        return found
+            return [(key, who, name) for key, who, name in file.execute(query)]
 
     def _keep_older_label(self, file: sqlite3.Connection, place: JudgedPlace) -> None:
         """A label that was typed in elsewhere takes part as a verdict of its own, so that none is lost."""
