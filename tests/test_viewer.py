@@ -498,7 +498,7 @@ def test_where_a_sample_was_labelled_the_estimate_stands_beside_the_count(view, 
     estimated = {"value": 4.5, "low": 4.0, "high": 5.0, "se": 0.2}
     monkeypatch.setattr(description, "estimate_project", lambda plan: {"classes": {"forest": {"area_ha": estimated}}})
     layers = make_layers(view.run)
-    told = description.describe(view.run, layers, view.tiles)
+    told = description.describe(view.run, layers, view.tiles, view.places)
     by_name = {entry["name"]: entry for entry in told["legend"]}
     assert by_name["forest"]["estimate"] == estimated
     assert by_name["water"]["estimate"] is None
@@ -508,7 +508,9 @@ def test_where_a_sample_was_labelled_the_estimate_stands_beside_the_count(view, 
         raise InputError("the sample is not labelled yet.")
 
     monkeypatch.setattr(description, "estimate_project", unlabelled)
-    assert all(entry["estimate"] is None for entry in description.describe(view.run, layers, view.tiles)["legend"])
+    assert all(
+        entry["estimate"] is None for entry in description.describe(view.run, layers, view.tiles, view.places)["legend"]
+    )
 
 
 def test_a_project_without_a_reference_shows_what_it_has(raster_view):

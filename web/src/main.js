@@ -2,12 +2,15 @@ import "ol/ol.css";
 import "uplot/dist/uPlot.min.css";
 import "./app.css";
 
-import { Controls } from "./controls.js";
-import { Dossier } from "./dossier.js";
-import { Maps } from "./maps.js";
+import { Alive } from "./alive.js";
+import { Loading } from "./map/loading.js";
+import { Controls } from "./panel/controls.js";
+import { Dossier } from "./panel/dossier.js";
+import { Maps } from "./map/maps.js";
 import { read, write } from "./state.js";
-import { Sources } from "./tiles.js";
+import { Sources } from "./map/tiles.js";
 
+const CHANGED = "The run has changed since this page was opened: reload it.";
 const at = (id) => document.getElementById(id);
 
 function say(text) {
@@ -22,7 +25,8 @@ async function start() {
   if (!answer.ok) throw new Error(`view.json: ${answer.status}`);
   const view = await answer.json();
   const state = read(location.hash, view);
-  const sources = new Sources(view, state, say);
+  const alive = new Alive(view, { changed: () => say(CHANGED), back: () => sources.retry() });
+  const sources = new Sources(view, state, { report: say, lost: () => alive.lost(), loading: new Loading(at("loading")) });
   let timer = 0;
   const remember = () => {
     clearTimeout(timer);
@@ -65,6 +69,7 @@ async function start() {
     changed: update,
     toggled: () => {
       sources.repaint();
+      maps.repaint();
       update();
     },
     went: (center, { marked = false } = {}) => {
@@ -73,6 +78,7 @@ async function start() {
     },
     whole: () => maps.fit(),
   });
+  maps.samples.told = (count) => controls.legend.count(count);
   const place = () => {
     if (state.center) maps.go(state.center, state.zoom);
     else maps.fit();
@@ -110,6 +116,7 @@ function keys(state, view, { update, controls, maps, pick }) {
     if (mode) state.mode = mode;
     else if (opacity) state.opacity = Math.min(Math.max(Math.round(10 * (state.opacity + opacity)) / 10, 0), 1);
     else if (event.key === "g") state.grid = !state.grid;
+    else if (event.key === "t" && view.samples) state.samples = !state.samples;
     else if (event.key === "," || event.key === ".") {
       controls.step(event.key === "." ? 1 : -1);
       return;

@@ -35,6 +35,7 @@ from landweave.runs.results.run import FinishedRun, check_same_project, open_run
 from landweave.viewer.connections import configured, connections_borne, workers
 from landweave.viewer.description import describe, page_files, patches
 from landweave.viewer.guard import LOCAL, REPORT_POLICY, Door, Guard
+from landweave.viewer.places import Places, bounds_of
 from landweave.viewer.tiles import MapTile, Tiles, parse_day
 from landweave.viewer.verdicts.routes import DOORS as VERDICT_DOORS
 from landweave.viewer.verdicts.routes import Judging, judged
@@ -51,7 +52,12 @@ LOOK = 1.0
 VERSION = "Landweave-Version"
 """Header of a tile: of which version of the run it is."""
 
-DOORS = {"/pixel": Door(query=rb"(lon=[-+.\deE]+&lat=[-+.\deE]+)?")}
+_BOUNDS = Door(query=rb"bounds=-?[\d.]+(,-?[\d.]+){3}")
+DOORS = {
+    "/pixel": Door(query=rb"(lon=[-+.\deE]+&lat=[-+.\deE]+)?"),
+    "/points": _BOUNDS,
+    "/samples": _BOUNDS,
+}
 """Paths that take more than the version of a run, or more than GET."""
 
 _TYPES = {
@@ -70,6 +76,7 @@ class View:
     tiles: Tiles
     description: Mapping[str, Any]
     patches: Mapping[str, Any]
+    places: Places
     stamp: tuple[Any, ...] = ()
     """Sizes and times of the run's files when they were opened, by :func:`stamp_of`."""
     _lock: Any = field(default_factory=threading.Lock, repr=False)
@@ -103,8 +110,9 @@ def view_of(run: FinishedRun) -> View:
     run = replace(run, fractions={name: seen.get("valid_fraction", []) for name, seen in told.items()})
     layers = make_layers(run)
     tiles = Tiles(run=run, files=layers.files)
-    described = describe(run, layers, tiles)
-    return View(run=run, tiles=tiles, description=described, patches=patches(run), stamp=stamp)
+    places = Places(run=run)
+    described = describe(run, layers, tiles, places)
+    return View(run=run, tiles=tiles, description=described, patches=patches(run), places=places, stamp=stamp)
 
 
 def stamp_of(folder: Path) -> tuple[Any, ...]:
@@ -212,6 +220,33 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL, judging: Judging | Non
             logging.getLogger("uvicorn.error").warning("%s", error)
             return JSONResponse({"detail": "The run cannot be shown as it stands now; the terminal says why."}, 409)
         return Response(showing.described, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+    @get("/alive")
+    async def alive() -> Response:
+        return JSONResponse({"version": showing.headers(None)[VERSION]}, headers={"Cache-Control": "no-store"})
+
+    async def marked(kind: str, bounds: str) -> Response:
+        def found() -> dict[str, Any] | None:
+            points = showing.view.places.of(kind)
+            return None if points is None else points.within(bounds_of(bounds))
+
+        try:
+            told = await worked(found, "tiles")
+        except KeyError:
+            return JSONResponse({"detail": "four numbers are expected: west, south, east, north"}, 400)
+        if isinstance(told, Response):
+            return told
+        if told is None:
+            return JSONResponse({"detail": f"this run has no {kind}"}, 404)
+        return JSONResponse(told, headers={"Cache-Control": "no-store"})
+
+    @get("/points")
+    async def points(bounds: str) -> Response:
+        return await marked("points", bounds)
+
+    @get("/samples")
+    async def samples(bounds: str) -> Response:
+        return await marked("samples", bounds)
 
     @get("/patches.json")
     async def patch_grid() -> Response:

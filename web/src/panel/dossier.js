@@ -1,8 +1,8 @@
 // The pixel dossier: what was seen of a pixel, what was made of it, and what it was called.
 
 import uPlot from "uplot";
-import { rgb } from "./palette.js";
-import { make, percent } from "./words.js";
+import { rgb } from "../map/palette.js";
+import { make, percent } from "../words.js";
 
 const panel = () => document.getElementById("dossier");
 /** A date, or the time of a second pass of a day, which would hide the first one otherwise. */
