@@ -54,13 +54,13 @@ ROOMS = {
     "sources/stac": "archives of scenes",
     "tree_models": "LightGBM's text, evaluated on arrays; knows no pixels",
     "viewer": "the browser view",
+    "viewer/verdicts": "verdicts that interpreters give in the view",
 }
 """Folder to its one line."""
 
 OTHER = {
     "report/templates": "the HTML of the pages: report.html.j2, comparison.html.j2, estimate.html.j2",
     "report/templates/sections": "the HTML of each part of the report",
-    "viewer/verdicts": "verdicts that interpreters give in the view",
     "viewer/page": "the page of the browser view as built; never edit it, its source is web/src",
 }
 """Folders without Python."""

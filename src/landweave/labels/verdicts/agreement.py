@@ -27,7 +27,7 @@ class Agreement:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class Standing:
     """Where an interpreter stands."""
 
     judged: int
@@ -37,7 +37,7 @@ class Progress:
     """Keys where the interpreter and another one name different classes; empty until the whole queue is judged."""
 
 
-def progress_of(rows: Sequence[Row], interpreter: str, keys: Collection[str]) -> Progress:
+def progress_of(rows: Sequence[Row], interpreter: str, keys: Collection[str]) -> Standing:
     """Progress of an interpreter through a queue.
 
     Parameters
@@ -72,7 +72,7 @@ def progress_of(rows: Sequence[Row], interpreter: str, keys: Collection[str]) ->
         counted = Agreement(interpreter=who, judged=len(theirs), shared=len(shared), named=len(named), agree=agree)
         others.append(counted)
         differ |= unlike if whole else set()
-    return Progress(
+    return Standing(
         judged=len(mine), unsure=sum(name is None for name in mine.values()), others=tuple(others),
         differ=tuple(key for key in mine if key in differ),
     )  # fmt: skip
