@@ -25,6 +25,7 @@ ROOMS = {
     "eolearn": "eo-learn's names over our functions; may be removed without trace",
     "features": "X: pixels to features, pure functions and their kernels",
     "labels": "y: the reference on a grid, who trains and tests, which pixels",
+    "labels/verdicts": "what interpreters say of places, kept and put into effect",
     "maps": "patches of classes to a map, its areas, what is beside it",
     "patch": "what a patch is, where it is, how it is kept",
     "patch/eopatch": "eo-learn's folders, read and written",
@@ -53,6 +54,7 @@ ROOMS = {
     "sources/stac": "archives of scenes",
     "tree_models": "LightGBM's text, evaluated on arrays; knows no pixels",
     "viewer": "the browser view",
+    "viewer/verdicts": "verdicts that interpreters give in the view",
 }
 """Folder to its one line."""
 

@@ -252,16 +252,34 @@ def view(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Another host name to accept from browsers; repeat for several.")
     ] = None,
+    verdicts: Annotated[
+        str | None,
+        typer.Option(
+            help="Judge in the view: places (doubtful places of the reference), sample (units of [estimate] sample), "
+            "or a sample's .gpkg file."
+        ),
+    ] = None,
+    verdicts_file: Annotated[
+        Path | None,
+        typer.Option(help="GeoPackage for verdicts on places; default: reference.verdicts, else verdicts.gpkg."),
+    ] = None,
+    show_map: Annotated[
+        bool, typer.Option("--show-map", help="Show map and register to the interpreter of a sample.")
+    ] = False,
     allow_code: AllowCode = False,
 ) -> None:
     """Show a project's map, images and pixels in a browser; stop with Ctrl-C."""
     _needs_viewer()
     from landweave.viewer.server import open_view, serve
+    from landweave.viewer.verdicts.routes import judging_for
 
     typer.echo(
         "Opening the run. The first view makes maps of reference and disagreement; this may take a while.", err=True
     )
-    serve(open_view(project, allow_code=allow_code), host=host, port=port, names=tuple(allow_host or ()))
+    shown = open_view(project, allow_code=allow_code)
+    names = tuple(allow_host or ())
+    judging = judging_for(shown.run, verdicts, file=verdicts_file, show_map=show_map, host=host, names=names)
+    serve(shown, host=host, port=port, names=names, judging=judging)
 
 
 @app.command()

@@ -61,6 +61,8 @@ class Plan(Shown):
     """1: units of split and folds are patches; 2: their quarters."""
     pixel_metres: float
     """Side of a pixel, metres."""
+    corrections: tuple[Any, ...] = ()
+    """Of the reference, by verdicts: each a :class:`landweave.labels.verdicts.corrections.Correction`."""
 
     def _summary(self) -> Mapping[str, object]:
         return {
@@ -142,6 +144,7 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
         project=project, folder=project.folder, source=source, made_variables=made, legend=legend, reference=reference,
         dates=tuple(dates), start=start, end=end, recipe=recipe,
         cut=QUARTERS if points or len(cells) < 2 else WHOLE, pixel_metres=pixel_metres(middle),
+        corrections=_corrections(project, legend),
     )  # fmt: skip
     _check_thresholds(project, legend)
     _check_map_crs(project, cells)
@@ -269,6 +272,16 @@ def _reference_and_legend(project: Project) -> "tuple[Reference | None, Legend]"
 
         return None, Legend.of_names(Model.load(project.path(project.model.path)).class_names)
     raise InputError(f"{project.file}: add a [reference]: `landweave simulate` writes one.")
+
+
+def _corrections(project: Project, legend: Legend) -> tuple[Any, ...]:
+    settings = project.reference
+    # A view opens a project before the first verdict is given; a run complains of a missing file.
+    if settings is None or settings.verdicts is None or not project.path(settings.verdicts).exists():
+        return ()
+    from landweave.labels.verdicts.corrections import read_corrections
+
+    return read_corrections(project.path(settings.verdicts), legend)
 
 
 def training_paths(project: Project) -> dict[str, Any]:
