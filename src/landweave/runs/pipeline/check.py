@@ -78,7 +78,7 @@ def check_facts(project: Project) -> Facts:
         "disk": {"needed": told.disk_bytes, "kept": told.kept_bytes, "free": free_disk(plan.folder)},
         "memory": {"worker": told.memory_bytes, "main": told.main_bytes, "available": usable_memory()},
         "imports": list(check_imports(project)),
-        "notes": [*plan.source.notes, *notes, *shortages(told, plan.folder)],
+        "notes": [*plan.source.notes, *([plan.undated] if plan.undated else []), *notes, *shortages(told, plan.folder)],
         "next": f"landweave run {_typed(project.file)}",
     }
 
@@ -86,12 +86,11 @@ def check_facts(project: Project) -> Facts:
 def check_lines(facts: Facts) -> list[str]:
     """What :func:`check_facts` found, for a terminal."""
     patches, dates, features, labels = (facts[name] for name in ("patches", "dates", "features", "labels"))
-    target = features["target_days"]
     lines = [
         f"{facts['project']}: sound",
         f"patches:   {patches['count']} in {', '.join(patches['crs'])}, pixels of {patches['pixel_metres']:.4g} m",
-        f"dates:     {dates['count']}, {dates['first']} to {dates['last']}; period {dates['start']} to {dates['end']}",
-        f"features:  {features['count']} ({', '.join(features['layers'])} on {_many(target, 'day')})",
+        f"dates:     {_dates_words(dates)}; period {dates['start']} to {dates['end']}",
+        f"features:  {features['count']} ({', '.join([*features['layers'], *features['static']])} on {_on(features)})",
     ]
     if labels is None:
         lines.append("legend:    " + ", ".join(f"{one['value']} {one['name']}" for one in facts["classes"]))
@@ -118,7 +117,14 @@ def _memory_words(memory: Facts) -> str:
     return f"{worker} a worker, {main} to train; {available} available"
 
 
-def _many(count: int, word: str) -> str:
+def _dates_words(dates: Facts) -> str:
+    last = "" if dates["first"] == dates["last"] else f" to {dates['last']}"
+    return f"{dates['count']}, {dates['first']}{last}"
+
+
+def _on(features: Facts) -> str:
+    count = features["target_days"]
+    word = "date" if features["of_dates"] else "day"
     return f"{count} {word}" + ("" if count == 1 else "s")
 
 
@@ -181,6 +187,7 @@ def _feature_facts(plan: Plan) -> Facts:
         "layers": [layer.name for layer in recipe.layers],
         "static": list(recipe.static),
         "target_days": len(recipe.days),
+        "of_dates": plan.undated is not None,
     }
 
 
@@ -218,7 +225,10 @@ def _count_notes(plan: Plan, counts: LabelCounts) -> list[str]:
     if empty and assignment.kind != "given":
         notes.append(f"Classes without any label to train with, which the map cannot show: {_some(empty)}.")
     if assignment.kind == "none":
-        notes.append("All labels are in one patch or block, so none is held out and the figures are in-sample.")
+        why = (
+            "All labels are in one patch or block" if len(assignment.units) == 1 else "Each class is in one place only"
+        )
+        notes.append(f"{why}, so no labels are held out and the figures are in-sample.")
     elif assignment.kind != "given":
         untested = [names[value] for value, one in counts.classes.items() if one.pixels and not one.test]
         if untested:
@@ -245,9 +255,9 @@ def _read_last_row(plan: Plan) -> None:
 def _training_notes(plan: Plan) -> list[str]:
     if plan.project.training is None:
         return []
-    from landweave.runs.sample.table import read_training
+    from landweave.runs.sample.table import table_features
 
-    return read_training(plan)[2]
+    return table_features(plan).notes
 
 
 def _open_districts(project: Project, cells: list[Cell]) -> None:

@@ -360,9 +360,10 @@ def _explain(error: Any, file: Path, text: str) -> str:
         return f"{where} unknown key {key!r}; {hint}"
     if error["type"] == "missing":
         return f"{where} {key!r} is missing; add it."
-    message = str(error["msg"]).removeprefix("Value error, ")
+    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("the date: ").rstrip(".")
     given = error.get("input")
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    known = isinstance(given, str | int | float | bool) and repr(given) not in message and "given:" not in message
+    shown = f" (given: {given!r})" if known else ""
     return f"{where} {key + ': ' if key else ''}{message}{shown}."
 
 
