@@ -362,8 +362,8 @@ def _explain(error: Any, file: Path, text: str) -> str:
         return f"{where} {key!r} is missing; add it."
     message = str(error["msg"]).removeprefix("Value error, ").removeprefix("the date: ").rstrip(".")
     given = error.get("input")
-    known = isinstance(given, str | int | float | bool) and repr(given) not in message and "given:" not in message
-    shown = f" (given: {given!r})" if known else ""
+    told = not isinstance(given, str | int | float | bool) or repr(given) in message
+    shown = "" if told else f" (given: {given!r})"
     return f"{where} {key + ': ' if key else ''}{message}{shown}."
 
 
