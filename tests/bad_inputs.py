@@ -87,6 +87,61 @@ def reference_elsewhere(project):
     return r"reference.tif.*overlap"
 
 
+def polygons(project, *boxes):
+    """Polygons as reference: (code, west, south, east, north), metres from the lower left corner of the imagery."""
+    shapes = [shapely.box(500_000 + w, 5_099_200 + s, 500_000 + e, 5_099_200 + n) for _, w, s, e, n in boxes]
+    frame = gpd.GeoDataFrame({"use": [code for code, *_ in boxes]}, geometry=shapes, crs="EPSG:32633")
+    frame.to_file(project.parent / "register.gpkg")
+    edit(project, 'path = "reference.tif"', 'path = "register.gpkg"\ncolumn = "use"')
+
+
+def no_label_inside(project):
+    polygons(project, (2, -900, 0, -100, 800), (7, 900, 0, 1700, 800))
+    return r"register.gpkg: fewer than two classes have training pixels in the patches \(found: none\)"
+
+
+def one_class_inside(project):
+    polygons(project, (2, 100, 100, 700, 700), (7, 900, 0, 1700, 800))
+    return r"register.gpkg: fewer than two classes have training pixels in the patches \(found: meadow\)"
+
+
+def nothing_left_by_erosion(project):
+    polygons(project, (2, 0, 0, 700, 700), (7, 720, 0, 740, 800))
+    edit(project, "erosion = 0", "erosion = 3")
+    return r"fewer than two classes .*found: meadow.*erosion left nothing"
+
+
+def one_date(project):
+    for path in [*project.parent.glob("S2_2020-03*"), *project.parent.glob("S2_2020-09*")]:
+        path.unlink()
+    edit(project, "[source]", "[period]\nstart = 2020-05-01\nend = 2020-08-31\n[source]")
+    return r"There is one date, 2020-06-01: the features are those of this date"
+
+
+def step_longer_than_the_period(project):
+    edit(project, "step_days = 46", "step_days = 400")
+    edit(project, "[source]", "[period]\nstart = 2020-02-01\nend = 2020-12-31\n[source]")
+    return r"All 3 dates, 2020-03-01 to 2020-09-01, are within one step of 400 days"
+
+
+def labels_in_one_patch(project):
+    # Of 20 x 20 pixels; points would be split by quarters.
+    polygons(project, (2, 200, 200, 300, 400), (7, 300, 200, 400, 400))
+    return r"All labels are in one patch or block, so no labels are held out"
+
+
+def each_class_in_a_patch_of_its_own(project):
+    polygons(project, (2, 200, 200, 400, 400), (7, 600, 600, 800, 800))
+    return r"Each class is in one place only, so no labels are held out"
+
+
+def legend_that_knows_a_few_codes(project):
+    polygons(
+        project, (2, 0, 0, 400, 800), (7, 400, 0, 700, 800), (55, 700, 0, 750, 800), (56, 750, 0, 800, 800)
+    )  # fmt: skip
+    return r"codes that the legend does not know, taken as none: 55, 56"
+
+
 def unknown_column(project):
     frame = gpd.GeoDataFrame(
         {"use": [2]}, geometry=[shapely.box(500_000, 5_099_200, 500_400, 5_100_000)], crs="EPSG:32633"
@@ -275,6 +330,7 @@ TABLES = {
     "training: no label": spoilt_training(r"x_samples.csv, row 2: no label", label=("pond", "")),
     "training: place": spoilt_training(r"x_samples.csv, row 1: longitude is '15,2'", longitude="15,2", latitude=46),
     "training: a sample twice": spoilt_training(r"sample 3 occurs twice", sample_id=[3, *range(1, 40)]),
+    "training: other days": spoilt_training(r"no sample has a value on any day of the features", start="2013-02-01"),
     "training: a sample too few": spoilt_training(r"no row for sample 0 of", sample_id=range(1, 41)),
 }  # fmt: skip
 
@@ -297,6 +353,7 @@ BAD = {
     "doubled_codes": doubled_codes,
     "unknown_band": unknown_band,
     "missing_model": missing_model,
+    **{f.__name__: f for f in (no_label_inside, one_class_inside, nothing_left_by_erosion)},
     **{f.__name__: f for f in (unknown_codes, day_366, format_without_year, two_dates_in_a_name, period_with_a_time,
                                period_day_first)},
     **TABLES,
@@ -305,3 +362,12 @@ BAD = {
 
 LATER = {f.__name__: f for f in (no_districts, districts_without_the_column, no_sample, sample_without_design)}
 """What `compare` and `estimate` stumble over after a run; check must find it before."""
+
+ODD = {
+    f.__name__: f
+    for f in (
+        one_date, step_longer_than_the_period, labels_in_one_patch, each_class_in_a_patch_of_its_own,
+        legend_that_knows_a_few_codes,
+    )
+}  # fmt: skip
+"""What is unusual, but no fault: check says sound, with a note that fits the pattern, and the run ends well."""

@@ -360,9 +360,10 @@ def _explain(error: Any, file: Path, text: str) -> str:
         return f"{where} unknown key {key!r}; {hint}"
     if error["type"] == "missing":
         return f"{where} {key!r} is missing; add it."
-    message = str(error["msg"]).removeprefix("Value error, ")
+    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("the date: ").rstrip(".")
     given = error.get("input")
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    told = not isinstance(given, str | int | float | bool) or repr(given) in message
+    shown = "" if told else f" (given: {given!r})"
     return f"{where} {key + ': ' if key else ''}{message}{shown}."
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from landweave.errors import InputError
@@ -92,7 +93,8 @@ def assign(project: Project, legend: Legend, *, cut: int, counts: Counts, core: 
     if project.model.path:
         roles, kind = dict.fromkeys(whole, "test"), "given"
     else:
-        _refuse_one_class(legend, total(core), total(whole))
+        where = project.path(project.reference.path) if project.reference else project.file
+        _refuse_one_class(where, legend, total(core), total(whole))
         roles, kind = _roles(project, whole, core, cut)
         trainers = {unit: dict(core[unit]) for unit, role in roles.items() if role == "train" and unit in core}
         if len(trainers) > 1:
@@ -122,14 +124,14 @@ def _roles(project: Project, whole: Counts, core: Counts, cut: int) -> tuple[dic
     return dict.fromkeys(whole, "both"), "none"
 
 
-def _refuse_one_class(legend: Legend, core: Mapping[int, int], whole: Mapping[int, int]) -> None:
+def _refuse_one_class(where: Path, legend: Legend, core: Mapping[int, int], whole: Mapping[int, int]) -> None:
     if len(core) > 1:
         return
     found = ", ".join(legend.names[value] for value in core) or "none"
     hint = "; erosion left nothing of the others" if len(whole) > 1 else ""
     raise InputError(
-        f"Fewer than two classes have training pixels in this area (found: {found}){hint}. "
-        "Check the reference's column, the legend's codes and reference.erosion."
+        f"{where}: fewer than two classes have training pixels in the patches (found: {found}){hint}; check the place "
+        "of the reference, reference.column, the legend's codes and reference.erosion."
     )
 
 
