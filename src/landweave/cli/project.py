@@ -18,12 +18,13 @@ _SHOWN = 20
 """Failures that are printed."""
 
 
-def check(project: ProjectFile, allow_code: AllowCode = False) -> None:
+def check(project: ProjectFile, allow_code: AllowCode = False, as_json: Json = False) -> None:
     """Check a project file and its inputs without writing anything."""
-    from landweave.runs.pipeline.check import check_project
+    from landweave.runs.pipeline.check import check_facts, check_lines
     from landweave.runs.project.settings import read_project
 
-    SPEECH.say(check_project(read_project(project, allow_code=allow_code)))
+    facts = check_facts(read_project(project, allow_code=allow_code))
+    SPEECH.answer("check", facts, check_lines(facts), as_json=as_json)
 
 
 def forecast(
