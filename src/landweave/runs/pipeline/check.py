@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from landweave.engine.machine import free_disk, usable_memory
+from landweave.engine.machine import free_disk, size_text, usable_memory
 from landweave.errors import InputError
 from landweave.legend import NONE
 from landweave.patch.align import outline_bounds
@@ -98,7 +98,7 @@ def check_lines(facts: Facts) -> list[str]:
         lines += [f"labels:    {_labels_words(labels)}", *_class_lines(facts["classes"], labels)]
     disk, memory = facts["disk"], facts["memory"]
     lines += [
-        f"disk:      {_size(disk['needed'])} at most; {_size(disk['free'])} are free",
+        f"disk:      {size_text(disk['needed'])} at most; {size_text(disk['free'])} are free",
         f"memory:    {_memory_words(memory)}",
     ]
     lines += [f"imports:   {line}" for line in facts["imports"]]
@@ -106,14 +106,8 @@ def check_lines(facts: Facts) -> list[str]:
     return [*lines, f"next:      {facts['next']}"]
 
 
-def _size(count: float) -> str:
-    from dask.utils import format_bytes
-
-    return str(format_bytes(int(count)))
-
-
 def _memory_words(memory: Facts) -> str:
-    worker, main, available = (_size(memory[name]) for name in ("worker", "main", "available"))
+    worker, main, available = (size_text(memory[name]) for name in ("worker", "main", "available"))
     return f"{worker} a worker, {main} to train; {available} available"
 
 
