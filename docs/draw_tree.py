@@ -41,6 +41,7 @@ ROOMS = {
     "runs/mapping": "stages `grid`, `predict`, `mosaic`",
     "runs/pipeline": "which stage runs, what is up to date, what a run reports",
     "runs/project": "the project file, and all that it names, opened",
+    "runs/project/starter": "`landweave init`: a project file by what is found in the files that are given",
     "runs/publish": "a finished run as an open data set",
     "runs/report": "stage `report`",
     "runs/results": "a finished run, read back",

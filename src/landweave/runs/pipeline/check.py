@@ -279,7 +279,10 @@ def _sample_notes(project: Project) -> list[str]:
         raise InputError(
             f"{project.file}: estimate.sample: no such file {path}; make one with `landweave estimate draw`."
         )
-    read = read_sample(path, label=settings.label, layer=settings.layer, drop_unlabelled=True)
+    read = read_sample(
+        path, label=settings.label, layer=settings.layer, drop_unlabelled=True, encoding=settings.encoding,
+        places=settings.places,
+    )  # fmt: skip
     if read.left_out and not settings.drop_unlabelled:
         return [f"{read.left_out} units of {path.name} have no label, so nothing is estimated from it."]
     return []

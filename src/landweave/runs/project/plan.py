@@ -282,7 +282,7 @@ def _reference_and_legend(project: Project) -> "tuple[Reference | None, Legend]"
         settings = project.reference
         reference = read_reference(
             project.path(settings.path), column=settings.column, layer=settings.layer, encoding=settings.encoding,
-            band=settings.band,
+            band=settings.band, places=settings.places,
         )  # fmt: skip
         if settings.legend:
             return reference, Legend.read(project.path(settings.legend))
