@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from landweave.errors import InputError
 from landweave.labels.units import count_classes, unit_ids
 from landweave.patch.grid import Cell
 from landweave.patch.store import read_raster, write_raster
@@ -100,6 +101,26 @@ def label(plan: Plan, cell: Cell) -> dict[str, Any]:
             "unplaced": list(wide.unplaced),
         },
     }
+
+
+def truth_classes(plan: Plan, codes: np.ndarray) -> np.ndarray:
+    """The true cover's numbers as class values, uint8; 0 is unknown.
+
+    Raises
+    ------
+    InputError
+        For a number that is no class of the legend.
+    """
+    assert plan.project.reference is not None
+    numbers = np.unique(codes[codes != 0])
+    strange = [number for number in numbers.tolist() if number not in plan.legend.values]
+    if strange:
+        path = plan.project.path(plan.project.reference.truth or "")
+        raise InputError(
+            f"{path}: reference.truth holds {strange[0]:g}, which is no class value of the legend "
+            f"({', '.join(map(str, plan.legend.values))}); 0 is unknown."
+        )
+    return codes.astype("uint8")
 
 
 def read_labels(plan: Plan, cell: Cell) -> np.ndarray:
