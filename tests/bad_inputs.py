@@ -142,6 +142,30 @@ def nothing_left_by_erosion(project):
     return r"fewer than two classes .*found: meadow.*erosion left nothing"
 
 
+def too_few_pixels(project):
+    edit(project, "per_class = 400", "per_class = 1")
+    return r"sampling.per_class = 1 is too small"
+
+
+def all_dates_excluded(project):
+    edit(project, "[source]", '[source]\nexclude = ["2020-03-01", "2020-06-01", "2020-09-01"]')
+    return r"source.exclude leaves out all 3 dates"
+
+
+def truth_elsewhere(project):
+    far = CORNER * CORNER.translation(100_000, 0)
+    write_tif(project.parent / "truth.tif", np.full((80, 80), 2, "uint8"), transform=far)
+    edit(project, "[reference]", '[reference]\ntruth = "truth.tif"')
+    return r"truth.tif: the truth covers no"
+
+
+def truth_of_other_values(project):
+    # 258 is 2 in a byte.
+    write_tif(project.parent / "truth.tif", np.full((80, 80), 258, "uint16"))
+    edit(project, "[reference]", '[reference]\ntruth = "truth.tif"')
+    return r"truth.tif: reference.truth holds 258, which is no class value of the legend \(2, 7\)"
+
+
 def one_date(project):
     for path in [*project.parent.glob("S2_2020-03*"), *project.parent.glob("S2_2020-09*")]:
         path.unlink()
@@ -384,7 +408,8 @@ BAD = {
     "unknown_band": unknown_band,
     "missing_model": missing_model,
     **{f.__name__: f for f in (no_label_inside, one_class_inside, nothing_left_by_erosion,
-                               one_tile_cut_short)},
+                               one_tile_cut_short, too_few_pixels, all_dates_excluded, truth_elsewhere,
+                               truth_of_other_values)},
     **{f.__name__: f for f in (unknown_codes, day_366, format_without_year, two_dates_in_a_name, period_with_a_time,
                                period_day_first)},
     **TABLES,

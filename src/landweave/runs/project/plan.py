@@ -177,7 +177,9 @@ def _may_lack_locks(project: Project) -> list[Path]:
 def _observed(project: Project, source: Source) -> tuple[list[datetime.date], datetime.date, datetime.date]:
     dates = source.dates(project.period.start, project.period.end)
     if project.source.exclude and not source.scenes:
-        dates = _without(project, dates)
+        found, dates = dates, _without(project, dates)
+        if found and not dates:
+            raise InputError(f"{project.file}: source.exclude leaves out all {len(found)} dates of the period.")
     if not dates:
         have = source.dates(None, None)
         span = f"the imagery covers {have[0]} to {have[-1]}" if have else "the imagery has no dates"

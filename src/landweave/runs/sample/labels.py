@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from odc.geo.geobox import GeoBox
 
+<<<<<<<
 from landweave.engine.fingerprint import fingerprint
+=======
+from landweave.errors import InputError
+>>>>>>>
 from landweave.labels.units import count_classes, unit_ids
 from landweave.patch.grid import Cell
 from landweave.patch.store import read_raster, write_raster
@@ -151,6 +155,26 @@ def verdict_notes(plan: Plan) -> list[str]:
     without = sum(one.value == 0 for one in found)
     said = f"{len(found) - without} give a class, {without} remove the labels, in training and in test alike."
     return [f"Verdicts on {len(found)} places decide the reference there: {said}"]
+
+
+def truth_classes(plan: Plan, codes: np.ndarray) -> np.ndarray:
+    """The true cover's numbers as class values, uint8; 0 is unknown.
+
+    Raises
+    ------
+    InputError
+        For a number that is no class of the legend.
+    """
+    assert plan.project.reference is not None
+    numbers = np.unique(codes[codes != 0])
+    strange = [number for number in numbers.tolist() if number not in plan.legend.values]
+    if strange:
+        path = plan.project.path(plan.project.reference.truth or "")
+        raise InputError(
+            f"{path}: reference.truth holds {strange[0]:g}, which is no class value of the legend "
+            f"({', '.join(map(str, plan.legend.values))}); 0 is unknown."
+        )
+    return codes.astype("uint8")
 
 
 def read_labels(plan: Plan, cell: Cell) -> np.ndarray:
