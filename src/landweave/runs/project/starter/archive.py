@@ -3,7 +3,7 @@
 import datetime
 from pathlib import Path
 
-from landweave.runs.project.starter.found import KeyLine, ImagesFound, path_from, some_of
+from landweave.runs.project.starter.found import ImagesFound, KeyLine, path_from, some_of
 from landweave.sources.patchwise.datasets import is_collection
 from landweave.sources.remote import is_remote, readable
 from landweave.sources.stac.scenes import read_scenes

@@ -8,7 +8,7 @@ from pathlib import Path
 from landweave.errors import InputError
 from landweave.patch.eopatch.folder import EOPatchFolder, list_eopatches
 from landweave.runs.project.starter.archive import Bounds, Period, look_at_archive
-from landweave.runs.project.starter.found import KeyLine, ImagesFound, path_from, some_of
+from landweave.runs.project.starter.found import ImagesFound, KeyLine, path_from, some_of
 from landweave.runs.project.starter.rasters import files_of, files_of_pattern, look_at_rasters
 from landweave.sources.patchwise.datasets import is_collection, open_collection
 from landweave.sources.patchwise.eopatch_choices import BAND_NAMES

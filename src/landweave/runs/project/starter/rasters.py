@@ -15,7 +15,7 @@ from typing import Any
 from landweave.errors import InputError
 from landweave.patch.raster.header import Band, Header
 from landweave.patch.tables.dates import looks_like_dates, read_moment
-from landweave.runs.project.starter.found import KeyLine, ImagesFound, path_from, some_of
+from landweave.runs.project.starter.found import ImagesFound, KeyLine, path_from, some_of
 from landweave.runs.project.starter.names import NamedImage, plain_bands, read_names
 from landweave.runs.project.starter.numbers import read_numbers_of
 from landweave.sources.listing import list_pattern

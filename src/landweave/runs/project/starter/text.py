@@ -9,7 +9,7 @@ from itertools import pairwise
 from landweave.features.indices import NORM, index_bands
 from landweave.legend import Legend
 from landweave.runs.project.starter.archive import BANDS
-from landweave.runs.project.starter.found import KeyLine, ImagesFound, LabelsFound, toml_value
+from landweave.runs.project.starter.found import ImagesFound, KeyLine, LabelsFound, toml_value
 
 INDICES = ("ndvi", "ndwi", NORM)
 STEP_DAYS, PATCHES, PATCH_SIZE = 16, 25, 500
@@ -73,7 +73,7 @@ def project_text(
             KeyLine(key="per_class", value=20000, comment="training pixels of each class, where there are so many"),
             KeyLine(key="seed", value=42, comment="of splits, draws and model"))),
         ("[model]", (
-            KeyLine(key="type", value="lightgbm", comment='lightgbm | random_forest | a class such as "sklearn.svm.SVC"'),
+            KeyLine(key="type", value="lightgbm", comment='lightgbm | random_forest | such as "sklearn.svm.SVC"'),
             KeyLine(key="test_fraction", value=0.2, comment="share of the patches that are kept for the test"))),
     ]  # fmt: skip
     head = [KeyLine(key="name", value=name, comment="title of report and view"),

@@ -14,7 +14,7 @@ from landweave.patch.store import write_text
 from landweave.patch.summary import listed
 from landweave.runs.project.settings import make_project
 from landweave.runs.project.starter.archive import Bounds, Period, look_at_archive
-from landweave.runs.project.starter.found import KeyLine, ImagesFound, LabelsFound
+from landweave.runs.project.starter.found import ImagesFound, KeyLine, LabelsFound
 from landweave.runs.project.starter.images import look_at_images
 from landweave.runs.project.starter.labels import look_at_reference, look_at_series
 from landweave.runs.project.starter.rasters import TABLE
