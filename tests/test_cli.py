@@ -78,7 +78,11 @@ def test_init_writes_two_files_and_never_over_what_is_there(landweave, tmp_path)
     status, out, _ = landweave("init", folder)
     assert status == 0
     assert {path.name for path in folder.iterdir()} == {"landweave.toml", "legend.toml"}
-    assert out.count("\n") == 2
+    assert out.splitlines()[-3:] == [
+        f"Wrote {folder / 'landweave.toml'}",
+        f"Wrote {folder / 'legend.toml'}",
+        f"Next: edit {folder / 'landweave.toml'}, then landweave check {folder}",
+    ]
     (folder / "landweave.toml").unlink()
     (folder / "legend.toml").write_text("mine")
     status, _, err = landweave("init", folder)

@@ -12,6 +12,7 @@ from landweave.cli.dataset import publish_dataset, verify
 from landweave.cli.estimate import app as estimate_app
 from landweave.cli.evaluate import evaluate
 from landweave.cli.extras import need_viewer
+from landweave.cli.init import init
 from landweave.cli.options import AllowCode, ProjectFile, Workers, planned
 from landweave.cli.progress import Bars
 from landweave.cli.project import check, compare, finish, forecast, report, run, status
@@ -149,51 +150,7 @@ def simulate(
     SPEECH.say(f"Simulated country in {folder}; next: landweave run {folder / 'landweave.toml'}")
 
 
-@app.command()
-def init(
-    folder: Annotated[Path, typer.Argument(help="Folder of the project; created if missing.")] = Path(),
-    images: Annotated[
-        str | None,
-        typer.Option(help="Folder of images, EOPatches or a data set; a table or a pattern of images; a single image."),
-    ] = None,
-    reference: Annotated[
-        Path | None, typer.Option(help="Polygons, points, a raster of codes, or EOPatches with labels.")
-    ] = None,
-    points: Annotated[Path | None, typer.Option(help="Labelled points: CSV, Parquet or a vector file.")] = None,
-    table: Annotated[Path | None, typer.Option(help="Table of labelled series, instead of a reference.")] = None,
-    stac: Annotated[str | None, typer.Option(help="Address or path of a STAC catalogue, instead of images.")] = None,
-    bounds: Annotated[str | None, typer.Option(help="Area as west,south,east,north in degrees.")] = None,
-    period: Annotated[str | None, typer.Option(help="Such as 2023, 2023-05 or 2023-03-01/2023-10-31.")] = None,
-    column: Annotated[
-        str | None, typer.Option(help="Column of the classes (default: found by name and values).")
-    ] = None,
-    crs: Annotated[str | None, typer.Option(help="CRS of a table of points, such as EPSG:32633.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the files of an earlier init.")] = False,
-) -> None:
-    """Write landweave.toml and legend.toml, filled in with what is found in the given files."""
-    from landweave.api.period import read_period
-    from landweave.runs.project.starter.write import Given, start_project
-
-    given = Given(
-        images=images, reference=reference, points=points, table=table, stac=stac, bounds=_bounds(bounds),
-        period=read_period(period) if period else (None, None), column=column, crs=crs, force=force,
-    )  # fmt: skip
-    for line in start_project(folder, given):
-        typer.echo(line)
-
-
-def _bounds(text: str | None) -> tuple[float, float, float, float] | None:
-    if text is None:
-        return None
-    try:
-        west, south, east, north = (float(part) for part in text.strip("[]() ").replace(";", ",").split(","))
-    except ValueError:
-        raise InputError(
-            f"landweave init: --bounds {text!r} must be four numbers: west,south,east,north in degrees."
-        ) from None
-    return west, south, east, north
-
-
+app.command()(init)
 app.command()(check)
 app.command()(forecast)
 app.command()(run)

@@ -6,11 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-<<<<<<<
 from landweave.engine.fingerprint import fingerprint
-=======
 from landweave.errors import InputError
->>>>>>>
 from landweave.labels.units import count_classes, unit_ids
 from landweave.patch.grid import Cell
 from landweave.patch.store import read_raster, write_raster

@@ -3,7 +3,7 @@
 import datetime
 from pathlib import Path
 
-from landweave.runs.project.starter.found import Entry, ImagesFound, path_from, some_of
+from landweave.runs.project.starter.found import ImagesFound, KeyLine, path_from, some_of
 from landweave.sources.patchwise.datasets import is_collection
 from landweave.sources.remote import is_remote, readable
 from landweave.sources.stac.scenes import read_scenes
@@ -50,22 +50,22 @@ def look_at_archive(
         url = str(next((Path(url) / name for name in ("collection.json", "catalog.json")
                         if (Path(url) / name).exists()), url))  # fmt: skip
     entries = [
-        Entry(key="type", value="stac", comment="scenes of a STAC archive"),
-        Entry(
+        KeyLine(key="type", value="stac", comment="scenes of a STAC archive"),
+        KeyLine(
             key="url", value=url if remote else path_from(folder, Path(url)), comment="an API, or a catalogue's path"
         ),
     ]
     collection = default_collection(url)
     rest = [
-        Entry(key="max_cloud_cover", value=MOST_CLOUDS, comment="per cent of a scene; cloudier scenes are left out"),
-        Entry(key="clouds", value="scl", comment="clouds by the scene classes; s2cloudless | mask | none"),
+        KeyLine(key="max_cloud_cover", value=MOST_CLOUDS, comment="per cent of a scene; cloudier scenes are left out"),
+        KeyLine(key="clouds", value="scl", comment="clouds by the scene classes; s2cloudless | mask | none"),
     ]
     if remote or is_collection(url):
         if collection:
-            entries.append(Entry(key="collection", value=collection, comment="the archive's usual one"))
+            entries.append(KeyLine(key="collection", value=collection, comment="the archive's usual one"))
         unknown = [] if collection else [f"The collection of {readable(url)} is not known; set source.collection."]
         entries += [] if collection else [
-            Entry(key="collection", value="sentinel-2-l2a", comment="name of the archive's collection", off=True)
+            KeyLine(key="collection", value="sentinel-2-l2a", comment="name of the archive's collection", off=True)
         ]  # fmt: skip
         return ImagesFound(
             source=(*entries, *rest),
@@ -79,12 +79,12 @@ def look_at_archive(
     if collections:
         # L2A, which is corrected for the air, before L1C.
         chosen = next((name for name in collections if "l2a" in name.lower()), collections[0])
-        entries.append(Entry(key="collection", value=chosen, comment=f"the archive has {some_of(collections)}"))
+        entries.append(KeyLine(key="collection", value=chosen, comment=f"the archive has {some_of(collections)}"))
         scenes = [scene for scene in scenes if scene.collection == chosen]
     days = sorted({scene.day for scene in scenes})
     there = set.intersection(*(set(scene.assets) for scene in scenes)) if scenes else set()
     if "SCL" not in there:
-        rest[1] = Entry(
+        rest[1] = KeyLine(
             key="clouds", value="none", comment="the scenes have no scene classes; s2cloudless | mask | none"
         )
     usual = tuple(name for name in BANDS if name in there)

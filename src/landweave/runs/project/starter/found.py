@@ -16,7 +16,7 @@ _COMMENT = 37
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class KeyLine:
     """A key of the project file, with what it means."""
 
     key: str
@@ -40,7 +40,7 @@ class Entry:
 class ImagesFound:
     """What is known of the imagery."""
 
-    source: tuple[Entry, ...]
+    source: tuple[KeyLine, ...]
     """Keys of ``[source]``."""
 
     bands: tuple[str, ...]
@@ -75,7 +75,7 @@ class LabelsFound:
     table: str
     """``reference`` or ``training``."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[KeyLine, ...]
     """Keys of that table, without the legend."""
 
     codes: Mapping[str, int] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from pathlib import Path
 from landweave.errors import InputError
 from landweave.patch.eopatch.folder import EOPatchFolder, list_eopatches
 from landweave.runs.project.starter.archive import Bounds, Period, look_at_archive
-from landweave.runs.project.starter.found import Entry, ImagesFound, path_from, some_of
+from landweave.runs.project.starter.found import ImagesFound, KeyLine, path_from, some_of
 from landweave.runs.project.starter.rasters import files_of, files_of_pattern, look_at_rasters
 from landweave.sources.patchwise.datasets import is_collection, open_collection
 from landweave.sources.patchwise.eopatch_choices import BAND_NAMES
@@ -106,12 +106,12 @@ def _of_table(path: Path, folder: Path, wanted: Sequence[str]) -> ImagesFound:
     from landweave.sources.rasters import open_rasters
 
     source = open_rasters(root=path.parent, table=path.name)
-    entry = Entry(key="table", value=path_from(folder, path), comment="a row for each image or band")
+    entry = KeyLine(key="table", value=path_from(folder, path), comment="a row for each image or band")
     masks, clouds = _clouds(source)
     bands = _bands(source, wanted, masks)
     assert source.geobox is not None
     return ImagesFound(
-        source=(Entry(key="type", value="rasters", comment="files that share one grid"), entry, *clouds),
+        source=(KeyLine(key="type", value="rasters", comment="files that share one grid"), entry, *clouds),
         bands=bands, days=_days(source), grids=(source.geobox,),
         found=(f"{len({layer.path for layer in source.layers})} images of {path.name}", *source.notes),
     )  # fmt: skip
@@ -137,9 +137,9 @@ def _of_eopatches(path: Path, patches: Sequence[EOPatchFolder], folder: Path, wa
         unknown.append(f"The {depth} bands of {chosen} have no names; correct source.band_names and features.bands.")
     source = open_eopatches(path=path, bands_feature=options.get("bands_feature"), band_names=names)
     masks, clouds = _clouds(source)
-    entries = [Entry(key=key, value=value, comment=comments[key]) for key, value in (keys | options).items()]
+    entries = [KeyLine(key=key, value=value, comment=comments[key]) for key, value in (keys | options).items()]
     if names:
-        entries.append(Entry(key="band_names", value=names, comment=comments["band_names"]))
+        entries.append(KeyLine(key="band_names", value=names, comment=comments["band_names"]))
     own = [name for name in source.variables if source.where[name][1] == chosen]
     return ImagesFound(
         source=(*entries, *clouds), bands=_bands(source, wanted, masks, own), days=_days(source),
@@ -156,8 +156,8 @@ def _of_data_set(path: Path, folder: Path, wanted: Sequence[str]) -> ImagesFound
         raise
     masks, clouds = _clouds(source)
     entries = (
-        Entry(key="type", value="stac", comment="a data set of landweave is read by its catalogue"),
-        Entry(key="url", value=path_from(folder, path), comment="the collection of the data set"),
+        KeyLine(key="type", value="stac", comment="a data set of landweave is read by its catalogue"),
+        KeyLine(key="url", value=path_from(folder, path), comment="the collection of the data set"),
     )
     return ImagesFound(
         source=(*entries, *clouds), bands=_bands(source, wanted, masks), days=_days(source),
@@ -166,22 +166,24 @@ def _of_data_set(path: Path, folder: Path, wanted: Sequence[str]) -> ImagesFound
     )  # fmt: skip
 
 
-def _clouds(source: Source) -> tuple[tuple[str, ...], tuple[Entry, ...]]:
+def _clouds(source: Source) -> tuple[tuple[str, ...], tuple[KeyLine, ...]]:
     """Variables that are masks or no bands, and the keys by which clouds are masked."""
     if LEFT_OUT in source.variables:
         return (LEFT_OUT, "SCL"), (
-            Entry(key="clouds", value="decided", comment="the mask of the data set says which observations count"),
-            Entry(key="mask", value=LEFT_OUT, comment="0 where an observation counts"),
+            KeyLine(key="clouds", value="decided", comment="the mask of the data set says which observations count"),
+            KeyLine(key="mask", value=LEFT_OUT, comment="0 where an observation counts"),
         )
     if "SCL" in source.variables:
-        return ("SCL",), (Entry(key="clouds", value="scl", comment="Sentinel-2's scene classes: the variable SCL"),)
+        return ("SCL",), (KeyLine(key="clouds", value="scl", comment="Sentinel-2's scene classes: the variable SCL"),)
     mask = next((name for name in ("CLM", "clm", "cloud_mask", "CLOUD_MASK") if name in source.variables), None)
     if mask is not None:
         return (mask,), (
-            Entry(key="clouds", value="mask", comment="by a mask among the images"),
-            Entry(key="mask", value=mask, comment="masked where this variable is not 0"),
+            KeyLine(key="clouds", value="mask", comment="by a mask among the images"),
+            KeyLine(key="mask", value=mask, comment="masked where this variable is not 0"),
         )
-    return (), (Entry(key="clouds", value="none", comment="no cloud mask was found; scl | mask | s2cloudless | none"),)
+    return (), (
+        KeyLine(key="clouds", value="none", comment="no cloud mask was found; scl | mask | s2cloudless | none"),
+    )
 
 
 def _bands(

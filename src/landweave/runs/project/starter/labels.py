@@ -21,7 +21,7 @@ from landweave.patch.tables.places import DEGREES, PlaceKeys, read_places
 from landweave.patch.tables.reading import Table, read_table_file
 from landweave.patch.vectors.layers import layer_names, open_layer, read_features
 from landweave.patch.vectors.points import is_point_table
-from landweave.runs.project.starter.found import Entry, LabelsFound, path_from, some_of
+from landweave.runs.project.starter.found import KeyLine, LabelsFound, path_from, some_of
 
 MOST_CLASSES = 255
 
@@ -61,7 +61,7 @@ def look_at_reference(
     """
     if not path.exists():
         raise InputError(f"{path}: no such reference file.")
-    start = [Entry(key="path", value=path_from(folder, path), comment="polygons, points, or a raster of codes")]
+    start = [KeyLine(key="path", value=path_from(folder, path), comment="polygons, points, or a raster of codes")]
     if is_point_table(path):
         return _of_table(path, start, column, crs, grids)
     layers = layer_names(path)
@@ -80,10 +80,12 @@ def look_at_series(path: Path, *, folder: Path, column: str | None = None) -> La
     facts = read_table_file(samples or path, "table of samples")
     label = column or ("label" if "label" in facts.frame else _column_of(facts.path, _columns(facts), len(facts.frame)))
     series = read_series(path, samples=samples, label=label)
-    entries = [Entry(key="table", value=path_from(folder, path), comment="sample_id, date and a column for each band")]
+    entries = [
+        KeyLine(key="table", value=path_from(folder, path), comment="sample_id, date and a column for each band")
+    ]
     if samples is not None:
-        entries.append(Entry(key="samples", value=path_from(folder, samples), comment="sample_id and label"))
-    entries.append(Entry(key="label", value=label, comment="column of the classes"))
+        entries.append(KeyLine(key="samples", value=path_from(folder, samples), comment="sample_id and label"))
+    entries.append(KeyLine(key="label", value=label, comment="column of the classes"))
     counts = Counter(map(code_text, series.labels))
     return LabelsFound(
         table="training", entries=tuple(entries), codes=_ordered(counts), unit="series", bands=series.bands,
@@ -92,7 +94,7 @@ def look_at_series(path: Path, *, folder: Path, column: str | None = None) -> La
 
 
 def _of_table(
-    path: Path, start: list[Entry], column: str | None, crs: str | None, grids: Sequence[GeoBox]
+    path: Path, start: list[KeyLine], column: str | None, crs: str | None, grids: Sequence[GeoBox]
 ) -> LabelsFound:
     encoding, notes = None, []
     try:
@@ -124,11 +126,11 @@ def _of_table(
     chosen = column or _column_of(path, _columns(table, places.columns), len(table.frame))
     codes = table.column(chosen)
     there = np.isfinite(places.x)
-    entries = [*start, Entry(key="column", value=chosen, comment="column of the classes")]
+    entries = [*start, KeyLine(key="column", value=chosen, comment="column of the classes")]
     if keys.crs:
-        entries.append(Entry(key="crs", value=keys.crs, comment=f"of the columns {' and '.join(places.columns)}"))
+        entries.append(KeyLine(key="crs", value=keys.crs, comment=f"of the columns {' and '.join(places.columns)}"))
     if encoding:
-        entries.append(Entry(key="encoding", value=encoding, comment="of the text, which is not in UTF-8"))
+        entries.append(KeyLine(key="encoding", value=encoding, comment="of the text, which is not in UTF-8"))
     counts = Counter(code_text(code) for code, here in zip(codes.tolist(), there, strict=True) if here)
     return LabelsFound(
         table="reference", entries=tuple(entries), codes=_ordered(counts), ignored=_nothing(counts), unit="points",
@@ -156,7 +158,7 @@ def _crs_of(table: Table, grids: Sequence[GeoBox]) -> str | None:
     return None
 
 
-def _of_vector(path: Path, start: list[Entry], column: str | None) -> LabelsFound:
+def _of_vector(path: Path, start: list[KeyLine], column: str | None) -> LabelsFound:
     layers, notes = layer_names(path), []
     layer = layers[0] if len(layers) > 1 else None
     opened = open_layer(path, what="the reference", layer=layer)
@@ -171,10 +173,10 @@ def _of_vector(path: Path, start: list[Entry], column: str | None) -> LabelsFoun
     chosen = column or _column_of(path, values, int(there.sum()))
     entries = [
         *start,
-        Entry(key="column", value=chosen, comment=f"column of the classes; there are {some_of(list(values), 12)}"),
+        KeyLine(key="column", value=chosen, comment=f"column of the classes; there are {some_of(list(values), 12)}"),
     ]
     if layer is not None:
-        entries.append(Entry(key="layer", value=layer, comment=f"layer of the file; there are {some_of(layers)}"))
+        entries.append(KeyLine(key="layer", value=layer, comment=f"layer of the file; there are {some_of(layers)}"))
         notes.append(f"{path.name} has the layers {some_of(layers)}; {layer} is used, set reference.layer for another.")
     codes = [code_text(code) for code in values[chosen].tolist()]
     names = _names_of(codes, {name: array for name, array in values.items() if name != chosen})
@@ -189,11 +191,11 @@ def _of_vector(path: Path, start: list[Entry], column: str | None) -> LabelsFoun
     )  # fmt: skip
 
 
-def _of_raster(path: Path, start: list[Entry]) -> LabelsFound:
+def _of_raster(path: Path, start: list[KeyLine]) -> LabelsFound:
     notes, entries = [], list(start)
     with open_raster(path) as file:
         if file.count > 1:
-            entries.append(Entry(key="band", value=1, comment=f"band of the codes, of {file.count}"))
+            entries.append(KeyLine(key="band", value=1, comment=f"band of the codes, of {file.count}"))
             notes.append(f"{path.name} has {file.count} bands; the first is taken for the codes, see reference.band.")
         shape = min(file.height, _LARGEST), min(file.width, _LARGEST)
         read = file.read(1, out_shape=shape, masked=True)
@@ -236,9 +238,9 @@ def _of_patches(path: Path, folder: Path) -> LabelsFound:
         values, numbers = np.unique(part.read(), return_counts=True)
         counts.update({code_text(v): int(n) for v, n in zip(values.tolist(), numbers.tolist(), strict=True)})
     counts.pop("0", None)
-    entries = [Entry(key="path", value=path_from(folder, inner), comment="the patches that hold a mask of labels")]
+    entries = [KeyLine(key="path", value=path_from(folder, inner), comment="the patches that hold a mask of labels")]
     if "/" in parts[0].layer:
-        entries.append(Entry(key="layer", value=parts[0].layer, comment="the feature with the labels"))
+        entries.append(KeyLine(key="layer", value=parts[0].layer, comment="the feature with the labels"))
     return LabelsFound(
         table="reference",
         entries=tuple(entries),

@@ -7,7 +7,7 @@ import numpy as np
 
 from landweave.patch.raster.files import open_raster
 from landweave.patch.raster.header import Band, Header
-from landweave.runs.project.starter.found import Entry
+from landweave.runs.project.starter.found import KeyLine
 
 _SIDE = 200
 _FILLS = (-9999.0, -32768.0, -3000.0, -28672.0, 65535.0, -3.4028234663852886e38)
@@ -17,7 +17,7 @@ _LARGEST = 3.2767
 """Reflectance beyond which values are clipped."""
 
 
-def read_numbers_of(files: Sequence[tuple[Path, int, Header]]) -> tuple[list[Entry], list[str]]:
+def read_numbers_of(files: Sequence[tuple[Path, int, Header]]) -> tuple[list[KeyLine], list[str]]:
     """Keys ``scale`` and ``nodata`` of a source of rasters, and what cannot be found out.
 
     Parameters
@@ -37,10 +37,10 @@ def read_numbers_of(files: Sequence[tuple[Path, int, Header]]) -> tuple[list[Ent
         fill = next((number for number in _FILLS if (values == number).any()), None)
         zeros = float((values == 0).mean()) if values.size else 0.0
         if fill is not None:
-            entries.append(Entry(key="nodata", value=fill, comment="missing pixels: found in the images"))
+            entries.append(KeyLine(key="nodata", value=fill, comment="missing pixels: found in the images"))
         else:
             entries.append(
-                Entry(key="nodata", value=0, comment="number of missing pixels; the files say none", off=True)
+                KeyLine(key="nodata", value=0, comment="number of missing pixels; the files say none", off=True)
             )
             if zeros > 0.01:
                 unknown.append(
@@ -48,23 +48,23 @@ def read_numbers_of(files: Sequence[tuple[Path, int, Header]]) -> tuple[list[Ent
                 )
         nodata = fill
     else:
-        said = Entry(key="nodata", value=float(nodata), comment="as the files say", off=True)
+        said = KeyLine(key="nodata", value=float(nodata), comment="as the files say", off=True)
         entries.append(said)
     values = values[np.isfinite(values) & (values != (np.nan if nodata is None else nodata))]
     high = float(np.percentile(np.abs(values), 98)) if values.size else 0.0
     return [_scale(bands[0], high, unknown), *entries], unknown
 
 
-def _scale(band: Band, high: float, unknown: list[str]) -> Entry:
+def _scale(band: Band, high: float, unknown: list[str]) -> KeyLine:
     meaning = "reflectance = number * scale"
     dtype, usual = band.dtype, 1.0 if band.is_float else 1e-4
     if band.has_scale:
-        return Entry(key="scale", value=usual, comment=f"{meaning}; the files say their own", off=True)
+        return KeyLine(key="scale", value=usual, comment=f"{meaning}; the files say their own", off=True)
     if dtype == "uint8":
         unknown.append("The images have 8 bits, so their numbers are no reflectance; correct source.scale if needed.")
-        return Entry(key="scale", value=0.004, comment=f"{meaning}; 8-bit images, 255 is 1.02")
+        return KeyLine(key="scale", value=0.004, comment=f"{meaning}; 8-bit images, 255 is 1.02")
     if high * usual <= _LARGEST:
-        return Entry(key="scale", value=usual, comment=f"{meaning}; as is usual for {dtype}", off=True)
+        return KeyLine(key="scale", value=usual, comment=f"{meaning}; as is usual for {dtype}", off=True)
     scale = 1e-4
     while high * scale > _LARGEST:
         scale /= 10
@@ -72,7 +72,7 @@ def _scale(band: Band, high: float, unknown: list[str]) -> Entry:
         f"The images have numbers up to {high:.4g} and state no scale; source.scale = {scale:g} keeps them in range, "
         "correct it."
     )
-    return Entry(key="scale", value=scale, comment=f"{meaning}; chosen by the numbers found")
+    return KeyLine(key="scale", value=scale, comment=f"{meaning}; chosen by the numbers found")
 
 
 def _sample(path: Path, band: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import Any
 from landweave.errors import InputError
 from landweave.patch.raster.header import Band, Header
 from landweave.patch.tables.dates import looks_like_dates, read_moment
-from landweave.runs.project.starter.found import Entry, ImagesFound, path_from, some_of
+from landweave.runs.project.starter.found import ImagesFound, KeyLine, path_from, some_of
 from landweave.runs.project.starter.names import NamedImage, plain_bands, read_names
 from landweave.runs.project.starter.numbers import read_numbers_of
 from landweave.sources.listing import list_pattern
@@ -95,9 +95,9 @@ def look_at_rasters(
     numbers, doubts = read_numbers_of([(row.path, row.band.number, row.header) for row in _some(used, bands)])
     pattern = _pattern(root, read.pattern, used, folder)
     entries = (
-        Entry(key="pattern", value=pattern, comment="names of the files, with {date} and {variable}")
+        KeyLine(key="pattern", value=pattern, comment="names of the files, with {date} and {variable}")
         if pattern
-        else Entry(key="table", value=TABLE, comment="a row for each image or band: date, variable, path, band")
+        else KeyLine(key="table", value=TABLE, comment="a row for each image or band: date, variable, path, band")
     )
     days = tuple(sorted({row.day for row in used if row.day is not None and row.variable in bands}))
     grid = used[0].header.grid
@@ -105,7 +105,7 @@ def look_at_rasters(
     if any(row.day is None for row in used):
         unknown.append(f"No date in the names of the images; fill in the column date of {TABLE}.")
     return ImagesFound(
-        source=(Entry(key="type", value="rasters", comment="files that share one grid"), entries, *numbers,
+        source=(KeyLine(key="type", value="rasters", comment="files that share one grid"), entries, *numbers,
                 *(mask_entries or [_no_mask()])),
         bands=bands, days=days, static=tuple(path_from(folder, root / name) for name in static),
         table=None if pattern else _table(used, folder), grids=(grid,), found=(first, *notes),
@@ -244,29 +244,29 @@ def _assumed(rows: Sequence[_Row], notes: list[str]) -> list[str]:
     return unknown
 
 
-def _masks(rows: Sequence[_Row]) -> tuple[list[_Row], list[Entry]]:
+def _masks(rows: Sequence[_Row]) -> tuple[list[_Row], list[KeyLine]]:
     """The rows, and the keys by which clouds are masked."""
     there = list(dict.fromkeys(row.variable for row in rows))
     scl = next((name for name in there if name.upper() == "SCL"), None)
     if scl is not None:
         rows = [replace(row, variable="SCL") if row.variable == scl else row for row in rows]
-        return list(rows), [Entry(key="clouds", value="scl", comment="Sentinel-2's scene classes: the variable SCL")]
+        return list(rows), [KeyLine(key="clouds", value="scl", comment="Sentinel-2's scene classes: the variable SCL")]
     masks = sorted((name for name in there if _CLOUDS.fullmatch(name)), key=lambda name: (len(name), name))
     if not masks:
         return list(rows), []
     return list(rows), [
-        Entry(key="clouds", value="mask", comment="by a mask among the images"),
-        Entry(key="mask", value=masks[0], comment="masked where this variable is not 0"),
+        KeyLine(key="clouds", value="mask", comment="by a mask among the images"),
+        KeyLine(key="mask", value=masks[0], comment="masked where this variable is not 0"),
     ]
 
 
-def _mask_variables(entries: Sequence[Entry]) -> set[str]:
+def _mask_variables(entries: Sequence[KeyLine]) -> set[str]:
     keys = {entry.key: str(entry.value) for entry in entries}
     return {keys["mask"]} if "mask" in keys else {"SCL"} & {keys.get("clouds", "").upper()}
 
 
-def _no_mask() -> Entry:
-    return Entry(key="clouds", value="none", comment="no cloud mask was found; scl | mask | s2cloudless | none")
+def _no_mask() -> KeyLine:
+    return KeyLine(key="clouds", value="none", comment="no cloud mask was found; scl | mask | s2cloudless | none")
 
 
 def _bands(rows: Sequence[_Row], wanted: Sequence[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from landweave.features.indices import NORM, index_bands
 from landweave.legend import Legend
 from landweave.runs.project.starter.archive import BANDS
-from landweave.runs.project.starter.found import Entry, ImagesFound, LabelsFound, toml_value
+from landweave.runs.project.starter.found import ImagesFound, KeyLine, LabelsFound, toml_value
 
 INDICES = ("ndvi", "ndwi", NORM)
 STEP_DAYS, PATCHES, PATCH_SIZE = 16, 25, 500
@@ -20,18 +20,18 @@ _HEAD = "# A landweave project. Keys that are left out have defaults; docs/proje
 _LEGEND_HEAD = '# Class values are 1 to 255; 0 is reserved for "none".\n'
 
 EXAMPLE_SOURCE = (
-    Entry(key="type", value="rasters", comment="rasters | stac | eopatches"),
-    Entry(key="table", value="images.csv", comment="a row a file or band: date, variable, path[, band, scale, ...]"),
-    Entry(key="pattern", value="images/S2_{date:%Y-%m-%d}_{variable}.tif", comment="instead of table: names of files",
+    KeyLine(key="type", value="rasters", comment="rasters | stac | eopatches"),
+    KeyLine(key="table", value="images.csv", comment="a row a file or band: date, variable, path[, band, scale, ...]"),
+    KeyLine(key="pattern", value="images/S2_{date:%Y-%m-%d}_{variable}.tif", comment="instead of table: names of files",
           off=True),
-    Entry(key="scale", value=1e-4, comment="reflectance = number * scale + offset", off=True),
-    Entry(key="nodata", value=0, comment="number of missing pixels", off=True),
-    Entry(key="clouds", value="scl", comment="scl | s2cloudless (L1C) | mask | none", off=True),
-    Entry(key="mask", value="CLM", comment='with clouds = "mask": masked where this variable is not 0', off=True),
+    KeyLine(key="scale", value=1e-4, comment="reflectance = number * scale + offset", off=True),
+    KeyLine(key="nodata", value=0, comment="number of missing pixels", off=True),
+    KeyLine(key="clouds", value="scl", comment="scl | s2cloudless (L1C) | mask | none", off=True),
+    KeyLine(key="mask", value="CLM", comment='with clouds = "mask": masked where this variable is not 0', off=True),
 )  # fmt: skip
 EXAMPLE_REFERENCE = (
-    Entry(key="path", value="register.gpkg", comment="polygons, points, or a raster of codes"),
-    Entry(key="column", value="CODE", comment="column of the classes"),
+    KeyLine(key="path", value="register.gpkg", comment="polygons, points, or a raster of codes"),
+    KeyLine(key="column", value="CODE", comment="column of the classes"),
 )
 EXAMPLE_CODES = {"cultivated land": 1100, "forest": 2000, "grassland": 1300}
 
@@ -41,7 +41,7 @@ def project_text(
     *,
     images: ImagesFound | None,
     labels: LabelsFound | None,
-    area: Sequence[Entry] = (),
+    area: Sequence[KeyLine] = (),
     period: tuple[datetime.date, datetime.date] | None = None,
 ) -> str:
     """The project file.
@@ -61,23 +61,23 @@ def project_text(
     clouds = {entry.key: entry.value for entry in (images.source if images else ())}.get("clouds")
     source = [*(images.source if images else EXAMPLE_SOURCE)]
     if clouds != "decided":
-        source.append(Entry(key="dilation", value=60, comment="metres around clouds that are masked too", off=True))
-    sections: list[tuple[str, Iterable[Entry]]] = [
+        source.append(KeyLine(key="dilation", value=60, comment="metres around clouds that are masked too", off=True))
+    sections: list[tuple[str, Iterable[KeyLine]]] = [
         ("[area]", _area(images, area)),
-        ("[period]", (Entry(key="start", value=start, comment="first day; features are of days from here on"),
-                      Entry(key="end", value=end, comment="last day"))),
+        ("[period]", (KeyLine(key="start", value=start, comment="first day; features are of days from here on"),
+                      KeyLine(key="end", value=end, comment="last day"))),
         ("[source]", source),
         ("[features]", _features(images)),
         *_labels(labels),
         ("[sampling]", (
-            Entry(key="per_class", value=20000, comment="training pixels of each class, where there are so many"),
-            Entry(key="seed", value=42, comment="of splits, draws and model"))),
+            KeyLine(key="per_class", value=20000, comment="training pixels of each class, where there are so many"),
+            KeyLine(key="seed", value=42, comment="of splits, draws and model"))),
         ("[model]", (
-            Entry(key="type", value="lightgbm", comment='lightgbm | random_forest | a class such as "sklearn.svm.SVC"'),
-            Entry(key="test_fraction", value=0.2, comment="share of the patches that are kept for the test"))),
+            KeyLine(key="type", value="lightgbm", comment='lightgbm | random_forest | such as "sklearn.svm.SVC"'),
+            KeyLine(key="test_fraction", value=0.2, comment="share of the patches that are kept for the test"))),
     ]  # fmt: skip
-    head = [Entry(key="name", value=name, comment="title of report and view"),
-            Entry(key="output", value=f"out/{name}", comment="output folder, relative to this file")]  # fmt: skip
+    head = [KeyLine(key="name", value=name, comment="title of report and view"),
+            KeyLine(key="output", value=f"out/{name}", comment="output folder, relative to this file")]  # fmt: skip
     parts = [_HEAD + _lines(head)]
     parts += [f"{title}\n{_lines(entries)}" for title, entries in sections]
     return "\n".join([*parts, _OPTIONAL])
@@ -114,15 +114,15 @@ def legend_text(labels: LabelsFound | None) -> str:
     own = labels.colors if labels else {}
     counted = ", ".join(f"{code}: {codes[code]} {labels.unit}" for code in ignored if code in codes) if labels else ""
     said = f"codes that mean no data{f' ({counted})' if counted else ''}"
-    parts = [_LEGEND_HEAD + Entry(key="ignore", value=[_code(c) for c in ignored], comment=said).line + "\n"]
+    parts = [_LEGEND_HEAD + KeyLine(key="ignore", value=[_code(c) for c in ignored], comment=said).line + "\n"]
     for value, (name, its) in enumerate(classes.items(), start=1):
         first = value == 1
         number = sum(codes[code] for code in its)
         entries = (
-            Entry(key="value", value=value, comment="pixel value of the map, 1 to 255" if first else ""),
-            Entry(key="name", value=name, comment="what report and view call it" if first else ""),
-            Entry(key="color", value=own.get(its[0]) or colors[value], comment="as #rrggbb" if first else ""),
-            Entry(key="codes", value=[_code(code) for code in its],
+            KeyLine(key="value", value=value, comment="pixel value of the map, 1 to 255" if first else ""),
+            KeyLine(key="name", value=name, comment="what report and view call it" if first else ""),
+            KeyLine(key="color", value=own.get(its[0]) or colors[value], comment="as #rrggbb" if first else ""),
+            KeyLine(key="codes", value=[_code(code) for code in its],
                   comment=f"{number} {labels.unit}" if labels else "codes of the register, numbers or text" * first),
         )  # fmt: skip
         parts.append(f"[[class]]\n{_lines(entries)}")
@@ -143,12 +143,12 @@ def patch_size_of(shape: Sequence[int]) -> int:
     return min(PATCH_SIZE, max(_SMALLEST, round(side / 10) * 10))
 
 
-def _area(images: ImagesFound | None, more: Sequence[Entry]) -> list[Entry]:
+def _area(images: ImagesFound | None, more: Sequence[KeyLine]) -> list[KeyLine]:
     what = "the extent of the imagery" if images is None or images.grids else "the bounds"
     entries = [*more] if more else [
-        Entry(key="aoi", value="aoi.geojson", comment=f"a vector file; left out: {what}", off=True)
+        KeyLine(key="aoi", value="aoi.geojson", comment=f"a vector file; left out: {what}", off=True)
     ]  # fmt: skip
-    entries.append(Entry(key="buffer", value=500, comment="metres around aoi or bounds", off=True))
+    entries.append(KeyLine(key="buffer", value=500, comment="metres around aoi or bounds", off=True))
     if images is None or not images.patches:
         size = patch_size_of(images.grids[0].shape) if images is not None and images.grids else PATCH_SIZE
         if not any(entry.key == "patch_size" for entry in more):
@@ -156,13 +156,13 @@ def _area(images: ImagesFound | None, more: Sequence[Entry]) -> list[Entry]:
     return entries
 
 
-def patch_entry(size: int) -> Entry:
+def patch_entry(size: int) -> KeyLine:
     """The key of the patches' size."""
     comment = "pixels along a patch's side; smaller patches: less memory, more units to test on"
-    return Entry(key="patch_size", value=size, comment=comment)
+    return KeyLine(key="patch_size", value=size, comment=comment)
 
 
-def _features(images: ImagesFound | None) -> list[Entry]:
+def _features(images: ImagesFound | None) -> list[KeyLine]:
     bands = images.bands if images is not None else BANDS
     found = {band.lower(): band for band in bands}
     # The norm is of reflectances, not of indices that come as images.
@@ -172,32 +172,32 @@ def _features(images: ImagesFound | None) -> list[Entry]:
     ]  # fmt: skip
     red, nir = found.get("red"), found.get("nir")
     entries = [
-        Entry(key="bands", value=list(bands), comment="bands used as features"),
-        Entry(key="indices", value=indices, comment="such as ndvi, ndwi, ndmi, nbr, evi, savi; norm"),
+        KeyLine(key="bands", value=list(bands), comment="bands used as features"),
+        KeyLine(key="indices", value=indices, comment="such as ndvi, ndwi, ndmi, nbr, evi, savi; norm"),
     ]
-    entries.append(Entry(key="step_days", value=step_of(images.days) if images else STEP_DAYS,
+    entries.append(KeyLine(key="step_days", value=step_of(images.days) if images else STEP_DAYS,
                          comment="days between the dates of features"))  # fmt: skip
     static = list(images.static) if images is not None else []
-    entries.append(Entry(key="static", value=static or ["dem.tif"], comment="layers without time", off=not static))
+    entries.append(KeyLine(key="static", value=static or ["dem.tif"], comment="layers without time", off=not static))
     custom = f"({nir} - {red}) / ({nir} + {red})" if red and nir and re.fullmatch(r"\w+", red + nir) else None
     example = "2.5*(B08-B04)/(B08+6*B04-7.5*B02+1)"
     entries.append(
-        Entry(key="custom.ndvi", value=custom, comment="arithmetic of bands")
+        KeyLine(key="custom.ndvi", value=custom, comment="arithmetic of bands")
         if custom
-        else Entry(key="custom.evi", value=example, comment="arithmetic of bands", off=True)
+        else KeyLine(key="custom.evi", value=example, comment="arithmetic of bands", off=True)
     )
     return entries
 
 
-def _labels(labels: LabelsFound | None) -> list[tuple[str, Iterable[Entry]]]:
-    legend = Entry(key="legend", value="legend.toml", comment="classes, colours, and the codes that they have")
+def _labels(labels: LabelsFound | None) -> list[tuple[str, Iterable[KeyLine]]]:
+    legend = KeyLine(key="legend", value="legend.toml", comment="classes, colours, and the codes that they have")
     if labels is not None and labels.table == "training":
         return [("[training]", (*labels.entries, legend))]
-    erosion = Entry(key="erosion", value=1, comment="pixels off each class's edge, for training only; not for points")
+    erosion = KeyLine(key="erosion", value=1, comment="pixels off each class's edge, for training only; not for points")
     return [("[reference]", (*(labels.entries if labels else EXAMPLE_REFERENCE), legend, erosion))]
 
 
-def _lines(entries: Iterable[Entry]) -> str:
+def _lines(entries: Iterable[KeyLine]) -> str:
     return "".join(f"{entry.line}\n" for entry in entries)
 
 

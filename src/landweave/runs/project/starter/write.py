@@ -14,7 +14,7 @@ from landweave.patch.store import write_text
 from landweave.patch.summary import listed
 from landweave.runs.project.settings import make_project
 from landweave.runs.project.starter.archive import Bounds, Period, look_at_archive
-from landweave.runs.project.starter.found import Entry, ImagesFound, LabelsFound
+from landweave.runs.project.starter.found import ImagesFound, KeyLine, LabelsFound
 from landweave.runs.project.starter.images import look_at_images
 from landweave.runs.project.starter.labels import look_at_reference, look_at_series
 from landweave.runs.project.starter.rasters import TABLE
@@ -147,23 +147,23 @@ def _images(folder: Path, given: Given, series: LabelsFound | None) -> ImagesFou
     )
 
 
-def _area(given: Given, images: ImagesFound | None, labels: LabelsFound | None) -> tuple[list[Entry], list[str]]:
+def _area(given: Given, images: ImagesFound | None, labels: LabelsFound | None) -> tuple[list[KeyLine], list[str]]:
     if given.bounds is not None:
-        where = Entry(key="bounds", value=list(given.bounds), comment="west, south, east, north, degrees")
+        where = KeyLine(key="bounds", value=list(given.bounds), comment="west, south, east, north, degrees")
         sized = images is None or images.grids
         return [where, *([] if sized else _patch_size(given.bounds))], []
     if images is None or images.grids:
         return [], []
     if labels is not None and labels.bounds is not None:
         bounds = [round(bound, 5) for bound in labels.bounds]
-        where = Entry(key="bounds", value=bounds, comment="west, south, east, north: those of the reference")
+        where = KeyLine(key="bounds", value=bounds, comment="west, south, east, north: those of the reference")
         return [where, *_patch_size(labels.bounds)], []
     if images.days:
         return [], []
     return [], ["No area is given; set area.aoi or area.bounds."]
 
 
-def _patch_size(bounds: Bounds) -> list[Entry]:
+def _patch_size(bounds: Bounds) -> list[KeyLine]:
     """Of an area of an archive, whose pixels are 10 m."""
     west, south, east, north = bounds
     across = math.cos(math.radians((south + north) / 2))
