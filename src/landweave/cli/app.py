@@ -7,17 +7,17 @@ from typing import Annotated
 
 import typer
 
-from landweave.cli.commands import Commands, usage_line
 from landweave.cli.dataset import publish_dataset, verify
 from landweave.cli.estimate import app as estimate_app
 from landweave.cli.evaluate import evaluate
 from landweave.cli.extras import need_viewer
 from landweave.cli.init import init
-from landweave.cli.options import AllowCode, ProjectFile, Workers, planned
-from landweave.cli.progress import Bars
 from landweave.cli.project import check, compare, finish, forecast, report, run, status
 from landweave.cli.schema import schema
-from landweave.cli.speech import SPEECH
+from landweave.cli.terminal.commands import Commands, usage_line
+from landweave.cli.terminal.options import AllowCode, ProjectFile, Workers, planned
+from landweave.cli.terminal.progress import Bars
+from landweave.cli.terminal.speech import SPEECH
 from landweave.errors import InputError, meant
 
 app = Commands(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from landweave.cli.speech import SPEECH
+from landweave.cli.terminal.speech import SPEECH
 
 
 def publish_dataset(

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from landweave.cli.commands import Commands
-from landweave.cli.options import Json
-from landweave.cli.speech import SPEECH
+from landweave.cli.terminal.commands import Commands
+from landweave.cli.terminal.options import Json
+from landweave.cli.terminal.speech import SPEECH
 
 app = Commands(
     name="estimate",

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from landweave.cli.options import Json
-from landweave.cli.progress import Bars
-from landweave.cli.speech import SPEECH
+from landweave.cli.terminal.options import Json
+from landweave.cli.terminal.progress import Bars
+from landweave.cli.terminal.speech import SPEECH
 
 
 def evaluate(

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from landweave.cli.options import AllowCode, CheckFiles, Json, Memory, ProjectFile, Workers, planned
-from landweave.cli.progress import Bars
-from landweave.cli.speech import SPEECH
+from landweave.cli.terminal.options import AllowCode, CheckFiles, Json, Memory, ProjectFile, Workers, planned
+from landweave.cli.terminal.progress import Bars
+from landweave.cli.terminal.speech import SPEECH
 from landweave.runs import layout
 
 if TYPE_CHECKING:

@@ -108,11 +108,16 @@ def _stages(state: Run) -> list[dict[str, Any]]:
     """One entry a name: what is done once in a stage belongs to it."""
     from landweave.runs.pipeline.stages import STAGES
 
+    found: list[dict[str, Any]] = []
     needed = [stage for stage in STAGES if stage.needed(state)]
-    return [_stage(state, name, list(parts)) for name, parts in groupby(needed, key=lambda stage: stage.name)]
+    for name, parts in groupby(needed, key=lambda stage: stage.name):
+        waits = any(before["state"] != "done" for before in found)
+        found.append(_stage(state, name, list(parts), waits=waits))
+    return found
 
 
-def _stage(state: Run, name: str, parts: Sequence[Stage]) -> dict[str, Any]:
+def _stage(state: Run, name: str, parts: Sequence[Stage], *, waits: bool) -> dict[str, Any]:
+    """What there is of a stage; ``waits`` where stages before it are not done, so that its inputs may not be known."""
     found: dict[str, Any] = {"name": name, "state": "done", "done": None, "total": None, "reasons": []}
     begun = False
     try:
@@ -130,7 +135,10 @@ def _stage(state: Run, name: str, parts: Sequence[Stage]) -> dict[str, Any]:
                 if why is not None:
                     found["reasons"].append({"what": stage.key, "why": _why(why)})
     except InputError as error:
-        return {**found, "state": "unknown", "reasons": [{"what": name, "why": str(error)}]}
+        if not waits:
+            return {**found, "state": "unknown", "reasons": [{"what": name, "why": str(error)}]}
+        begun |= any(state.ledger.get(stage.key) is not None for stage in parts if stage.once_inputs)
+        found["reasons"].append({"what": name, "why": "stages before it are not done" if begun else "missing"})
     if any(reason["why"].startswith(_FAILED) for reason in found["reasons"]):
         found["state"] = "failed"
     elif found["reasons"] or found["done"] != found["total"]:

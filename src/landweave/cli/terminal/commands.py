@@ -7,8 +7,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from landweave.cli.examples import EXAMPLES
-from landweave.cli.speech import SPEECH
+from landweave.cli.terminal.examples import EXAMPLES
+from landweave.cli.terminal.speech import SPEECH
 
 Work = TypeVar("Work", bound=Callable[..., Any])
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import typer
 
-from landweave.cli.speech import SPEECH
+from landweave.cli.terminal.speech import SPEECH
 
 REPORT_EVERY = 10.0
 """Seconds between two lines of a stage, where there is no terminal and ``--verbose`` asks for them."""
