@@ -14,7 +14,7 @@ pytest.importorskip("fastapi", reason="the view needs the extra `viewer`")
 from browsers import NARROW, WIDE, browser, count, keep, served, visit, wait_until
 
 from landweave.labels.reference import read_reference
-from landweave.viewer.places import LEARNED, TESTED, Places
+from landweave.viewer.places import LEARNED, TESTED, RunPlaces
 from landweave.viewer.server import make_app, open_view
 
 SIZES = pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
@@ -70,7 +70,7 @@ def of_points(view, tmp_path_factory):
     tiles = replace(view.tiles, files={**view.tiles.files, "reference": folder / "reference.tif"})
     tiles.forget()
     told = {**view.description, "points": True, "version": "0123456789ab"}
-    return replace(view, run=run, tiles=tiles, description=told, places=Places(run=run)), classes
+    return replace(view, run=run, tiles=tiles, description=told, places=RunPlaces(run=run)), classes
 
 
 @SIZES

@@ -16,7 +16,7 @@ from landweave.runs.results.layers import Layers
 from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun
 from landweave.viewer.map_crs import describe_crs
-from landweave.viewer.places import Places
+from landweave.viewer.places import RunPlaces
 from landweave.viewer.tiles import COMBINATIONS, NDVI, Tiles
 
 VALUES: dict[str, dict[str, Any]] = {
@@ -39,7 +39,7 @@ VALUES: dict[str, dict[str, Any]] = {
 """Maps of values: how the page calls and colours them."""
 
 
-def describe(run: FinishedRun, layers: Layers, tiles: Tiles, places: Places) -> dict[str, Any]:
+def describe(run: FinishedRun, layers: Layers, tiles: Tiles, places: RunPlaces) -> dict[str, Any]:
     """Layers, legend with areas, dates with cloudiness, places and patches of a run.
 
     Returns
@@ -114,7 +114,7 @@ def bare(text: str) -> str:
 
 
 def _doubtful(run: FinishedRun) -> list[dict[str, Any]]:
-    """Places where the reference is likely wrong: as a comparison ranked them, else as the run did."""
+    """RunPlaces where the reference is likely wrong: as a comparison ranked them, else as the run did."""
     compared = comparison_of(run)
     told = compared["places"] if compared else read_record(run.folder / layout.LABEL_ERRORS_SUMMARY).get("first", [])
     keys = ("rank", "reference_class", "suggested_class", "area_ha", "lon", "lat")

@@ -22,7 +22,7 @@ from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun, check_same_project, open_run
 from landweave.viewer.description import bare, describe, page_files, patches
 from landweave.viewer.mercator import SIDE, tiles_over
-from landweave.viewer.places import Places
+from landweave.viewer.places import RunPlaces
 from landweave.viewer.tiles import MapTile, Tiles, parse_day
 
 POLICY = (
@@ -102,7 +102,7 @@ def publish(
         refuse_stale(run, with_holes=True)
     layers = make_layers(run)
     tiles = Tiles(run=run, files=layers.files, pictures="WEBP")
-    places = Places(run=run)
+    places = RunPlaces(run=run)
     told = _static(describe(run, layers, tiles, places), request)
 
     def write(part: Path) -> None:

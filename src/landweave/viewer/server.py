@@ -35,7 +35,7 @@ from landweave.runs.results.run import FinishedRun, check_same_project, open_run
 from landweave.viewer.connections import configured, connections_borne, workers
 from landweave.viewer.description import describe, page_files, patches
 from landweave.viewer.guard import LOCAL, REPORT_POLICY, Door, Guard
-from landweave.viewer.places import Places, bounds_of
+from landweave.viewer.places import RunPlaces, bounds_of
 from landweave.viewer.tiles import MapTile, Tiles, parse_day
 from landweave.viewer.verdicts.routes import DOORS as VERDICT_DOORS
 from landweave.viewer.verdicts.routes import Judging, judged
@@ -76,7 +76,7 @@ class View:
     tiles: Tiles
     description: Mapping[str, Any]
     patches: Mapping[str, Any]
-    places: Places
+    places: RunPlaces
     stamp: tuple[Any, ...] = ()
     """Sizes and times of the run's files when they were opened, by :func:`stamp_of`."""
     _lock: Any = field(default_factory=threading.Lock, repr=False)
@@ -110,7 +110,7 @@ def view_of(run: FinishedRun) -> View:
     run = replace(run, fractions={name: seen.get("valid_fraction", []) for name, seen in told.items()})
     layers = make_layers(run)
     tiles = Tiles(run=run, files=layers.files)
-    places = Places(run=run)
+    places = RunPlaces(run=run)
     described = describe(run, layers, tiles, places)
     return View(run=run, tiles=tiles, description=described, patches=patches(run), places=places, stamp=stamp)
 
