@@ -114,7 +114,7 @@ def bare(text: str) -> str:
 
 
 def _doubtful(run: FinishedRun) -> list[dict[str, Any]]:
-    """RunPlaces where the reference is likely wrong: as a comparison ranked them, else as the run did."""
+    """Places where the reference is likely wrong: as a comparison ranked them, else as the run did."""
     compared = comparison_of(run)
     told = compared["places"] if compared else read_record(run.folder / layout.LABEL_ERRORS_SUMMARY).get("first", [])
     keys = ("rank", "reference_class", "suggested_class", "area_ha", "lon", "lat")
