@@ -50,7 +50,7 @@ def cells_of(project: Project, source: Source) -> list[Cell]:
         try:
             cells = utm_cells(area, **options) if crs == "utm" else projected_cells(area, crs=crs, **options)
         except InputError as error:
-            raise InputError(f"{project.file}: {error}") from None
+            raise InputError(f"{project.path(settings.aoi) if settings.aoi else project.file}: {error}") from None
         except Exception as error:  # noqa: BLE001 - pyproj has many ways to say that a CRS is unknown
             raise InputError(f"{project.file}: area.crs = {crs!r} is not usable: {error}".split("\n")[0]) from None
     if area_of_imagery:
