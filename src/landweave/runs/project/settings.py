@@ -16,6 +16,7 @@ from landweave.import_rule import ImportRule
 from landweave.patch.summary import Shown
 from landweave.patch.tables.dates import read_day
 from landweave.runs.project.source_settings import Fraction, Settings, SourceSettings
+from landweave.runs.project.view_settings import PlaceSettings, ViewSettings
 
 _OURS = {"file", "allow_code"}
 """Fields of a project that are not keys of its file."""
@@ -216,14 +217,6 @@ class EstimateSettings(Settings):
     """Leave out units without a label, instead of refusing them."""
 
 
-class PlaceSettings(Settings):
-    """A named place."""
-
-    name: str
-    lon: float = Field(ge=-180, le=180)
-    lat: float = Field(ge=-90, le=90)
-
-
 class Project(Shown, Settings):
     """One project file, checked; paths are still as written, see :meth:`path`."""
 
@@ -241,6 +234,7 @@ class Project(Shown, Settings):
     districts: DistrictSettings | None = None
     estimate: EstimateSettings | None = None
     places: tuple[PlaceSettings, ...] = ()
+    view: ViewSettings = ViewSettings()
     file: Path = Field(exclude=True)
     """The project file; paths in it are relative to its folder."""
     allow_code: bool = Field(default=False, exclude=True)
