@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from functools import partial
@@ -11,6 +12,7 @@ import pytest
 from bad_inputs import (
     BAD,
     LATER,
+    ODD,
     edit,
     one_class,
     same,
@@ -68,6 +70,17 @@ def test_check_finds_what_is_needed_after_the_run(world, name):
     with pytest.raises(InputError, match=pattern) as caught:
         check_project(read_project(world))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_check_calls_sound_runs_and_both_say_what_is_unusual(world, name):
+    pattern = ODD[name](world)
+    lines = check_project(read_project(world))
+    assert lines[0].endswith("sound")
+    assert any(re.search(pattern, line) for line in lines if line.startswith("note:")), lines
+    result = run(read_project(world), workers=1)
+    assert result.status == 0, result.failures
+    assert (world.parent / "out" / "map.tif").exists()
 
 
 def test_what_is_spoilt_was_sound(world):

@@ -7,6 +7,7 @@ import { Alive } from "./alive.js";
 import { Loading } from "./map/loading.js";
 import { Controls } from "./panel/controls.js";
 import { Dossier } from "./panel/dossier.js";
+import { Hover } from "./map/hover.js";
 import { Maps } from "./map/maps.js";
 import { read, write } from "./state.js";
 import { Sources } from "./map/tiles.js";
@@ -30,17 +31,18 @@ async function start() {
   const alive = new Alive(view, { changed: () => say(CHANGED), back: () => sources.retry() });
   const sources = new Sources(view, state, { report: say, lost: () => alive.lost(), loading: new Loading(at("loading")) });
   let timer = 0;
+  let hover = null;
   const remember = () => {
     clearTimeout(timer);
     timer = setTimeout(() => history.replaceState(null, "", write(state)), 150);
   };
-  const dossier = new Dossier(view, { closed: () => pick(null) });
+  const dossier = new Dossier(view, sources, state, { closed: () => pick(null) });
   // A pixel that is asked for, or else a place that is only marked.
   const pick = (pixel, mark = null) => {
     state.pixel = pixel;
     state.mark = mark;
     maps.mark(pixel ?? mark);
-    if (pixel && view.dossier) {
+    if (pixel) {
       dossier.open(pixel).then(() => state.pixel === pixel && maps.reveal(pixel));
     } else dossier.close();
     remember();
@@ -48,12 +50,14 @@ async function start() {
   const maps = new Maps(view, state, sources, {
     moved: (place) => {
       Object.assign(state, place);
+      hover?.middle();
       hint();
       remember();
     },
     clicked: pick,
     swiped: remember,
   });
+  hover = new Hover(view, state, sources, maps);
   const hint = () => {
     const zoom = maps.view.getZoom() ?? 0;
     const shown = maps.ids().map((id) => view.layers.find((layer) => layer.id === id));

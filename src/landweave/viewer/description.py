@@ -15,6 +15,7 @@ from landweave.runs.results.compare import comparison_of
 from landweave.runs.results.layers import Layers
 from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun
+from landweave.viewer.map_crs import describe_crs
 from landweave.viewer.places import Places
 from landweave.viewer.tiles import COMBINATIONS, NDVI, Tiles
 
@@ -69,6 +70,7 @@ def describe(run: FinishedRun, layers: Layers, tiles: Tiles, places: Places) -> 
         "period": [str(run.plan.start), str(run.plan.end)],
         "pixel_metres": round(run.plan.pixel_metres, 3),
         "natural_zoom": tiles.natural_zoom,
+        "crs": describe_crs(tiles.files["prediction"], tiles.bounds),
         "layers": shown,
         "legend": _legend(run, layers),
         "area_title": layers.mapped["title"],

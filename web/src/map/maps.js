@@ -153,6 +153,12 @@ export class Maps {
     return [...new Set(this.#shown().flatMap((what) => [what.top, what.other]).filter(Boolean))];
   }
 
+  /** Layers under a pixel of a pane. */
+  under(pane, [x]) {
+    const { top, other } = this.#shown()[this.panes.indexOf(pane)] ?? {};
+    return [other && x > pane.map.getSize()[0] * this.state.at ? other : top].filter(Boolean);
+  }
+
   #shown() {
     const { state } = this;
     if (state.mode === "swipe") return [{ top: state.layer, other: state.other }];

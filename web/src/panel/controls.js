@@ -1,8 +1,8 @@
 // The panel: what is shown, of which date, with which legend.
 
-import { rgb } from "../map/palette.js";
+import { make, percent } from "../words.js";
+import { doubtfulPlaces, placesToGo } from "./goto.js";
 import { Legend } from "./legend.js";
-import { hectares, make, percent } from "../words.js";
 
 const MODES = [["one", "One map", "1"], ["swipe", "Swipe", "2"], ["panels", "Three maps", "3"]];
 const SWITCHES = ["grid", "samples"];
@@ -20,8 +20,12 @@ export class Controls {
     this.#modes();
     this.#choices();
     this.#dates();
-    this.#places(went);
-    this.#doubtful(went);
+    placesToGo(view, { went, whole });
+    doubtfulPlaces(view, (center) => {
+      state.mode = "panels";
+      changed();
+      went(center, { marked: true });
+    });
     this.#links();
     this.#keys();
     at("opacity").addEventListener("input", () => {
@@ -37,7 +41,6 @@ export class Controls {
     }
     at("samples").closest("label").hidden = !view.samples;
     at("open").addEventListener("click", () => this.fold());
-    at("whole").addEventListener("click", whole);
     if (matchMedia("(max-width: 720px)").matches) this.fold(true);
   }
 
@@ -141,52 +144,6 @@ export class Controls {
       const high = Math.max(1, (day.valid ?? 0) * height);
       context.fillRect(8 + i * span - Math.max(span * 0.35, 1), height - high, Math.max(span * 0.7, 2), high);
     });
-  }
-
-  #places(went) {
-    const travel = (center) => {
-      const [west, south, east, north] = this.view.bounds;
-      const inside = center[0] >= west && center[0] <= east && center[1] >= south && center[1] <= north;
-      at("where").setCustomValidity(inside ? "" : "This lies outside the project; longitude comes first.");
-      if (at("where").reportValidity()) went(center);
-    };
-    for (const place of this.view.places) {
-      at("places").append(make("option", { value: place.name }));
-      const go = make("button", { type: "button", className: "place" }, place.name);
-      go.addEventListener("click", () => travel([place.lon, place.lat]));
-      at("whole").before(go);
-    }
-    at("goto").addEventListener("submit", (event) => {
-      event.preventDefault();
-      const text = at("where").value.trim();
-      const place = this.view.places.find((known) => known.name.toLowerCase() === text.toLowerCase());
-      const numbers = (text.match(/[-+]?\d+(?:\.\d+)?/g) ?? []).map(Number);
-      const sound = numbers.length === 2 && Math.abs(numbers[0]) <= 180 && Math.abs(numbers[1]) <= 85;
-      at("where").setCustomValidity(place || sound ? "" : "Longitude and latitude in degrees, such as 15.22, 46.24, or one of the places.");
-      if (at("where").reportValidity()) travel(place ? [place.lon, place.lat] : numbers);
-    });
-    at("where").addEventListener("input", () => at("where").setCustomValidity(""));
-  }
-
-  /** Places where the reference is likely wrong; image, reference and map are shown side by side. */
-  #doubtful(went) {
-    const places = this.view.doubtful ?? [];
-    at("doubtful").hidden = !places.length;
-    for (const place of places) {
-      const swatches = [place.reference_class, place.suggested_class].map((name) => {
-        const swatch = make("span", { className: "swatch" });
-        const entry = this.view.legend.find((known) => known.name === name);
-        if (entry) swatch.style.background = `rgb(${rgb(entry.color).join(" ")})`;
-        return [swatch, name];
-      });
-      const go = make("button", { type: "button" }, ...swatches[0], " → ", ...swatches[1], `, ${hectares(place.area_ha)}`);
-      go.addEventListener("click", () => {
-        this.state.mode = "panels";
-        this.changed();
-        went([place.lon, place.lat], { marked: true });
-      });
-      at("doubtful-list").append(make("li", {}, go));
-    }
   }
 
   #links() {

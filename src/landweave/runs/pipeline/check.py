@@ -1,19 +1,32 @@
-"""`landweave check`: is the project sound?"""
+"""`landweave check`: every failure of a run that needs no pixels of the imagery, found before the run."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from landweave.engine.machine import free_disk, size_text, usable_memory
 from landweave.errors import InputError
+from landweave.labels.codes_of_raster import codes_are_sampled, codes_on_grid
+from landweave.labels.reference import reference_codes
 from landweave.legend import NONE
 from landweave.patch.align import outline_bounds
 from landweave.patch.grid import Cell
+from landweave.patch.raster.files import open_raster
+from landweave.runs.pipeline.forecast import quick_forecast, shortages
+from landweave.runs.pipeline.label_counts import LabelCounts, count_labels
 from landweave.runs.pipeline.notices import points_outside, reference_left_out
 from landweave.runs.project.imports import check_imports
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project
+from landweave.runs.sample.labels import truth_classes
+from landweave.sources.protocol import day_of
 from landweave.sources.remote import is_remote
 from landweave.sources.stac.footprint import meet
+
+Facts = dict[str, Any]
+"""Values that JSON can hold."""
 
 
 def check_project(project: Project) -> list[str]:
@@ -24,28 +37,203 @@ def check_project(project: Project) -> list[str]:
     InputError
         For the first thing that a run would stumble over. Nothing is written.
     """
+    return check_lines(check_facts(project))
+
+
+def check_facts(project: Project) -> Facts:
+    """Open everything a project names, count its labels, and gather what a run would work on.
+
+    Returns
+    -------
+    dict
+        Plain values, under ``project``, ``sound``, ``patches``, ``dates``, ``features``, ``classes`` (a list, with the
+        labels of each inside the patches), ``labels`` (None without a reference), ``disk``, ``memory``, ``imports``,
+        ``notes`` and ``next`` (the command to type). Sizes are bytes, dates ISO 8601.
+
+    Raises
+    ------
+    InputError
+        For the first thing that a run would stumble over. Nothing is written.
+    """
     plan, cells = make_plan(project)
     _check_output(plan.folder)
     from landweave.runs.train.models import try_settings
 
-    systems = ", ".join(sorted({_crs_name(cell) for cell in cells}))
-    layers = ", ".join(layer.name for layer in plan.recipe.layers)
     try_settings(plan)
     _read_last_row(plan)
     notes = [*_training_notes(plan), *_reference_notes(plan, cells)]
+    counts = None if plan.reference is None else count_labels(plan, cells)
+    if counts is not None:
+        notes += _count_notes(plan, counts)
+        _check_truth(plan, counts)
     _open_districts(project, cells)
     notes += _sample_notes(project)
     plan.source.reach()
     _find_lost_images(plan, cells)
+    told = quick_forecast(plan, cells, workers=1)
+    return {
+        "project": str(project.file),
+        "name": project.name,
+        "sound": True,
+        "output": str(plan.folder),
+        "patches": _patch_facts(plan, cells),
+        "dates": _date_facts(plan),
+        "features": _feature_facts(plan),
+        "classes": _class_facts(plan, counts),
+        "labels": None if counts is None else _label_facts(plan, cells, counts),
+        "disk": {"needed": told.disk_bytes, "kept": told.kept_bytes, "free": free_disk(plan.folder)},
+        "memory": {"worker": told.memory_bytes, "main": told.main_bytes, "available": usable_memory()},
+        "imports": list(check_imports(project)),
+        "notes": [*plan.source.notes, *([plan.undated] if plan.undated else []), *notes, *shortages(told, plan.folder)],
+        "next": f"landweave run {_typed(project.file)}",
+    }
+
+
+def check_lines(facts: Facts) -> list[str]:
+    """What :func:`check_facts` found, for a terminal."""
+    patches, dates, features, labels = (facts[name] for name in ("patches", "dates", "features", "labels"))
     lines = [
-        f"{project.file}: sound",
-        f"patches:   {len(cells)} in {systems}, pixels of {plan.pixel_metres:.4g} m",
-        f"dates:     {len(plan.dates)}, {plan.dates[0]} to {plan.dates[-1]}; period {plan.start} to {plan.end}",
-        f"features:  {len(plan.recipe.feature_names)} ({layers} on {len(plan.recipe.days)} days)",
-        f"legend:    {', '.join(f'{value} {name}' for value, name in plan.legend.names.items())}",
+        f"{facts['project']}: sound",
+        f"patches:   {patches['count']} in {', '.join(patches['crs'])}, pixels of {patches['pixel_metres']:.4g} m",
+        f"dates:     {_dates_words(dates)}; period {dates['start']} to {dates['end']}",
+        f"features:  {features['count']} ({', '.join([*features['layers'], *features['static']])} on {_on(features)})",
     ]
-    lines += [f"imports:   {line}" for line in check_imports(project)]
-    return lines + [f"note:      {note}" for note in [*plan.source.notes, *notes]]
+    if labels is None:
+        lines.append("legend:    " + ", ".join(f"{one['value']} {one['name']}" for one in facts["classes"]))
+    else:
+        lines += [f"labels:    {_labels_words(labels)}", *_class_lines(facts["classes"], labels)]
+    disk, memory = facts["disk"], facts["memory"]
+    lines += [
+        f"disk:      {size_text(disk['needed'])} at most; {size_text(disk['free'])} are free",
+        f"memory:    {_memory_words(memory)}",
+    ]
+    lines += [f"imports:   {line}" for line in facts["imports"]]
+    lines += [f"note:      {note}" for note in facts["notes"]]
+    return [*lines, f"next:      {facts['next']}"]
+
+
+def _memory_words(memory: Facts) -> str:
+    worker, main, available = (size_text(memory[name]) for name in ("worker", "main", "available"))
+    return f"{worker} a worker, {main} to train; {available} available"
+
+
+def _dates_words(dates: Facts) -> str:
+    last = "" if dates["first"] == dates["last"] else f" to {dates['last']}"
+    return f"{dates['count']}, {dates['first']}{last}"
+
+
+def _on(features: Facts) -> str:
+    count = features["target_days"]
+    word = "date" if features["of_dates"] else "day"
+    return f"{count} {word}" + ("" if count == 1 else "s")
+
+
+def _labels_words(labels: Facts) -> str:
+    split = {"patch": "patches", "block": "blocks"}.get(labels["split"] or "")
+    counted = "" if labels["counted"] == labels["of"] else f", counted in {labels['counted']} of {labels['of']} patches"
+    sides = f"; {labels['train_units']} {split} to train, {labels['test_units']} to test" if split else ""
+    patches = "1 patch" if labels["patches"] == 1 else f"{labels['patches']} patches"
+    return f"{labels['pixels']} pixels of {labels['kind']} in {patches}{counted}{sides}"
+
+
+def _class_lines(classes: Sequence[Mapping[str, Any]], labels: Facts) -> list[str]:
+    """A table: a row for each class."""
+    kind = labels["kind"]
+    head = ["", "class", "colour", *([kind] if kind in {"polygons", "points"} else []), "pixels", "patches"]
+    roles = labels["split"] in {"patch", "block"}
+    rows = [head + (["train", "test"] if roles else [])]
+    for one in classes:
+        own = one["labels"]
+        row = [one["value"], one["name"], one["color"], *([] if own["features"] is None else [own["features"]])]
+        rows.append(
+            [str(cell) for cell in [*row, own["pixels"], own["patches"]]]
+            + ([str(own["train"]), str(own["test"])] if roles else [])
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    sides = ["<" if number in {1, 2} else ">" for number in range(len(rows[0]))]
+    form = "  ".join(f"{{:{side}{width}}}" for side, width in zip(sides, widths, strict=True))
+    return [f"  {form.format(*row)}".rstrip() for row in rows]
+
+
+def _typed(file: Path) -> str:
+    """A project file as one would type it here: its folder, where it has the usual name."""
+    place = file.parent if file.name == "landweave.toml" else file
+    here = os.path.relpath(place)
+    text = str(place) if here.startswith("..") else here
+    return f'"{text}"' if " " in text else text
+
+
+def _patch_facts(plan: Plan, cells: Sequence[Cell]) -> Facts:
+    return {
+        "count": len(cells),
+        "pixels": sum(int(cell.geobox.shape[0]) * int(cell.geobox.shape[1]) for cell in cells),
+        "crs": sorted({_crs_name(cell) for cell in cells}),
+        "pixel_metres": plan.pixel_metres,
+    }
+
+
+def _date_facts(plan: Plan) -> Facts:
+    first, last = (day_of(date).isoformat() for date in (plan.dates[0], plan.dates[-1]))
+    return {
+        "count": len(plan.dates), "first": first, "last": last,
+        "start": plan.start.isoformat(), "end": plan.end.isoformat(), "step_days": plan.project.features.step_days,
+    }  # fmt: skip
+
+
+def _feature_facts(plan: Plan) -> Facts:
+    recipe = plan.recipe
+    return {
+        "count": len(recipe.feature_names),
+        "layers": [layer.name for layer in recipe.layers],
+        "static": list(recipe.static),
+        "target_days": len(recipe.days),
+        "of_dates": plan.undated is not None,
+    }
+
+
+def _class_facts(plan: Plan, counts: LabelCounts | None) -> list[Facts]:
+    return [
+        {
+            "value": one.value, "name": one.name, "color": one.color,
+            "labels": None if counts is None else asdict(counts.classes[one.value]),
+        }
+        for one in plan.legend.classes
+    ]  # fmt: skip
+
+
+def _label_facts(plan: Plan, cells: Sequence[Cell], counts: LabelCounts) -> Facts:
+    roles = {} if counts.assignment is None else counts.assignment.roles
+    return {
+        "kind": {"raster": "a raster", "eopatches": "masks"}.get(plan.reference.kind, plan.reference.kind),
+        "pixels": sum(one.pixels for one in counts.classes.values()),
+        "patches": len(counts.labelled), "counted": len(counts.counted), "of": len(cells),
+        "split": None if counts.assignment is None else counts.assignment.kind,
+        "train_units": sum(role == "train" for role in roles.values()),
+        "test_units": sum(role == "test" for role in roles.values()),
+    }  # fmt: skip
+
+
+def _count_notes(plan: Plan, counts: LabelCounts) -> list[str]:
+    """What a run does with few labels, in sentences."""
+    names, notes = plan.legend.names, []
+    if not counts.whole:
+        notes.append(f"Labels were counted in {len(counts.counted)} patches, evenly chosen.")
+        return notes
+    assignment = counts.assignment
+    assert assignment is not None
+    empty = [names[value] for value, one in counts.classes.items() if not one.eroded]
+    if empty and assignment.kind != "given":
+        notes.append(f"Classes without any label to train with, which the map cannot show: {_some(empty)}.")
+    if assignment.kind == "none":
+        why = (
+            "All labels are in one patch or block" if len(assignment.units) == 1 else "Each class is in one place only"
+        )
+        notes.append(f"{why}, so no labels are held out and the figures are in-sample.")
+    elif assignment.kind != "given":
+        untested = [names[value] for value, one in counts.classes.items() if one.pixels and not one.test]
+        if untested:
+            notes.append(f"Classes in one patch or block only, so that they cannot be tested: {_some(untested)}.")
+    return notes
 
 
 def _check_output(folder: Path) -> None:
@@ -67,9 +255,9 @@ def _read_last_row(plan: Plan) -> None:
 def _training_notes(plan: Plan) -> list[str]:
     if plan.project.training is None:
         return []
-    from landweave.runs.sample.table import read_training
+    from landweave.runs.sample.table import table_features
 
-    return read_training(plan)[2]
+    return table_features(plan).notes
 
 
 def _open_districts(project: Project, cells: list[Cell]) -> None:
@@ -85,6 +273,21 @@ def _open_districts(project: Project, cells: list[Cell]) -> None:
     )  # fmt: skip
 
 
+def _check_truth(plan: Plan, counts: LabelCounts) -> None:
+    """The true cover on the labelled patches: class values of the legend, and some of it there."""
+    settings = plan.project.reference
+    if settings is None or not settings.truth:
+        return
+    path = plan.project.path(settings.truth)
+    found = False
+    with open_raster(path) as file:
+        for cell in counts.labelled:
+            codes, _ = codes_on_grid(file, path, 1, cell.geobox)
+            found |= bool(truth_classes(plan, codes.compressed()).any())
+    if not found:
+        raise InputError(f"{path}: the truth covers no labelled patch; check its location and its CRS.")
+
+
 def _sample_notes(project: Project) -> list[str]:
     """The labelled sample; one that waits for its labels is no fault of the project."""
     settings = project.estimate
@@ -97,7 +300,10 @@ def _sample_notes(project: Project) -> list[str]:
         raise InputError(
             f"{project.file}: estimate.sample: no such file {path}; make one with `landweave estimate draw`."
         )
-    read = read_sample(path, label=settings.label, layer=settings.layer, drop_unlabelled=True)
+    read = read_sample(
+        path, label=settings.label, layer=settings.layer, drop_unlabelled=True, encoding=settings.encoding,
+        places=settings.places,
+    )  # fmt: skip
     if read.left_out and not settings.drop_unlabelled:
         return [f"{read.left_out} units of {path.name} have no label, so nothing is estimated from it."]
     return []
@@ -130,9 +336,6 @@ def _quoted(names: Sequence[str]) -> str:
 def _reference_notes(plan: Plan, cells: list[Cell]) -> list[str]:
     if plan.reference is None:
         return reference_left_out(plan)
-    from landweave.labels.codes_of_raster import codes_are_sampled
-    from landweave.labels.reference import reference_codes
-
     codes = reference_codes(plan.reference, [cell.geobox for cell in cells])
     if not codes:
         what = "pixel of the patches" if plan.reference.kind == "raster" else "feature"

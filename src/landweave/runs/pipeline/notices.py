@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 def notices(run: "Run") -> list[str]:
     """One sentence for each thing that was left out, repaired or could not be done; told by the run and the report."""
     return [
-        *run.plan.source.notes, *_of_offsets(run), *_of_labels(run), *_of_samples(run), *_of_features(run),
-        *_of_model(run), *_of_imagery(run), *_of_failures(run),
+        *run.plan.source.notes, *_of_dates(run.plan), *_of_offsets(run), *_of_labels(run), *_of_samples(run),
+        *_of_features(run), *_of_model(run), *_of_imagery(run), *_of_failures(run),
     ]  # fmt: skip
+
+
+def _of_dates(plan: Plan) -> list[str]:
+    return [] if plan.undated is None else [plan.undated]
 
 
 def _of_offsets(run: "Run") -> list[str]:

@@ -95,7 +95,7 @@ def label_inputs(run: Run, cell: Cell) -> Inputs:
 
 def _of_reference(settings: dict[str, Any]) -> dict[str, Any]:
     # Keys that came later are left out where they are not set, so that runs from before them stay up to date.
-    later = {name for name in ("encoding", "band") if settings[name] is None}
+    later = {name for name in ("encoding", "band", "x", "y", "crs") if settings[name] is None}
     return {name: value for name, value in settings.items() if name not in {"legend", "truth", "verdicts", *later}}
 
 

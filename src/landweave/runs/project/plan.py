@@ -81,6 +81,22 @@ class Plan(Shown):
         return tuple((day_of(date) - self.start).days for date in self.dates)
 
     @property
+    def undated(self) -> str | None:
+        """A sentence where one step holds all dates, so that features are those of the dates; None for a series."""
+        span, step = self.days[-1] - self.days[0], self.project.features.step_days
+        if span >= step:
+            return None
+        first = day_of(self.dates[0])
+        if span == 0:
+            return (
+                f"There is one date, {first}: the features are those of this date, and nothing is interpolated in time."
+            )
+        return (
+            f"All {len(set(self.days))} dates, {first} to {day_of(self.dates[-1])}, are within one step of {step} "
+            "days: the features are those of each date."
+        )
+
+    @property
     def variables(self) -> tuple[str, ...]:
         """What is kept of each date: bands, then what masks are made of, then masks that were made."""
         return (*self.recipe.source_bands, *self.mask_variables, *self.made_variables)
@@ -128,7 +144,7 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
     spare_locks(_may_lack_locks(project))
     source = one_a_day(open_source(project, remember=remember))
     dates, start, end = _observed(project, source)
-    recipe = _recipe(project, source, start, end)
+    recipe = _recipe(project, source, _target_days(project, dates, start, end))
     cells = cells_of(project, source)
     _check_static(project, cells)
     # In the middle: of degrees, pixels differ in size from patch to patch.
@@ -161,7 +177,9 @@ def _may_lack_locks(project: Project) -> list[Path]:
 def _observed(project: Project, source: Source) -> tuple[list[datetime.date], datetime.date, datetime.date]:
     dates = source.dates(project.period.start, project.period.end)
     if project.source.exclude and not source.scenes:
-        dates = _without(project, dates)
+        found, dates = dates, _without(project, dates)
+        if found and not dates:
+            raise InputError(f"{project.file}: source.exclude leaves out all {len(found)} dates of the period.")
     if not dates:
         have = source.dates(None, None)
         span = f"the imagery covers {have[0]} to {have[-1]}" if have else "the imagery has no dates"
@@ -184,9 +202,19 @@ def _without(project: Project, dates: list[datetime.date]) -> list[datetime.date
     return [date for date in dates if str(day_of(date)) not in unwanted]
 
 
-def _recipe(project: Project, source: Source, start: datetime.date, end: datetime.date) -> Recipe:
+def _target_days(
+    project: Project, dates: list[datetime.date], start: datetime.date, end: datetime.date
+) -> tuple[int, ...]:
+    """Days since ``start`` that features are made for: every step, or the dates themselves if one step holds all."""
+    observed = sorted({(day_of(date) - start).days for date in dates})
+    regular = target_days(start, end, project.features.step_days)
+    # A step that holds all dates may have no target day between them, and no pixel any feature.
+    return tuple(observed) if observed[-1] - observed[0] < project.features.step_days else regular
+
+
+def _recipe(project: Project, source: Source, days: tuple[int, ...]) -> Recipe:
     settings = project.features
-    recipe = unscaled_recipe(project, target_days(start, end, settings.step_days))
+    recipe = unscaled_recipe(project, days)
     try:
         recipe.check_source(source.variables)
     except InputError as error:
@@ -256,7 +284,7 @@ def _reference_and_legend(project: Project) -> "tuple[Reference | None, Legend]"
         settings = project.reference
         reference = read_reference(
             project.path(settings.path), column=settings.column, layer=settings.layer, encoding=settings.encoding,
-            band=settings.band,
+            band=settings.band, places=settings.places,
         )  # fmt: skip
         if settings.legend:
             return reference, Legend.read(project.path(settings.legend))
