@@ -14,7 +14,8 @@ from landweave.labels.codes_of_raster import is_raster
 from landweave.labels.columns import reason_of_name
 from landweave.legend import code_text
 from landweave.patch.align import to_crs
-from landweave.patch.eopatch.labels import find_labels
+from landweave.patch.eopatch.folder import list_eopatches
+from landweave.patch.eopatch.labels import KIND, find_labels
 from landweave.patch.raster.files import open_raster
 from landweave.patch.tables.dates import looks_like_dates
 from landweave.patch.tables.places import DEGREES, PlaceKeys, read_places
@@ -232,7 +233,18 @@ def _of_raster(path: Path, start: list[KeyLine]) -> LabelsFound:
 
 def _of_patches(path: Path, folder: Path) -> LabelsFound:
     inner = path / "patches" if (path / "collection.json").exists() and (path / "patches").is_dir() else path
-    parts, bounds = find_labels(inner, None)
+    layer, notes = None, []
+    if not list(inner.glob("*.zarr")):
+        patches = list_eopatches(inner)
+        names = sorted({name for patch in patches for kind, name in patch.features if kind == KIND})
+        # The name that is most like one of classes; the others are reported.
+        names.sort(key=_word_of)
+        layer = f"{KIND}/{names[0]}" if names else None
+        if len(names) > 1:
+            notes.append(
+                f"The patches have the labels {some_of(names)}; {names[0]} is used, set reference.layer for another."
+            )
+    parts, bounds = find_labels(inner, layer)
     counts: Counter[str] = Counter()
     for part in parts:
         values, numbers = np.unique(part.read(), return_counts=True)
@@ -247,8 +259,8 @@ def _of_patches(path: Path, folder: Path) -> LabelsFound:
         codes=_ordered(counts),
         unit="pixels",
         bounds=bounds,
-        found=(f"labels of {len(parts)} patches in {parts[0].layer}",),
-    )
+        found=(f"labels of {len(parts)} patches in {parts[0].layer}",), open=tuple(notes),
+    )  # fmt: skip
 
 
 def _columns(table: Table, places: Sequence[str] = ()) -> dict[str, np.ndarray]:
@@ -260,9 +272,8 @@ def _column_of(path: Path, columns: Mapping[str, np.ndarray], rows: int) -> str:
     ranked = []
     for position, (name, values) in enumerate(columns.items()):
         texts = {code_text(value) for value in values.tolist()} - {""}
-        folded = re.sub(r"[\s_.\-]+", "", name).lower()
-        word = next((i for i, word in enumerate(_WORDS) if word in folded), len(_WORDS))
-        runs = reason_of_name(name) if folded != "label" and word == len(_WORDS) else None
+        folded, word = _folded(name), _word_of(name)
+        runs = reason_of_name(name) if word == len(_WORDS) else None
         if not 2 <= len(texts) <= MOST_CLASSES or runs or looks_like_dates(texts) or _has_fractions(texts):
             continue
         if len(texts) > max(rows / 2, 2) and word == len(_WORDS):
@@ -276,6 +287,15 @@ def _column_of(path: Path, columns: Mapping[str, np.ndarray], rows: int) -> str:
             "name it with --column."
         )
     return min(ranked)[-1]
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s_.\-]+", "", name).lower()
+
+
+def _word_of(name: str) -> int:
+    """How much a name is like that of a column of classes; less is more."""
+    return next((i for i, word in enumerate(_WORDS) if word in _folded(name)), len(_WORDS))
 
 
 def _has_fractions(texts: set[str]) -> bool:
