@@ -64,7 +64,8 @@ def look_at_images(
                     f"--images {given!r} matches folders, such as {folders[0]}; give their folder instead."
                 )
             raise InputError(f"--images {given!r} matches no file; check the folder and the names.")
-        return look_at_rasters(root, names, folder=folder, wanted=wanted, leave=leave)
+        own = str(Path(given).relative_to(root)) if "{" in given else None
+        return look_at_rasters(root, names, folder=folder, wanted=wanted, leave=leave, pattern=own)
     catalogue = next((path / name for name in _CATALOGUES if (path / name).is_file()), path)
     if catalogue.suffix.lower() in {".json", ".geojson"} and not is_collection(catalogue):
         return look_at_archive(str(catalogue), folder=folder, bounds=bounds, period=period)
