@@ -410,3 +410,14 @@ def test_real_data_become_a_sound_project_without_an_editor(shared_data, tmp_pat
     assert len(project.features.bands) == wanted["bands"]
     assert f"dates:     {wanted['dates']}, " in said
     assert set(Legend.read(tmp_path / "p" / "legend.toml").names.values()) == wanted["classes"]
+
+
+def test_a_pattern_with_fields_is_taken_as_it_is_given(tmp_path):
+    images(tmp_path / "images", form="{band}/x2020_{day}.tif", days=DAYS[:2])
+    given = str(tmp_path / "images" / "{variable}" / "x2020_{date}.tif")
+    project, _, _ = begun(tmp_path / "p", images=given, reference=reference(tmp_path / "r.gpkg"))
+    assert project.source.pattern == "../images/{variable}/x2020_{date}.tif"
+    assert project.features.bands == ("B04", "B08")
+    glob = str(tmp_path / "images" / "*" / "*2020-03*.tif")
+    project, _, _ = begun(tmp_path / "q", images=glob, reference=reference(tmp_path / "r.gpkg"))
+    assert project.period.end == datetime.date(2020, 3, 1)

@@ -664,6 +664,14 @@ def test_features_of_an_area_without_geometry_are_counted(tmp_path):
     assert (found.features, found.placeless, found.repaired) == (3, 1, 0)
 
 
+@pytest.mark.parametrize("name", ["a!b.gpkg", "a\tb.gpkg"])
+def test_a_name_that_would_reach_gdal_as_another_one_is_refused(tmp_path, name):
+    save(tmp_path / "b.gpkg", [LEFT], "a")
+    (tmp_path / "b.gpkg").rename(tmp_path / name)
+    for call in (lambda: read_area(tmp_path / name), lambda: read_reference(tmp_path / name, column="code")):
+        one_line(call, "do not take '!', tabs and line ends as parts of a name; rename the file")
+
+
 def test_an_area_that_crosses_itself_is_repaired_and_counted(tmp_path):
     bow = shapely.Polygon([(500000, 5000000), (500100, 5000080), (500100, 5000000), (500000, 5000080)])
     found = read_area_file(save(tmp_path / "a.gpkg", [bow, RIGHT], "ab"))

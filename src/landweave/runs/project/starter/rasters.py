@@ -16,7 +16,7 @@ from landweave.errors import InputError
 from landweave.patch.raster.header import Band, Header
 from landweave.patch.tables.dates import looks_like_dates, read_moment
 from landweave.runs.project.starter.found import ImagesFound, KeyLine, path_from, some_of
-from landweave.runs.project.starter.names import NamedImage, plain_bands, read_names
+from landweave.runs.project.starter.names import NamedImage, NamesRead, plain_bands, read_names
 from landweave.runs.project.starter.numbers import read_numbers_of
 from landweave.sources.listing import list_pattern
 from landweave.sources.patchwise.eopatch_choices import BAND_NAMES
@@ -57,7 +57,13 @@ class _Row:
 
 
 def look_at_rasters(
-    root: Path, names: Sequence[str], *, folder: Path, wanted: Sequence[str] = (), leave: Collection[Path] = ()
+    root: Path,
+    names: Sequence[str],
+    *,
+    folder: Path,
+    wanted: Sequence[str] = (),
+    leave: Collection[Path] = (),
+    pattern: str | None = None,
 ) -> ImagesFound:
     """Find out what raster files show, by their names and headers and by a sample of their pixels.
 
@@ -71,6 +77,8 @@ def look_at_rasters(
         Bands that a table of labelled series has: only these are used.
     leave
         Files that are no images: the reference.
+    pattern
+        The pattern of the names, where the user gives one with fields in braces.
 
     Raises
     ------
@@ -82,7 +90,7 @@ def look_at_rasters(
     headers, notes = _one_grid(root, names)
     if not headers:
         raise InputError(f"{root}: no raster file here that can be read; {some_of(notes) or 'the folder is empty'}")
-    read = read_names(list(headers))
+    read = read_names(list(headers)) if pattern is None else _read_pattern(root, pattern, headers)
     rows = [row for image in read.images for row in _rows(root, image, headers[image.name], wanted)]
     rows, static, more = _dated(_distinct(rows))
     notes += more
@@ -111,6 +119,17 @@ def look_at_rasters(
         table=None if pattern else _table(used, folder), grids=(grid,), found=(first, *notes),
         open=(*unknown, *doubts),
     )  # fmt: skip
+
+
+def _read_pattern(root: Path, pattern: str, names: Collection[str]) -> NamesRead:
+    images = [
+        NamedImage(
+            name=entry.path.relative_to(root).as_posix(), day=entry.moment and entry.moment.date(),
+            variable=entry.variable,
+        )
+        for entry in list_pattern(root, pattern)
+    ]  # fmt: skip
+    return NamesRead(images=tuple(image for image in images if image.name in names), pattern=pattern)
 
 
 def files_of(root: Path) -> list[str]:
