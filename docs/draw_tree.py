@@ -26,6 +26,7 @@ ROOMS = {
     "eolearn": "eo-learn's names over our functions; may be removed without trace",
     "features": "X: pixels to features, pure functions and their kernels",
     "labels": "y: the reference on a grid, who trains and tests, which pixels",
+    "labels/verdicts": "what interpreters say of places, kept and put into effect",
     "maps": "patches of classes to a map, its areas, what is beside it",
     "patch": "what a patch is, where it is, how it is kept",
     "patch/eopatch": "eo-learn's folders, read and written",
@@ -41,6 +42,7 @@ ROOMS = {
     "runs/mapping": "stages `grid`, `predict`, `mosaic`",
     "runs/pipeline": "which stage runs, what is up to date, what a run reports",
     "runs/project": "the project file, and all that it names, opened",
+    "runs/project/starter": "`landweave init`: a project file by what is found in the files that are given",
     "runs/publish": "a finished run as an open data set",
     "runs/report": "stage `report`",
     "runs/results": "a finished run, read back",
@@ -54,6 +56,7 @@ ROOMS = {
     "sources/stac": "archives of scenes",
     "tree_models": "LightGBM's text, evaluated on arrays; knows no pixels",
     "viewer": "the browser view",
+    "viewer/verdicts": "verdicts that interpreters give in the view",
 }
 """Folder to its one line."""
 

@@ -7,6 +7,7 @@ all of them by ``test_bad_input.py``.
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import rasterio
 import shapely
 from worlds import CORNER, write_tif
 
@@ -40,13 +41,43 @@ def pattern_without_match(project):
 
 
 def another_size(project):
-    write_tif(project.parent / "S2_2020-06-01_B04.tif", np.ones((40, 80), "uint16"))
-    return r"S2_2020-06-01_B04.tif"
+    write_tif(project.parent / "S2_2020-06-01_B04.tif", np.full((40, 80), 900, "uint16"))
+    return r"The images are on 2 grids \(pixels of 10 m in EPSG:32633\)"
+
+
+def coarser_bands(project):
+    for path in project.parent.glob("S2_*_B08.tif"):
+        with rasterio.open(path) as file:
+            values = file.read(1).reshape(40, 2, 40, 2).mean((1, 3)).astype("uint16")
+        write_tif(path, values, nodata=0, transform=CORNER * CORNER.scale(2))
+    return r"The images are on 2 grids \(pixels of 10 m in EPSG:32633, 20 m in EPSG:32633\)"
+
+
+def two_tiles(project):
+    for path in project.parent.glob("S2_*_B0*.tif"):
+        with rasterio.open(path) as file:
+            values = file.read(1)
+        (project.parent / "east").mkdir(exist_ok=True)
+        write_tif(
+            project.parent / "east" / path.name, values[:, 30:], nodata=0, transform=CORNER * CORNER.translation(30, 0)
+        )
+        (project.parent / "west").mkdir(exist_ok=True)
+        write_tif(project.parent / "west" / path.name, values[:, :50], nodata=0)
+        path.unlink()
+    edit(project, "S2_{date", "*/S2_{date")
+    return r"The images are on 2 grids"
 
 
 def another_crs(project):
     write_tif(project.parent / "S2_2020-06-01_B04.tif", np.ones((80, 80), "uint16"), crs="EPSG:32634")
     return r"S2_2020-06-01_B04.tif"
+
+
+def one_tile_cut_short(project):
+    two_tiles(project)
+    path = project.parent / "east" / "S2_2020-06-01_B08.tif"
+    path.write_bytes(path.read_bytes()[:-400])
+    return r"east/S2_2020-06-01_B08.tif"
 
 
 def not_a_raster(project):
@@ -109,6 +140,30 @@ def nothing_left_by_erosion(project):
     polygons(project, (2, 0, 0, 700, 700), (7, 720, 0, 740, 800))
     edit(project, "erosion = 0", "erosion = 3")
     return r"fewer than two classes .*found: meadow.*erosion left nothing"
+
+
+def too_few_pixels(project):
+    edit(project, "per_class = 400", "per_class = 1")
+    return r"sampling.per_class = 1 is too small"
+
+
+def all_dates_excluded(project):
+    edit(project, "[source]", '[source]\nexclude = ["2020-03-01", "2020-06-01", "2020-09-01"]')
+    return r"source.exclude leaves out all 3 dates"
+
+
+def truth_elsewhere(project):
+    far = CORNER * CORNER.translation(100_000, 0)
+    write_tif(project.parent / "truth.tif", np.full((80, 80), 2, "uint8"), transform=far)
+    edit(project, "[reference]", '[reference]\ntruth = "truth.tif"')
+    return r"truth.tif: the truth covers no"
+
+
+def truth_of_other_values(project):
+    # 258 is 2 in a byte.
+    write_tif(project.parent / "truth.tif", np.full((80, 80), 258, "uint16"))
+    edit(project, "[reference]", '[reference]\ntruth = "truth.tif"')
+    return r"truth.tif: reference.truth holds 258, which is no class value of the legend \(2, 7\)"
 
 
 def one_date(project):
@@ -339,7 +394,6 @@ BAD = {
     "wrong_type": wrong_type,
     "missing_reference": missing_reference,
     "pattern_without_match": pattern_without_match,
-    "another_size": another_size,
     "another_crs": another_crs,
     "not_a_raster": not_a_raster,
     "truncated": truncated,
@@ -353,7 +407,9 @@ BAD = {
     "doubled_codes": doubled_codes,
     "unknown_band": unknown_band,
     "missing_model": missing_model,
-    **{f.__name__: f for f in (no_label_inside, one_class_inside, nothing_left_by_erosion)},
+    **{f.__name__: f for f in (no_label_inside, one_class_inside, nothing_left_by_erosion,
+                               one_tile_cut_short, too_few_pixels, all_dates_excluded, truth_elsewhere,
+                               truth_of_other_values)},
     **{f.__name__: f for f in (unknown_codes, day_366, format_without_year, two_dates_in_a_name, period_with_a_time,
                                period_day_first)},
     **TABLES,
@@ -367,7 +423,7 @@ ODD = {
     f.__name__: f
     for f in (
         one_date, step_longer_than_the_period, labels_in_one_patch, each_class_in_a_patch_of_its_own,
-        legend_that_knows_a_few_codes,
+        legend_that_knows_a_few_codes, another_size, coarser_bands, two_tiles,
     )
 }  # fmt: skip
 """What is unusual, but no fault: check says sound, with a note that fits the pattern, and the run ends well."""

@@ -302,6 +302,6 @@ def test_the_page_evaluates_no_text_and_makes_no_markup_of_data():
     assert not re.search(r"\beval\(|\bFunction\(|document\.write|insertAdjacentHTML|outerHTML", page)
     assert len(re.findall(r"\.innerHTML\s*=", page)) == 3
     sources = SOURCE.parents[1] / "web" / "src"
-    own = "".join(path.read_text() for path in sources.glob("*.js"))
+    own = "".join(path.read_text() for path in sources.rglob("*.js"))
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|\bFunction\(", own)
     assert "controls({ attribution: false" in own

@@ -81,7 +81,11 @@ def test_init_writes_two_files_and_never_over_what_is_there(landweave, tmp_path)
     status, out, _ = landweave("init", folder)
     assert status == 0
     assert {path.name for path in folder.iterdir()} == {"landweave.toml", "legend.toml"}
-    assert out.count("\n") == 2
+    assert out.splitlines()[-3:] == [
+        f"Wrote {folder / 'landweave.toml'}",
+        f"Wrote {folder / 'legend.toml'}",
+        f"Next: edit {folder / 'landweave.toml'}, then landweave check {folder}",
+    ]
     (folder / "landweave.toml").unlink()
     (folder / "legend.toml").write_text("mine")
     status, _, err = landweave("init", folder)
@@ -102,18 +106,18 @@ def test_a_fresh_project_is_told_which_file_it_lacks(landweave, tmp_path):
 
 
 def test_an_interrupt_and_a_full_disk_end_in_one_line(landweave, tmp_path, monkeypatch):
-    from landweave.runs.project import starter as templates
+    from landweave.runs.project.starter import write
 
-    def interrupt(_):
+    def interrupt(*_):
         raise KeyboardInterrupt
 
-    def full(_):
+    def full(*_):
         raise OSError(28, "No space left on device", "out/map.tif")
 
-    monkeypatch.setattr(templates, "write_templates", interrupt)
+    monkeypatch.setattr(write, "start_project", interrupt)
     status, _, err = landweave("init", tmp_path)
     assert (status, err.count("\n")) == (130, 1)
-    monkeypatch.setattr(templates, "write_templates", full)
+    monkeypatch.setattr(write, "start_project", full)
     status, _, err = landweave("init", tmp_path)
     assert (status, err) == (1, "landweave: No space left on device: out/map.tif\n")
 

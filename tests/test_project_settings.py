@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from landweave.errors import InputError
 from landweave.runs.project.settings import Project, make_project, read_project
-from landweave.runs.project.starter import PROJECT
+from landweave.runs.project.starter.text import project_text
 
 SOUND = """\
 name = "x"
@@ -169,11 +169,14 @@ def test_a_folder_a_missing_file_and_bytes_are_told_apart(tmp_path):
 
 
 def test_the_template_is_a_sound_project_as_it_stands(tmp_path):
-    (tmp_path / "landweave.toml").write_text(PROJECT)
+    text = project_text("x", images=None, labels=None)
+    (tmp_path / "landweave.toml").write_text(text)
     project = read_project(tmp_path)
     assert project.source.table == "images.csv"
-    uncommented = PROJECT.replace("# aoi = ", "aoi = ").replace("# buffer", "buffer").replace("# static", "static")
-    (tmp_path / "landweave.toml").write_text(uncommented.replace("# custom", "custom").replace("# subset", "subset"))
+    uncommented = text.replace("# aoi = ", "aoi = ").replace("# buffer", "buffer").replace("# static", "static")
+    (tmp_path / "landweave.toml").write_text(
+        uncommented.replace("# custom", "custom").replace("# dilation", "dilation")
+    )
     assert read_project(tmp_path).features.static == ("dem.tif",)
 
 

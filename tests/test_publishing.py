@@ -22,8 +22,9 @@ from landweave.runs.project.settings import read_project
 from landweave.runs.results.compare import compare
 from landweave.runs.results.layers import make_layers
 from landweave.runs.results.run import open_run
+from landweave.viewer.mercator import tiles_over
 from landweave.viewer.publishing import MARK, POLICY, Publication, publish
-from landweave.viewer.tiles import Tiles, parse_day, tiles_over
+from landweave.viewer.tiles import Tiles, parse_day
 
 REQUEST = Publication(images=2, attribution="Simulated land", licence="CC0-1.0")
 

@@ -11,6 +11,7 @@ from landweave.cli.dataset import publish_dataset, verify
 from landweave.cli.estimate import app as estimate_app
 from landweave.cli.evaluate import evaluate
 from landweave.cli.extras import need_viewer
+from landweave.cli.init import init
 from landweave.cli.project import check, compare, finish, forecast, report, run, status
 from landweave.cli.schema import schema
 from landweave.cli.terminal.commands import Commands, usage_line
@@ -149,17 +150,7 @@ def simulate(
     SPEECH.say(f"Simulated country in {folder}; next: landweave run {folder / 'landweave.toml'}")
 
 
-@app.command()
-def init(
-    folder: Annotated[Path, typer.Argument(help="Folder for the two files.")] = Path(),
-) -> None:
-    """Write a commented landweave.toml and legend.toml to start from."""
-    from landweave.runs.project.starter import write_templates
-
-    for path in write_templates(folder):
-        typer.echo(f"Wrote {path}")
-
-
+app.command()(init)
 app.command()(check)
 app.command()(forecast)
 app.command()(run)
@@ -178,14 +169,32 @@ def view(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Another host name to accept from browsers; repeat for several.")
     ] = None,
+    verdicts: Annotated[
+        str | None,
+        typer.Option(
+            help="Judge in the view: places (doubtful places of the reference), sample (units of [estimate] sample), "
+            "or a sample's .gpkg file."
+        ),
+    ] = None,
+    verdicts_file: Annotated[
+        Path | None,
+        typer.Option(help="GeoPackage for verdicts on places; default: reference.verdicts, else verdicts.gpkg."),
+    ] = None,
+    show_map: Annotated[
+        bool, typer.Option("--show-map", help="Show map and register to the interpreter of a sample.")
+    ] = False,
     allow_code: AllowCode = False,
 ) -> None:
     """Show a project's map, images and pixels in a browser; stop with Ctrl-C."""
     need_viewer()
     from landweave.viewer.server import open_view, serve
+    from landweave.viewer.verdicts.routes import judging_for
 
     SPEECH.note("Opening the run. The first view makes maps of reference and disagreement; this may take a while.")
-    serve(open_view(project, allow_code=allow_code), host=host, port=port, names=tuple(allow_host or ()))
+    shown = open_view(project, allow_code=allow_code)
+    names = tuple(allow_host or ())
+    judging = judging_for(shown.run, verdicts, file=verdicts_file, show_map=show_map, host=host, names=names)
+    serve(shown, host=host, port=port, names=names, judging=judging)
 
 
 @app.command()

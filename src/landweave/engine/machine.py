@@ -1,4 +1,4 @@
-"""What this machine lets us have, and how many worker processes that bears."""
+"""The cores and memory that this machine lets us have, and how many worker processes are started for them."""
 
 import os
 import shutil

@@ -9,14 +9,14 @@ from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
 from landweave.labels.codes_of_raster import codes_on_grid
-from landweave.labels.reference import Reference
+from landweave.labels.reference import Reference, points_of_table
 from landweave.legend import Legend, code_text
 from landweave.patch.align import pixels_of, to_crs
 from landweave.patch.eopatch.labels import codes_on
 from landweave.patch.summary import Shown, listed
 from landweave.patch.vectors.layers import parts_of, read_features
 from landweave.patch.vectors.placing import bounds_near, place, read_near, turned_boxes
-from landweave.patch.vectors.points import CSV, Points, csv_points
+from landweave.patch.vectors.points import Points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,8 +152,8 @@ def _points(
     # x, y in the grid's CRS, and a code each.
     import shapely
 
-    if reference.path.suffix.lower() in CSV:
-        points = csv_points(reference.path, str(reference.column), encoding=reference.encoding)
+    if reference.places is not None:
+        points = points_of_table(reference)
         near = slice(None) if everywhere else _points_near(points, reference.crs, geobox)
         x, y, codes = points.x[near], points.y[near], points.values[near].tolist()
     else:
@@ -188,8 +188,8 @@ def count_inside(reference: Reference, geoboxes: Sequence[GeoBox]) -> tuple[int,
 def _all_points(reference: Reference) -> Points:
     import shapely
 
-    if reference.path.suffix.lower() in CSV:
-        return csv_points(reference.path, str(reference.column), encoding=reference.encoding)
+    if reference.places is not None:
+        return points_of_table(reference)
     flat = shapely.get_coordinates(parts_of(read_features(reference.vector).shapes, 0)[0])
     return Points(x=flat[:, 0], y=flat[:, 1], values=np.empty(len(flat), object))
 

@@ -15,6 +15,8 @@ from landweave.runs.results.compare import comparison_of
 from landweave.runs.results.layers import Layers
 from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun
+from landweave.viewer.map_crs import describe_crs
+from landweave.viewer.places import Places
 from landweave.viewer.tiles import COMBINATIONS, NDVI, Tiles
 
 VALUES: dict[str, dict[str, Any]] = {
@@ -37,7 +39,7 @@ VALUES: dict[str, dict[str, Any]] = {
 """Maps of values: how the page calls and colours them."""
 
 
-def describe(run: FinishedRun, layers: Layers, tiles: Tiles) -> dict[str, Any]:
+def describe(run: FinishedRun, layers: Layers, tiles: Tiles, places: Places) -> dict[str, Any]:
     """Layers, legend with areas, dates with cloudiness, places and patches of a run.
 
     Returns
@@ -68,11 +70,14 @@ def describe(run: FinishedRun, layers: Layers, tiles: Tiles) -> dict[str, Any]:
         "period": [str(run.plan.start), str(run.plan.end)],
         "pixel_metres": round(run.plan.pixel_metres, 3),
         "natural_zoom": tiles.natural_zoom,
+        "crs": describe_crs(tiles.files["prediction"], tiles.bounds),
         "layers": shown,
         "legend": _legend(run, layers),
         "area_title": layers.mapped["title"],
         "estimate_title": "estimated area (sample)",
         "dates": _dates(run),
+        "points": places.has_points,
+        "samples": places.has_samples,
         "places": [place.model_dump(mode="json") for place in run.plan.project.places],
         "report": (run.folder / layout.REPORT).exists(),
         "comparison": comparison_of(run) is not None,

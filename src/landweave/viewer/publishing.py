@@ -21,7 +21,9 @@ from landweave.runs.results.layers import make_layers
 from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun, check_same_project, open_run
 from landweave.viewer.description import bare, describe, page_files, patches
-from landweave.viewer.tiles import SIDE, MapTile, Tiles, parse_day, tiles_over
+from landweave.viewer.mercator import SIDE, tiles_over
+from landweave.viewer.places import Places
+from landweave.viewer.tiles import MapTile, Tiles, parse_day
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -30,6 +32,8 @@ POLICY = (
 
 DOWNLOADS = (layout.MAP, layout.MAP_NAMES, layout.MAP_STYLE, layout.MAP_ITEM, layout.CONFIDENCE, layout.ACCURACY)
 """The register's own polygons, as in ``compare.gpkg`` and ``label_errors.gpkg``, may not be ours to give."""
+
+WORLD_BOUNDS = (-180.0, -90.0, 180.0, 90.0)
 
 MARK = "published.txt"
 """Stands in every published folder: only such a one is ever replaced."""
@@ -98,7 +102,8 @@ def publish(
         refuse_stale(run, with_holes=True)
     layers = make_layers(run)
     tiles = Tiles(run=run, files=layers.files, pictures="WEBP")
-    told = _static(describe(run, layers, tiles), request)
+    places = Places(run=run)
+    told = _static(describe(run, layers, tiles, places), request)
 
     def write(part: Path) -> None:
         (part / "tiles").mkdir(parents=True)
@@ -111,6 +116,10 @@ def publish(
         _write_tiles(tiles, told, part / "tiles", request.tiles, progress)
         write_json(part / "view.json", told, indent=None, allow_nan=True)
         write_json(part / "patches.json", patches(run), indent=None, allow_nan=True)
+        for kind in ("points", "samples"):
+            points = places.of(kind)
+            if points is not None:
+                write_json(part / f"{kind}.json", points.within(WORLD_BOUNDS), indent=None)
         (part / MARK).write_text(
             "Published by landweave; it may be replaced by `landweave publish`.\n", encoding="utf-8"
         )

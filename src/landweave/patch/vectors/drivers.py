@@ -146,6 +146,17 @@ def stamp(path: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
+def is_geoparquet(path: Path) -> bool:
+    """Whether a Parquet file says that it has geometries; one that cannot be read is taken for it, to be refused."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return b"geo" in (pq.read_schema(path).metadata or {})
+    except (pa.ArrowInvalid, OSError):
+        return True
+
+
 @lru_cache(maxsize=2)
 def parquet_frame(path: Path, _when: int, _size: int, *, what: str) -> tuple[Any, str]:
     """A GeoParquet file without heights, and its CRS as text, "" for none; read once a process: it has no index."""

@@ -8,15 +8,19 @@ from typing import Any
 
 from landweave.engine.machine import free_disk, size_text, usable_memory
 from landweave.errors import InputError
+from landweave.labels.codes_of_raster import codes_are_sampled, codes_on_grid
+from landweave.labels.reference import reference_codes
 from landweave.legend import NONE
 from landweave.patch.align import outline_bounds
 from landweave.patch.grid import Cell
+from landweave.patch.raster.files import open_raster
 from landweave.runs.pipeline.forecast import quick_forecast, shortages
 from landweave.runs.pipeline.label_counts import LabelCounts, count_labels
 from landweave.runs.pipeline.notices import points_outside, reference_left_out
 from landweave.runs.project.imports import check_imports
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project
+from landweave.runs.sample.labels import truth_classes
 from landweave.sources.protocol import day_of
 from landweave.sources.remote import is_remote
 from landweave.sources.stac.footprint import meet
@@ -59,7 +63,9 @@ def check_facts(project: Project) -> Facts:
     _read_last_row(plan)
     notes = [*_training_notes(plan), *_reference_notes(plan, cells)]
     counts = None if plan.reference is None else count_labels(plan, cells)
-    notes += [] if counts is None else _count_notes(plan, counts)
+    if counts is not None:
+        notes += _count_notes(plan, counts)
+        _check_truth(plan, counts)
     _open_districts(project, cells)
     notes += _sample_notes(project)
     plan.source.reach()
@@ -267,6 +273,21 @@ def _open_districts(project: Project, cells: list[Cell]) -> None:
     )  # fmt: skip
 
 
+def _check_truth(plan: Plan, counts: LabelCounts) -> None:
+    """The true cover on the labelled patches: class values of the legend, and some of it there."""
+    settings = plan.project.reference
+    if settings is None or not settings.truth:
+        return
+    path = plan.project.path(settings.truth)
+    found = False
+    with open_raster(path) as file:
+        for cell in counts.labelled:
+            codes, _ = codes_on_grid(file, path, 1, cell.geobox)
+            found |= bool(truth_classes(plan, codes.compressed()).any())
+    if not found:
+        raise InputError(f"{path}: the truth covers no labelled patch; check its location and its CRS.")
+
+
 def _sample_notes(project: Project) -> list[str]:
     """The labelled sample; one that waits for its labels is no fault of the project."""
     settings = project.estimate
@@ -279,7 +300,10 @@ def _sample_notes(project: Project) -> list[str]:
         raise InputError(
             f"{project.file}: estimate.sample: no such file {path}; make one with `landweave estimate draw`."
         )
-    read = read_sample(path, label=settings.label, layer=settings.layer, drop_unlabelled=True)
+    read = read_sample(
+        path, label=settings.label, layer=settings.layer, drop_unlabelled=True, encoding=settings.encoding,
+        places=settings.places,
+    )  # fmt: skip
     if read.left_out and not settings.drop_unlabelled:
         return [f"{read.left_out} units of {path.name} have no label, so nothing is estimated from it."]
     return []
@@ -312,9 +336,6 @@ def _quoted(names: Sequence[str]) -> str:
 def _reference_notes(plan: Plan, cells: list[Cell]) -> list[str]:
     if plan.reference is None:
         return reference_left_out(plan)
-    from landweave.labels.codes_of_raster import codes_are_sampled
-    from landweave.labels.reference import reference_codes
-
     codes = reference_codes(plan.reference, [cell.geobox for cell in cells])
     if not codes:
         what = "pixel of the patches" if plan.reference.kind == "raster" else "feature"

@@ -9,6 +9,7 @@ from landweave.errors import InputError
 from landweave.patch.area import read_area_file
 from landweave.patch.grid import Cell
 from landweave.runs.project.plan import Plan
+from landweave.runs.sample.labels import verdict_notes
 
 if TYPE_CHECKING:
     from landweave.runs.pipeline.state import Run
@@ -86,7 +87,7 @@ def reference_left_out(plan: Plan) -> list[str]:
                 f"{area.placeless} of {area.features} features of the area of interest have no geometry and are left "
                 "out."
             )
-    return lines + ([] if plan.reference is None else left_out(plan.reference))
+    return lines + ([] if plan.reference is None else [*left_out(plan.reference), *verdict_notes(plan)])
 
 
 def points_outside(plan: Plan, cells: Sequence[Cell], *, all_wrong: bool = False) -> list[str]:

@@ -61,6 +61,8 @@ class Plan(Shown):
     """1: units of split and folds are patches; 2: their quarters."""
     pixel_metres: float
     """Side of a pixel, metres."""
+    corrections: tuple[Any, ...] = ()
+    """Of the reference, by verdicts: each a :class:`landweave.labels.verdicts.corrections.Correction`."""
 
     def _summary(self) -> Mapping[str, object]:
         return {
@@ -158,6 +160,7 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
         project=project, folder=project.folder, source=source, made_variables=made, legend=legend, reference=reference,
         dates=tuple(dates), start=start, end=end, recipe=recipe,
         cut=QUARTERS if points or len(cells) < 2 else WHOLE, pixel_metres=pixel_metres(middle),
+        corrections=_corrections(project, legend),
     )  # fmt: skip
     _check_thresholds(project, legend)
     _check_map_crs(project, cells)
@@ -174,7 +177,9 @@ def _may_lack_locks(project: Project) -> list[Path]:
 def _observed(project: Project, source: Source) -> tuple[list[datetime.date], datetime.date, datetime.date]:
     dates = source.dates(project.period.start, project.period.end)
     if project.source.exclude and not source.scenes:
-        dates = _without(project, dates)
+        found, dates = dates, _without(project, dates)
+        if found and not dates:
+            raise InputError(f"{project.file}: source.exclude leaves out all {len(found)} dates of the period.")
     if not dates:
         have = source.dates(None, None)
         span = f"the imagery covers {have[0]} to {have[-1]}" if have else "the imagery has no dates"
@@ -279,7 +284,7 @@ def _reference_and_legend(project: Project) -> "tuple[Reference | None, Legend]"
         settings = project.reference
         reference = read_reference(
             project.path(settings.path), column=settings.column, layer=settings.layer, encoding=settings.encoding,
-            band=settings.band,
+            band=settings.band, places=settings.places,
         )  # fmt: skip
         if settings.legend:
             return reference, Legend.read(project.path(settings.legend))
@@ -295,6 +300,16 @@ def _reference_and_legend(project: Project) -> "tuple[Reference | None, Legend]"
 
         return None, Legend.of_names(Model.load(project.path(project.model.path)).class_names)
     raise InputError(f"{project.file}: add a [reference]: `landweave simulate` writes one.")
+
+
+def _corrections(project: Project, legend: Legend) -> tuple[Any, ...]:
+    settings = project.reference
+    # A view opens a project before the first verdict is given; a run complains of a missing file.
+    if settings is None or settings.verdicts is None or not project.path(settings.verdicts).exists():
+        return ()
+    from landweave.labels.verdicts.corrections import read_corrections
+
+    return read_corrections(project.path(settings.verdicts), legend)
 
 
 def training_paths(project: Project) -> dict[str, Any]:

@@ -15,6 +15,12 @@ from landweave.errors import InputError, parsed
 from landweave.import_rule import ImportRule
 from landweave.patch.summary import Shown
 from landweave.patch.tables.dates import read_day
+from landweave.runs.project.label_settings import (
+    DistrictSettings,
+    EstimateSettings,
+    ReferenceSettings,
+    TrainingSettings,
+)
 from landweave.runs.project.source_settings import Fraction, Settings, SourceSettings
 
 _OURS = {"file", "allow_code"}
@@ -106,37 +112,6 @@ class FeatureSettings(Settings):
         return self
 
 
-class ReferenceSettings(Settings):
-    """The official map."""
-
-    path: str
-    column: str | None = None
-    """Column of the codes (default ``label``); a raster's values are its codes."""
-    layer: str | None = None
-    """Layer of a vector file that has several."""
-    encoding: str | None = None
-    """Encoding of the text of a shapefile or CSV that does not state it."""
-    band: int | None = Field(None, ge=1)
-    """Band of a raster that has several, from 1."""
-    legend: str | None = None
-    """Classes and crosswalk; without it the classes are the sorted codes."""
-    erosion: int = Field(1, ge=0, le=50)
-    """Pixels taken off each class's edge for training; points are never eroded."""
-    truth: str | None = None
-    """Raster of class values of the true cover, where it is known: a simulated country."""
-
-
-class TrainingSettings(Settings):
-    """A table of labelled series, instead of a reference map."""
-
-    table: str
-    samples: str | None = None
-    legend: str | None = None
-    label: str = "label"
-    block_size: float = Field(0.1, gt=0)
-    """Degrees; side of the spatial blocks that cross-validate the table."""
-
-
 PER_CLASS = 20_000
 """Training pixels of each class where ``[sampling]`` has no rule."""
 
@@ -190,30 +165,6 @@ class MapSettings(Settings):
 
     crs: str | None = None
     resolution: float | None = Field(None, gt=0)
-
-
-class DistrictSettings(Settings):
-    """Areas to report on."""
-
-    path: str
-    column: str
-    layer: str | None = None
-    """Layer of a file that has several."""
-    encoding: str | None = None
-    """Encoding of the text of a shapefile that does not state it."""
-
-
-class EstimateSettings(Settings):
-    """A labelled probability sample, from which accuracy and areas are estimated."""
-
-    sample: str
-    """What ``landweave estimate draw`` wrote, with its labels."""
-    label: str = "reference"
-    """Column of the labels."""
-    layer: str | None = None
-    """Layer of a sample that has several."""
-    drop_unlabelled: bool = False
-    """Leave out units without a label, instead of refusing them."""
 
 
 class PlaceSettings(Settings):

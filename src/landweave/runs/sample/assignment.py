@@ -85,7 +85,7 @@ def assign(project: Project, legend: Legend, *, cut: int, counts: Counts, core: 
     Raises
     ------
     InputError
-        When fewer than two classes have training pixels.
+        When fewer than two classes have training pixels, or so few are drawn that the units that train have none.
     """
     whole = {unit: dict(part) for unit, part in sorted(counts.items())}
     folds: dict[str, int] = {}
@@ -104,6 +104,7 @@ def assign(project: Project, legend: Legend, *, cut: int, counts: Counts, core: 
     if not project.model.path:
         # One quota rule for all land; what test units get of it serves the map's final model only.
         draws = quotas({unit: core[unit] for unit in roles if unit in core}, **project.sampling.rule)
+        _refuse_few_rows(project, legend, {u: part for u, part in draws.items() if roles[u] != "test" and part}, folds)
     tested = sum(sum(whole[unit].values()) for unit, role in roles.items() if role in {"test", "both"})
     return Assignment(
         kind=kind,
@@ -133,6 +134,20 @@ def _refuse_one_class(where: Path, legend: Legend, core: Mapping[int, int], whol
         f"{where}: fewer than two classes have training pixels in the patches (found: {found}){hint}; check the place "
         "of the reference, reference.column, the legend's codes and reference.erosion."
     )
+
+
+def _refuse_few_rows(project: Project, legend: Legend, draws: Counts, folds: Mapping[str, int]) -> None:
+    """InputError where the map's model, or one of the folds, would have nothing to learn from."""
+    taught = total(draws)
+    name, amount = next(iter(project.sampling.rule.items()))
+    where = f"{project.file}: sampling.{name} = {amount:g} is too small"
+    if len(taught) < 2:
+        found = ", ".join(legend.names[value] for value in taught) or "none"
+        raise InputError(
+            f"{where}: pixels of fewer than two classes are drawn in the places that train (found: {found}); raise it."
+        )
+    if folds and len({folds[unit] for unit in draws}) < 2:
+        raise InputError(f"{where}: all training pixels are in one place, so that cross-validation has none; raise it.")
 
 
 def fold_folders(assignment: Assignment | None, units: Sequence[str]) -> dict[str, str]:

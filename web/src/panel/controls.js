@@ -1,10 +1,11 @@
 // The panel: what is shown, of which date, with which legend.
 
-import { rgb, shade } from "./palette.js";
-import { ROLES } from "./maps.js";
-import { hectares, make, percent } from "./words.js";
+import { make, percent } from "../words.js";
+import { doubtfulPlaces, placesToGo } from "./goto.js";
+import { Legend } from "./legend.js";
 
 const MODES = [["one", "One map", "1"], ["swipe", "Swipe", "2"], ["panels", "Three maps", "3"]];
+const SWITCHES = ["grid", "samples"];
 const at = (id) => document.getElementById(id);
 
 export class Controls {
@@ -19,20 +20,27 @@ export class Controls {
     this.#modes();
     this.#choices();
     this.#dates();
-    this.#places(went);
-    this.#doubtful(went);
+    placesToGo(view, { went, whole });
+    doubtfulPlaces(view, (center) => {
+      state.mode = "panels";
+      changed();
+      went(center, { marked: true });
+    });
     this.#links();
     this.#keys();
     at("opacity").addEventListener("input", () => {
       state.opacity = Number(at("opacity").value) / 100;
       changed();
     });
-    at("grid").addEventListener("change", () => {
-      state.grid = at("grid").checked;
-      changed();
-    });
+    this.legend = new Legend(view, state, at("legends"), toggled);
+    for (const key of SWITCHES) {
+      at(key).addEventListener("change", () => {
+        state[key] = at(key).checked;
+        changed();
+      });
+    }
+    at("samples").closest("label").hidden = !view.samples;
     at("open").addEventListener("click", () => this.fold());
-    at("whole").addEventListener("click", whole);
     if (matchMedia("(max-width: 720px)").matches) this.fold(true);
   }
 
@@ -53,7 +61,7 @@ export class Controls {
     at("layer").closest("label").hidden = state.mode === "panels";
     at("other").closest("label").hidden = state.mode !== "swipe";
     at("layer-word").textContent = state.mode === "swipe" ? "Left" : "Layer";
-    at("grid").checked = state.grid;
+    for (const key of SWITCHES) at(key).checked = state[key];
     at("opacity").value = String(Math.round(100 * state.opacity));
     at("opacity-shown").textContent = `${Math.round(100 * state.opacity)} %`;
     const number = this.#number();
@@ -65,7 +73,7 @@ export class Controls {
       at("date").setAttribute("aria-valuetext", at("date-shown").textContent);
     }
     this.#sky(number);
-    this.#legends(shown);
+    this.legend.show(shown);
   }
 
   /** The date before or after. */
@@ -138,52 +146,6 @@ export class Controls {
     });
   }
 
-  #places(went) {
-    const travel = (center) => {
-      const [west, south, east, north] = this.view.bounds;
-      const inside = center[0] >= west && center[0] <= east && center[1] >= south && center[1] <= north;
-      at("where").setCustomValidity(inside ? "" : "This lies outside the project; longitude comes first.");
-      if (at("where").reportValidity()) went(center);
-    };
-    for (const place of this.view.places) {
-      at("places").append(make("option", { value: place.name }));
-      const go = make("button", { type: "button", className: "place" }, place.name);
-      go.addEventListener("click", () => travel([place.lon, place.lat]));
-      at("whole").before(go);
-    }
-    at("goto").addEventListener("submit", (event) => {
-      event.preventDefault();
-      const text = at("where").value.trim();
-      const place = this.view.places.find((known) => known.name.toLowerCase() === text.toLowerCase());
-      const numbers = (text.match(/[-+]?\d+(?:\.\d+)?/g) ?? []).map(Number);
-      const sound = numbers.length === 2 && Math.abs(numbers[0]) <= 180 && Math.abs(numbers[1]) <= 85;
-      at("where").setCustomValidity(place || sound ? "" : "Longitude and latitude in degrees, such as 15.22, 46.24, or one of the places.");
-      if (at("where").reportValidity()) travel(place ? [place.lon, place.lat] : numbers);
-    });
-    at("where").addEventListener("input", () => at("where").setCustomValidity(""));
-  }
-
-  /** Places where the reference is likely wrong; image, reference and map are shown side by side. */
-  #doubtful(went) {
-    const places = this.view.doubtful ?? [];
-    at("doubtful").hidden = !places.length;
-    for (const place of places) {
-      const swatches = [place.reference_class, place.suggested_class].map((name) => {
-        const swatch = make("span", { className: "swatch" });
-        const entry = this.view.legend.find((known) => known.name === name);
-        if (entry) swatch.style.background = `rgb(${rgb(entry.color).join(" ")})`;
-        return [swatch, name];
-      });
-      const go = make("button", { type: "button" }, ...swatches[0], " → ", ...swatches[1], `, ${hectares(place.area_ha)}`);
-      go.addEventListener("click", () => {
-        this.state.mode = "panels";
-        this.changed();
-        went([place.lon, place.lat], { marked: true });
-      });
-      at("doubtful-list").append(make("li", {}, go));
-    }
-  }
-
   #links() {
     const links = at("links");
     const server = this.view.mode === "server";
@@ -196,66 +158,7 @@ export class Controls {
   }
 
   #keys() {
-    const keys = { "1 2 3": "one map, swipe, three maps", ", .": "date before, after", "[ ]": "less, more opacity", g: "patches", "+ −": "zoom, with the map in focus", "arrows": "move the map or the swipe, in focus", Enter: this.view.dossier ? "dossier of the middle, with the map in focus" : "", "/": "go to", 0: "whole map", l: "this panel", Esc: "close" };
+    const keys = { "1 2 3": "one map, swipe, three maps", ", .": "date before, after", "[ ]": "less, more opacity", g: "patches", t: "training and test pixels", "+ −": "zoom, with the map in focus", "arrows": "move the map or the swipe, in focus", Enter: this.view.dossier ? "dossier of the middle, with the map in focus" : "", "/": "go to", 0: "whole map", l: "this panel", Esc: "close" };
     for (const [key, does] of Object.entries(keys)) if (does) at("keys").append(make("dt", {}, key), make("dd", {}, does));
-  }
-
-  #legends(shown) {
-    // A box that was clicked keeps the focus.
-    const focused = document.activeElement?.dataset?.toggle;
-    const parts = [];
-    const layers = shown.map((id) => this.view.layers.find((layer) => layer.id === id));
-    if (layers.some((layer) => layer.kind === "classes")) parts.push(...this.#classes());
-    for (const layer of layers) {
-      if (layer.kind === "codes") parts.push(make("h2", {}, layer.title), ...layer.codes.map((entry) => this.#entry(entry, "offcodes", [])));
-      if (layer.kind === "ramp") parts.push(make("h2", {}, layer.title), this.#ramp(layer));
-    }
-    if (this.state.grid) parts.push(make("h2", {}, "Patches"), this.#roles());
-    at("legends").replaceChildren(...parts);
-    if (focused) document.querySelector(`[data-toggle="${focused}"]`)?.focus();
-  }
-
-  #classes() {
-    const estimated = this.view.legend.some((entry) => entry.estimate?.value !== undefined);
-    const head = make("p", { className: "soft" }, `${this.view.area_title}${estimated ? `; ${this.view.estimate_title}, 95 %` : ""}`);
-    return [make("h2", {}, "Classes"), head, ...this.view.legend.map((entry) => {
-      const cells = [make("span", { className: "area" }, hectares(entry.area_ha))];
-      const e = entry.estimate;
-      if (e?.value !== undefined && e?.value !== null) {
-        const interval = e.low === null || e.low === undefined ? "" : ` (${hectares(e.low)} to ${hectares(e.high)})`;
-        cells.push(make("span", { className: "estimate" }, `${hectares(e.value)}${interval}`));
-      }
-      return this.#entry(entry, "off", cells);
-    })];
-  }
-
-  #entry(entry, key, cells) {
-    const box = make("input", { type: "checkbox", checked: !this.state[key].has(entry.value) });
-    box.dataset.toggle = `${key}-${entry.value}`;
-    box.addEventListener("change", () => {
-      if (box.checked) this.state[key].delete(entry.value);
-      else this.state[key].add(entry.value);
-      this.toggled();
-    });
-    const swatch = make("span", { className: "swatch" });
-    swatch.style.background = `rgb(${rgb(entry.color).join(" ")})`;
-    return make("label", { className: "entry" }, box, swatch, make("span", { className: "grow" }, entry.name), ...cells);
-  }
-
-  #ramp(layer) {
-    const bar = make("span", { className: "ramp" });
-    const stops = [0, 0.25, 0.5, 0.75, 1].map((share) => `rgb(${shade(layer.ramp, share).join(" ")})`);
-    bar.style.background = `linear-gradient(90deg, ${stops.join(", ")})`;
-    const unit = layer.unit ? ` ${layer.unit}` : "";
-    return make("p", { className: "row" }, `${layer.least}`, bar, `${layer.greatest}${unit}`);
-  }
-
-  #roles() {
-    const words = { train: "trained on", test: "held out to measure", mixed: "partly either", none: "without reference", failed: "failed" };
-    return make("ul", { className: "roles" }, ...Object.entries(words).map(([role, word]) => {
-      const swatch = make("span", { className: "outline" });
-      swatch.style.borderColor = ROLES[role];
-      return make("li", {}, swatch, word);
-    }));
   }
 }
