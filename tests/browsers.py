@@ -47,6 +47,25 @@ def browser():
 
 
 @contextmanager
+def firefox():
+    """Playwright's own Firefox, or the one that ``LANDWEAVE_FIREFOX`` names; the test skips loudly without either."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install '.[test]'")
+    named = os.environ.get("LANDWEAVE_FIREFOX")
+    with sync_api.sync_playwright() as play:
+        if named is None and not Path(play.firefox.executable_path).exists():
+            reason = "no Firefox: `playwright install firefox`, or name one in LANDWEAVE_FIREFOX"
+            warnings.warn(reason, stacklevel=1)
+            pytest.skip(reason)
+        # A Firefox as it is distributed is driven by the standard protocol.
+        how = {} if named is None else {"channel": "moz-firefox", "executable_path": named}
+        opened = play.firefox.launch(**how)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+@contextmanager
 def visit(browser, base, *, size, address="", errors=()):
     """A page that must ask nobody but ``base``, and log no errors but those that begin so; checked at the end."""
     context = browser.new_context(viewport={"width": size[0], "height": size[1]}, has_touch=size == NARROW)

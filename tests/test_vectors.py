@@ -661,7 +661,21 @@ def test_points_on_a_grid_are_the_same_read_by_place_or_all_at_once(tmp_path_fac
 def test_features_of_an_area_without_geometry_are_counted(tmp_path):
     path = save(tmp_path / "a.gpkg", [LEFT, None, RIGHT], "abc")
     found = read_area_file(path)
-    assert (found.features, found.placeless) == (3, 1)
+    assert (found.features, found.placeless, found.repaired) == (3, 1, 0)
+
+
+def test_an_area_that_crosses_itself_is_repaired_and_counted(tmp_path):
+    bow = shapely.Polygon([(500000, 5000000), (500100, 5000080), (500100, 5000000), (500000, 5000080)])
+    found = read_area_file(save(tmp_path / "a.gpkg", [bow, RIGHT], "ab"))
+    assert (found.features, found.repaired) == (2, 1)
+    assert found.shape.is_valid
+
+
+def test_an_area_in_a_wrong_crs_is_refused_with_its_coordinates(tmp_path):
+    path = save(tmp_path / "a.gpkg", [shapely.box(1e12, 1e12, 2e12, 2e12)], "a")
+    one_line(
+        lambda: read_area(path), "a.gpkg: the area of interest (1e+12, 1e+12, 2e+12, 2e+12) has coordinates without"
+    )
 
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="no limit on the size of files here")

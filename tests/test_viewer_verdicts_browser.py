@@ -6,12 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import geopandas as gpd
 import pytest
 
 pytest.importorskip("fastapi", reason="the view needs the extra `viewer`")
-from browsers import NARROW, WIDE, browser, keep, served, visit, wait_until
+from browsers import NARROW, WIDE, browser, firefox, keep, served, visit, wait_until
 
 from landweave.labels.verdicts.store import read_verdicts
 from landweave.runs.estimate.accuracy import estimate_accuracy
@@ -20,10 +21,13 @@ from landweave.runs.estimate.map import find_map
 from landweave.viewer.server import make_app, open_view
 from landweave.viewer.verdicts.routes import judging_for
 
+AXE = Path(__file__).parents[1] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
-@pytest.fixture(scope="module")
-def chrome():
-    with browser() as opened:
+
+@pytest.fixture(scope="module", params=[browser, firefox], ids=["chromium", "firefox"])
+def opened_browser(request):
+    """One browser after the other."""
+    with request.param() as opened:
         yield opened
 
 
@@ -37,10 +41,21 @@ def app_of(view, which, *, file=None):
     return make_app(view, judging=judging)
 
 
+def no_faults(page):
+    """axe finds nothing to complain of, where it is installed (web/node_modules)."""
+    if AXE.exists():
+        page.evaluate(AXE.read_text())
+        # Maps are canvases: axe cannot see colours through them.
+        found = page.evaluate(
+            "axe.run(document).then((told) => told.violations.map((one) => `${one.id}: ${one.nodes[0].html}`))"
+        )
+        assert found == []
+
+
 def introduce(page, name="ana"):
     page.locator("#interpreter").fill(name)
     page.get_by_role("button", name="Start").click()
-    page.locator("#judging-head h2").wait_for()
+    page.locator("#judging-head h1").wait_for()
 
 
 def said(page):
@@ -48,7 +63,7 @@ def said(page):
 
 
 def heading(page):
-    return page.locator("#judging-head h2").inner_text()
+    return page.locator("#judging-head h1").inner_text()
 
 
 def press(page, *keys):
@@ -61,16 +76,18 @@ def kept(path):
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_a_hundred_units_take_at_most_three_keys_each_and_the_estimate_reads_them(chrome, view, tmp_path, size):
+def test_a_hundred_units_take_at_most_three_keys_each_and_the_estimate_reads_them(opened_browser, view, tmp_path, size):
     path = tmp_path / "sample.gpkg"
     draw_sample(find_map(view.run.plan.project.file), path, request=SizeRequest(n=100, minimum=2), seed=7)
     names = [entry["name"] for entry in view.description["legend"]]
-    with served(app_of(view, str(path))) as address, visit(chrome, address, size=size) as page:
+    with served(app_of(view, str(path))) as address, visit(opened_browser, address, size=size) as page:
+        no_faults(page)
         assert "Map and register are hidden" in page.locator("#introduce").inner_text()
         introduce(page)
         assert heading(page) == "Place 1 of 100"
         page.wait_for_load_state("networkidle")
         keep(page, f"verdicts-sample-{size[0]}", tmp_path)
+        no_faults(page)
         expected = []
         for number in range(1, 101):
             wait_until(page, lambda number=number: heading(page) == f"Place {number} of 100")
@@ -92,10 +109,10 @@ def test_a_hundred_units_take_at_most_three_keys_each_and_the_estimate_reads_the
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_places_are_judged_taken_back_skipped_and_noted(chrome, view, tmp_path, size):
+def test_places_are_judged_taken_back_skipped_and_noted(opened_browser, view, tmp_path, size):
     path = tmp_path / "verdicts.gpkg"
     names = [entry["name"] for entry in view.description["legend"]]
-    with served(app_of(view, "places", file=path)) as address, visit(chrome, address, size=size) as page:
+    with served(app_of(view, "places", file=path)) as address, visit(opened_browser, address, size=size) as page:
         introduce(page)
         n = int(heading(page).rpartition(" ")[2])
         page.wait_for_load_state("networkidle")
@@ -105,6 +122,7 @@ def test_places_are_judged_taken_back_skipped_and_noted(chrome, view, tmp_path, 
         assert {"reference", "map"} <= set(titles)
         assert "Register:" in page.locator("#judging-facts").inner_text()
         keep(page, f"verdicts-places-{size[0]}", tmp_path)
+        no_faults(page)
         if size == WIDE:
             page.get_by_text("Every observation").wait_for()
         else:
@@ -151,21 +169,22 @@ def test_places_are_judged_taken_back_skipped_and_noted(chrome, view, tmp_path, 
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
 
 
-def test_a_second_interpreter_sees_progress_and_no_label(chrome, view, tmp_path):
+def test_a_second_interpreter_sees_progress_and_no_label(opened_browser, view, tmp_path):
     path = tmp_path / "verdicts.gpkg"
     with served(app_of(view, "places", file=path)) as address:
-        with visit(chrome, address, size=WIDE) as page:
+        with visit(opened_browser, address, size=WIDE) as page:
             introduce(page)
             for number in range(1, 4):
                 press(page, "2")
                 wait_until(page, lambda number=number: said(page).startswith(f"Saved place {number}:"))
-        with visit(chrome, address, size=WIDE) as page:
+        with visit(opened_browser, address, size=WIDE) as page:
             introduce(page, "bo")
             others = page.locator("#judging-others").inner_text()
             assert "ana: 3 judged" in others
+            no_faults(page)
             assert page.locator("#judging-classes [aria-pressed=true]").count() == 0
             assert heading(page).startswith("Place 1 ")
-        with visit(chrome, address, size=WIDE) as page:
+        with visit(opened_browser, address, size=WIDE) as page:
             # The first one comes back, and goes on where she stopped.
             introduce(page)
             assert heading(page).startswith("Place 4 ")
@@ -177,13 +196,15 @@ def started(folder, port=0):
     return process, re.search(r"http://127\.0\.0\.1:(\d+)/", process.stdout.readline())
 
 
-def test_a_server_that_is_killed_loses_no_verdict_that_the_page_called_saved(chrome, finished, tmp_path):
+def test_a_server_that_is_killed_loses_no_verdict_that_the_page_called_saved(opened_browser, finished, tmp_path):
     folder = shutil.copytree(finished, tmp_path / "country")
     path = folder / "verdicts.gpkg"
     process, found = started(folder)
     again = None
     try:
-        with visit(chrome, found[0], size=WIDE, errors=("Failed to load resource", "ERR_CONNECTION", "Error")) as page:
+        with visit(
+            opened_browser, found[0], size=WIDE, errors=("Failed to load resource", "ERR_CONNECTION", "Error")
+        ) as page:
             introduce(page)
             n = int(heading(page).rpartition(" ")[2])
             press(page, "1")
@@ -197,6 +218,7 @@ def test_a_server_that_is_killed_loses_no_verdict_that_the_page_called_saved(chr
             page.get_by_text("Not saved yet: the server does not answer.").wait_for()
             press(page, "3")
             keep(page, "verdicts-lost", tmp_path)
+            no_faults(page)
             assert heading(page) == f"Place 2 of {n}"
             assert len(read_verdicts(path)) == 1
             again, _ = started(folder, found[1])

@@ -31,7 +31,7 @@ export class Panel {
     const { title, blind } = this.view.verdicts;
     const field = make("input", { id: "interpreter", value: before, required: true, maxLength: 100, autocomplete: "name" });
     const form = make("form", { id: "introduce" },
-      make("h2", {}, title),
+      make("h1", {}, title),
       make("p", {}, "Verdicts are saved one by one, under your name. What others say of a place is not shown."),
       blind ? make("p", {}, "Map and register are hidden: the labels must not depend on them.") : null,
       make("label", { htmlFor: "interpreter" }, "Interpreter"),
@@ -48,7 +48,7 @@ export class Panel {
   /** Make the parts that stay. */
   open(interpreter) {
     const button = (command, key) => make("button", { type: "button", id: `judging-${command}`, title: LONG[command], ariaKeyShortcuts: key, on: { click: () => this.acts.command(command) } }, make("kbd", {}, key), WORDS[command]);
-    this.heading = make("h2", {});
+    this.heading = make("h1", {});
     this.facts = make("p", { id: "judging-facts" });
     this.bar = make("progress", { ariaLabel: "Judged places" });
     this.count = make("p", { className: "soft", id: "judging-count" });
@@ -68,12 +68,13 @@ export class Panel {
     this.commands = commands;
     const step = (by, sign, word) => make("button", { type: "button", ariaLabel: word, on: { click: () => this.acts.step(by) } }, sign);
     this.room.replaceChildren(
-      make("header", { id: "judging-head" }, this.heading, this.bar, this.count),
+      make("header", { id: "judging-head" }, this.heading, this.count, this.bar),
       this.facts,
       this.classes,
       make("div", { className: "judging-commands" }, commands.unsure, commands.alternate, commands.undo, commands.back, commands.skip),
       this.alert, this.said,
-      make("div", { className: "row judging-date" }, step(-1, "‹", "Image before"), this.date, step(1, "›", "Image after"), commands.image, commands.year),
+      make("div", { className: "row judging-date" }, step(-1, "‹", "Image before"), this.date, step(1, "›", "Image after")),
+      make("div", { className: "judging-commands" }, commands.image, commands.year),
       make("div", { className: "row" }, make("label", { htmlFor: "note" }, "Note"), this.note, commands.note),
       this.others,
       make("p", { className: "soft" }, `Interpreter: ${interpreter}. Keys , and . change the date.`));
@@ -112,7 +113,7 @@ export class Panel {
       const same = other.named ? `of ${other.named} places that both name a class for, ${percent(other.agree / other.named)} the same` : "agreement shows after ten shared places";
       return make("li", {}, `${other.interpreter}: ${other.judged} judged; ${same}`);
     });
-    const parts = lines.length ? [make("h3", {}, "Other interpreters"), make("ul", {}, ...lines)] : [];
+    const parts = lines.length ? [make("h2", {}, "Other interpreters"), make("ul", {}, ...lines)] : [];
     if (told.differ.length) parts.push(make("button", { type: "button", id: "judging-differ", on: { click: this.acts.differing } }, `Look again at ${told.differ.length} that differ`));
     this.others.replaceChildren(...parts);
   }

@@ -54,7 +54,7 @@ def cells_of(project: Project, source: Source) -> list[Cell]:
         try:
             cells = utm_cells(area, **options) if crs == "utm" else projected_cells(area, crs=crs, **options)
         except InputError as error:
-            raise InputError(f"{project.file}: {error}") from None
+            raise InputError(f"{project.path(settings.aoi) if settings.aoi else project.file}: {error}") from None
         except Exception as error:  # noqa: BLE001 - pyproj has many ways to say that a CRS is unknown
             raise InputError(f"{project.file}: area.crs = {crs!r} is not usable: {error}".split("\n")[0]) from None
     if area_of_imagery:
@@ -63,6 +63,12 @@ def cells_of(project: Project, source: Source) -> list[Cell]:
         cells = subset(cells, center=settings.subset.center, size=settings.subset.size)
     _check_names(project.folder, cells)
     return cells
+
+
+def _seen(cells: list[Cell], source: Source) -> list[Cell]:
+    """Without the cells that no image covers: the one grid of several tiles also holds what is between them."""
+    dates = source.dates(None, None)
+    return [cell for cell in cells if source.seen(cell.geobox, dates)] or cells
 
 
 def _check_names(folder: Path, cells: Sequence[Cell]) -> None:
@@ -76,12 +82,6 @@ def _check_names(folder: Path, cells: Sequence[Cell]) -> None:
                 f"{folder}: patches {other!r} and {cell.name!r} would overwrite each other, as this file system "
                 "ignores case; rename one, or set output to a folder on another file system."
             )
-
-
-def _seen(cells: list[Cell], source: Source) -> list[Cell]:
-    """Without the cells that no image covers: the one grid of several tiles also holds what is between them."""
-    dates = source.dates(None, None)
-    return [cell for cell in cells if source.seen(cell.geobox, dates)] or cells
 
 
 def area_of(project: Project) -> "BaseGeometry | None":

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from landweave.errors import InputError, parsed
 from landweave.import_rule import ImportRule
@@ -22,6 +22,7 @@ from landweave.runs.project.label_settings import (
     TrainingSettings,
 )
 from landweave.runs.project.source_settings import Fraction, Settings, SourceSettings
+from landweave.runs.project.view_settings import PlaceSettings, ViewSettings
 
 _OURS = {"file", "allow_code"}
 """Fields of a project that are not keys of its file."""
@@ -167,14 +168,6 @@ class MapSettings(Settings):
     resolution: float | None = Field(None, gt=0)
 
 
-class PlaceSettings(Settings):
-    """A named place."""
-
-    name: str
-    lon: float = Field(ge=-180, le=180)
-    lat: float = Field(ge=-90, le=90)
-
-
 class Project(Shown, Settings):
     """One project file, checked; paths are still as written, see :meth:`path`."""
 
@@ -192,6 +185,7 @@ class Project(Shown, Settings):
     districts: DistrictSettings | None = None
     estimate: EstimateSettings | None = None
     places: tuple[PlaceSettings, ...] = ()
+    view: ViewSettings = ViewSettings()
     file: Path = Field(exclude=True)
     """The project file; paths in it are relative to its folder."""
     allow_code: bool = Field(default=False, exclude=True)
@@ -206,6 +200,15 @@ class Project(Shown, Settings):
             "period": f"{self.period.start or 'first date'} to {self.period.end or 'last date'}",
             "model": self.model.path or self.model.type,
         }
+
+    @field_validator("places")
+    @classmethod
+    def _places_once(cls, value: tuple[PlaceSettings, ...]) -> tuple[PlaceSettings, ...]:
+        names = [place.name for place in value]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two places are called {twice[0]!r}; give each its own name")
+        return value
 
     @model_validator(mode="after")
     def _something_to_learn_from(self) -> Self:
