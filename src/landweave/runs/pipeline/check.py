@@ -12,6 +12,7 @@ from landweave.runs.pipeline.notices import points_outside, reference_left_out
 from landweave.runs.project.imports import check_imports
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project
+from landweave.runs.project.view_settings import check_overlays
 from landweave.sources.remote import is_remote
 from landweave.sources.stac.footprint import meet
 
@@ -34,6 +35,7 @@ def check_project(project: Project) -> list[str]:
     _read_last_row(plan)
     notes = [*_training_notes(plan), *_reference_notes(plan, cells)]
     _open_districts(project, cells)
+    check_overlays(project.view, project.path)
     notes += _sample_notes(project)
     plan.source.reach()
     _find_lost_images(plan, cells)
