@@ -24,6 +24,7 @@ from landweave.runs.pipeline.notices import points_outside, reference_left_out
 from landweave.runs.project.imports import check_imports
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project
+from landweave.runs.project.view_settings import check_overlays
 from landweave.runs.sample.labels import truth_classes
 from landweave.sources.protocol import day_of
 from landweave.sources.remote import is_remote
@@ -73,6 +74,7 @@ def check_facts(project: Project) -> Facts:
         _check_truth(plan, counts)
     notes += _place_notes(project, cells)
     _open_districts(project, cells)
+    check_overlays(project.view, project.path)
     notes += _sample_notes(project)
     plan.source.reach()
     _find_lost_images(plan, cells)
