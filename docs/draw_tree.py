@@ -56,6 +56,7 @@ ROOMS = {
     "sources/stac": "archives of scenes",
     "tree_models": "LightGBM's text, evaluated on arrays; knows no pixels",
     "viewer": "the browser view",
+    "viewer/ground": "what the view shows beside tiles: points, outlines, overlays, areas within polygons",
     "viewer/verdicts": "verdicts that interpreters give in the view",
 }
 """Folder to its one line."""
@@ -72,13 +73,24 @@ PAGE = {
     "web/src/": "the page of `landweave view`, in JavaScript; built into viewer/page (CONTRIBUTING.md says how)",
     "  index.html": "The frame of the page: panel, maps, dossier",
     "  main.js": "Starts the page, and listens to keys and clicks",
-    "  controls.js": "The panel: layers, date slider, legend",
-    "  dossier.js": "All that is known of a pixel: its observations, curve and classes",
-    "  maps.js": "One map, two with a swipe, or three side by side",
-    "  palette.js": "Which value has which colour",
+    "  alive.js": "Whether the server still answers, and what is shown until it does",
     "  state.js": "The state of the page, kept in its address",
-    "  tiles.js": "Tiles from the server, an archive or a folder",
-    "  words.js": "Helpers that write text into the page",
+    "  words.js": "Elements, areas and shares as text",
+    "  map/maps.js": "One map, two with a swipe, or three side by side",
+    "  map/slots.js": "A layer's place on a map: old tiles stay until the new ones are there",
+    "  map/tiles.js": "Tiles from the server, an archive or a folder",
+    "  map/palette.js": "Which value has which colour",
+    "  map/loading.js": "The bar while tiles load",
+    "  map/marks.js": "Points of the reference, training and test pixels",
+    "  map/beside.js": "Outlines, districts, overlays and the polygon of interest",
+    "  map/styles.js": "How patches, places, points and polygons are drawn",
+    "  map/hover.js": "What is under the pointer",
+    "  panel/controls.js": "The panel: layers, date slider, switches",
+    "  panel/legend.js": "Legends, with all, none and only this",
+    "  panel/goto.js": "Places to go to",
+    "  panel/coordinates.js": "Coordinates as people write them, and in the map's CRS",
+    "  panel/within.js": "Areas within a polygon, and the map cut out by it",
+    "  panel/dossier.js": "All that is known of a pixel: its observations, curve and classes",
 }
 """Below the package: the source of the page."""
 

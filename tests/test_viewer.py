@@ -498,7 +498,7 @@ def test_where_a_sample_was_labelled_the_estimate_stands_beside_the_count(view, 
     estimated = {"value": 4.5, "low": 4.0, "high": 5.0, "se": 0.2}
     monkeypatch.setattr(description, "estimate_project", lambda plan: {"classes": {"forest": {"area_ha": estimated}}})
     layers = make_layers(view.run)
-    told = description.describe(view.run, layers, view.tiles, view.places)
+    told = description.describe(view.run, layers, view.tiles, view.ground)
     by_name = {entry["name"]: entry for entry in told["legend"]}
     assert by_name["forest"]["estimate"] == estimated
     assert by_name["water"]["estimate"] is None
@@ -509,7 +509,7 @@ def test_where_a_sample_was_labelled_the_estimate_stands_beside_the_count(view, 
 
     monkeypatch.setattr(description, "estimate_project", unlabelled)
     assert all(
-        entry["estimate"] is None for entry in description.describe(view.run, layers, view.tiles, view.places)["legend"]
+        entry["estimate"] is None for entry in description.describe(view.run, layers, view.tiles, view.ground)["legend"]
     )
 
 

@@ -14,7 +14,7 @@ pytest.importorskip("fastapi", reason="the view needs the extra `viewer`")
 from browsers import NARROW, WIDE, browser, count, keep, served, visit, wait_until
 
 from landweave.labels.reference import read_reference
-from landweave.viewer.places import LEARNED, TESTED, Places
+from landweave.viewer.ground.places import LEARNED, TESTED, Places
 from landweave.viewer.server import make_app, open_view
 
 SIZES = pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
@@ -70,7 +70,9 @@ def of_points(view, tmp_path_factory):
     tiles = replace(view.tiles, files={**view.tiles.files, "reference": folder / "reference.tif"})
     tiles.forget()
     told = {**view.description, "points": True, "version": "0123456789ab"}
-    return replace(view, run=run, tiles=tiles, description=told, places=Places(run=run)), classes
+    return replace(
+        view, run=run, tiles=tiles, description=told, ground=replace(view.ground, places=Places(run=run))
+    ), classes
 
 
 @SIZES
@@ -116,7 +118,7 @@ def test_training_and_test_pixels_are_shown_and_counted(chrome, address, view, t
 
 def test_samples_within_bounds_are_those_of_the_table(view):
     table = view.run.samples()
-    found = view.places.of("samples")
+    found = view.ground.places.of("samples")
     everywhere = found.within((-180, -90, 180, 90), most=10**9)
     assert everywhere["total"] == len(table) == len(everywhere["points"])
     roles = np.array([point[3] for point in everywhere["points"]])

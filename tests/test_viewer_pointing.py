@@ -11,7 +11,7 @@ from pyproj import Transformer
 pytest.importorskip("fastapi", reason="the view needs the extra `viewer`")
 from browsers import NARROW, WIDE, browser, count, keep, served, visit, wait_until
 
-from landweave.viewer.map_crs import describe_crs
+from landweave.viewer.ground.map_crs import describe_crs
 from landweave.viewer.server import make_app, open_view
 
 

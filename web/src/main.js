@@ -9,6 +9,7 @@ import { Controls } from "./panel/controls.js";
 import { Dossier } from "./panel/dossier.js";
 import { Hover } from "./map/hover.js";
 import { Maps } from "./map/maps.js";
+import { Within } from "./panel/within.js";
 import { read, write } from "./state.js";
 import { Sources } from "./map/tiles.js";
 import { Judging } from "./verdicts/judging.js";
@@ -85,6 +86,7 @@ async function start() {
     whole: () => maps.fit(),
   });
   maps.samples.told = (count) => controls.legend.count(count);
+  const within = new Within(view, maps);
   const place = () => {
     if (state.center) maps.go(state.center, state.zoom);
     else maps.fit();
@@ -104,7 +106,10 @@ async function start() {
     pick(state.pixel, state.mark);
   });
   const grid = await fetch("patches.json");
-  if (grid.ok) maps.showGrid(await grid.json());
+  if (!grid.ok) return;
+  const patches = await grid.json();
+  maps.showGrid(patches);
+  within.name(patches.features.map((feature) => feature.properties.name));
 }
 
 function keys(state, view, { update, controls, maps, pick }) {
@@ -112,7 +117,8 @@ function keys(state, view, { update, controls, maps, pick }) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const inField = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && !/^(checkbox|radio|range)$/.test(event.target.type);
     if (event.key === "Escape") {
-      if (inField) event.target.blur();
+      if (maps.beside.drawing) maps.beside.giveUp();
+      else if (inField) event.target.blur();
       else if (state.pixel || state.mark) pick(null);
       else if (matchMedia("(max-width: 720px)").matches) controls.fold(true);
       return;

@@ -3,6 +3,8 @@
 const MODES = ["one", "swipe", "panels"];
 /** What lies on the map beside its layers, switched on or off. */
 const SWITCHES = ["grid", "samples", "outline", "districts"];
+/** Classes and codes that are off, and overlays that are on. */
+const SETS = ["off", "offcodes", "over"];
 
 /** Text of the address to a state; what is unknown or malformed falls back to the defaults. */
 export function read(hash, view) {
@@ -25,7 +27,7 @@ export function read(hash, view) {
   state.at = number("at", 0, 1) ?? state.at;
   state.opacity = number("opacity", 0, 1) ?? state.opacity;
   for (const key of SWITCHES) state[key] = given.get(key) === "1";
-  for (const key of ["off", "offcodes"]) {
+  for (const key of SETS) {
     const values = (given.get(key) ?? "").split(",").filter((text) => /^\d{1,3}$/.test(text)).map(Number);
     state[key] = new Set(values.filter((value) => value <= 255));
   }
@@ -54,7 +56,7 @@ export function write(state) {
   }
   if (state.opacity !== 1) told.set("opacity", state.opacity.toFixed(2));
   for (const key of SWITCHES) if (state[key]) told.set(key, "1");
-  for (const key of ["off", "offcodes"]) if (state[key].size) told.set(key, [...state[key]].sort((a, b) => a - b).join(","));
+  for (const key of SETS) if (state[key].size) told.set(key, [...state[key]].sort((a, b) => a - b).join(","));
   for (const key of ["pixel", "mark"]) if (state[key]) told.set(key, state[key].map((value) => value.toFixed(6)).join(","));
   return `#${told.toString().replaceAll("%2C", ",")}`;
 }
@@ -68,6 +70,6 @@ function defaults(view) {
     mode: "one", layer: ids[0], other: ids.includes("reference") ? "reference" : (image ?? ids.at(-1)), image,
     date: clearest ? clearest.date : null, zoom: null, center: null, at: 0.5, opacity: 1,
     ...Object.fromEntries(SWITCHES.map((key) => [key, false])),
-    off: new Set(), offcodes: new Set(), pixel: null, mark: null,
+    ...Object.fromEntries(SETS.map((key) => [key, new Set()])), pixel: null, mark: null,
   };
 }

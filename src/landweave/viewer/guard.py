@@ -1,7 +1,7 @@
 """At the door of the view's server: host names, methods, queries, sizes; and the headers of every answer."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,24 @@ class Door:
 _PLAIN = Door()
 
 
+def with_pictures_of(policy: str, hosts: Sequence[str]) -> str:
+    """A security policy that allows pictures of some hosts too.
+
+    >>> with_pictures_of("img-src 'self' blob: data:; base-uri 'none'", ["https://tiles.example.org"])
+    "img-src 'self' blob: data: https://tiles.example.org; base-uri 'none'"
+    """
+    return policy.replace("img-src 'self' blob: data:", " ".join(["img-src 'self' blob: data:", *hosts]))
+
+
+def bare(text: str) -> str:
+    """A message with the names of files instead of their whole paths, which are nobody's business.
+
+    >>> bare("/data/archive/B04.tif: band 1 of https://example.org/a/b.tif cannot be read")
+    'B04.tif: band 1 of https://example.org/a/b.tif cannot be read'
+    """
+    return re.sub(r"(?<![\w:/.])/(?:[^\s/:'\",;]+/)*(?=[^\s/:'\",;]+)", "", text)
+
+
 class Guard:
     """Around the application (ASGI): refuses what the doors do not allow, and adds headers to every answer.
 
@@ -56,10 +74,14 @@ class Guard:
         Host names, without port and in small letters, to which it answers.
     doors
         By path, what is allowed beside reading it.
+    elsewhere
+        Gives the hosts that the page may load pictures from: those of the project's overlays.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: tuple[str, ...], doors: Mapping[str, Door]) -> None:
-        self.app, self.hosts, self.doors = app, hosts, doors
+    def __init__(
+        self, app: ASGIApp, *, hosts: tuple[str, ...], doors: Mapping[str, Door], elsewhere: Callable[[], Sequence[str]]
+    ) -> None:
+        self.app, self.hosts, self.doors, self.elsewhere = app, hosts, doors, elsewhere
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or refuse."""
@@ -70,7 +92,7 @@ class Guard:
         async def guarded(message: Any) -> None:
             if message["type"] == "http.response.start":
                 there = {key for key, _ in message["headers"]}
-                extra = {**HEADERS, "Content-Security-Policy": PAGE_POLICY}
+                extra = {**HEADERS, "Content-Security-Policy": with_pictures_of(PAGE_POLICY, self.elsewhere())}
                 if any(key == b"content-security-policy" and b"sandbox" in value for key, value in message["headers"]):
                     # A document in a sandbox has no origin that an opener could share; browsers complain of both.
                     del extra["Cross-Origin-Opener-Policy"]

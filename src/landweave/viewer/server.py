@@ -34,8 +34,8 @@ from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun, check_same_project, open_run
 from landweave.viewer.connections import configured, connections_borne, workers
 from landweave.viewer.description import describe, page_files, patches
+from landweave.viewer.ground import routes
 from landweave.viewer.guard import LOCAL, REPORT_POLICY, Door, Guard
-from landweave.viewer.places import Places, bounds_of
 from landweave.viewer.tiles import MapTile, Tiles, parse_day
 from landweave.viewer.verdicts.routes import DOORS as VERDICT_DOORS
 from landweave.viewer.verdicts.routes import Judging, judged
@@ -52,12 +52,7 @@ LOOK = 1.0
 VERSION = "Landweave-Version"
 """Header of a tile: of which version of the run it is."""
 
-_BOUNDS = Door(query=rb"bounds=-?[\d.]+(,-?[\d.]+){3}")
-DOORS = {
-    "/pixel": Door(query=rb"(lon=[-+.\deE]+&lat=[-+.\deE]+)?"),
-    "/points": _BOUNDS,
-    "/samples": _BOUNDS,
-}
+DOORS = {"/pixel": Door(query=rb"(lon=[-+.\deE]+&lat=[-+.\deE]+)?"), **routes.DOORS}
 """Paths that take more than the version of a run, or more than GET."""
 
 _TYPES = {
@@ -76,7 +71,7 @@ class View:
     tiles: Tiles
     description: Mapping[str, Any]
     patches: Mapping[str, Any]
-    places: Places
+    ground: routes.OnTheMap
     stamp: tuple[Any, ...] = ()
     """Sizes and times of the run's files when they were opened, by :func:`stamp_of`."""
     _lock: Any = field(default_factory=threading.Lock, repr=False)
@@ -110,9 +105,9 @@ def view_of(run: FinishedRun) -> View:
     run = replace(run, fractions={name: seen.get("valid_fraction", []) for name, seen in told.items()})
     layers = make_layers(run)
     tiles = Tiles(run=run, files=layers.files)
-    places = Places(run=run)
-    described = describe(run, layers, tiles, places)
-    return View(run=run, tiles=tiles, description=described, patches=patches(run), places=places, stamp=stamp)
+    ground = routes.ground_of(run, layers)
+    described = describe(run, layers, tiles, ground)
+    return View(run=run, tiles=tiles, description=described, patches=patches(run), ground=ground, stamp=stamp)
 
 
 def stamp_of(folder: Path) -> tuple[Any, ...]:
@@ -177,8 +172,9 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL, judging: Judging | Non
     get = partial(app.api_route, methods=["GET", "HEAD"])
     page = {name: path.read_bytes() for name, path in page_files().items()}
     pool = workers()
-    showing, one = _Showing(view, pool), asyncio.Lock()
-    waiting = {"tiles": 0, "dossiers": 0}
+    showing = _Showing(view, pool)
+    waiting = {"tiles": 0, "dossiers": 0, "polygons": 0}
+    one = {queue: asyncio.Lock() for queue in waiting if queue != "tiles"}
 
     async def worked(work: Callable[[], Any], queue: str) -> Any:
         """Work in a thread, as many at a time as there are cores; a crowd is sent away."""
@@ -186,8 +182,8 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL, judging: Judging | Non
             return JSONResponse({"detail": "busy; come again"}, 503, {"Retry-After": "1"})
         waiting[queue] += 1
         try:
-            # Dossiers are made one at a time: who waits for another must not hold a core meanwhile.
-            async with one if queue == "dossiers" else nullcontext():
+            # Dossiers are made one at a time, as are polygons: who waits for another must not hold a core meanwhile.
+            async with one.get(queue, nullcontext()):
                 return await asyncio.get_running_loop().run_in_executor(pool, work)
         finally:
             waiting[queue] -= 1
@@ -225,29 +221,6 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL, judging: Judging | Non
     async def alive() -> Response:
         return JSONResponse({"version": showing.headers(None)[VERSION]}, headers={"Cache-Control": "no-store"})
 
-    async def marked(kind: str, bounds: str) -> Response:
-        def found() -> dict[str, Any] | None:
-            points = showing.view.places.of(kind)
-            return None if points is None else points.within(bounds_of(bounds))
-
-        try:
-            told = await worked(found, "tiles")
-        except KeyError:
-            return JSONResponse({"detail": "four numbers are expected: west, south, east, north"}, 400)
-        if isinstance(told, Response):
-            return told
-        if told is None:
-            return JSONResponse({"detail": f"this run has no {kind}"}, 404)
-        return JSONResponse(told, headers={"Cache-Control": "no-store"})
-
-    @get("/points")
-    async def points(bounds: str) -> Response:
-        return await marked("points", bounds)
-
-    @get("/samples")
-    async def samples(bounds: str) -> Response:
-        return await marked("samples", bounds)
-
     @get("/patches.json")
     async def patch_grid() -> Response:
         return Response(showing.grid, media_type="application/json", headers={"Cache-Control": "no-store"})
@@ -270,6 +243,8 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL, judging: Judging | Non
             return JSONResponse({"detail": str(error)}, 404)
         headers = {"Cache-Control": "no-store"}
         return found if isinstance(found, Response) else JSONResponse(found, headers=headers)
+
+    routes.add_routes(app, lambda: showing.view.ground, worked)
 
     async def document(name: str) -> Response:
         path = showing.view.run.folder / name
@@ -294,11 +269,13 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL, judging: Judging | Non
         return JSONResponse({"detail": "this could not be made; the terminal says why"}, 500)
 
     # Around everything, so that answers to faults carry the headers too.
-    allowed = tuple(host.lower() for host in hosts)
-    if judging is None:
-        return Guard(app, hosts=allowed, doors=DOORS)
-    inner = judged(app, judging, view.run.plan.legend, images=view.tiles.image_zooms)
-    return Guard(inner, hosts=allowed, doors={**DOORS, **VERDICT_DOORS})
+    names = tuple(host.lower() for host in hosts)
+    inner: ASGIApp = app
+    doors = DOORS
+    if judging is not None:
+        inner = judged(app, judging, view.run.plan.legend, images=view.tiles.image_zooms)
+        doors = {**DOORS, **VERDICT_DOORS}
+    return Guard(inner, hosts=names, doors=doors, elsewhere=lambda: showing.view.ground.outlines.hosts)
 
 
 def serve(

@@ -12,6 +12,7 @@ import VectorLayer from "ol/layer/Vector.js";
 import { fromLonLat, toLonLat, transformExtent } from "ol/proj.js";
 import { getRenderPixel } from "ol/render.js";
 import VectorSource from "ol/source/Vector.js";
+import { Beside } from "./beside.js";
 import { Marks } from "./marks.js";
 import { Slot } from "./slots.js";
 import { gridStyle, outlineStyle, pixelStyle, placeStyle } from "./styles.js";
@@ -46,6 +47,7 @@ export class Maps {
     }
     this.points = new Marks(view, state, "points");
     this.samples = new Marks(view, state, "samples");
+    this.beside = new Beside(view, state, sources.report);
     this.panes = [0, 1, 2].map((number) => this.#pane(number, clicked));
     this.handle = document.getElementById("swipe");
     this.#swipe(swiped);
@@ -65,8 +67,9 @@ export class Maps {
     if (zoom !== undefined && zoom !== null) this.view.setZoom(zoom);
   }
 
-  fit() {
-    this.view.fit(this.area, { size: this.panes[0].map.getSize(), padding: [16, 16, 16, 16] });
+  /** Show an extent (web Mercator), or all of the area. */
+  fit(extent = this.area) {
+    this.view.fit(extent, { size: this.panes[0].map.getSize(), padding: [16, 16, 16, 16] });
   }
 
   showGrid(features) {
@@ -123,6 +126,7 @@ export class Maps {
       pane.points.setVisible([what.top, what.other].includes("reference"));
       pane.samples.setVisible(state.samples);
     });
+    this.beside.update();
     this.handle.hidden = state.mode !== "swipe";
     this.#placeHandle();
     for (const pane of this.panes) if (!pane.section.hidden) pane.map.updateSize();
@@ -194,7 +198,7 @@ export class Maps {
       target: section.querySelector(".map"),
       view: this.view,
       layers: [
-        pane.gridLayer, pane.points, pane.samples,
+        pane.gridLayer, pane.points, pane.samples, ...this.beside.layers(),
         new VectorLayer({ source: this.marks, style: placeStyle, declutter: true, zIndex: 20 }),
         new VectorLayer({ source: this.pixel, style: pixelStyle, zIndex: 21 }),
         new VectorLayer({ source: this.outlines, style: outlineStyle, zIndex: 22 }),
@@ -202,7 +206,7 @@ export class Maps {
       controls: controls({ attribution: false, rotate: false, zoom: number === 0 }).extend(number === 0 ? [new ScaleLine()] : []),
       interactions: interactions({ altShiftDragRotate: false, pinchRotate: false }),
     });
-    pane.map.on("click", (event) => clicked(toLonLat(event.coordinate)));
+    pane.map.on("click", (event) => this.beside.drawing || clicked(toLonLat(event.coordinate)));
     const slot = (zIndex, dress) => new Slot(pane.map, { zIndex, extent: this.extent, dress });
     pane.base = slot(0);
     pane.top = slot(1, number === 0 ? (layer) => this.#clip(pane, layer, true) : undefined);

@@ -55,3 +55,25 @@ export function markStyles() {
     return made.get(key);
   };
 }
+
+const HALO = new Style({ stroke: new Stroke({ color: "rgba(0,0,0,.6)", width: 5 }) });
+
+/** Outlines of districts, with their names, or of the area. */
+export function districtStyle(named) {
+  const line = new Style({ stroke: new Stroke({ color: named ? "#ffe14d" : "#ffffff", width: 2, lineDash: named ? undefined : [8, 5] }) });
+  return (feature) => {
+    if (!named) return [HALO, line];
+    const text = new Text({ text: feature.get("name"), font: "600 13px system-ui, sans-serif", overflow: true, fill: new Fill({ color: "#14171a" }), stroke: new Stroke({ color: "#ffffff", width: 4 }) });
+    return [HALO, line, new Style({ text })];
+  };
+}
+
+export const overlayStyle = [
+  new Style({ stroke: new Stroke({ color: "rgba(255,255,255,.8)", width: 4 }), image: new Circle({ radius: 5, fill: new Fill({ color: "#ffffff" }) }) }),
+  new Style({ stroke: new Stroke({ color: "#a100a1", width: 2 }), image: new Circle({ radius: 3.5, fill: new Fill({ color: "#a100a1" }) }) }),
+];
+
+export const shapeStyle = [
+  new Style({ stroke: new Stroke({ color: "#000000", width: 5 }), fill: new Fill({ color: "rgba(255,255,255,.12)" }) }),
+  new Style({ stroke: new Stroke({ color: "#00e5ff", width: 2.5 }) }),
+];

@@ -5,7 +5,7 @@ import { doubtfulPlaces, placesToGo } from "./goto.js";
 import { Legend } from "./legend.js";
 
 const MODES = [["one", "One map", "1"], ["swipe", "Swipe", "2"], ["panels", "Three maps", "3"]];
-const SWITCHES = ["grid", "samples"];
+const SWITCHES = ["grid", "samples", "outline", "districts"];
 const at = (id) => document.getElementById(id);
 
 export class Controls {
@@ -40,6 +40,8 @@ export class Controls {
       });
     }
     at("samples").closest("label").hidden = !view.samples;
+    at("districts").closest("label").hidden = !view.districts?.length;
+    this.#overlays();
     at("open").addEventListener("click", () => this.fold());
     if (matchMedia("(max-width: 720px)").matches) this.fold(true);
   }
@@ -62,6 +64,7 @@ export class Controls {
     at("other").closest("label").hidden = state.mode !== "swipe";
     at("layer-word").textContent = state.mode === "swipe" ? "Left" : "Layer";
     for (const key of SWITCHES) at(key).checked = state[key];
+    for (const box of at("overlays").querySelectorAll("input")) box.checked = state.over.has(Number(box.value));
     at("opacity").value = String(Math.round(100 * state.opacity));
     at("opacity-shown").textContent = `${Math.round(100 * state.opacity)} %`;
     const number = this.#number();
@@ -144,6 +147,22 @@ export class Controls {
       const high = Math.max(1, (day.valid ?? 0) * height);
       context.fillRect(8 + i * span - Math.max(span * 0.35, 1), height - high, Math.max(span * 0.7, 2), high);
     });
+  }
+
+  /** The project's own overlays: off until they are asked for, and a word on where they come from. */
+  #overlays() {
+    const overlays = this.view.overlays ?? [];
+    at("overlays").hidden = !overlays.length;
+    for (const overlay of overlays) {
+      const box = make("input", { type: "checkbox", value: String(overlay.id) });
+      box.addEventListener("change", () => {
+        if (box.checked) this.state.over.add(overlay.id);
+        else this.state.over.delete(overlay.id);
+        this.changed();
+      });
+      const lines = [overlay.host ? `loads from ${overlay.host}, which sees what you look at` : "", overlay.attribution].filter(Boolean);
+      at("overlays").append(make("label", { className: "row" }, box, make("span", { className: "grow" }, overlay.name, ...lines.map((line) => make("span", { className: "soft note" }, line)))));
+    }
   }
 
   #links() {

@@ -26,8 +26,7 @@ from landweave.labels.verdicts.store import (
 from landweave.legend import Legend
 from landweave.runs.results.queue import Queue, QueuedPlace, open_queue, outline
 from landweave.runs.results.run import FinishedRun
-from landweave.viewer.description import bare
-from landweave.viewer.guard import Door
+from landweave.viewer.guard import Door, bare
 from landweave.viewer.verdicts.blind import Blind, Rewritten
 from landweave.viewer.verdicts.token import QUERY, TokenGate, new_token, token_needed
 
