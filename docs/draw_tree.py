@@ -56,8 +56,8 @@ ROOMS = {
     "sources/stac": "archives of scenes",
     "tree_models": "LightGBM's text, evaluated on arrays; knows no pixels",
     "viewer": "the browser view",
-    "viewer/verdicts": "verdicts that interpreters give in the view",
     "viewer/ground": "what the view shows beside tiles: points, outlines, overlays, areas within polygons",
+    "viewer/verdicts": "verdicts that interpreters give in the view",
 }
 """Folder to its one line."""
 
