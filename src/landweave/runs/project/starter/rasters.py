@@ -36,7 +36,10 @@ _KNOWN = re.compile(
     r"NDVI|EVI2?|SAVI|MSAVI|NDWI|MNDWI|NDMI|NBR|NDBI|B(0?[1-9]|1[0-2]|8A)|SR_B\d+|VV|VH|RED|GREEN|BLUE|NIR|SWIR\d*",
     re.IGNORECASE,
 )
-_CLOUDS = re.compile(r"clm|cld|clouds?|cloud_?mask(_.*)?|fmask", re.IGNORECASE)
+_CLOUDS = re.compile(r"clm|cloud_?mask(_.*)?", re.IGNORECASE)
+_DOUBTFUL = re.compile(r"cld|clouds?|cloud_?prob.*|fmask|qa\w*", re.IGNORECASE)
+"""Probabilities, and codes of which not all mean clouds."""
+
 _NO_BAND = re.compile(
     r"(.*_)?(clm|cld|scl|clouds?(_.*)?|is_?data|is_?valid|valid|data_?mask|mask|prob(ability)?|fmask|qa\w*|snow)",
     re.IGNORECASE,
@@ -98,6 +101,12 @@ def look_at_rasters(
     rows, mask_entries = _masks(rows)
     rows, more = _seen_often(rows)
     notes += more
+    doubtful = [name for name in dict.fromkeys(row.variable for row in rows) if _DOUBTFUL.fullmatch(name)]
+    if doubtful and not mask_entries:
+        unknown.append(
+            f"{some_of(doubtful)} may show clouds, but which numbers do is not known; to use it, set "
+            'source.clouds = "mask", source.mask, and source.mask_above.'
+        )
     bands = _bands(rows, wanted)
     used = [row for row in rows if row.variable in {*bands, *_mask_variables(mask_entries)}]
     numbers, doubts = read_numbers_of([(row.path, row.band.number, row.header) for row in _some(used, bands)])
