@@ -186,6 +186,25 @@ def test_dates_in_descriptions_masks_and_layers_without_time_are_found(tmp_path)
     assert "left out: no date in the name of other.tif" in said
 
 
+def test_a_mask_that_lacks_a_date_is_not_used(tmp_path):
+    images(tmp_path / "images")
+    for day in DAYS[:3]:
+        write_tif(tmp_path / "images" / f"S2_{day}_CLM.tif", np.zeros((SIZE, SIZE), "uint8"))
+    project, said, _ = begun(tmp_path / "p", images=str(tmp_path / "images"), reference=reference(tmp_path / "r.gpkg"))
+    assert project.source.clouds == "none"
+    assert "The cloud mask has no file on some dates, so it is not used" in said
+
+
+def test_a_shapefile_without_a_crs_gets_the_one_that_is_given(tmp_path):
+    images(tmp_path / "images")
+    path = reference(tmp_path / "r.shp")
+    path.with_suffix(".prj").unlink()
+    with pytest.raises(InputError, match=r"has no coordinate reference system; assign one to it, or add --crs"):
+        start_project(tmp_path / "p", Given(images=str(tmp_path / "images"), reference=path))
+    project, _, _ = begun(tmp_path / "p", images=str(tmp_path / "images"), reference=path, crs=CRS)
+    assert project.reference.crs == CRS
+
+
 def test_a_probability_of_clouds_is_no_mask(tmp_path):
     images(tmp_path / "images", bands=("B08", "CLD"))
     project, said, _ = begun(tmp_path / "p", images=str(tmp_path / "images"), reference=reference(tmp_path / "r.gpkg"))

@@ -101,7 +101,10 @@ def look_at_rasters(
     rows, mask_entries = _masks(rows)
     rows, more = _seen_often(rows)
     notes += more
-    doubtful = [name for name in dict.fromkeys(row.variable for row in rows) if _DOUBTFUL.fullmatch(name)]
+    there = dict.fromkeys(row.variable for row in rows)
+    if not mask_entries and any(map(_CLOUDS.fullmatch, there)):
+        unknown.append("The cloud mask has no file on some dates, so it is not used; add them and set source.mask.")
+    doubtful = [name for name in there if _DOUBTFUL.fullmatch(name)]
     if doubtful and not mask_entries:
         unknown.append(
             f"{some_of(doubtful)} may show clouds, but which numbers do is not known; to use it, set "
@@ -279,7 +282,12 @@ def _masks(rows: Sequence[_Row]) -> tuple[list[_Row], list[KeyLine]]:
     if scl is not None:
         rows = [replace(row, variable="SCL") if row.variable == scl else row for row in rows]
         return list(rows), [KeyLine(key="clouds", value="scl", comment="Sentinel-2's scene classes: the variable SCL")]
-    masks = sorted((name for name in there if _CLOUDS.fullmatch(name)), key=lambda name: (len(name), name))
+    days = {name: {row.day for row in rows if row.variable == name} for name in there}
+    seen = set().union(*(its for name, its in days.items() if not _NO_BAND.fullmatch(name)))
+    # A mask that lacks a date cannot say what counts there.
+    masks = sorted(
+        (name for name in there if _CLOUDS.fullmatch(name) and days[name] >= seen), key=lambda name: (len(name), name)
+    )
     if not masks:
         return list(rows), []
     return list(rows), [
