@@ -104,7 +104,7 @@ def memory(pid):
 
 
 def measure(port, pid):
-    from landweave.viewer.tiles import tiles_over
+    from landweave.viewer.mercator import tiles_over
 
     connection = http.client.HTTPConnection("127.0.0.1", port)
     begin = time.perf_counter()

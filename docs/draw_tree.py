@@ -21,10 +21,12 @@ ROOMS = {
     "api": "functions for whoever holds a Dataset: load, mask, features, predict",
     "classifier": "fit on a table, predict on features, calibrate, save, load",
     "cli": "one command per verb",
+    "cli/terminal": "how all commands speak and are asked",
     "engine": "work of any kind, and what is up to date; knows nothing of maps",
     "eolearn": "eo-learn's names over our functions; may be removed without trace",
     "features": "X: pixels to features, pure functions and their kernels",
     "labels": "y: the reference on a grid, who trains and tests, which pixels",
+    "labels/verdicts": "what interpreters say of places, kept and put into effect",
     "maps": "patches of classes to a map, its areas, what is beside it",
     "patch": "what a patch is, where it is, how it is kept",
     "patch/eopatch": "eo-learn's folders, read and written",
@@ -54,12 +56,15 @@ ROOMS = {
     "sources/stac": "archives of scenes",
     "tree_models": "LightGBM's text, evaluated on arrays; knows no pixels",
     "viewer": "the browser view",
+    "viewer/ground": "what the view shows beside tiles: points, outlines, overlays, areas within polygons",
+    "viewer/verdicts": "verdicts that interpreters give in the view",
 }
 """Folder to its one line."""
 
 OTHER = {
     "report/templates": "the HTML of the pages: report.html.j2, comparison.html.j2, estimate.html.j2",
     "report/templates/sections": "the HTML of each part of the report",
+    "cli/schemas": "JSON Schemas of what --json prints, one a command",
     "viewer/page": "the page of the browser view as built; never edit it, its source is web/src",
 }
 """Folders without Python."""
@@ -68,13 +73,25 @@ PAGE = {
     "web/src/": "the page of `landweave view`, in JavaScript; built into viewer/page (CONTRIBUTING.md says how)",
     "  index.html": "The frame of the page: panel, maps, dossier",
     "  main.js": "Starts the page, and listens to keys and clicks",
-    "  controls.js": "The panel: layers, date slider, legend",
-    "  dossier.js": "All that is known of a pixel: its observations, curve and classes",
-    "  maps.js": "One map, two with a swipe, or three side by side",
-    "  palette.js": "Which value has which colour",
+    "  alive.js": "Whether the server still answers, and what is shown until it does",
     "  state.js": "The state of the page, kept in its address",
-    "  tiles.js": "Tiles from the server, an archive or a folder",
-    "  words.js": "Helpers that write text into the page",
+    "  words.js": "Elements, areas and shares as text",
+    "  map/maps.js": "One map, two with a swipe, or three side by side",
+    "  map/slots.js": "A layer's place on a map: old tiles stay until the new ones are there",
+    "  map/tiles.js": "Tiles from the server, an archive or a folder",
+    "  map/archive.js": "PMTiles archives in parts, or whole where the web server sends no parts",
+    "  map/palette.js": "Which value has which colour",
+    "  map/loading.js": "The bar while tiles load",
+    "  map/marks.js": "Points of the reference, training and test pixels",
+    "  map/beside.js": "Outlines, districts, overlays and the polygon of interest",
+    "  map/styles.js": "How patches, places, points and polygons are drawn",
+    "  map/hover.js": "What is under the pointer",
+    "  panel/controls.js": "The panel: layers, date slider, switches",
+    "  panel/legend.js": "Legends, with all, none and only this",
+    "  panel/goto.js": "Places to go to",
+    "  panel/coordinates.js": "Coordinates as people write them, and in the map's CRS",
+    "  panel/within.js": "Areas within a polygon, and the map cut out by it",
+    "  panel/dossier.js": "All that is known of a pixel: its observations, curve and classes",
 }
 """Below the package: the source of the page."""
 

@@ -45,13 +45,16 @@ def test_every_command_explains_itself_and_its_options(landweave, command):
     assert not unexplained
 
 
-def test_help_lists_the_commands_and_version_is_one_line(landweave):
+def test_help_lists_the_commands_and_version_names_what_matters(landweave):
     status, out, _ = landweave("--help")
     assert status == 0
     assert all(command in out for command in COMMANDS)
     status, out, _ = landweave("--version")
     assert status == 0
-    assert re.fullmatch(r"\d+[\w.+-]*\n", out)
+    lines = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert re.fullmatch(r"\d+[\w.+-]*", lines["landweave"])
+    assert {"Python", "GDAL", "rasterio", "lightgbm", "dask", "numpy", "platform"} < set(lines)
+    assert "missing" not in lines.values()
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,9 @@ from landweave.runs.results.layers import AGREE, DIFFER, EDGE, disagreement, mak
 from landweave.runs.results.pixel import REASONS, find_cell, pixel_dossier
 from landweave.runs.results.run import open_run
 from landweave.viewer import server, tiles
-from landweave.viewer.server import HEADERS, PAGE_POLICY, make_app, open_view
-from landweave.viewer.tiles import tile_geobox
+from landweave.viewer.guard import HEADERS, PAGE_POLICY
+from landweave.viewer.mercator import WORLD, tile_geobox, tiles_over
+from landweave.viewer.server import make_app, open_view
 
 ROOT = Path(__file__).parents[1]
 
@@ -60,8 +61,8 @@ def tile_of(view):
         x, y = Transformer.from_crs("EPSG:4326", "EPSG:3857", always_xy=True).transform(
             (west + east) / 2, (south + north) / 2
         )
-        side = tiles.WORLD / 2**z
-        return z, int((x + tiles.WORLD / 2) // side), int((tiles.WORLD / 2 - y) // side)
+        side = WORLD / 2**z
+        return z, int((x + WORLD / 2) // side), int((WORLD / 2 - y) // side)
 
     return find
 
@@ -368,7 +369,7 @@ def test_an_area_beside_the_antimeridian_is_no_wider_than_it_is(box):
     assert shapely.box(west, south, east, north).buffer(1e-4).contains(shapely.box(*box))
     assert east - west < 0.2
     assert shown.zooms[0] >= 8
-    assert len(tiles.tiles_over(shown.bounds, shown.zooms[0], shown.natural_zoom)) < 300
+    assert len(tiles_over(shown.bounds, shown.zooms[0], shown.natural_zoom)) < 300
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
@@ -407,7 +408,7 @@ def test_the_report_runs_no_script_and_reaches_nobody(client):
 def test_the_built_page_is_that_of_its_sources(client):
     source = ROOT / "web"
     digest = hashlib.sha256()
-    names = [f"src/{path.name}" for path in sorted((source / "src").iterdir(), key=lambda path: path.name)]
+    names = sorted(path.relative_to(source).as_posix() for path in (source / "src").rglob("*") if path.is_file())
     for name in [*names, "build.mjs", "package-lock.json"]:
         digest.update(name.encode() + b"\0" + (source / name).read_bytes() + b"\0")
     page = ROOT / "src" / "landweave" / "viewer" / "page"
@@ -476,8 +477,8 @@ def test_images_in_files_of_the_user_are_shown_from_these(raster_view):
     )
     east, north = Transformer.from_crs("EPSG:4326", "EPSG:3857", always_xy=True).transform(lon, lat)
     z = raster_view.tiles.zooms[1]
-    side = tiles.WORLD / 2**z
-    across, down = (east + tiles.WORLD / 2) / side, (tiles.WORLD / 2 - north) / side
+    side = WORLD / 2**z
+    across, down = (east + WORLD / 2) / side, (WORLD / 2 - north) / side
     row, column = int(256 * (down % 1)), int(256 * (across % 1))
     bands = run.patch(cell.name).sel(time=np.datetime64(day))
     red, near = (float(bands[name].values[7, 10]) for name in ("B04", "B08"))
@@ -497,7 +498,7 @@ def test_where_a_sample_was_labelled_the_estimate_stands_beside_the_count(view, 
     estimated = {"value": 4.5, "low": 4.0, "high": 5.0, "se": 0.2}
     monkeypatch.setattr(description, "estimate_project", lambda plan: {"classes": {"forest": {"area_ha": estimated}}})
     layers = make_layers(view.run)
-    told = description.describe(view.run, layers, view.tiles)
+    told = description.describe(view.run, layers, view.tiles, view.ground)
     by_name = {entry["name"]: entry for entry in told["legend"]}
     assert by_name["forest"]["estimate"] == estimated
     assert by_name["water"]["estimate"] is None
@@ -507,7 +508,9 @@ def test_where_a_sample_was_labelled_the_estimate_stands_beside_the_count(view, 
         raise InputError("the sample is not labelled yet.")
 
     monkeypatch.setattr(description, "estimate_project", unlabelled)
-    assert all(entry["estimate"] is None for entry in description.describe(view.run, layers, view.tiles)["legend"])
+    assert all(
+        entry["estimate"] is None for entry in description.describe(view.run, layers, view.tiles, view.ground)["legend"]
+    )
 
 
 def test_a_project_without_a_reference_shows_what_it_has(raster_view):

@@ -21,10 +21,12 @@ from landweave.runs.results.layers import make_layers
 from landweave.runs.results.run import check_same_project, open_run
 from landweave.viewer import server, tiles
 from landweave.viewer.description import describe
+from landweave.viewer.ground.routes import ground_of
+from landweave.viewer.mercator import tiles_over
 from landweave.viewer.overview import overview
 from landweave.viewer.publishing import publish
 from landweave.viewer.server import make_app, open_view
-from landweave.viewer.tiles import Tiles, tiles_over
+from landweave.viewer.tiles import Tiles
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,10 @@ def test_patches_without_a_record_do_not_count_as_clear(view):
 
     def told(fractions):
         some = replace(run, fractions=fractions)
-        return [day["valid"] for day in describe(some, layers, Tiles(run=some, files=layers.files))["dates"]]
+        return [
+            day["valid"]
+            for day in describe(some, layers, Tiles(run=some, files=layers.files), ground_of(some, layers))["dates"]
+        ]
 
     assert told(seen) == pytest.approx(shares[names[1]], abs=1e-4)
     assert told({}) == [None] * len(run.plan.dates)

@@ -1,6 +1,8 @@
 // Bundles the page into the package: src/landweave/viewer/page. Run `npm ci && npm run build` after any change here.
 import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const target = new URL("../src/landweave/viewer/page/", import.meta.url);
@@ -38,7 +40,8 @@ for (const name of [...packages].sort()) {
 await writeFile(new URL("licences.txt", target), licences.join(`\n${"-".repeat(80)}\n\n`));
 
 // A test compares this with the sources, so that a stale build is noticed where there is no node.
-const names = (await readdir(source)).sort();
+const found = await readdir(source, { recursive: true, withFileTypes: true });
+const names = found.filter((entry) => entry.isFile()).map((entry) => relative(fileURLToPath(source), join(entry.parentPath ?? entry.path, entry.name))).sort();
 const hash = createHash("sha256");
 for (const name of [...names.map((entry) => `src/${entry}`), "build.mjs", "package-lock.json"]) {
   hash.update(name).update("\0").update(await readFile(new URL(name, import.meta.url))).update("\0");

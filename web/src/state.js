@@ -1,6 +1,10 @@
 // The whole state of the page, kept in the address after #, so that a link opens the same place and layers.
 
 const MODES = ["one", "swipe", "panels"];
+/** What lies on the map beside its layers, switched on or off. */
+const SWITCHES = ["grid", "samples", "outline", "districts"];
+/** Classes and codes that are off, and overlays that are on. */
+const SETS = ["off", "offcodes", "over"];
 
 /** Text of the address to a state; what is unknown or malformed falls back to the defaults. */
 export function read(hash, view) {
@@ -22,8 +26,8 @@ export function read(hash, view) {
   if (lon !== null && lat !== null) state.center = [lon, lat];
   state.at = number("at", 0, 1) ?? state.at;
   state.opacity = number("opacity", 0, 1) ?? state.opacity;
-  state.grid = given.get("grid") === "1";
-  for (const key of ["off", "offcodes"]) {
+  for (const key of SWITCHES) state[key] = given.get(key) === "1";
+  for (const key of SETS) {
     const values = (given.get(key) ?? "").split(",").filter((text) => /^\d{1,3}$/.test(text)).map(Number);
     state[key] = new Set(values.filter((value) => value <= 255));
   }
@@ -51,8 +55,8 @@ export function write(state) {
     told.set("lat", state.center[1].toFixed(6));
   }
   if (state.opacity !== 1) told.set("opacity", state.opacity.toFixed(2));
-  if (state.grid) told.set("grid", "1");
-  for (const key of ["off", "offcodes"]) if (state[key].size) told.set(key, [...state[key]].sort((a, b) => a - b).join(","));
+  for (const key of SWITCHES) if (state[key]) told.set(key, "1");
+  for (const key of SETS) if (state[key].size) told.set(key, [...state[key]].sort((a, b) => a - b).join(","));
   for (const key of ["pixel", "mark"]) if (state[key]) told.set(key, state[key].map((value) => value.toFixed(6)).join(","));
   return `#${told.toString().replaceAll("%2C", ",")}`;
 }
@@ -64,7 +68,8 @@ function defaults(view) {
   const clearest = view.dates.reduce((best, day) => (best && (best.valid ?? -1) >= (day.valid ?? -1) ? best : day), null);
   return {
     mode: "one", layer: ids[0], other: ids.includes("reference") ? "reference" : (image ?? ids.at(-1)), image,
-    date: clearest ? clearest.date : null, zoom: null, center: null, at: 0.5, opacity: 1, grid: false,
-    off: new Set(), offcodes: new Set(), pixel: null, mark: null,
+    date: clearest ? clearest.date : null, zoom: null, center: null, at: 0.5, opacity: 1,
+    ...Object.fromEntries(SWITCHES.map((key) => [key, false])),
+    ...Object.fromEntries(SETS.map((key) => [key, new Set()])), pixel: null, mark: null,
   };
 }

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from landweave.cli.terminal.speech import SPEECH
 from landweave.errors import InputError
 
 
@@ -36,8 +37,7 @@ def init(
         images=images, reference=reference, points=points, table=table, stac=stac, bounds=_bounds(bounds),
         period=read_period(period) if period else (None, None), column=column, crs=crs, force=force,
     )  # fmt: skip
-    for line in start_project(folder, given):
-        typer.echo(line)
+    SPEECH.say(start_project(folder, given))
 
 
 def _bounds(text: str | None) -> tuple[float, float, float, float] | None:

@@ -109,6 +109,14 @@ def points_table(reference: Reference, legend: Legend, geobox: GeoBox) -> "pd.Da
     return pd.DataFrame({"x": x, "y": y, "label": labels, "row": rows, "col": columns, "inside": inside})
 
 
+def points_inside(reference: Reference, geobox: GeoBox, legend: Legend) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row, column (int64) and class value (uint8) of each point on a grid; only what is near is read."""
+    x, y, codes = _points(reference, geobox)
+    rows, columns, inside = pixels_of(geobox, x, y)
+    labels, _ = legend.translate(code for code, within in zip(codes, inside, strict=True) if within)
+    return rows[inside], columns[inside], labels
+
+
 def _labels_from_polygons(reference: Reference, geobox: GeoBox, legend: Legend) -> Labels:
     import shapely
     from rasterio.features import rasterize

@@ -1,7 +1,6 @@
 """What the page is told of a run before it asks for any tile: JSON, for the server and for a published folder."""
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,9 @@ from landweave.runs.results.compare import comparison_of
 from landweave.runs.results.layers import Layers
 from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun
+from landweave.viewer.ground.map_crs import describe_crs
+from landweave.viewer.ground.routes import OnTheMap
+from landweave.viewer.guard import bare
 from landweave.viewer.tiles import COMBINATIONS, NDVI, Tiles
 
 VALUES: dict[str, dict[str, Any]] = {
@@ -37,7 +39,7 @@ VALUES: dict[str, dict[str, Any]] = {
 """Maps of values: how the page calls and colours them."""
 
 
-def describe(run: FinishedRun, layers: Layers, tiles: Tiles) -> dict[str, Any]:
+def describe(run: FinishedRun, layers: Layers, tiles: Tiles, ground: OnTheMap) -> dict[str, Any]:
     """Layers, legend with areas, dates with cloudiness, places and patches of a run.
 
     Returns
@@ -68,11 +70,17 @@ def describe(run: FinishedRun, layers: Layers, tiles: Tiles) -> dict[str, Any]:
         "period": [str(run.plan.start), str(run.plan.end)],
         "pixel_metres": round(run.plan.pixel_metres, 3),
         "natural_zoom": tiles.natural_zoom,
+        "crs": describe_crs(tiles.files["prediction"], tiles.bounds),
         "layers": shown,
         "legend": _legend(run, layers),
         "area_title": layers.mapped["title"],
         "estimate_title": "estimated area (sample)",
         "dates": _dates(run),
+        "points": ground.places.has_points,
+        "samples": ground.places.has_samples,
+        "districts": list(ground.outlines.district_names),
+        "overlays": ground.outlines.overlays(),
+        "areas": True,
         "places": [place.model_dump(mode="json") for place in run.plan.project.places],
         "report": (run.folder / layout.REPORT).exists(),
         "comparison": comparison_of(run) is not None,
@@ -97,15 +105,6 @@ def patches(run: FinishedRun) -> dict[str, Any]:
     frame["error"] = [bare(errors.get(name, "")) or None for name in frame["name"]]
     content: dict[str, Any] = json.loads(frame.to_json(drop_id=True))
     return content
-
-
-def bare(text: str) -> str:
-    """A message with the names of files instead of their whole paths, which are nobody's business.
-
-    >>> bare("/data/archive/B04.tif: band 1 of https://example.org/a/b.tif cannot be read")
-    'B04.tif: band 1 of https://example.org/a/b.tif cannot be read'
-    """
-    return re.sub(r"(?<![\w:/.])/(?:[^\s/:'\",;]+/)*(?=[^\s/:'\",;]+)", "", text)
 
 
 def _doubtful(run: FinishedRun) -> list[dict[str, Any]]:

@@ -20,8 +20,11 @@ from landweave.runs.pipeline.status import refuse_stale
 from landweave.runs.results.layers import make_layers
 from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun, check_same_project, open_run
-from landweave.viewer.description import bare, describe, page_files, patches
-from landweave.viewer.tiles import SIDE, MapTile, Tiles, parse_day, tiles_over
+from landweave.viewer.description import describe, page_files, patches
+from landweave.viewer.ground.routes import OnTheMap, ground_of
+from landweave.viewer.guard import bare, with_pictures_of
+from landweave.viewer.mercator import SIDE, tiles_over
+from landweave.viewer.tiles import MapTile, Tiles, parse_day
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -30,6 +33,8 @@ POLICY = (
 
 DOWNLOADS = (layout.MAP, layout.MAP_NAMES, layout.MAP_STYLE, layout.MAP_ITEM, layout.CONFIDENCE, layout.ACCURACY)
 """The register's own polygons, as in ``compare.gpkg`` and ``label_errors.gpkg``, may not be ours to give."""
+
+WORLD_BOUNDS = (-180.0, -90.0, 180.0, 90.0)
 
 MARK = "published.txt"
 """Stands in every published folder: only such a one is ever replaced."""
@@ -98,19 +103,22 @@ def publish(
         refuse_stale(run, with_holes=True)
     layers = make_layers(run)
     tiles = Tiles(run=run, files=layers.files, pictures="WEBP")
-    told = _static(describe(run, layers, tiles), request)
+    ground = ground_of(run, layers)
+    told = _static(describe(run, layers, tiles, ground), request)
 
     def write(part: Path) -> None:
         (part / "tiles").mkdir(parents=True)
         (part / "data").mkdir()
         told["downloads"] = list(_downloads(run.folder, part / "data"))
-        _write_page(part, str(told["name"]))
+        _write_page(part, str(told["name"]), ground.outlines.hosts)
         for name, there in {layout.REPORT: told["report"], layout.COMPARISON_PAGE: told["comparison"]}.items():
             if there:
                 (part / name).write_text(_public(run, run.folder / name), encoding="utf-8")
         _write_tiles(tiles, told, part / "tiles", request.tiles, progress)
         write_json(part / "view.json", told, indent=None, allow_nan=True)
         write_json(part / "patches.json", patches(run), indent=None, allow_nan=True)
+        for kind, content in _beside(ground):
+            write_json(part / f"{kind}.json", content, indent=None)
         (part / MARK).write_text(
             "Published by landweave; it may be replaced by `landweave publish`.\n", encoding="utf-8"
         )
@@ -118,6 +126,17 @@ def publish(
     sweep(folder.parent, folder.stem)
     write_whole(folder, write)
     return folder / "index.html"
+
+
+def _beside(ground: OnTheMap) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What lies on the map beside its layers, by the name of its file."""
+    for kind in ("points", "samples"):
+        points = ground.places.of(kind)
+        if points is not None:
+            yield kind, points.within(WORLD_BOUNDS)
+    yield "outline", ground.outlines.area
+    if ground.outlines.district_names:
+        yield "districts", ground.outlines.districts
 
 
 def _public(run: FinishedRun, page: Path) -> str:
@@ -146,7 +165,9 @@ def _static(described: Mapping[str, Any], request: Publication) -> dict[str, Any
         archive = request.tiles == "pmtiles"
         shown.append({**layer, "min_zoom": least, "max_zoom": greatest, "archive": archive, "suffix": suffix})
     return {
-        **described, "mode": "static", "layers": shown, "dates": dates, "dossier": False,
+        **described, "mode": "static", "layers": shown, "dates": dates, "dossier": False, "areas": False,
+        # The project's own files may not be ours to give.
+        "overlays": [overlay for overlay in described["overlays"] if overlay["type"] != "file"],
         "attribution": request.attribution or "Whose data this is was not stated.",
         "licence": request.licence or "Under which licence it may be used was not stated.",
     }  # fmt: skip
@@ -239,14 +260,14 @@ def _downloads(source: Path, target: Path) -> Iterator[dict[str, str]]:
             yield {"name": name, "href": f"data/{name}", "size": _size(path.stat().st_size)}
 
 
-def _write_page(folder: Path, name: str) -> None:
+def _write_page(folder: Path, name: str, hosts: Sequence[str]) -> None:
     (folder / "page").mkdir()
     for file, path in page_files().items():
         if file != "index.html":
             shutil.copyfile(path, folder / "page" / file)
     text = page_files()["index.html"].read_text(encoding="utf-8")
     charset = '<meta charset="utf-8">'
-    policy = f'{charset}\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+    policy = f'{charset}\n<meta http-equiv="Content-Security-Policy" content="{with_pictures_of(POLICY, hosts)}">'
     text = text.replace(charset, policy).replace("<title>landweave</title>", f"<title>{html.escape(name)}</title>")
     (folder / "index.html").write_text(text, encoding="utf-8")
 

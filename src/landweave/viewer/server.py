@@ -10,10 +10,9 @@ import hashlib
 import ipaddress
 import json
 import logging
-import re
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -23,7 +22,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from landweave.engine.machine import usable_cores
 from landweave.engine.memory import share_one_heap
@@ -35,28 +34,11 @@ from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun, check_same_project, open_run
 from landweave.viewer.connections import configured, connections_borne, workers
 from landweave.viewer.description import describe, page_files, patches
+from landweave.viewer.ground import routes
+from landweave.viewer.guard import LOCAL, REPORT_POLICY, Door, Guard
 from landweave.viewer.tiles import MapTile, Tiles, parse_day
-
-LOCAL = ("127.0.0.1", "localhost", "[::1]")
-
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-REPORT_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'; sandbox allow-popups allow-downloads"
-)
-"""The report carries its own styles and pictures, and no script: none would run."""
-
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
+from landweave.viewer.verdicts.routes import DOORS as VERDICT_DOORS
+from landweave.viewer.verdicts.routes import Judging, judged
 
 WAITING = 256
 """Tiles, and as many dossiers, that may wait for a core; further ones are told to come again."""
@@ -70,13 +52,15 @@ LOOK = 1.0
 VERSION = "Landweave-Version"
 """Header of a tile: of which version of the run it is."""
 
+DOORS = {"/pixel": Door(query=rb"(lon=[-+.\deE]+&lat=[-+.\deE]+)?"), **routes.DOORS}
+"""Paths that take more than the version of a run, or more than GET."""
+
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
 }
 _FOREVER = "private, max-age=31536000, immutable"
-_LONGEST_QUERY = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +71,7 @@ class View:
     tiles: Tiles
     description: Mapping[str, Any]
     patches: Mapping[str, Any]
+    ground: routes.OnTheMap
     stamp: tuple[Any, ...] = ()
     """Sizes and times of the run's files when they were opened, by :func:`stamp_of`."""
     _lock: Any = field(default_factory=threading.Lock, repr=False)
@@ -120,8 +105,9 @@ def view_of(run: FinishedRun) -> View:
     run = replace(run, fractions={name: seen.get("valid_fraction", []) for name, seen in told.items()})
     layers = make_layers(run)
     tiles = Tiles(run=run, files=layers.files)
-    described = describe(run, layers, tiles)
-    return View(run=run, tiles=tiles, description=described, patches=patches(run), stamp=stamp)
+    ground = routes.ground_of(run, layers)
+    described = describe(run, layers, tiles, ground)
+    return View(run=run, tiles=tiles, description=described, patches=patches(run), ground=ground, stamp=stamp)
 
 
 def stamp_of(folder: Path) -> tuple[Any, ...]:
@@ -170,7 +156,7 @@ class _Showing:
         return {"Cache-Control": _FOREVER if version == now else "no-store", VERSION: now}
 
 
-def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
+def make_app(view: View, *, hosts: Sequence[str] = LOCAL, judging: Judging | None = None) -> ASGIApp:
     """The application (ASGI) for a view.
 
     Parameters
@@ -179,13 +165,16 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
         From :func:`open_view`.
     hosts
         Host names, without port, to which it answers.
+    judging
+        Verdicts that are asked for; None shows the run only.
     """
     app = FastAPI(title="landweave view", docs_url=None, redoc_url=None, openapi_url=None)
     get = partial(app.api_route, methods=["GET", "HEAD"])
     page = {name: path.read_bytes() for name, path in page_files().items()}
     pool = workers()
-    showing, one = _Showing(view, pool), asyncio.Lock()
-    waiting = {"tiles": 0, "dossiers": 0}
+    showing = _Showing(view, pool)
+    waiting = {"tiles": 0, "dossiers": 0, "polygons": 0}
+    one = {queue: asyncio.Lock() for queue in waiting if queue != "tiles"}
 
     async def worked(work: Callable[[], Any], queue: str) -> Any:
         """Work in a thread, as many at a time as there are cores; a crowd is sent away."""
@@ -193,8 +182,8 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
             return JSONResponse({"detail": "busy; come again"}, 503, {"Retry-After": "1"})
         waiting[queue] += 1
         try:
-            # Dossiers are made one at a time: who waits for another must not hold a core meanwhile.
-            async with one if queue == "dossiers" else nullcontext():
+            # Dossiers are made one at a time, as are polygons: who waits for another must not hold a core meanwhile.
+            async with one.get(queue, nullcontext()):
                 return await asyncio.get_running_loop().run_in_executor(pool, work)
         finally:
             waiting[queue] -= 1
@@ -228,6 +217,10 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
             return JSONResponse({"detail": "The run cannot be shown as it stands now; the terminal says why."}, 409)
         return Response(showing.described, media_type="application/json", headers={"Cache-Control": "no-store"})
 
+    @get("/alive")
+    async def alive() -> Response:
+        return JSONResponse({"version": showing.headers(None)[VERSION]}, headers={"Cache-Control": "no-store"})
+
     @get("/patches.json")
     async def patch_grid() -> Response:
         return Response(showing.grid, media_type="application/json", headers={"Cache-Control": "no-store"})
@@ -250,6 +243,8 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
             return JSONResponse({"detail": str(error)}, 404)
         headers = {"Cache-Control": "no-store"}
         return found if isinstance(found, Response) else JSONResponse(found, headers=headers)
+
+    routes.add_routes(app, lambda: showing.view.ground, worked)
 
     async def document(name: str) -> Response:
         path = showing.view.run.folder / name
@@ -274,10 +269,23 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
         return JSONResponse({"detail": "this could not be made; the terminal says why"}, 500)
 
     # Around everything, so that answers to faults carry the headers too.
-    return _Guard(app, hosts=tuple(host.lower() for host in hosts))
+    names = tuple(host.lower() for host in hosts)
+    inner: ASGIApp = app
+    doors = DOORS
+    if judging is not None:
+        inner = judged(app, judging, view.run.plan.legend, images=view.tiles.image_zooms)
+        doors = {**DOORS, **VERDICT_DOORS}
+    return Guard(inner, hosts=names, doors=doors, elsewhere=lambda: showing.view.ground.outlines.hosts)
 
 
-def serve(view: View, *, host: str = "127.0.0.1", port: int = 8765, names: Sequence[str] = ()) -> None:
+def serve(
+    view: View,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    names: Sequence[str] = (),
+    judging: Judging | None = None,
+) -> None:
     """Serve a view until interrupted.
 
     Parameters
@@ -290,6 +298,8 @@ def serve(view: View, *, host: str = "127.0.0.1", port: int = 8765, names: Seque
         Port; 0 takes any free one.
     names
         Host names, beside ``host`` and those of this machine's loopback, by which browsers may ask.
+    judging
+        As of :func:`make_app`.
 
     Raises
     ------
@@ -319,21 +329,22 @@ def serve(view: View, *, host: str = "127.0.0.1", port: int = 8765, names: Seque
     shown = f"[{host}]" if ":" in host else host
     # The wildcard address is no name that a browser asks by.
     own = () if _is_wildcard(host) else (shown,)
-    app = make_app(view, hosts=(*LOCAL, *own, *names))
-    print("\n".join(_addresses(host, door.getsockname()[1], names)), flush=True)  # noqa: T201 - a command prints
+    app = make_app(view, hosts=(*LOCAL, *own, *names), judging=judging)
+    token = "" if judging is None or judging.token is None else f"?token={judging.token}"
+    print("\n".join(_addresses(host, door.getsockname()[1], names, token)), flush=True)  # noqa: T201 - a command prints
     settings = configured(app, most=connections_borne(usable_cores()))
     with suppress(KeyboardInterrupt):
         uvicorn.Server(settings).run(sockets=[door])
 
 
-def _addresses(host: str, port: int, names: Sequence[str]) -> list[str]:
+def _addresses(host: str, port: int, names: Sequence[str], token: str) -> list[str]:
     """What is told of where the view is to be found: addresses that are answered, and who may ask beside."""
     if not _is_wildcard(host):
-        return [f"http://{f'[{host}]' if ':' in host else host}:{port}/  (Ctrl-C ends it)"]
+        return [f"http://{f'[{host}]' if ':' in host else host}:{port}/{token}  (Ctrl-C ends it)"]
     here = "[::1]" if ":" in host else "127.0.0.1"
-    others = ", ".join(f"http://{name}:{port}/" for name in names) or "none was given"
+    others = ", ".join(f"http://{name}:{port}/{token}" for name in names) or "none was given"
     return [
-        f"http://{here}:{port}/  (Ctrl-C ends it)",
+        f"http://{here}:{port}/{token}  (Ctrl-C ends it)",
         f"Others may ask only by names given with --allow-host: {others}.",
     ]
 
@@ -351,47 +362,3 @@ def _page(name: str, page: Mapping[str, bytes]) -> Response:
     kind = _TYPES.get(Path(name).suffix, "text/plain; charset=utf-8")
     tag = hashlib.sha256(content).hexdigest()[:16]
     return Response(content, media_type=kind, headers={"Cache-Control": "no-cache", "ETag": f'"{tag}"'})
-
-
-class _Guard:
-    """At the door: host names, methods, queries; and the headers of every answer, also of refusals."""
-
-    def __init__(self, app: ASGIApp, *, hosts: tuple[str, ...]) -> None:
-        self.app, self.hosts = app, hosts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-            return
-
-        async def guarded(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                there = {key for key, _ in message["headers"]}
-                extra = {**HEADERS, "Content-Security-Policy": PAGE_POLICY}
-                if any(key == b"content-security-policy" and b"sandbox" in value for key, value in message["headers"]):
-                    # A document in a sandbox has no origin that an opener could share; browsers complain of both.
-                    del extra["Cross-Origin-Opener-Policy"]
-                message["headers"] = [
-                    *message["headers"],
-                    *((k.lower().encode(), v.encode()) for k, v in extra.items() if k.lower().encode() not in there),
-                ]
-            await send(message)
-
-        refusal = self._refusal(scope)
-        act: Callable[[Scope, Receive, Send], Awaitable[None]] = refusal or self.app
-        await act(scope, receive, guarded)
-
-    def _refusal(self, scope: Scope) -> Response | None:
-        if scope["type"] != "http":
-            return JSONResponse({"detail": "only HTTP is spoken here"}, 400)
-        hosts = [value for key, value in scope["headers"] if key == b"host"]
-        name = re.sub(r":\d*$", "", hosts[0].decode("latin-1")).lower() if len(hosts) == 1 else ""
-        if name not in self.hosts:
-            return JSONResponse({"detail": "this host name is not known here; see --allow-host"}, 421)
-        if scope["method"] not in {"GET", "HEAD"}:
-            return JSONResponse({"detail": "nothing can be changed here"}, 405, {"Allow": "GET, HEAD"})
-        query: bytes = scope["query_string"]
-        allowed = rb"(lon=[-+.\deE]+&lat=[-+.\deE]+)?" if scope["path"] == "/pixel" else rb"(v=[0-9a-f]{1,16})?"
-        if len(query) > _LONGEST_QUERY or not re.fullmatch(allowed, query):
-            return JSONResponse({"detail": "this query means nothing here"}, 400)
-        return None

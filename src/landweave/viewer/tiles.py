@@ -20,7 +20,6 @@ import rasterio
 import shapely
 from cachetools import LRUCache
 from odc.geo.geobox import GeoBox
-from odc.geo.geom import Geometry
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.warp import Resampling, reproject
 from rio_tiler.errors import EmptyMosaicError, TileOutsideBounds
@@ -35,14 +34,8 @@ from landweave.patch.model import NODATA
 from landweave.patch.store import read_date
 from landweave.runs import layout
 from landweave.runs.results.run import TRUE_COLOUR, FinishedRun
+from landweave.viewer.mercator import SIDE, WEB, WORLD, box_around, degrees_of, is_wide, tile_geobox
 from landweave.viewer.overview import overview
-
-SIDE = 256
-"""Pixels of a tile's side; no other size is made."""
-
-WEB = "EPSG:3857"
-WORLD = 2 * math.pi * 6378137
-"""Side of the whole world in web Mercator, its metres."""
 
 DEEPER = 2
 """Zoom levels beyond the one whose pixels are as small as the map's."""
@@ -97,16 +90,16 @@ class Tiles:
     @cached_property
     def area(self) -> tuple[float, float, float, float]:
         """West, south, east, north of what belongs to the area of interest, degrees."""
-        boxes = [_degrees(cell) for cell in self.run.cells if cell.area is None or not cell.area.is_empty]
-        return _around(boxes) if boxes else self.bounds
+        boxes = [degrees_of(cell) for cell in self.run.cells if cell.area is None or not cell.area.is_empty]
+        return box_around(boxes) if boxes else self.bounds
 
     @cached_property
     def bounds(self) -> tuple[float, float, float, float]:
         """West, south, east, north of all patches, degrees."""
         boxes = [outline_bounds(cell.geobox, "EPSG:4326") for cell in self.run.cells]
         # A patch that reaches over the antimeridian is as wide as the world: what of it is asked for lies on one side.
-        near = [_degrees(cell) if _is_wide(box) else box for cell, box in zip(self.run.cells, boxes, strict=True)]
-        west, south, east, north = _around(near)
+        near = [degrees_of(cell) if is_wide(box) else box for cell, box in zip(self.run.cells, boxes, strict=True)]
+        west, south, east, north = box_around(near)
         return max(west, -180.0), max(south, -85.0), min(east, 180.0), min(north, 85.0)
 
     @cached_property
@@ -302,53 +295,6 @@ class Tiles:
 
         found: tuple[np.ndarray, np.ndarray] = self._kept(self._cache, ("range", names), measured)
         return found
-
-
-def _degrees(cell: Cell) -> tuple[float, float, float, float]:
-    """West, south, east, north of what of a patch belongs to the area of interest."""
-    shape = Geometry(cell.geobox.extent.geom if cell.area is None else cell.area, cell.geobox.crs)
-    box = shape.to_crs("EPSG:4326").boundingbox
-    return box.left, box.bottom, box.right, box.top
-
-
-def _is_wide(box: Sequence[float]) -> bool:
-    return box[2] - box[0] > 180
-
-
-def _around(boxes: Sequence[Sequence[float]]) -> tuple[float, float, float, float]:
-    """The box around some; those that go around the world are left out while there are others."""
-    some = np.array([box for box in boxes if not _is_wide(box)] or boxes)
-    west, south = some[:, :2].min(axis=0).tolist()
-    east, north = some[:, 2:].max(axis=0).tolist()
-    return west, south, east, north
-
-
-def tile_geobox(z: int, x: int, y: int) -> GeoBox:
-    """The pixel grid of a tile, EPSG:3857, shape (256, 256)."""
-    side = WORLD / 2**z
-    left, top = x * side - WORLD / 2, WORLD / 2 - y * side
-    return GeoBox.from_bbox((left, top - side, left + side, top), WEB, shape=(SIDE, SIDE))
-
-
-def tiles_over(bounds: tuple[float, float, float, float], least: int, greatest: int) -> list[tuple[int, int, int]]:
-    """Zoom, column and row of the tiles that meet a box of degrees, in the order that PMTiles keeps them in."""
-    from pmtiles.tile import zxy_to_tileid
-
-    west, south, east, north = bounds
-    left, bottom = _to_web(west, south)
-    right, top = _to_web(east, north)
-    found = []
-    for z in range(least, greatest + 1):
-        side, last = WORLD / 2**z, 2**z - 1
-        columns = [min(max(math.floor((x + WORLD / 2) / side), 0), last) for x in (left, right)]
-        rows = [min(max(math.floor((WORLD / 2 - y) / side), 0), last) for y in (top, bottom)]
-        found += [(z, x, y) for x in range(columns[0], columns[1] + 1) for y in range(rows[0], rows[1] + 1)]
-    return sorted(found, key=lambda place: int(zxy_to_tileid(*place)))
-
-
-def _to_web(lon: float, lat: float) -> tuple[float, float]:
-    radius = WORLD / 2 / math.pi
-    return math.radians(lon) * radius, math.log(math.tan(math.pi / 4 + math.radians(lat) / 2)) * radius
 
 
 def _of_file(path: Path, z: int, x: int, y: int) -> MapTile | None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from landweave.accuracy.design_based.estimates import Stratum
 from landweave.errors import InputError, blame_machine
+from landweave.labels.verdicts.geopackage import recover
 from landweave.legend import code_text
 from landweave.maps.areas import Counted, MapGrid, PixelAreas
 from landweave.maps.stratified_sample import Drawn
@@ -168,6 +169,7 @@ def read_sample(
         When the design is not known; when units are missing, doubled or were moved; when a label is missing.
     """
     path = Path(path)
+    recover(path)
     table = _read_table(path, label, layer, encoding, places or PlaceKeys())
     content = _read_design(Path(design) if design is not None else path)
     if content is not None:

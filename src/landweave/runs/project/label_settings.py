@@ -39,6 +39,8 @@ class ReferenceSettings(PointFileSettings):
     """Pixels taken off each class's edge for training; points are never eroded."""
     truth: str | None = None
     """Raster of class values of the true cover, where it is known: a simulated country."""
+    verdicts: str | None = None
+    """What `landweave view --verdicts places` wrote: it corrects the labels."""
 
 
 class TrainingSettings(Settings):

@@ -22,6 +22,7 @@ from landweave.runs.project.label_settings import (
     TrainingSettings,
 )
 from landweave.runs.project.source_settings import Fraction, Settings, SourceSettings
+from landweave.runs.project.view_settings import PlaceSettings, ViewSettings
 
 _OURS = {"file", "allow_code"}
 """Fields of a project that are not keys of its file."""
@@ -167,14 +168,6 @@ class MapSettings(Settings):
     resolution: float | None = Field(None, gt=0)
 
 
-class PlaceSettings(Settings):
-    """A named place."""
-
-    name: str
-    lon: float = Field(ge=-180, le=180)
-    lat: float = Field(ge=-90, le=90)
-
-
 class Project(Shown, Settings):
     """One project file, checked; paths are still as written, see :meth:`path`."""
 
@@ -192,6 +185,7 @@ class Project(Shown, Settings):
     districts: DistrictSettings | None = None
     estimate: EstimateSettings | None = None
     places: tuple[PlaceSettings, ...] = ()
+    view: ViewSettings = ViewSettings()
     file: Path = Field(exclude=True)
     """The project file; paths in it are relative to its folder."""
     allow_code: bool = Field(default=False, exclude=True)
@@ -320,9 +314,10 @@ def _explain(error: Any, file: Path, text: str) -> str:
         return f"{where} unknown key {key!r}; {hint}"
     if error["type"] == "missing":
         return f"{where} {key!r} is missing; add it."
-    message = str(error["msg"]).removeprefix("Value error, ")
+    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("the date: ").rstrip(".")
     given = error.get("input")
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    told = not isinstance(given, str | int | float | bool) or repr(given) in message
+    shown = "" if told else f" (given: {given!r})"
     return f"{where} {key + ': ' if key else ''}{message}{shown}."
 
 

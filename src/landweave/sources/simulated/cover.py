@@ -16,13 +16,13 @@ FURTHER = ("B01", "B05", "B06", "B07", "B8A", "B09", "B10")
 LEGEND = Legend(
     classes=(
         LandClass(value=1, name="cultivated land", color="#f2e34c", codes=("1100", "1160", "1211", "1221")),
-        LandClass(value=2, name="forest", color="#1b6b2f", codes=("2000",)),
-        LandClass(value=3, name="grassland", color="#a8d46f", codes=("1300", "1321", "1800")),
-        LandClass(value=4, name="shrubland", color="#8a6d1d", codes=("1410", "1500")),
-        LandClass(value=5, name="water", color="#2f6fd0", codes=("7000",)),
-        LandClass(value=6, name="wetland", color="#4fc3c7", codes=("4100", "4210")),
-        LandClass(value=8, name="artificial surface", color="#d0312d", codes=("3000",)),
-        LandClass(value=9, name="bareland", color="#a39c94", codes=("6000",)),
+        LandClass(value=2, name="forest", color="#156b45", codes=("2000",)),
+        LandClass(value=3, name="grassland", color="#b6e480", codes=("1300", "1321", "1800")),
+        LandClass(value=4, name="shrubland", color="#ab8d49", codes=("1410", "1500")),
+        LandClass(value=5, name="water", color="#3571d3", codes=("7000",)),
+        LandClass(value=6, name="wetland", color="#50ccd4", codes=("4100", "4210")),
+        LandClass(value=8, name="artificial surface", color="#ac0006", codes=("3000",)),
+        LandClass(value=9, name="bareland", color="#9c988e", codes=("6000",)),
     ),
     ignore=("1600",),
 )

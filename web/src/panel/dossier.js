@@ -1,8 +1,11 @@
 // The pixel dossier: what was seen of a pixel, what was made of it, and what it was called.
 
+import { fromLonLat } from "ol/proj.js";
 import uPlot from "uplot";
-import { rgb } from "./palette.js";
-import { make, percent } from "./words.js";
+import { swatched, valuesAt } from "../map/hover.js";
+import { rgb } from "../map/palette.js";
+import { make, percent } from "../words.js";
+import { written } from "./coordinates.js";
 
 const panel = () => document.getElementById("dossier");
 /** A date, or the time of a second pass of a day, which would hide the first one otherwise. */
@@ -10,9 +13,8 @@ const seconds = (date) => Date.parse(`${`${date} 00:00:00`.slice(0, 19).replace(
 const MASKED = [["cloud", "#c0267e"], ["snow", "#2f7fd0"], ["too few", "#b98d55"]];
 
 export class Dossier {
-  constructor(view, { closed }) {
-    this.view = view;
-    this.closed = closed;
+  constructor(view, sources, state, { closed }) {
+    Object.assign(this, { view, sources, state, closed });
     this.layer = null;
     this.asked = 0;
     new ResizeObserver(() => this.#resize()).observe(panel());
@@ -23,6 +25,7 @@ export class Dossier {
     const number = (this.asked += 1);
     panel().hidden = false;
     panel().replaceChildren(this.#head("Looking …"));
+    if (!this.view.dossier) return this.#values(pixel, number);
     try {
       const answer = await fetch(`pixel?lon=${pixel[0].toFixed(7)}&lat=${pixel[1].toFixed(7)}`);
       const told = await answer.json();
@@ -32,6 +35,21 @@ export class Dossier {
     } catch {
       if (number === this.asked) panel().replaceChildren(this.#head("The server does not answer."));
     }
+  }
+
+  /** Without a server that knows the pixel: what the tiles say of it. */
+  async #values(pixel, number) {
+    const ids = this.view.layers.filter((layer) => !layer.dated).map((layer) => layer.id);
+    let cells;
+    try {
+      const told = await valuesAt(this.view, this.sources, this.state.date, fromLonLat(pixel), ids);
+      cells = told.map(({ layer, found }) => make("div", { className: "verdict" }, make("span", { className: "soft" }, layer.title), make("b", {}, ...swatched(found))));
+    } catch {
+      cells = [make("p", {}, "The values of this place could not be loaded.")];
+    }
+    if (number !== this.asked) return;
+    const note = make("p", { className: "soft" }, "Observations and probabilities need the project itself, in `landweave view`.");
+    panel().replaceChildren(this.#head(written(pixel, this.view.crs)), make("div", { className: "verdicts" }, ...cells), note);
   }
 
   close() {
@@ -55,7 +73,7 @@ export class Dossier {
     const { lon, lat } = told.place;
     const save = make("a", { download: `pixel_${lon.toFixed(6)}_${lat.toFixed(6)}.json`, className: "button" }, "JSON");
     save.href = URL.createObjectURL(new Blob([JSON.stringify(told, null, 1)], { type: "application/json" }));
-    const children = [this.#head(`Pixel ${lon.toFixed(5)}, ${lat.toFixed(5)}`, save), this.#verdicts(told)];
+    const children = [this.#head(`Pixel ${lon.toFixed(5)}, ${lat.toFixed(5)}`, save), ...(told.blind ? [] : [this.#verdicts(told)])];
     const body = make("div", { className: "dossier-body" }, this.#probabilities(told));
     if (told.observations) body.append(this.#series(told));
     else body.append(make("p", { className: "soft" }, this.#missing(told)));
@@ -154,7 +172,7 @@ export class Dossier {
       const bands = Object.keys(told.observations[0]?.bands ?? {});
       const head = make("tr", {}, ...["date", "counts", ...bands].map((word) => make("th", {}, word)));
       const rows = told.observations.map((o) => make("tr", {}, make("td", {}, o.date), make("td", {}, o.valid ? "yes" : o.reason), ...bands.map((band) => make("td", { className: "number" }, o.bands[band] === null ? "–" : o.bands[band].toFixed(4)))));
-      details.append(make("div", { className: "scroll" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows))));
+      details.append(make("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "Every observation" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows))));
     }
     details.append(make("pre", {}, JSON.stringify(told.patch.record, (key, value) => (key === "valid_fraction" || key === "valid_counts" ? undefined : value), 1)));
     return details;

@@ -8,14 +8,14 @@ import { defaults as interactions } from "ol/interaction/defaults.js";
 import GeoJSON from "ol/format/GeoJSON.js";
 import Feature from "ol/Feature.js";
 import Point from "ol/geom/Point.js";
-import TileLayer from "ol/layer/Tile.js";
 import VectorLayer from "ol/layer/Vector.js";
 import { fromLonLat, toLonLat, transformExtent } from "ol/proj.js";
 import { getRenderPixel } from "ol/render.js";
 import VectorSource from "ol/source/Vector.js";
-import { Circle, Fill, RegularShape, Stroke, Style, Text } from "ol/style.js";
-
-export const ROLES = { train: "#ffffff", test: "#ff9a1f", mixed: "#ffd79a", none: "#9aa0a6", failed: "#e00034" };
+import { Beside } from "./beside.js";
+import { Marks } from "./marks.js";
+import { Slot } from "./slots.js";
+import { gridStyle, outlineStyle, pixelStyle, placeStyle } from "./styles.js";
 
 const DEEPEST = 4;
 
@@ -39,16 +39,26 @@ export class Maps {
     this.grid = new VectorSource();
     this.marks = new VectorSource();
     this.pixel = new VectorSource();
+    this.outlines = new VectorSource();
     for (const place of view.places) {
       const mark = new Feature(new Point(fromLonLat([place.lon, place.lat])));
       mark.set("name", place.name);
       this.marks.addFeature(mark);
     }
+    this.points = new Marks(view, state, "points");
+    this.samples = new Marks(view, state, "samples");
+    this.beside = new Beside(view, state, sources.report);
     this.panes = [0, 1, 2].map((number) => this.#pane(number, clicked));
     this.handle = document.getElementById("swipe");
     this.#swipe(swiped);
     // "change" alone is not said of a centre or a zoom that is set.
     this.view.on(["change:center", "change:resolution"], () => moved(this.place()));
+    this.panes[0].map.on("moveend", () => this.#look());
+    // A window of another size shows the whole area too, if it was shown before.
+    addEventListener("resize", () => {
+      const whole = this.fitted !== null && this.fitted === this.#stand();
+      requestAnimationFrame(() => whole && this.update());
+    });
   }
 
   /** Zoom, longitude and latitude of the middle. */
@@ -62,8 +72,16 @@ export class Maps {
     if (zoom !== undefined && zoom !== null) this.view.setZoom(zoom);
   }
 
-  fit() {
-    this.view.fit(this.area, { size: this.panes[0].map.getSize(), padding: [16, 16, 16, 16] });
+  /** Show an extent (web Mercator), or all of the area. */
+  fit(extent = this.area) {
+    this.fitted = null;
+    this.view.fit(extent, { size: this.panes[0].map.getSize(), padding: [16, 16, 16, 16] });
+    if (extent === this.area) this.fitted = this.#stand();
+  }
+
+  /** Where it stands, as text that can be compared. */
+  #stand() {
+    return [...(this.view.getCenter() ?? []), this.view.getResolution()].map((value) => Number(value).toPrecision(9)).join();
   }
 
   showGrid(features) {
@@ -73,6 +91,18 @@ export class Maps {
   mark(pixel) {
     this.pixel.clear();
     if (pixel) this.pixel.addFeature(new Feature(new Point(fromLonLat(pixel))));
+  }
+
+  /** Draw the outline of a place (GeoJSON in degrees; null for none), and bring it into sight. */
+  outline(geometry, deepest) {
+    this.outlines.clear();
+    if (!geometry) return;
+    const drawn = new GeoJSON().readGeometry(geometry, { featureProjection: "EPSG:3857" });
+    this.outlines.addFeature(new Feature(drawn));
+    const { map } = this.panes[0];
+    map.updateSize();
+    const [wide, high] = map.getSize() ?? [300, 300];
+    this.view.fit(drawn.getExtent(), { size: [wide, high], padding: [high / 5, wide / 5, high / 5, wide / 5], maxZoom: deepest });
   }
 
   /** Bring a pixel into sight, where the dossier has taken its place. */
@@ -89,6 +119,7 @@ export class Maps {
   update() {
     const { state } = this;
     const shown = this.#shown();
+    const whole = this.fitted !== null && this.fitted === this.#stand();
     document.getElementById("stage").dataset.mode = state.mode;
     this.panes.forEach((pane, number) => {
       const what = shown[number];
@@ -96,20 +127,40 @@ export class Maps {
       if (!what) return;
       const names = [what.top, what.other].filter(Boolean).map((id) => this.#title(id));
       [pane.title.textContent, pane.otherTitle.textContent] = [names[0], names[1] ?? ""];
-      const acts = `arrows move it, plus and minus zoom${this.description.dossier ? ", Enter opens the dossier of its middle" : ""}`;
+      const acts = `arrows move it, plus and minus zoom, Enter opens the ${this.description.dossier ? "dossier" : "values"} of its middle`;
       pane.map.getTargetElement().setAttribute("aria-label", `${names.join(" and ")}; ${acts}`);
-      // Left out where nothing of it would show: it would cost tiles.
-      const under = state.opacity < 1 || state.off.size > 0 || state.offcodes.size > 0;
-      this.#set(pane.base, under && what.top !== state.image ? state.image : null);
+      // The image is below whatever is shown: a reference and a map may have holes.
+      const imageOnly = what.top === state.image && (!what.other || what.other === state.image);
+      this.#set(pane.base, imageOnly ? null : state.image);
       this.#set(pane.top, what.top);
       this.#set(pane.other, what.other ?? null);
-      for (const layer of [pane.top, pane.other]) layer.setOpacity(state.opacity);
+      for (const slot of [pane.top, pane.other]) slot.setOpacity(state.opacity);
       pane.gridLayer.setVisible(state.grid);
+      pane.points.setVisible([what.top, what.other].includes("reference"));
+      pane.samples.setVisible(state.samples);
     });
+    this.beside.update();
     this.handle.hidden = state.mode !== "swipe";
     this.#placeHandle();
     for (const pane of this.panes) if (!pane.section.hidden) pane.map.updateSize();
+    // Who saw the whole area before there were more or fewer maps sees it after.
+    if (whole) this.fit();
+    this.#look();
     this.render();
+  }
+
+  /** Ask for the points of what is in sight, where points are shown. */
+  #look() {
+    const size = this.panes[0].map.getSize();
+    if (!size || !this.view.getCenter()) return;
+    const extent = this.view.calculateExtent(size);
+    if (this.ids().includes("reference")) this.points.look(extent);
+    if (this.state.samples) this.samples.look(extent);
+  }
+
+  /** Draw markers with the classes that are on now. */
+  repaint() {
+    for (const marks of [this.points, this.samples]) marks.repaint();
   }
 
   render() {
@@ -121,11 +172,19 @@ export class Maps {
     return [...new Set(this.#shown().flatMap((what) => [what.top, what.other]).filter(Boolean))];
   }
 
+  /** Layers under a pixel of a pane. */
+  under(pane, [x]) {
+    const { top, other } = this.#shown()[this.panes.indexOf(pane)] ?? {};
+    return [other && x > pane.map.getSize()[0] * this.state.at ? other : top].filter(Boolean);
+  }
+
   #shown() {
     const { state } = this;
     if (state.mode === "swipe") return [{ top: state.layer, other: state.other }];
     if (state.mode === "one") return [{ top: state.layer }];
     const has = (id) => this.description.layers.some((layer) => layer.id === id);
+    const images = this.description.layers.filter((layer) => layer.dated && layer.id !== state.image).map((layer) => layer.id);
+    if (!has("prediction")) return [state.image, ...images].slice(0, 3).map((top) => ({ top }));
     const three = [state.image, has("reference") ? "reference" : "confidence", "prediction"];
     return three.filter(Boolean).map((top) => ({ top }));
   }
@@ -139,33 +198,34 @@ export class Maps {
     return this.description.layers.find((layer) => layer.id === id);
   }
 
-  #set(tileLayer, id) {
-    const source = id === null ? null : this.sources.get(this.#layer(id), this.state.date);
-    if (tileLayer.getSource() !== source) tileLayer.setSource(source);
-    tileLayer.setVisible(source !== null);
+  #set(slot, id) {
+    if (id === null) slot.show(null);
+    else slot.show(this.sources.get(this.#layer(id), this.state.date), this.#layer(id).min_zoom);
   }
 
   #pane(number, clicked) {
     const section = document.getElementById(`pane-${number}`);
-    const tiles = () => new TileLayer({ extent: this.extent, preload: 0 });
-    const pane = { section, title: section.querySelector(".pane-title"), otherTitle: section.querySelector(".other") ?? {}, base: tiles(), top: tiles(), other: tiles() };
-    pane.gridLayer = new VectorLayer({ source: this.grid, style: gridStyle, visible: false });
+    const pane = { section, title: section.querySelector(".pane-title"), otherTitle: section.querySelector(".other") ?? {} };
+    pane.gridLayer = new VectorLayer({ source: this.grid, style: gridStyle, visible: false, zIndex: 10 });
+    pane.points = this.points.layer(11);
+    pane.samples = this.samples.layer(12);
     pane.map = new OlMap({
       target: section.querySelector(".map"),
       view: this.view,
       layers: [
-        pane.base, pane.top, pane.other, pane.gridLayer,
-        new VectorLayer({ source: this.marks, style: placeStyle, declutter: true }),
-        new VectorLayer({ source: this.pixel, style: pixelStyle }),
+        pane.gridLayer, pane.points, pane.samples, ...this.beside.layers(),
+        new VectorLayer({ source: this.marks, style: placeStyle, declutter: true, zIndex: 20 }),
+        new VectorLayer({ source: this.pixel, style: pixelStyle, zIndex: 21 }),
+        new VectorLayer({ source: this.outlines, style: outlineStyle, zIndex: 22 }),
       ],
       controls: controls({ attribution: false, rotate: false, zoom: number === 0 }).extend(number === 0 ? [new ScaleLine()] : []),
       interactions: interactions({ altShiftDragRotate: false, pinchRotate: false }),
     });
-    pane.map.on("click", (event) => clicked(toLonLat(event.coordinate)));
-    if (number === 0) {
-      this.#clip(pane, pane.top, true);
-      this.#clip(pane, pane.other, false);
-    }
+    pane.map.on("click", (event) => this.beside.drawing || clicked(toLonLat(event.coordinate)));
+    const slot = (zIndex, dress) => new Slot(pane.map, { zIndex, extent: this.extent, dress });
+    pane.base = slot(0);
+    pane.top = slot(1, number === 0 ? (layer) => this.#clip(pane, layer, true) : undefined);
+    pane.other = slot(2, number === 0 ? (layer) => this.#clip(pane, layer, false) : undefined);
     return pane;
   }
 
@@ -219,31 +279,3 @@ export class Maps {
     this.handle.setAttribute("aria-valuenow", String(Math.round(100 * this.state.at)));
   }
 }
-
-function gridStyle(feature) {
-  const failed = String(feature.get("state") ?? "").startsWith("failed");
-  const role = failed ? "failed" : feature.get("role");
-  return [
-    new Style({ stroke: new Stroke({ color: "rgba(0,0,0,.55)", width: 4 }) }),
-    new Style({
-      stroke: new Stroke({ color: ROLES[role] ?? ROLES.none, width: role === "train" ? 1.2 : 2.4 }),
-      fill: failed ? new Fill({ color: "rgba(224,0,52,.35)" }) : undefined,
-      zIndex: role === "train" ? 0 : 1,
-    }),
-  ];
-}
-
-function placeStyle(feature) {
-  return new Style({
-    image: new Circle({ radius: 5, fill: new Fill({ color: "#ffffff" }), stroke: new Stroke({ color: "#14171a", width: 2 }) }),
-    text: new Text({
-      text: feature.get("name"), font: "600 13px system-ui, sans-serif", offsetY: -15,
-      fill: new Fill({ color: "#14171a" }), stroke: new Stroke({ color: "#ffffff", width: 4 }),
-    }),
-  });
-}
-
-const pixelStyle = [
-  new Style({ image: new RegularShape({ points: 4, radius: 12, angle: Math.PI / 4, stroke: new Stroke({ color: "#000000", width: 4 }) }) }),
-  new Style({ image: new RegularShape({ points: 4, radius: 12, angle: Math.PI / 4, stroke: new Stroke({ color: "#ffffff", width: 2 }) }) }),
-];

@@ -4,18 +4,21 @@ import { decode } from "fast-png";
 import ImageTile from "ol/source/ImageTile.js";
 import { createXYZ } from "ol/tilegrid.js";
 import { PMTiles } from "pmtiles";
+import { PartOrWhole, Unsent } from "./archive.js";
 import { palette } from "./palette.js";
 
 const SIDE = 256;
+/** Metres of web Mercator from its middle to its edge. */
+const EDGE = Math.PI * 6378137;
 const KEPT = 300;
 const BUSY_TRIES = 4;
 
 /** Sources by layer and date, one for all maps. */
 export class Sources {
-  constructor(view, state, report) {
-    this.view = view;
-    this.state = state;
-    this.report = report;
+  /** `report` is called with a sentence, `lost` when the server did not answer, `loading` counts what is under way. */
+  constructor(view, state, { report, lost, loading }) {
+    Object.assign(this, { view, state, report, lost, loading });
+    this.round = 0;
     this.made = new Map();
     this.values = new Map();
     this.archives = new Map();
@@ -33,14 +36,20 @@ export class Sources {
     for (const source of this.made.values()) source.setKey(this.#key(source.get("kind")));
   }
 
+  /** Ask again for tiles that failed. */
+  retry() {
+    this.round += 1;
+    this.repaint();
+  }
+
   #key(kind) {
     const off = { classes: this.state.off, codes: this.state.offcodes }[kind];
-    return off ? [...off].sort().join() : "";
+    return `${this.round}/${off ? [...off].sort().join() : ""}`;
   }
 
   #make(layer, key) {
     const source = new ImageTile({
-      loader: (z, x, y, { signal }) => this.#tile(layer, key, z, x, y, signal),
+      loader: (z, x, y, { signal }) => this.loading.during(this.#tile(layer, key, z, x, y, signal)),
       tileGrid: createXYZ({ minZoom: layer.min_zoom, maxZoom: layer.max_zoom, tileSize: SIDE }),
       interpolate: layer.kind === "picture",
       transition: 0,
@@ -57,20 +66,36 @@ export class Sources {
       const bytes = await this.#bytes(layer, key, name, z, x, y, signal);
       return bytes ? createImageBitmap(new Blob([bytes])) : this.blank;
     }
+    const values = await this.#values(layer, key, z, x, y, signal);
+    return values ? painted(values, palette(layer, this.view, this.state)) : this.blank;
+  }
+
+  async #values(layer, key, z, x, y, signal) {
+    const name = `${key}/${z}/${x}/${y}`;
     if (!this.values.has(name)) {
       const bytes = await this.#bytes(layer, key, name, z, x, y, signal);
       this.values.set(name, bytes ? decode(new Uint8Array(bytes)).data : null);
       if (this.values.size > KEPT) this.values.delete(this.values.keys().next().value);
     }
-    const values = this.values.get(name);
-    return values ? painted(values, palette(layer, this.view, this.state)) : this.blank;
+    return this.values.get(name);
+  }
+
+  /** Value of a layer of values at a place (web Mercator), as its finest own tile has it; 0 nothing. */
+  async valueAt(layer, date, [east, north], signal) {
+    const z = Math.min(this.view.natural_zoom, layer.max_zoom);
+    const side = (2 * EDGE) / 2 ** z;
+    const [x, y] = [(east + EDGE) / side, (EDGE - north) / side];
+    const [column, row] = [Math.floor(x), Math.floor(y)];
+    if (Math.min(column, row) < 0 || Math.max(column, row) >= 2 ** z) return 0;
+    const values = await this.#values(layer, layer.dated ? `${layer.id}/${date}` : layer.id, z, column, row, signal);
+    return values ? values[SIDE * Math.floor(SIDE * (y - row)) + Math.floor(SIDE * (x - column))] : 0;
   }
 
   async #bytes(layer, key, name, z, x, y, signal) {
     if (layer.archive) return this.#fromArchive(key, z, x, y, signal);
     const suffix = this.view.mode === "server" ? `?v=${this.view.version}` : `.${layer.suffix}`;
     for (let tried = 0; ; tried += 1) {
-      const answer = await fetch(`tiles/${name}${suffix}`, { signal });
+      const answer = await this.#fetched(`tiles/${name}${suffix}`, signal);
       const version = answer.headers.get("Landweave-Version");
       if (version && version !== this.view.version) this.report("The run has changed since this page was opened: reload it.");
       if (answer.status === 204) return null;
@@ -84,13 +109,24 @@ export class Sources {
     }
   }
 
+  async #fetched(address, signal) {
+    try {
+      return await fetch(address, { signal });
+    } catch (error) {
+      if (error.name !== "AbortError") this.lost();
+      throw error;
+    }
+  }
+
   async #fromArchive(key, z, x, y, signal) {
     const file = `tiles/${key.replace("/", "-")}.pmtiles`;
-    if (!this.archives.has(file)) this.archives.set(file, new PMTiles(new URL(file, location.href).href));
+    if (!this.archives.has(file)) this.archives.set(file, new PMTiles(new PartOrWhole(new URL(file, location.href).href)));
     try {
       return (await this.archives.get(file).getZxy(z, x, y, signal))?.data ?? null;
     } catch (error) {
-      if (error.name !== "AbortError") {
+      // A browser that gets no answer at all speaks of a type.
+      if (error.name === "TypeError") this.lost();
+      else if (error instanceof Unsent) {
         this.report("This web server does not send parts of files; publish again with --tiles folder, or use one that does (nginx, Apache, object storage).");
       }
       throw error;
