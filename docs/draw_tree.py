@@ -21,10 +21,12 @@ ROOMS = {
     "api": "functions for whoever holds a Dataset: load, mask, features, predict",
     "classifier": "fit on a table, predict on features, calibrate, save, load",
     "cli": "one command per verb",
+    "cli/terminal": "how all commands speak and are asked",
     "engine": "work of any kind, and what is up to date; knows nothing of maps",
     "eolearn": "eo-learn's names over our functions; may be removed without trace",
     "features": "X: pixels to features, pure functions and their kernels",
     "labels": "y: the reference on a grid, who trains and tests, which pixels",
+    "labels/verdicts": "what interpreters say of places, kept and put into effect",
     "maps": "patches of classes to a map, its areas, what is beside it",
     "patch": "what a patch is, where it is, how it is kept",
     "patch/eopatch": "eo-learn's folders, read and written",
@@ -40,6 +42,7 @@ ROOMS = {
     "runs/mapping": "stages `grid`, `predict`, `mosaic`",
     "runs/pipeline": "which stage runs, what is up to date, what a run reports",
     "runs/project": "the project file, and all that it names, opened",
+    "runs/project/starter": "`landweave init`: a project file by what is found in the files that are given",
     "runs/publish": "a finished run as an open data set",
     "runs/report": "stage `report`",
     "runs/results": "a finished run, read back",
@@ -54,12 +57,14 @@ ROOMS = {
     "tree_models": "LightGBM's text, evaluated on arrays; knows no pixels",
     "viewer": "the browser view",
     "viewer/ground": "what the view shows beside tiles: points, outlines, overlays, areas within polygons",
+    "viewer/verdicts": "verdicts that interpreters give in the view",
 }
 """Folder to its one line."""
 
 OTHER = {
     "report/templates": "the HTML of the pages: report.html.j2, comparison.html.j2, estimate.html.j2",
     "report/templates/sections": "the HTML of each part of the report",
+    "cli/schemas": "JSON Schemas of what --json prints, one a command",
     "viewer/page": "the page of the browser view as built; never edit it, its source is web/src",
 }
 """Folders without Python."""

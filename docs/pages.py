@@ -27,6 +27,7 @@ SECTIONS = {
             "resume",
             "apply-a-model",
             "look-at-the-map",
+            "verdicts",
             "how-to-read-the-report",
             "label-errors",
             "compare",
@@ -52,7 +53,7 @@ SECTIONS = {
     ),
     "look-up": (
         "Reference",
-        ("commands", "project-file", "output-folder", "conventions", "api"),
+        ("commands", "scripts", "project-file", "output-folder", "conventions", "install", "api"),
     ),
     "gallery": ("Gallery", ()),
     "project": ("Project", ("changelog", "contributing", "architecture")),

@@ -7,6 +7,7 @@ all of them by ``test_bad_input.py``.
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import rasterio
 import shapely
 from worlds import CORNER, write_tif
 
@@ -39,14 +40,57 @@ def pattern_without_match(project):
     return r"S3_"
 
 
+def a_place_elsewhere(project):
+    project.write_text(project.read_text() + '[[places]]\nname = "far"\nlon = 100.0\nlat = 10.0\n')
+    return r"Places outside the patches: far"
+
+
+def a_labelled_tile_of_one_date(project):
+    two_tiles(project)
+    for path in [*project.parent.glob("east/S2_2020-03*"), *project.parent.glob("east/S2_2020-06*")]:
+        path.unlink()
+    edit(project, "step_days = 46", "step_days = 40")
+    return r"Labelled patches without a target day between two of their dates give no training pixel: x0003y0000"
+
+
 def another_size(project):
-    write_tif(project.parent / "S2_2020-06-01_B04.tif", np.ones((40, 80), "uint16"))
-    return r"S2_2020-06-01_B04.tif"
+    write_tif(project.parent / "S2_2020-06-01_B04.tif", np.full((40, 80), 900, "uint16"))
+    return r"The images are on 2 grids \(pixels of 10 m in EPSG:32633\)"
+
+
+def coarser_bands(project):
+    for path in project.parent.glob("S2_*_B08.tif"):
+        with rasterio.open(path) as file:
+            values = file.read(1).reshape(40, 2, 40, 2).mean((1, 3)).astype("uint16")
+        write_tif(path, values, nodata=0, transform=CORNER * CORNER.scale(2))
+    return r"The images are on 2 grids \(pixels of 10 m in EPSG:32633, 20 m in EPSG:32633\)"
+
+
+def two_tiles(project):
+    for path in project.parent.glob("S2_*_B0*.tif"):
+        with rasterio.open(path) as file:
+            values = file.read(1)
+        (project.parent / "east").mkdir(exist_ok=True)
+        write_tif(
+            project.parent / "east" / path.name, values[:, 30:], nodata=0, transform=CORNER * CORNER.translation(30, 0)
+        )
+        (project.parent / "west").mkdir(exist_ok=True)
+        write_tif(project.parent / "west" / path.name, values[:, :50], nodata=0)
+        path.unlink()
+    edit(project, "S2_{date", "*/S2_{date")
+    return r"The images are on 2 grids"
 
 
 def another_crs(project):
     write_tif(project.parent / "S2_2020-06-01_B04.tif", np.ones((80, 80), "uint16"), crs="EPSG:32634")
     return r"S2_2020-06-01_B04.tif"
+
+
+def one_tile_cut_short(project):
+    two_tiles(project)
+    path = project.parent / "east" / "S2_2020-06-01_B08.tif"
+    path.write_bytes(path.read_bytes()[:-400])
+    return r"east/S2_2020-06-01_B08.tif"
 
 
 def not_a_raster(project):
@@ -85,6 +129,91 @@ def reference_elsewhere(project):
     far = CORNER * CORNER.translation(100_000, 0)
     write_tif(project.parent / "reference.tif", np.full((80, 80), 2, "uint8"), transform=far)
     return r"reference.tif.*overlap"
+
+
+def polygons(project, *boxes):
+    """Polygons as reference: (code, west, south, east, north), metres from the lower left corner of the imagery."""
+    shapes = [shapely.box(500_000 + w, 5_099_200 + s, 500_000 + e, 5_099_200 + n) for _, w, s, e, n in boxes]
+    frame = gpd.GeoDataFrame({"use": [code for code, *_ in boxes]}, geometry=shapes, crs="EPSG:32633")
+    frame.to_file(project.parent / "register.gpkg")
+    edit(project, 'path = "reference.tif"', 'path = "register.gpkg"\ncolumn = "use"')
+
+
+def no_label_inside(project):
+    polygons(project, (2, -900, 0, -100, 800), (7, 900, 0, 1700, 800))
+    return r"register.gpkg: fewer than two classes have training pixels in the patches \(found: none\)"
+
+
+def one_class_inside(project):
+    polygons(project, (2, 100, 100, 700, 700), (7, 900, 0, 1700, 800))
+    return r"register.gpkg: fewer than two classes have training pixels in the patches \(found: meadow\)"
+
+
+def nothing_left_by_erosion(project):
+    polygons(project, (2, 0, 0, 700, 700), (7, 720, 0, 740, 800))
+    edit(project, "erosion = 0", "erosion = 3")
+    return r"fewer than two classes .*found: meadow.*erosion left nothing"
+
+
+def too_few_pixels(project):
+    edit(project, "per_class = 400", "per_class = 1")
+    return r"sampling.per_class = 1 is too small"
+
+
+def all_dates_excluded(project):
+    edit(project, "[source]", '[source]\nexclude = ["2020-03-01", "2020-06-01", "2020-09-01"]')
+    return r"source.exclude leaves out all 3 dates"
+
+
+def truth_elsewhere(project):
+    far = CORNER * CORNER.translation(100_000, 0)
+    write_tif(project.parent / "truth.tif", np.full((80, 80), 2, "uint8"), transform=far)
+    edit(project, "[reference]", '[reference]\ntruth = "truth.tif"')
+    return r"truth.tif: the truth covers no"
+
+
+def truth_of_other_values(project):
+    # 258 is 2 in a byte.
+    write_tif(project.parent / "truth.tif", np.full((80, 80), 258, "uint16"))
+    edit(project, "[reference]", '[reference]\ntruth = "truth.tif"')
+    return r"truth.tif: reference.truth holds 258, which is no class value of the legend \(2, 7\)"
+
+
+def labels_where_no_dates_are(project):
+    a_labelled_tile_of_one_date(project)
+    polygons(project, (2, 600, 0, 700, 800), (7, 700, 0, 800, 800))
+    return r"no (labelled patch|training pixel has features: no target day|target day)"
+
+
+def one_date(project):
+    for path in [*project.parent.glob("S2_2020-03*"), *project.parent.glob("S2_2020-09*")]:
+        path.unlink()
+    edit(project, "[source]", "[period]\nstart = 2020-05-01\nend = 2020-08-31\n[source]")
+    return r"There is one date, 2020-06-01: the features are those of this date"
+
+
+def step_longer_than_the_period(project):
+    edit(project, "step_days = 46", "step_days = 400")
+    edit(project, "[source]", "[period]\nstart = 2020-02-01\nend = 2020-12-31\n[source]")
+    return r"All 3 dates, 2020-03-01 to 2020-09-01, are within one step of 400 days"
+
+
+def labels_in_one_patch(project):
+    # Of 20 x 20 pixels; points would be split by quarters.
+    polygons(project, (2, 200, 200, 300, 400), (7, 300, 200, 400, 400))
+    return r"All labels are in one patch or block, so no labels are held out"
+
+
+def each_class_in_a_patch_of_its_own(project):
+    polygons(project, (2, 200, 200, 400, 400), (7, 600, 600, 800, 800))
+    return r"Each class is in one place only, so no labels are held out"
+
+
+def legend_that_knows_a_few_codes(project):
+    polygons(
+        project, (2, 0, 0, 400, 800), (7, 400, 0, 700, 800), (55, 700, 0, 750, 800), (56, 750, 0, 800, 800)
+    )  # fmt: skip
+    return r"codes that the legend does not know, taken as none: 55, 56"
 
 
 def unknown_column(project):
@@ -275,6 +404,7 @@ TABLES = {
     "training: no label": spoilt_training(r"x_samples.csv, row 2: no label", label=("pond", "")),
     "training: place": spoilt_training(r"x_samples.csv, row 1: longitude is '15,2'", longitude="15,2", latitude=46),
     "training: a sample twice": spoilt_training(r"sample 3 occurs twice", sample_id=[3, *range(1, 40)]),
+    "training: other days": spoilt_training(r"no sample has a value on any day of the features", start="2013-02-01"),
     "training: a sample too few": spoilt_training(r"no row for sample 0 of", sample_id=range(1, 41)),
 }  # fmt: skip
 
@@ -283,7 +413,6 @@ BAD = {
     "wrong_type": wrong_type,
     "missing_reference": missing_reference,
     "pattern_without_match": pattern_without_match,
-    "another_size": another_size,
     "another_crs": another_crs,
     "not_a_raster": not_a_raster,
     "truncated": truncated,
@@ -297,6 +426,9 @@ BAD = {
     "doubled_codes": doubled_codes,
     "unknown_band": unknown_band,
     "missing_model": missing_model,
+    **{f.__name__: f for f in (no_label_inside, one_class_inside, nothing_left_by_erosion,
+                               one_tile_cut_short, too_few_pixels, all_dates_excluded, labels_where_no_dates_are, truth_elsewhere,
+                               truth_of_other_values)},
     **{f.__name__: f for f in (unknown_codes, day_366, format_without_year, two_dates_in_a_name, period_with_a_time,
                                period_day_first)},
     **TABLES,
@@ -305,3 +437,12 @@ BAD = {
 
 LATER = {f.__name__: f for f in (no_districts, districts_without_the_column, no_sample, sample_without_design)}
 """What `compare` and `estimate` stumble over after a run; check must find it before."""
+
+ODD = {
+    f.__name__: f
+    for f in (
+        one_date, step_longer_than_the_period, labels_in_one_patch, each_class_in_a_patch_of_its_own,
+        legend_that_knows_a_few_codes, a_place_elsewhere, a_labelled_tile_of_one_date, another_size, coarser_bands, two_tiles,
+    )
+}  # fmt: skip
+"""What is unusual, but no fault: check says sound, with a note that fits the pattern, and the run ends well."""

@@ -13,6 +13,9 @@ import pytest
 
 WIDE, NARROW = (1280, 800), (390, 844)
 
+# Playwright puts a style into the page for a screenshot, and Firefox reports that the page's policy forbids it.
+SCREENSHOT_STYLE = "sha256-YjaKGiklmzC6wjXA513HAMmzus8VE61XCOT+SmwNZWA="
+
 # How many pixels of the first map have a colour, as rgb.
 COUNT = """([r, g, b]) => {
   const canvas = document.querySelector("#pane-0 canvas");
@@ -47,6 +50,25 @@ def browser():
 
 
 @contextmanager
+def firefox():
+    """Playwright's own Firefox, or the one that ``LANDWEAVE_FIREFOX`` names; the test skips loudly without either."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install '.[test]'")
+    named = os.environ.get("LANDWEAVE_FIREFOX")
+    with sync_api.sync_playwright() as play:
+        if named is None and not Path(play.firefox.executable_path).exists():
+            reason = "no Firefox: `playwright install firefox`, or name one in LANDWEAVE_FIREFOX"
+            warnings.warn(reason, stacklevel=1)
+            pytest.skip(reason)
+        # A Firefox as it is distributed is driven by the standard protocol.
+        how = {} if named is None else {"channel": "moz-firefox", "executable_path": named}
+        opened = play.firefox.launch(**how)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+@contextmanager
 def visit(browser, base, *, size, address="", errors=()):
     """A page that must ask nobody but ``base``, and log no errors but those that begin so; checked at the end."""
     context = browser.new_context(viewport={"width": size[0], "height": size[1]}, has_touch=size == NARROW)
@@ -54,7 +76,7 @@ def visit(browser, base, *, size, address="", errors=()):
     faults = []
 
     def log(text):
-        if not any(known in text for known in errors):
+        if not any(known in text for known in (*errors, SCREENSHOT_STYLE)):
             faults.append(text)
 
     page.on("console", lambda message: log(message.text) if message.type == "error" else None)

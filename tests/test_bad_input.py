@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from functools import partial
@@ -11,6 +12,7 @@ import pytest
 from bad_inputs import (
     BAD,
     LATER,
+    ODD,
     edit,
     one_class,
     same,
@@ -70,6 +72,17 @@ def test_check_finds_what_is_needed_after_the_run(world, name):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ODD)
+def test_what_check_calls_sound_runs_and_both_say_what_is_unusual(world, name):
+    pattern = ODD[name](world)
+    lines = check_project(read_project(world))
+    assert lines[0].endswith("sound")
+    assert any(re.search(pattern, line) for line in lines if line.startswith("note:")), lines
+    result = run(read_project(world), workers=1)
+    assert result.status == 0, result.failures
+    assert (world.parent / "out" / "map.tif").exists()
+
+
 def test_what_is_spoilt_was_sound(world):
     assert check_project(read_project(world))[0].endswith("sound")
     for spoil in (spoilt_images(same, ""), spoilt_points(same, ""), spoilt_training("")):
@@ -84,7 +97,10 @@ def test_the_command_exits_2_with_one_line(world, spoil):
     spoil(world)
     done = command("run", world, "--workers", "1")
     assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1
+    *stages, last = done.stderr.strip().splitlines()
+    assert last.startswith("landweave: ")
+    # Before it, a line a stage that was done.
+    assert not any(line.startswith(("landweave: ", " ")) for line in stages)
     assert "Traceback" not in done.stderr + done.stdout
 
 

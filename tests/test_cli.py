@@ -45,13 +45,16 @@ def test_every_command_explains_itself_and_its_options(landweave, command):
     assert not unexplained
 
 
-def test_help_lists_the_commands_and_version_is_one_line(landweave):
+def test_help_lists_the_commands_and_version_names_what_matters(landweave):
     status, out, _ = landweave("--help")
     assert status == 0
     assert all(command in out for command in COMMANDS)
     status, out, _ = landweave("--version")
     assert status == 0
-    assert re.fullmatch(r"\d+[\w.+-]*\n", out)
+    lines = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert re.fullmatch(r"\d+[\w.+-]*", lines["landweave"])
+    assert {"Python", "GDAL", "rasterio", "lightgbm", "dask", "numpy", "platform"} < set(lines)
+    assert "missing" not in lines.values()
 
 
 @pytest.mark.parametrize(
@@ -78,7 +81,11 @@ def test_init_writes_two_files_and_never_over_what_is_there(landweave, tmp_path)
     status, out, _ = landweave("init", folder)
     assert status == 0
     assert {path.name for path in folder.iterdir()} == {"landweave.toml", "legend.toml"}
-    assert out.count("\n") == 2
+    assert out.splitlines()[-3:] == [
+        f"Wrote {folder / 'landweave.toml'}",
+        f"Wrote {folder / 'legend.toml'}",
+        f"Next: edit {folder / 'landweave.toml'}, then landweave check {folder}",
+    ]
     (folder / "landweave.toml").unlink()
     (folder / "legend.toml").write_text("mine")
     status, _, err = landweave("init", folder)
@@ -99,18 +106,18 @@ def test_a_fresh_project_is_told_which_file_it_lacks(landweave, tmp_path):
 
 
 def test_an_interrupt_and_a_full_disk_end_in_one_line(landweave, tmp_path, monkeypatch):
-    from landweave.runs.project import starter as templates
+    from landweave.runs.project.starter import write
 
-    def interrupt(_):
+    def interrupt(*_):
         raise KeyboardInterrupt
 
-    def full(_):
+    def full(*_):
         raise OSError(28, "No space left on device", "out/map.tif")
 
-    monkeypatch.setattr(templates, "write_templates", interrupt)
+    monkeypatch.setattr(write, "start_project", interrupt)
     status, _, err = landweave("init", tmp_path)
     assert (status, err.count("\n")) == (130, 1)
-    monkeypatch.setattr(templates, "write_templates", full)
+    monkeypatch.setattr(write, "start_project", full)
     status, _, err = landweave("init", tmp_path)
     assert (status, err) == (1, "landweave: No space left on device: out/map.tif\n")
 

@@ -187,7 +187,7 @@ def test_a_comparison_of_an_earlier_run_is_nobodys_guide(compared, tmp_path):
     assert run(read_project(folder), workers=1).status == 0
     assert comparison_of(open_run(folder)) is None
     assert [line for line in status_lines(read_project(folder)) if line.startswith("compare")] == [
-        "compare    older than the run; `landweave compare` makes it anew"
+        "compare    older than the run; `landweave compare` makes it again"
     ]
     # What an inspector may have filled in is not touched.
     assert (folder / "out" / "compare.gpkg").read_bytes() == before

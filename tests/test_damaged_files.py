@@ -12,7 +12,7 @@ from landweave.labels.reference import check_overlap, read_reference, reference_
 from landweave.patch.area import read_area
 from landweave.patch.grid import utm_cells
 from landweave.patch.vectors.layers import read_features
-from landweave.patch.vectors.points import csv_points
+from landweave.patch.vectors.points import table_points
 from landweave.runs.estimate.districts import read_districts
 from landweave.sources.stac.search import Query, find_items
 
@@ -76,7 +76,7 @@ def test_a_point_with_an_empty_coordinate_is_left_out(tmp_path):
     path = tmp_path / "points.csv"
     for missing in ("", "nan"):
         path.write_text(f"longitude,latitude,label\n15.0,46.0,a\n{missing},46.0,b\n")
-        found = csv_points(path, "label")
+        found = table_points(path, "label")
         assert (found.x.tolist(), list(found.values), found.placeless) == ([15.0], ["a"], 1)
 
 

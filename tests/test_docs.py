@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from landweave.runs.project import settings
+from landweave.runs.project import label_settings, settings
 from landweave.runs.project.settings import make_project
 
 ROOT = Path(__file__).parents[1]
@@ -20,13 +20,13 @@ TABLES = {
     "period": settings.PeriodSettings,
     "source": settings.SourceSettings,
     "features": settings.FeatureSettings,
-    "reference": settings.ReferenceSettings,
-    "training": settings.TrainingSettings,
+    "reference": label_settings.ReferenceSettings,
+    "training": label_settings.TrainingSettings,
     "sampling": settings.SamplingSettings,
     "model": settings.ModelSettings,
     "map": settings.MapSettings,
-    "districts": settings.DistrictSettings,
-    "estimate": settings.EstimateSettings,
+    "districts": label_settings.DistrictSettings,
+    "estimate": label_settings.EstimateSettings,
     "places": settings.PlaceSettings,
 }
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from bad_inputs import two_tiles
 from test_raster_headers import tif
 from worlds import CORNER, two_class_world, write_tif
 
@@ -110,3 +111,14 @@ def test_a_masked_image_is_missing_in_the_run(tmp_path):
     assert run(settings).status == 0
     got = landweave.open_run(tmp_path / "landweave.toml").patch("x0000y0000")["B04"].values[0]
     assert ((got == -32768) == hole[:20, :20]).all()
+
+
+def test_tiles_give_the_map_of_the_whole_image(tmp_path):
+    maps = []
+    for name in ("whole", "tiles"):
+        world, _ = two_class_world(tmp_path / name)
+        if name == "tiles":
+            two_tiles(world)
+        assert run(read_project(world), workers=1).status == 0
+        maps.append((tmp_path / name / "out" / "map.tif").read_bytes())
+    assert maps[0] == maps[1]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landweave.errors import InputError
-from landweave.legend import NONE, PALETTE, LandClass, Legend, code_text
+from landweave.legend import KINDS, NONE, PALETTE, LandClass, Legend, class_colors, code_text
 
 WORDS = st.text(alphabet="abcxyz ÄŽ0123456789.-", min_size=1, max_size=6).map(str.strip).filter(bool)
 
@@ -114,6 +114,54 @@ def test_colours_default_and_are_read_as_bytes():
     legend = Legend.from_labels(range(20))
     assert set(legend.colors.values()) == set(PALETTE)
     assert LandClass(value=1, name="a", color="#0a80Ff").rgb == (10, 128, 255)
+
+
+@pytest.mark.parametrize(
+    ("name", "like"),
+    [("Water bodies", "water"), ("Gewässer", "water"), ("FLORESTA", "forest"), ("coniferous forest", "forest"),
+     ("permanent grassland", "grass"), ("built-up", "urban"), ("bare soil", "sand"), ("Wetland", "marsh"),
+     ("perennial snow and ice", "glacier"), ("cultivated land", "crop"), ("shrubland", "heath")],
+)  # fmt: skip
+def test_a_class_without_a_colour_has_that_of_its_kind(name, like):
+    assert class_colors([name]) == class_colors([like])
+    assert class_colors([name])[0] in {color for color, _ in KINDS}
+
+
+@pytest.mark.parametrize("name", ["1300", "number", "sealed", "zone 4", "class 7", "soy", "vegetação"])
+def test_a_name_that_says_nothing_takes_the_palette(name):
+    assert class_colors([name, name + "x"]) == list(PALETTE[:2])
+
+
+def test_automatic_colours_are_all_different_and_leave_given_ones_alone():
+    names = ["water", "deep water", "lake", "sea", "forest", "1", "2", "village", "grass", "crop", "3"]
+    colors = class_colors(names, [None, None, "#009E73", *[None] * 8])
+    assert len(set(colors)) == len(names)
+    assert colors[2] == "#009E73"
+    assert "#009e73" not in colors, "what is given is not given again"
+
+
+def test_kinds_differ_for_colour_blind_eyes():
+    # Machado, Oliveira and Fernandes 2009, severity 1; distances in CIE Lab.
+    eyes = {
+        "all cones": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+        "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+        "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    }
+    colors = np.array([list(bytes.fromhex(color[1:])) for color, _ in KINDS]) / 255
+    linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    for name, seen in eyes.items():
+        xyz = np.clip(linear @ np.array(seen).T, 0, 1) @ to_xyz.T / [0.95047, 1, 1.08883]
+        f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+        lab = np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
+        apart = np.linalg.norm(lab[:, None] - lab[None], axis=2)[np.triu_indices(len(lab), 1)]
+        assert apart.min() > 14, name
+
+
+def test_a_legend_file_without_colours_has_them_by_name(tmp_path):
+    path = tmp_path / "legend.toml"
+    path.write_text('[[class]]\nvalue = 1\nname = "forest"\n[[class]]\nvalue = 2\nname = "water"\ncolor = "#3366ff"\n')
+    assert list(Legend.read(path).colors.values()) == [class_colors(["forest"])[0], "#3366ff"]
 
 
 def test_a_class_is_found_by_name_or_the_names_are_told():

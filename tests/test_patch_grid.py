@@ -1,8 +1,10 @@
 """Cells: where they lie, whatever the area, its buffer and its zones."""
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
+from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
@@ -10,7 +12,7 @@ from odc.geo.geom import Geometry
 
 from landweave.errors import InputError
 from landweave.patch.area import read_area
-from landweave.patch.grid import given_cells, native_cells, projected_cells, subset, utm_cells
+from landweave.patch.grid import Cell, given_cells, native_cells, projected_cells, subset, utm_cells
 
 # In steps of a tenth of a metre: numbers next to zero that no map holds are geometry libraries' business.
 LATITUDES = st.integers(-70_000_000, 70_000_000).map(lambda millionths: millionths / 1e6)
@@ -179,3 +181,22 @@ def test_patches_of_two_zones_given_back_are_what_they_were(west, east, south):
         for pixels in (type(cell).inside, type(cell).own, type(cell).mapped):
             one, two = (np.ones(cell.geobox.shape, bool) if of is None else of for of in map(pixels, (cell, other)))
             np.testing.assert_array_equal(one, two)
+
+
+def test_outlines_in_degrees_bend_as_the_borders_of_patches_do_and_keep_to_their_own_zone(tmp_path):
+    from types import SimpleNamespace
+
+    from landweave.runs.mapping.grid import write_grid
+
+    squares = [square("EPSG:32633", 450_000), square("EPSG:32634", 350_000), square("EPSG:4326", 14, 0.0001)]
+    cells = [Cell(name=f"x{n:04}y0000", geobox=geobox) for n, geobox in enumerate(squares)]
+
+    write_grid(SimpleNamespace(folder=tmp_path), cells, roles={}, states={})
+
+    drawn = gpd.read_file(tmp_path / "grid.gpkg").geometry.to_numpy()
+    exact = np.array([geobox.geographic_extent.geom for geobox in squares], object)
+    assert shapely.hausdorff_distance(drawn, exact, densify=0.01).max() < 2e-8  # degrees: 2 mm
+
+
+def square(crs, left, pixel=10.0):
+    return GeoBox((500, 500), Affine(pixel, 0, left, 0, -pixel, 5_000_000 if pixel == 10 else 46), crs)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from landweave.errors import InputError
 from landweave.patch.tables.dates import check_format, read_day, read_moment, read_moments
-from landweave.patch.tables.numbers import read_numbers, read_places, to_numbers
+from landweave.patch.tables.numbers import read_numbers, to_numbers
+from landweave.patch.tables.places import read_degrees
 from landweave.patch.tables.reading import read_table_file
 
 at = datetime.datetime
@@ -129,15 +130,38 @@ def test_any_cells_come_back_from_any_separator(tmp_path_factory, rows, separato
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1, max_size=5))
-def test_numbers_come_back_and_with_a_decimal_comma_are_refused(tmp_path_factory, values):
+def test_numbers_come_back_with_a_decimal_comma_too(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("t") / "t.csv"
     pd.DataFrame({"a": values}).to_csv(path, index=False)
     table = read_table_file(path)
     assert read_numbers(table, "a").astype("float32").tolist() == np.array(values, "float32").tolist()
-    texts = [f"{value:.3f}".replace(".", ",") for value in values]
+    texts = [f"{value:.4f}".replace(".", ",") for value in values]
     pd.DataFrame({"id": 1, "a": texts}).to_csv(path, index=False, sep=";")
-    with pytest.raises(InputError, match=r"row 1: a is '.*'; give a number; write decimals with a point"):
-        read_numbers(read_table_file(path), "a")
+    table = read_table_file(path)
+    assert table.decimal == ","
+    assert table.frame["a"].tolist() == texts
+    assert read_numbers(table, "a").tolist() == [float(f"{value:.4f}") for value in values]
+
+
+@pytest.mark.parametrize(
+    ("columns", "wanted"),
+    [
+        ({"a": ["0,123", "5"]}, [0.123, 5]),
+        ({"a": ["51,234", "1"], "b": ["0,5", ""]}, [51.234, 1]),  # what b shows holds for a
+        ({"a": ["1.5", "2"], "b": ["0,5", ""]}, [1.5, 2]),
+        ({"a": ["51,234", "1"]}, None),  # may be fifty-one thousand
+        ({"a": ["1.234,5", "1"], "b": ["0,5", ""]}, None),
+        ({"a": ["0,5", "1.5"]}, None),
+    ],
+)
+def test_a_comma_is_a_decimal_point_only_where_it_cannot_be_another(tmp_path, columns, wanted):
+    pd.DataFrame(columns).assign(c=1).to_csv(tmp_path / "t.csv", index=False, sep=";")
+    table = read_table_file(tmp_path / "t.csv")
+    if wanted is None:
+        with pytest.raises(InputError, match=r"row \d: a is '.*'; give a number"):
+            read_numbers(table, "a")
+    else:
+        assert read_numbers(table, "a").tolist() == wanted
 
 
 @pytest.mark.parametrize(
@@ -174,23 +198,23 @@ def test_a_cell_that_is_no_number_is_named_with_its_row(tmp_path, text, hint):
 def test_places_have_many_names(tmp_path, names):
     pd.DataFrame({names[0]: ["15", ""], names[1]: ["46", "46"]}).to_csv(tmp_path / "t.csv", index=False)
     table = read_table_file(tmp_path / "t.csv")
-    assert np.array_equal(read_places(table), [[15, np.nan], [46, np.nan]], equal_nan=True)
+    assert np.array_equal(read_degrees(table), [[15, np.nan], [46, np.nan]], equal_nan=True)
     with pytest.raises(InputError, match=f"row 2: no {names[0]}"):
-        read_places(table, needed=True)
+        read_degrees(table, needed=True)
 
 
 def test_places_that_cannot_be_are_refused(tmp_path):
     def told(message, **columns):
         pd.DataFrame(columns).to_csv(tmp_path / "t.csv", index=False)
         with pytest.raises(InputError, match=message):
-            read_places(read_table_file(tmp_path / "t.csv"))
+            read_degrees(read_table_file(tmp_path / "t.csv"))
 
     told("row 2: lon is '181'; give degrees from -180 to 180", lon=[180, 181], lat=[1, 1])
     told("row 1: lat is '-90.5'", lon=[180, 0], lat=[-90.5, 1])
     told("row 1: lon is '15,2'; give degrees", lon=["15,2"], lat=[1])
     told("the columns 'longitude' and 'lon' differ", longitude=[1], lon=[2], lat=[1])
     pd.DataFrame({"longitude": [1], "lon": ["1.0"], "lat": [2]}).to_csv(tmp_path / "t.csv", index=False)
-    assert np.array_equal(read_places(read_table_file(tmp_path / "t.csv")), [[1], [2]])
+    assert np.array_equal(read_degrees(read_table_file(tmp_path / "t.csv")), [[1], [2]])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from landweave.errors import InputError
 from landweave.runs.project.settings import Project, make_project, read_project
-from landweave.runs.project.starter import PROJECT
+from landweave.runs.project.starter.text import project_text
 
 SOUND = """\
 name = "x"
@@ -109,6 +109,7 @@ def test_a_slip_of_the_pen_is_answered_with_the_key_that_was_meant(tmp_path_fact
     [
         ('size = "1x1"', 'sise = "1x1"', "5 unknown key 'area.subset.sise'; did you mean 'size'?"),
         ("lat = 45.6", "lat = 45.6\nlatt = 3", "45 unknown key 'places.1.latt'; did you mean 'lat'?"),
+        ('name = "B"', 'name = "A"', "41 places: two places are called 'A'; give each its own name"),
         ("lat = 45.6", "", "41 'places.1.lat' is missing; add it."),
         ("lat = 45.6", "lat = 95", "44 places.1.lat: Input should be less than or equal to 90 (given: 95)."),
         ("[14.0, 45.0, 15.0, 46.0]", "[14.0, 45.0, 15.0]", "'area.bounds.3' is missing"),
@@ -169,11 +170,14 @@ def test_a_folder_a_missing_file_and_bytes_are_told_apart(tmp_path):
 
 
 def test_the_template_is_a_sound_project_as_it_stands(tmp_path):
-    (tmp_path / "landweave.toml").write_text(PROJECT)
+    text = project_text("x", images=None, labels=None)
+    (tmp_path / "landweave.toml").write_text(text)
     project = read_project(tmp_path)
     assert project.source.table == "images.csv"
-    uncommented = PROJECT.replace("# aoi = ", "aoi = ").replace("# buffer", "buffer").replace("# static", "static")
-    (tmp_path / "landweave.toml").write_text(uncommented.replace("# custom", "custom").replace("# subset", "subset"))
+    uncommented = text.replace("# aoi = ", "aoi = ").replace("# buffer", "buffer").replace("# static", "static")
+    (tmp_path / "landweave.toml").write_text(
+        uncommented.replace("# custom", "custom").replace("# dilation", "dilation")
+    )
     assert read_project(tmp_path).features.static == ("dem.tif",)
 
 

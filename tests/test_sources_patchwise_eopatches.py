@@ -332,7 +332,7 @@ def test_two_tiny_patches_become_a_map(tmp_path):
     assert (mapped == cover).mean() > 0.95
     # Other labels in one patch: what follows from them is remade, the imagery is not fetched again.
     write_array(tmp_path / "patches" / "first" / "mask_timeless" / "LULC", cover[::-1, :30, None], ".npy")
-    lines = [line for line in status_lines(read_project(tmp_path)) if "stale" in line or "reference" in line]
+    lines = [line for line in status_lines(read_project(tmp_path)) if "reference" in line]
     assert any("reference" in line for line in lines), lines
 
 

@@ -25,7 +25,8 @@ from landweave.labels.reference import check_overlap, left_out, read_reference, 
 from landweave.legend import LandClass, Legend
 from landweave.patch.area import read_area, read_area_file
 from landweave.patch.grid import given_cells, native_cells
-from landweave.patch.vectors.points import csv_points
+from landweave.patch.tables.places import PlaceKeys
+from landweave.patch.vectors.points import table_points
 from landweave.patch.vectors.writing import write_layers
 from landweave.runs.estimate.districts import read_districts
 
@@ -483,7 +484,14 @@ ROWS = [f"{PLACE.x[0]:.7f},{PLACE.y[0]:.7f},2", f"{PLACE.x[1]:.7f},{PLACE.y[1]:.
 
 
 @pytest.mark.parametrize(
-    "header", ["longitude,latitude,code", "LON,LAT,code", "Long,Lat,code", "lng,lat,code", "X,Y,code", " x , y ,code"]
+    "header",
+    [
+        "longitude,latitude,code",
+        " LON , LAT ,code",
+        "Long,Lat,code",
+        "lng,lat,code",
+        "decimalLongitude,decimalLatitude,code",
+    ],
 )
 @pytest.mark.parametrize("sign", [",", ";", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -507,18 +515,104 @@ def test_points_without_a_place_are_counted(tmp_path, empty):
 @pytest.mark.parametrize(
     ("header", "row", "told"),
     [
-        ("lon;lat;code", "15,5;45;2", "row 1: lon is '15,5'; write a decimal point, not a comma"),
         ("lon,lat,code", "15,91,2", "row 1: lat is '91'; give degrees from -90 to 90"),
-        ("x,y,code", "500000,5000000,2", "row 1: x is '500000'; give degrees"),
+        ("lon,lat,code", "500000,5000000,2", "row 1: lon is '500000'; give degrees from -180 to 180, or the CRS"),
+        ("x,y,code", "500000,5000000,2", "'x' and 'y' ('500000', '5000000' in row 1) have no coordinate reference"),
+        ("x,y,code", "500000,5000000,2", 'set reference.crs, such as reference.crs = "EPSG:32633"'),
+        ("x,y,code", "15,45,2", 'if they are longitude and latitude, set reference.crs = "EPSG:4326"'),
+        ("X_COORD;Y_COORD;code", "15,25;45,25;2", "'X_COORD' and 'Y_COORD' ('15,25', '45,25' in row 1)"),
         ("lon,lat,code", "inf,45,2", "row 1: lon is 'inf'"),
         ("lon,lat,code", "15E,45,2", "row 1: lon is '15E'"),
-        ("Lon,lon,lat,code", "15,15,45,2", "Lon and lon are both columns of longitude"),
-        ("east,lat,code", "15,45,2", "no column 'longitude'; it has east, lat, code"),
+        ("Lon,lon,lat,code", "15,16,45,2", "the columns 'Lon' and 'lon' differ"),
+        ("east,lat,code", "15,45,2", "no columns of longitude and latitude, nor of x and y; it has east, lat, code"),
     ],
 )
-def test_csv_points_that_cannot_be_placed_are_refused_with_their_row(tmp_path, header, row, told):
+def test_table_points_that_cannot_be_placed_are_refused_with_their_row(tmp_path, header, row, told):
     path = write_csv(tmp_path / "p.csv", [row], header)
     one_line(lambda: read_reference(path, column="code"), "p.csv", told)
+
+
+METRES = ["500005,5000075,2", "500095,5000005,7"]
+
+
+@pytest.mark.parametrize(
+    ("header", "keys"),
+    [
+        ("x,y,code", {}),
+        ("X_COORD,Y_COORD,code", {}),
+        ("Easting,Northing,code", {}),
+        ("POINT_X,POINT_Y,code", {}),
+        ("rechtswert,hochwert,code", {}),
+        ("a,b,code", {"x": "a", "y": "b"}),
+    ],
+)
+def test_points_in_metres_are_placed_by_the_crs_that_is_given(tmp_path, header, keys):
+    path = write_csv(tmp_path / "p.csv", METRES, header)
+    reference = read_reference(path, column="code", places=PlaceKeys(crs=CRS, **keys))
+    found = rasterise(reference, GRID, LEGEND)
+    assert (found.values[0, 0], found.values[7, 9], found.features) == (2, 7, 2)
+    assert count_inside(reference, [GRID]) == (2, 2)
+    assert reference.bounds[0] == 500005
+
+
+def test_columns_of_metres_are_used_where_the_crs_is_in_metres(tmp_path):
+    rows = [f"{degrees[:-2]},{metres}" for degrees, metres in zip(ROWS, METRES, strict=True)]
+    path = write_csv(tmp_path / "p.csv", rows, "lon,lat,x,y,code")
+    assert (labels(path).values > 0).sum() == 2
+    assert read_reference(path, column="code").crs == "EPSG:4326"
+    assert read_reference(path, column="code", places=PlaceKeys(crs=CRS)).bounds[0] == 500005
+
+
+@pytest.mark.parametrize(
+    ("keys", "row", "told"),
+    [
+        ({"crs": CRS}, "15.1,45.2,2", f"x and y hold degrees (15.1, 45.2), but crs is {CRS}"),
+        ({"crs": CRS}, "5000075,500005,2", "row 1: x = 5.00008e+06, y = 500005 is far from"),
+        ({"crs": "EPSG:4326"}, "500005,5000075,2", "row 1: x = 500005"),
+        ({"crs": "EPSG:999999"}, "15,45,2", "reference.crs = 'EPSG:999999' is unknown; write it as EPSG:32633"),
+        ({"crs": "metres"}, "15,45,2", "is unknown"),
+        ({"x": "x"}, "15,45,2", "reference.x and reference.y belong together"),
+        ({"x": "east", "y": "y", "crs": CRS}, "15,45,2", "no column 'east' (reference.x and reference.y name the"),
+        ({"x": "x", "y": "y"}, "15,45,2", "have no coordinate reference system"),
+    ],
+)
+def test_places_beyond_their_crs_and_keys_that_do_not_fit_are_refused(tmp_path, keys, row, told):
+    path = write_csv(tmp_path / "p.csv", [row], "x,y,code")
+    one_line(lambda: read_reference(path, column="code", places=PlaceKeys(**keys)), "p.csv", told)
+
+
+def test_keys_of_places_are_for_tables(tmp_path):
+    path = save(tmp_path / "r.gpkg", [LEFT], ["2"])
+    one_line(
+        lambda: read_reference(path, column="code", places=PlaceKeys(crs=CRS)), f"crs = {CRS!r} is for tables of points"
+    )
+
+
+@pytest.mark.parametrize("digits", [3, 7])
+def test_points_with_decimal_commas_are_found(tmp_path, digits):
+    rows = [f"{x:.{digits}f};{y:.{digits}f};2".replace(".", ",") for x, y in zip(PLACE.x, PLACE.y, strict=True)]
+    reference = read_reference(write_csv(tmp_path / "p.csv", rows, "lon;lat;code"), column="code")
+    assert reference.bounds[0] == pytest.approx(PLACE.x.min(), abs=0.001)
+    path = write_csv(tmp_path / "m.csv", ["500005,5;5000075,25;2", "500095,5;5000005,25;7"], "x;y;code")
+    bounds = read_reference(path, column="code", places=PlaceKeys(crs=CRS)).bounds
+    assert bounds == (500005.5, 5000005.25, 500095.5, 5000075.25)
+
+
+def test_a_coordinate_that_may_be_in_thousands_is_refused(tmp_path):
+    path = write_csv(tmp_path / "p.csv", ["500,005;500,007;2"], "x;y;code")
+    one_line(lambda: read_reference(path, column="code", places=PlaceKeys(crs=CRS)), "row 1: x is '500,005'; give a")
+
+
+def test_points_of_parquet_are_read_with_and_without_geometry(tmp_path):
+    frame = pd.DataFrame({"longitude": PLACE.x, "latitude": PLACE.y, "code": [2, 7]})
+    frame.to_parquet(tmp_path / "plain.parquet")
+    gpd.GeoDataFrame(frame[["code"]], geometry=PLACE).to_parquet(tmp_path / "geo.geoparquet")
+    for name in ("plain.parquet", "geo.geoparquet"):
+        reference = read_reference(tmp_path / name, column="code")
+        assert reference_codes(reference) == ["2", "7"]
+        found = rasterise(reference, GRID, LEGEND)
+        assert (found.values[0, 0], found.values[7, 9], found.features) == (2, 7, 2)
+        one_line(lambda: read_reference(tmp_path / name), "no column 'label'; it has")  # noqa: B023
 
 
 def test_a_csv_in_another_encoding_is_refused_until_it_is_named(tmp_path):
@@ -536,10 +630,10 @@ def test_whole_numbers_with_decimals_in_a_csv_are_codes(tmp_path):
 
 def test_a_csv_is_read_once_and_again_when_it_changes(tmp_path):
     path = write_csv(tmp_path / "p.csv", ROWS)
-    first = csv_points(path, "code")
-    assert csv_points(path, "code") is first
+    first = table_points(path, "code")
+    assert table_points(path, "code") is first
     write_csv(path, ROWS[:1])
-    assert len(csv_points(path, "code").x) == 1
+    assert len(table_points(path, "code").x) == 1
 
 
 @given(st.lists(st.tuples(st.integers(-20, 120), st.integers(-20, 100)), min_size=1, max_size=30))
@@ -567,7 +661,29 @@ def test_points_on_a_grid_are_the_same_read_by_place_or_all_at_once(tmp_path_fac
 def test_features_of_an_area_without_geometry_are_counted(tmp_path):
     path = save(tmp_path / "a.gpkg", [LEFT, None, RIGHT], "abc")
     found = read_area_file(path)
-    assert (found.features, found.placeless) == (3, 1)
+    assert (found.features, found.placeless, found.repaired) == (3, 1, 0)
+
+
+@pytest.mark.parametrize("name", ["a!b.gpkg", "a\tb.gpkg"])
+def test_a_name_that_would_reach_gdal_as_another_one_is_refused(tmp_path, name):
+    save(tmp_path / "b.gpkg", [LEFT], "a")
+    (tmp_path / "b.gpkg").rename(tmp_path / name)
+    for call in (lambda: read_area(tmp_path / name), lambda: read_reference(tmp_path / name, column="code")):
+        one_line(call, "do not take '!', tabs and line ends as parts of a name; rename the file")
+
+
+def test_an_area_that_crosses_itself_is_repaired_and_counted(tmp_path):
+    bow = shapely.Polygon([(500000, 5000000), (500100, 5000080), (500100, 5000000), (500000, 5000080)])
+    found = read_area_file(save(tmp_path / "a.gpkg", [bow, RIGHT], "ab"))
+    assert (found.features, found.repaired) == (2, 1)
+    assert found.shape.is_valid
+
+
+def test_an_area_in_a_wrong_crs_is_refused_with_its_coordinates(tmp_path):
+    path = save(tmp_path / "a.gpkg", [shapely.box(1e12, 1e12, 2e12, 2e12)], "a")
+    one_line(
+        lambda: read_area(path), "a.gpkg: the area of interest (1e+12, 1e+12, 2e+12, 2e+12) has coordinates without"
+    )
 
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="no limit on the size of files here")

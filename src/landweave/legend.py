@@ -29,6 +29,76 @@ PALETTE = (
     "#4d9221", "#7570b3", "#bf812d", "#35978f", "#c51b7d", "#999999", "#01665e", "#762a83",
 )  # fmt: skip
 
+KINDS = (
+    ("#e4f1f9", "snow ice glaci schnee neige nieve neve sneg"),
+    ("#4db6c4", "wetland marsh swamp bog mangrove peat moor humide humedal barje"),
+    ("#2166ac", "water lake river pond sea ocean reservoir hydro wasser gewasser see fluss eau agua acqua voda"),
+    ("#e0457b", "artificial built urban city town village settle residential road bebau siedlung bati pozidan"),
+    ("#6a1b52", "orchard vine plantation olive fruit obst reb vigne verger vinograd sadovnjak"),
+    ("#9c7a2e", "shrub scrub bush heath cerrado savanna gebusch arbust mato grmic"),
+    ("#0b5d2a", "forest wood tree deciduous conifer broadleaf evergreen wald foret bosque floresta bosco gozd suma"),
+    ("#9ccc5a", "grass meadow pasture prairie rangeland grunland wiese prato pradera pasto pastagem travnik travinj"),
+    ("#f5d34b", "crop cultivated arable agricult farm field acker culture cultivo lavoura seminativ njiv"),
+    ("#cdb79e", "bare barren soil rock sand desert boden fels sol nu suelo solo rocha roccia golo"),
+)  # fmt: skip
+"""Colours of kinds of land cover, and how words of their names begin, without accents; up to three letters are a word.
+The first kind that fits holds. They differ for colour-blind eyes too."""
+
+_SHADES = ((0.0, 255), (0.45, 255), (0.4, 0))
+"""Of further classes of a kind: how much of white or black is mixed in."""
+
+_NEAR = 70.0
+"""Distance of colours (red, green, blue, 0..255) below which they look alike."""
+
+
+def class_colors(names: Sequence[str], given: Sequence[str | None] | None = None) -> list[str]:
+    """A colour for every class, by its name: water is blue, forest green.
+
+    Parameters
+    ----------
+    names
+        Names of classes, in the legend's order.
+    given
+        Colours that are decided already, None where not; as long as ``names``.
+
+    Returns
+    -------
+    list of str
+        ``#rrggbb`` each. Names that say nothing take :data:`PALETTE` in its order, without what looks like a colour
+        that is taken.
+
+    >>> class_colors(["forest", "water", "1300"])
+    ['#0b5d2a', '#2166ac', '#e69f00']
+    """
+    colors: list[str | None] = list(given or [None] * len(names))
+    for number, name in enumerate(names):
+        if colors[number] is None:
+            shades = (_shade(color, *shade) for color in _kind_of(name) for shade in _SHADES)
+            colors[number] = next((shade for shade in shades if _far(shade, colors)), None)
+    free = [color for color in PALETTE if _far(color, colors)] or list(PALETTE)
+    rest = iter(range(len(names)))
+    return [free[next(rest) % len(free)] if color is None else color for color in colors]
+
+
+def _kind_of(name: str) -> list[str]:
+    plain = unicodedata.normalize("NFKD", name.lower()).encode("ascii", "ignore").decode()
+    words = re.findall("[a-z]+", plain)
+    return [color for color, begins in KINDS if any(_begins(word, begins.split()) for word in words)][:1]
+
+
+def _begins(word: str, begins: Sequence[str]) -> bool:
+    return any(word == begin if len(begin) <= 3 else word.startswith(begin) for begin in begins)
+
+
+def _shade(color: str, share: float, other: int) -> str:
+    return "#" + "".join(f"{round(part + share * (other - part)):02x}" for part in bytes.fromhex(color[1:]))
+
+
+def _far(color: str, others: Iterable[str | None]) -> bool:
+    parts = bytes.fromhex(color[1:])
+    taken = [bytes.fromhex(other[1:]) for other in others if other and re.fullmatch("#[0-9a-fA-F]{6}", other)]
+    return all(math.dist(parts, other) >= _NEAR for other in taken)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LandClass:
@@ -210,7 +280,8 @@ class Legend:
     @classmethod
     def _from_toml(cls, content: Mapping[str, Any]) -> "Legend":
         _refuse_unknown(content, {"ignore", "class"}, "the legend")
-        classes = []
+        classes: list[dict[str, Any]] = []
+        given: list[str | None] = []
         for number, entry in enumerate(_list_of(content, "class"), start=1):
             if not isinstance(entry, dict):
                 raise InputError(f"class {number} is not a [[class]] table.")
@@ -220,38 +291,35 @@ class Legend:
                 raise InputError(f"[[class]] number {number} needs value = a whole number, not {value!r}.")
             if not isinstance(name, str):
                 raise InputError(f"[[class]] number {number} needs name = text, not {name!r}.")
-            color = entry.get("color", PALETTE[(number - 1) % len(PALETTE)])
             codes = tuple(code_text(code) for code in _list_of(entry, "codes"))
-            classes.append(LandClass(value=value, name=name, color=str(color), codes=codes))
+            classes.append({"value": value, "name": name, "codes": codes})
+            given.append(str(entry["color"]) if "color" in entry else None)
         ignore = tuple(code_text(code) for code in _list_of(content, "ignore"))
-        return cls(classes=tuple(classes), ignore=ignore)
+        colors = class_colors([entry["name"] for entry in classes], given)
+        made = (LandClass(**entry, color=color) for entry, color in zip(classes, colors, strict=True))
+        return cls(classes=tuple(made), ignore=ignore)
 
     @classmethod
     def of_names(cls, names: Mapping[int, str]) -> "Legend":
-        """Classes of these values and names, with the default palette; their codes are the names.
+        """Classes of these values and names, with colours by their names; their codes are the names.
 
         >>> Legend.of_names({1: "2", 2: "3"}).translate([2, 3])[0].tolist()
         [1, 2]
         """
         return cls(
             classes=tuple(
-                LandClass(value=value, name=name, color=PALETTE[i % len(PALETTE)], codes=(name,))
-                for i, (value, name) in enumerate(names.items())
+                LandClass(value=value, name=name, color=color, codes=(name,))
+                for (value, name), color in zip(names.items(), class_colors([*names.values()]), strict=True)
             )
         )
 
     @classmethod
     def from_labels(cls, labels: Iterable[Any]) -> "Legend":
-        """The sorted labels as classes 1..n, with the default palette."""
+        """The sorted labels as classes 1..n, with colours by their names: see :func:`class_colors`."""
         names = sorted({code_text(label) for label in labels} - {""}, key=_by_number_then_text)
         if len(names) > 255:
             raise InputError(f"{len(names)} different labels; a legend has at most 255 classes.")
-        return cls(
-            classes=tuple(
-                LandClass(value=i + 1, name=name, color=PALETTE[i % len(PALETTE)], codes=(name,))
-                for i, name in enumerate(names)
-            )
-        )
+        return cls.of_names(dict(enumerate(names, start=1)))
 
 
 def code_text(code: Any) -> str:

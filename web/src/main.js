@@ -1,6 +1,7 @@
 import "ol/ol.css";
 import "uplot/dist/uPlot.min.css";
 import "./app.css";
+import "./verdicts/judging.css";
 
 import { Alive } from "./alive.js";
 import { Loading } from "./map/loading.js";
@@ -11,6 +12,7 @@ import { Maps } from "./map/maps.js";
 import { Within } from "./panel/within.js";
 import { read, write } from "./state.js";
 import { Sources } from "./map/tiles.js";
+import { Judging } from "./verdicts/judging.js";
 
 const CHANGED = "The run has changed since this page was opened: reload it.";
 const at = (id) => document.getElementById(id);
@@ -94,6 +96,7 @@ async function start() {
   place();
   update();
   if (state.pixel || state.mark) pick(state.pixel, state.mark);
+  if (view.verdicts) new Judging(view, state, { maps, controls, pick, update });
   keys(state, view, { update, controls, maps, pick });
   addEventListener("hashchange", () => {
     Object.assign(state, read(location.hash, view));

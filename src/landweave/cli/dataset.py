@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from landweave.cli.terminal.speech import SPEECH
+
 
 def publish_dataset(
     project: Path, folder: Path, *, eopatches: bool, licence: str | None, allow_code: bool = False
@@ -13,9 +15,9 @@ def publish_dataset(
     from landweave.runs.publish.dataset import publish_dataset as publish
 
     written = publish(project, folder, eopatches=eopatches, licence=licence, allow_code=allow_code)
-    typer.echo(f"Data set: {written}; README.md lists its content, `landweave verify {written}` checks it.")
+    SPEECH.say(f"Data set: {written}; README.md lists its content, `landweave verify {written}` checks it.")
     if licence is None:
-        typer.echo("Its licence is not stated: publish again with --licence before you share it.")
+        SPEECH.say("Its licence is not stated: publish again with --licence before you share it.")
 
 
 def verify(
@@ -31,17 +33,17 @@ def verify(
     found = check(folder, again=again)
     for what, names in (("damaged", found.damaged), ("missing", found.missing)):
         for name in names:
-            typer.echo(f"{what:<9}{name}")
+            SPEECH.say(f"{what:<9}{name}")
     if found.strange:
-        typer.echo(f"{len(found.strange)} more files do not belong to the data set, such as {found.strange[0]}.")
+        SPEECH.say(f"{len(found.strange)} more files do not belong to the data set, such as {found.strange[0]}.")
     before = (
         f", {found.files - found.read - len(found.missing)} of them by an earlier check"
         if found.read < found.files - len(found.missing)
         else ""
     )
     if found.sound:
-        typer.echo(f"{folder}: all {found.files} files are unchanged since publication{before}.")
+        SPEECH.say(f"{folder}: all {found.files} files are unchanged since publication{before}.")
         return
     bad = len(found.damaged) + len(found.missing)
-    typer.echo(f"{folder}: {bad} of {found.files} files are missing or damaged; get them again.")
+    SPEECH.say(f"{folder}: {bad} of {found.files} files are missing or damaged; get them again.")
     raise typer.Exit(1)

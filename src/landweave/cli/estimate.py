@@ -5,11 +5,14 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(
+from landweave.cli.terminal.commands import Commands
+from landweave.cli.terminal.options import Json
+from landweave.cli.terminal.speech import SPEECH
+
+app = Commands(
+    name="estimate",
     help="Estimate accuracy and area with intervals from a labelled random sample.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
+    path="landweave estimate",
 )
 MapOrProject = Annotated[Path, typer.Argument(help="A map (raster of classes), or a project that has a map.")]
 LegendFile = Annotated[Path | None, typer.Option(help="legend.toml, if the map does not name its classes.")]
@@ -41,6 +44,7 @@ def size(
     expect: Expect = None,
     legend: LegendFile = None,
     output: Annotated[Path | None, typer.Option(help="Write the result to this JSON file.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Compute how many units to label, and how to divide them over the classes."""
     from landweave.maps.areas import count_classes
@@ -57,8 +61,7 @@ def size(
         request, source=found, counted=None if found is None else count_classes(found.grid), shares=share or ()
     )
     write_figures(plan, output=output)
-    for line in size_lines(plan):
-        typer.echo(line)
+    SPEECH.answer("estimate size", plan, size_lines(plan), as_json=as_json)
 
 
 @app.command()
@@ -79,6 +82,7 @@ def draw(
     seed: Annotated[int, typer.Option(min=0, help="Random seed; each seed draws another sample.")] = 42,
     blind: Annotated[bool, typer.Option("--blind", help="Do not show the map's class to the interpreter.")] = False,
     legend: LegendFile = None,
+    as_json: Json = False,
 ) -> None:
     """Draw a stratified random sample of a map's pixels, to be labelled in QGIS."""
     from landweave.runs.estimate.draw import SizeRequest, draw_sample
@@ -90,9 +94,9 @@ def draw(
     drawn = draw_sample(
         find_map(source, legend=legend), output, request=request, per_class=per_class or (), seed=seed, blind=blind
     )
-    for name, units in drawn["sizes"].items():
-        typer.echo(f"{name:<24} {units:>6}")
-    typer.echo(f"{drawn['n']} units; fill in the column reference, then run: landweave estimate accuracy {output}")
+    lines = [f"{name:<24} {units:>6}" for name, units in drawn["sizes"].items()]
+    lines.append(f"{drawn['n']} units; fill in the column reference, then run: landweave estimate accuracy {output}")
+    SPEECH.answer("estimate draw", {"file": str(output), **drawn}, lines, as_json=as_json)
 
 
 @app.command()
@@ -118,6 +122,7 @@ def accuracy(
     legend: LegendFile = None,
     output: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
     report_path: Annotated[Path | None, typer.Option("--report", help="Write the figures to this HTML page.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Estimate accuracy and area of the classes with 95 % intervals from a labelled sample."""
     from landweave.report.estimate_lines import accuracy_lines
@@ -131,5 +136,4 @@ def accuracy(
         )
     )  # fmt: skip
     write_figures(figures, output=output, report=report_path)
-    for line in accuracy_lines(figures):
-        typer.echo(line)
+    SPEECH.answer("estimate accuracy", figures, accuracy_lines(figures), as_json=as_json)

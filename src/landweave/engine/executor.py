@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import chain, islice
 from typing import Any, TypeVar
 
@@ -67,7 +68,7 @@ class Engine:
         self._client: Any = None
         self._cluster: Any = None
         self.started: Callable[[str], None] = lambda _: None
-        """Called with the address of the scheduler's page once the scheduler is there."""
+        """Called once the scheduler is there, with the address of its page, or with "" where it has none."""
 
     @property
     def here(self) -> bool:
@@ -236,14 +237,22 @@ class Engine:
                         n_workers=self.workers,
                         threads_per_worker=1,
                         memory_limit=self._memory or 0,
-                        dashboard_address="127.0.0.1:0",
+                        dashboard_address="127.0.0.1:0" if _has_page() else None,
                         host="127.0.0.1",
                         silence_logs=50,
                         env=dict.fromkeys(THREADS, "1"),
                     )
             self._client = Client(self._cluster or self._scheduler, timeout=f"{PATIENCE}s")
-            self.started(str(self._client.dashboard_link))
+            self.started(self._page())
         return self._client
+
+    def _page(self) -> str:
+        """Address of the scheduler's page; empty where it has none."""
+        try:
+            there = self._client.run_on_scheduler(_has_page) if self._scheduler else _has_page()
+        except Exception:  # noqa: BLE001 - a scheduler that does not know landweave still works
+            there = False
+        return str(self._client.dashboard_link or "") if there else ""
 
     def close(self) -> None:
         """End the cluster, if one was started here."""
@@ -320,6 +329,11 @@ def _attempt_there(called: str, name: str, task: Task) -> Outcome:
 
 def _unanswered(name: str, error: BaseException) -> Outcome:
     return Outcome(name=name, error=_last_line(error), kind=type(error).__name__, log=repr(error))
+
+
+def _has_page() -> bool:
+    """Whether dask can draw its page of workers and tasks, for which it wants bokeh; without, the page only says so."""
+    return find_spec("bokeh") is not None
 
 
 def _last_line(error: BaseException) -> str:

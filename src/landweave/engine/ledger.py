@@ -50,6 +50,10 @@ _UNWRITABLE = {
 }  # fmt: skip
 
 
+NOT_MADE = "not made yet"
+"""Why what was never tried must be made."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """One thing made or failed."""
@@ -202,7 +206,9 @@ class Ledger:
     def versions(self) -> dict[str, dict[str, str]]:
         """Keys that were made to the versions of the software that made them; an empty one where that is unknown."""
         if not self._has("made_by"):
-            return {key: {} for (key,) in self._rows("SELECT key FROM entries WHERE state = ?", DONE)}
+            # One dictionary for all, as below: whoever counts entries by their versions goes by it.
+            unknown: dict[str, str] = {}
+            return {key: unknown for (key,) in self._rows("SELECT key FROM entries WHERE state = ?", DONE)}
         rows = self._rows(
             "SELECT entries.key, made_by.number FROM entries LEFT JOIN made_by USING (key) WHERE state = ?", DONE
         )
@@ -276,7 +282,7 @@ class Ledger:
         """
         entry = self.get(key)
         if entry is None:
-            return "not made yet"
+            return NOT_MADE
         if entry.state == FAILED:
             return f"failed: {entry.info.get('error', '')}"
         changed = sorted(name for name in {*inputs, *entry.inputs} if inputs.get(name) != entry.inputs.get(name))
@@ -316,6 +322,11 @@ class Ledger:
         """LedgerError when another run has taken the folder over, since this one showed no life."""
         if self._lock is not None:
             self._lock.check()
+
+    def say(self, progress: Mapping[str, Any], *, now: bool = False) -> None:
+        """Let others see how far the work is, as :meth:`landweave.engine.lock.Lock.say`."""
+        if self._lock is not None:
+            self._lock.say(progress, now=now)
 
     def _remember(self) -> None:
         """Write what was read since, with whatever else is written."""

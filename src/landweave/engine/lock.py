@@ -1,19 +1,29 @@
 """One writer at a time in an output folder, also where a process died or the file system is remote."""
 
 import errno
-import fcntl
 import json
+import math
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 import uuid
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from landweave.errors import named
+from landweave.errors import NO_WINDOWS, InputError, named
+
+try:
+    import fcntl
+except ImportError:  # Windows; whoever would write is told by `Lock`
+    fcntl = None  # type: ignore[assignment]
+
+_POSIX: bool = fcntl is not None
 
 BEAT = 10.0
 """Seconds between two signs of life of a run."""
@@ -26,6 +36,9 @@ NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSU
 
 _SETTLE = 0.5
 """Seconds after which the record shows which of two runs that began together wrote last."""
+
+_GLANCE = 0.2
+"""Seconds after which a lock that is held is asked for once more."""
 
 _RECORD = 512
 """Bytes of the lock's record: always as many, so that a full disk cannot cut it short."""
@@ -47,10 +60,15 @@ class Lock:
     """
 
     def __init__(self, path: Path) -> None:
+        if not _POSIX:
+            raise InputError(f"{path.parent}: {NO_WINDOWS}")
         self._path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         self._me = {"host": socket.gethostname(), "boot": _boot(), "pid": os.getpid(), "token": uuid.uuid4().hex}
         self._over = threading.Event()
+        self._writing = threading.Lock()
+        self._beat, self._said_at = 0, -math.inf
+        self._said: dict[str, Any] = {}
         try:
             self._take()
         except BaseException:
@@ -67,6 +85,22 @@ class Lock:
                 "this run ends and no data are lost."
             )
 
+    def say(self, progress: Mapping[str, Any], *, now: bool = False) -> None:
+        """Write into the record how far the holder is, at most once a second unless ``now``; never fails.
+
+        Parameters
+        ----------
+        progress
+            A few short JSON values. What is too long for the record is left out.
+        now
+            Write at once, as for the beginning of something.
+        """
+        self._said = dict(progress)
+        if now or time.monotonic() - self._said_at >= 1:
+            self._said_at = time.monotonic()
+            with suppress(OSError):
+                self._renew()
+
     def close(self) -> None:
         """Release the lock."""
         self._over.set()
@@ -80,7 +114,12 @@ class Lock:
         reaches = True
         try:
             with named(self._path):
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                try:
+                    fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    # Who only looks (`holder`) has it for an instant.
+                    time.sleep(_GLANCE)
+                    fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}:
                 raise self._busy(self._read()) from None
@@ -113,21 +152,25 @@ class Lock:
         return False
 
     def _live(self) -> None:
-        beat = 0
         while not self._over.wait(BEAT):
-            beat += 1
+            self._beat += 1
             with suppress(OSError):
-                if self._read().get("token") != self._me["token"]:
+                if not self._renew():
                     return
-                self._put({**self._me, "beat": beat})
+
+    def _renew(self) -> bool:
+        """Write the record again, unless another run has taken the folder over."""
+        with self._writing:
+            if self._over.is_set() or self._read().get("token") != self._me["token"]:
+                return False
+            record = {**self._me, "beat": self._beat}
+            told = {**record, "progress": self._said} if self._said else record
+            self._put(told if len(json.dumps(told)) <= _RECORD else record)
+            return True
 
     def _read(self) -> dict[str, Any]:
-        try:
-            with named(self._path):
-                content = json.loads(os.pread(self._file, _RECORD, 0) or b"{}")
-        except (ValueError, RecursionError):
-            return {"host": "unknown"}
-        return content if isinstance(content, dict) else {}
+        with named(self._path):
+            return _record(self._file)
 
     def _put(self, content: Mapping[str, Any]) -> None:
         with named(self._path):
@@ -140,8 +183,61 @@ class Lock:
         )
 
 
+def holder(path: Path) -> dict[str, Any] | None:
+    """Who holds a folder's lock now; None where nobody does. Never waits and writes nothing.
+
+    Parameters
+    ----------
+    path
+        The lock's file.
+
+    Returns
+    -------
+    dict or None
+        ``pid``, ``host``, ``progress`` (what :meth:`Lock.say` was given last, or empty) and ``seen``: False where the
+        holder is on another machine, of which only its record is known: it may have died.
+    """
+    if not _POSIX:
+        return None
+    try:
+        with path.open("rb") as file:
+            record = _record(file.fileno())
+            if not {"pid", "host"} <= record.keys():
+                return None
+            seen = bool(record.get("boot") and record["boot"] == _boot()) or record["host"] == socket.gethostname()
+            if seen and not _is_held(file.fileno(), record):
+                return None
+    except OSError:
+        return None
+    progress = record.get("progress")
+    return {
+        "pid": record["pid"], "host": record["host"], "progress": progress if isinstance(progress, dict) else {},
+        "seen": seen,
+    }  # fmt: skip
+
+
+def _is_held(file: int, record: Mapping[str, Any]) -> bool:
+    """Whether a lock of this machine is held, or, where there are no locks, its holder lives."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in NO_LOCKS or _is_process(record["pid"])
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return False
+
+
+def _record(file: int) -> dict[str, Any]:
+    try:
+        content = json.loads(os.pread(file, _RECORD, 0) or b"{}")
+    except (ValueError, RecursionError):
+        return {"host": "unknown"}
+    return content if isinstance(content, dict) else {}
+
+
 def has_locks(path: Path) -> bool:
     """Whether the file system of a file, which must exist, has the locks that SQLite needs."""
+    if not _POSIX:
+        return True
     with path.open("rb") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -165,7 +261,19 @@ def _boot() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
+        return _boot_of_macos() if sys.platform == "darwin" else ""
+
+
+@cache
+def _boot_of_macos() -> str:
+    """As :func:`_boot`. The name of a Mac changes with its network, so that it alone would not do."""
+    try:
+        asked = subprocess.run(
+            ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, timeout=5, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
         return ""
+    return asked.stdout.strip()
 
 
 def _is_process(pid: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What this machine lets us have, and how many worker processes that bears."""
+"""The cores and memory that this machine lets us have, and how many worker processes are started for them."""
 
 import os
 import shutil
@@ -23,8 +23,26 @@ def usable_cores() -> int:
 
 def usable_memory() -> int:
     """Bytes of memory that this process may use."""
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError):  # Windows, and systems that do not count their pages
+        import psutil
+
+        whole = int(psutil.virtual_memory().total)
     return min([whole, *(int(limit) for limit in _limits("memory.max", "memory.limit_in_bytes") if limit.isdigit())])
+
+
+def size_text(count: float) -> str:
+    """A number of bytes for people, in powers of 1000 as disks are sold and ``--memory`` is given.
+
+    >>> size_text(512), size_text(1530), size_text(12_345_678), size_text(1.5e12)
+    ('512 B', '1.53 kB', '12.3 MB', '1.5 TB')
+    """
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(count) < 999.5 or unit == "TB":
+            break
+        count /= 1000
+    return f"{count:.3g} {unit}" if abs(count) < 999.5 else f"{count:.0f} {unit}"
 
 
 def free_disk(folder: Path) -> int:
@@ -32,6 +50,18 @@ def free_disk(folder: Path) -> int:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return shutil.disk_usage(folder).free
+
+
+def ignores_case(folder: Path) -> bool:
+    """Whether the file system of a folder that exists or will takes names that differ in case alone for one.
+
+    So do those of macOS and Windows, as they come. Nothing is written: a folder on the way is looked up in other case.
+    """
+    for place in (folder, *folder.parents):
+        other = place.with_name(place.name.swapcase()) if place.name else place
+        if other.name != place.name and place.exists():
+            return other.exists() and other.samefile(place)
+    return False
 
 
 def planned_workers(memory: str | None = None) -> int:

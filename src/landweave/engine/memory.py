@@ -1,6 +1,6 @@
 """What this process uses and keeps of memory, and how to make it keep less."""
 
-import resource
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,13 @@ def bytes_read() -> int:
 
 
 def peak_bytes() -> int:
-    """Peak resident memory of this process, bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Peak resident memory of this process, bytes; 0 where the system does not count it (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
 
 
 @lru_cache(maxsize=1)
@@ -55,6 +60,8 @@ def give_freed_memory_back() -> None:
 
 def _of_gnu(name: str) -> Any:
     """A function of GNU's C library; None where it is another."""
+    if sys.platform == "win32":
+        return None
     import ctypes
 
     return getattr(ctypes.CDLL(None), name, None)

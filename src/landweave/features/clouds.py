@@ -1,4 +1,4 @@
-"""Which observations count: clouds, shadows, snow and missing data."""
+"""Which observations count: clouds and how far they are widened, shadows, snow and missing data."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any

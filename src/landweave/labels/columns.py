@@ -90,7 +90,7 @@ def choose_columns(
     for name in table.frame.columns:
         reason = named.get(name) or reason_of_name(name)
         if reason is None:
-            numbers = to_numbers(table.frame[name])
+            numbers = to_numbers(table.frame[name], table.decimal)
             reason = _reason_of_kind(table, name, numbers) or _reason_of_values(numbers.values, label, samples)
         if reason is None:
             values[name] = _finite(table, name, numbers.values)
@@ -117,7 +117,7 @@ def given_columns(table: Table, features: Sequence[str], named: Mapping[str, str
         )
     values = {}
     for name in features:
-        numbers = to_numbers(table.frame[name])
+        numbers = to_numbers(table.frame[name], table.decimal)
         stray = np.flatnonzero(numbers.stray)
         if stray.size:
             refuse_cell(table, name, int(stray[0]))

@@ -9,14 +9,14 @@ from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
 from landweave.labels.codes_of_raster import codes_on_grid
-from landweave.labels.reference import Reference
+from landweave.labels.reference import Reference, points_of_table
 from landweave.legend import Legend, code_text
 from landweave.patch.align import pixels_of, to_crs
 from landweave.patch.eopatch.labels import codes_on
 from landweave.patch.summary import Shown, listed
 from landweave.patch.vectors.layers import parts_of, read_features
 from landweave.patch.vectors.placing import bounds_near, place, read_near, turned_boxes
-from landweave.patch.vectors.points import CSV, Points, csv_points
+from landweave.patch.vectors.points import Points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,6 +109,14 @@ def points_table(reference: Reference, legend: Legend, geobox: GeoBox) -> "pd.Da
     return pd.DataFrame({"x": x, "y": y, "label": labels, "row": rows, "col": columns, "inside": inside})
 
 
+def points_inside(reference: Reference, geobox: GeoBox, legend: Legend) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row, column (int64) and class value (uint8) of each point on a grid; only what is near is read."""
+    x, y, codes = _points(reference, geobox)
+    rows, columns, inside = pixels_of(geobox, x, y)
+    labels, _ = legend.translate(code for code, within in zip(codes, inside, strict=True) if within)
+    return rows[inside], columns[inside], labels
+
+
 def _labels_from_polygons(reference: Reference, geobox: GeoBox, legend: Legend) -> Labels:
     import shapely
     from rasterio.features import rasterize
@@ -144,8 +152,8 @@ def _points(
     # x, y in the grid's CRS, and a code each.
     import shapely
 
-    if reference.path.suffix.lower() in CSV:
-        points = csv_points(reference.path, str(reference.column), encoding=reference.encoding)
+    if reference.places is not None:
+        points = points_of_table(reference)
         near = slice(None) if everywhere else _points_near(points, reference.crs, geobox)
         x, y, codes = points.x[near], points.y[near], points.values[near].tolist()
     else:
@@ -180,8 +188,8 @@ def count_inside(reference: Reference, geoboxes: Sequence[GeoBox]) -> tuple[int,
 def _all_points(reference: Reference) -> Points:
     import shapely
 
-    if reference.path.suffix.lower() in CSV:
-        return csv_points(reference.path, str(reference.column), encoding=reference.encoding)
+    if reference.places is not None:
+        return points_of_table(reference)
     flat = shapely.get_coordinates(parts_of(read_features(reference.vector).shapes, 0)[0])
     return Points(x=flat[:, 0], y=flat[:, 1], values=np.empty(len(flat), object))
 

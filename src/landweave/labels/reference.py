@@ -13,6 +13,7 @@ from landweave.labels.codes_of_raster import chosen_band, is_raster, raster_code
 from landweave.legend import code_text
 from landweave.patch.eopatch.labels import LabelPart, codes_in, find_labels
 from landweave.patch.summary import Shown, listed
+from landweave.patch.tables.places import PlaceKeys
 from landweave.patch.vectors.layers import (
     VectorLayer,
     kinds_of,
@@ -23,7 +24,7 @@ from landweave.patch.vectors.layers import (
     read_features,
 )
 from landweave.patch.vectors.placing import meets_grid
-from landweave.patch.vectors.points import CSV, Points, csv_points
+from landweave.patch.vectors.points import Points, is_point_table, table_points
 
 DEFAULT_COLUMN = "label"
 """The column of codes where none is named."""
@@ -60,6 +61,9 @@ class Reference(Shown):
     band: int = 1
     """Of a raster: the band of codes, from 1."""
 
+    places: PlaceKeys | None = None
+    """Of a table of points: what the user says of its columns of places; None where it is no table."""
+
     opened: VectorLayer | None = None
     """Of a vector file: its layer."""
 
@@ -92,14 +96,15 @@ def read_reference(
     layer: str | None = None,
     encoding: str | None = None,
     band: int | None = None,
+    places: PlaceKeys | None = None,
 ) -> Reference:
     """Look at a reference without reading its features.
 
     Parameters
     ----------
     path
-        Polygons or points in any vector file; a CSV with longitude and latitude (EPSG:4326); a raster, whose
-        values are the codes; or a folder of EOPatches with a mask of codes, where 0 is none.
+        Polygons or points in any vector file; a table of points (CSV, Parquet); a raster, whose values are the codes;
+        or a folder of EOPatches with a mask of codes, where 0 is none.
     column
         The column of codes; ``label`` where it is None. Not used for a raster or EOPatches.
     layer
@@ -108,6 +113,8 @@ def read_reference(
         Encoding of the text of a shapefile or CSV that does not state it.
     band
         Band of a raster, from 1; needed where it has several.
+    places
+        Columns and CRS of the places of a table of points, where they are not called longitude and latitude.
 
     Raises
     ------
@@ -118,11 +125,13 @@ def read_reference(
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such reference file.")
-    if path.suffix.lower() in CSV:
-        column = column or DEFAULT_COLUMN
-        points = csv_points(path, column, encoding=encoding)
-        bounds = tuple(float(bound) for bound in (points.x.min(), points.y.min(), points.x.max(), points.y.max()))
-        return Reference(path=path, kind="points", crs="EPSG:4326", bounds=bounds, column=column, encoding=encoding)  # type: ignore[arg-type]
+    if is_point_table(path):
+        return _look_at_table(path, column or DEFAULT_COLUMN, encoding, places or PlaceKeys())
+    if places is not None and places.given:
+        key = places.given[0]
+        raise InputError(
+            f"{path}: {key} = {getattr(places, key)!r} is for tables of points, and this is none; remove it."
+        )
     layers = layer_names(path)
     if path.is_dir() and not layers:
         parts, bounds = find_labels(path, layer)
@@ -132,6 +141,14 @@ def read_reference(
     if band is not None:
         raise InputError(f"{path}: band = {band} is for rasters, and this is a vector file; remove it.")
     return _look_at_vector(path, column=column or DEFAULT_COLUMN, layer=layer, encoding=encoding)
+
+
+def _look_at_table(path: Path, column: str, encoding: str | None, places: PlaceKeys) -> Reference:
+    points = table_points(path, column, encoding=encoding, keys=places, of="reference.")
+    bounds = float(points.x.min()), float(points.y.min()), float(points.x.max()), float(points.y.max())
+    return Reference(
+        path=path, kind="points", crs=points.crs, bounds=bounds, column=column, encoding=encoding, places=places
+    )
 
 
 def overlaps(reference: Reference, geobox: GeoBox) -> bool:
@@ -172,8 +189,8 @@ def reference_codes(reference: Reference, near: Sequence[GeoBox] | None = None) 
         return sorted(map(code_text, codes_in(reference.parts)))
     if reference.kind == "raster":
         found = {code_text(value) for value in raster_codes(reference.path, reference.band, near)}
-    elif reference.path.suffix.lower() in CSV:
-        found = set(map(code_text, _csv(reference).values))
+    elif reference.places is not None:
+        found = set(map(code_text, points_of_table(reference).values))
     else:
         found = {
             code_text(code)
@@ -188,8 +205,8 @@ def left_out(reference: Reference) -> list[str]:
     """What of the file can label nothing, counted, in sentences; none where all of it can."""
     if reference.kind not in {"polygons", "points"}:
         return []
-    if reference.path.suffix.lower() in CSV:
-        points = _csv(reference)
+    if reference.places is not None:
+        points = points_of_table(reference)
         rows = len(points.x) + points.placeless
         lines = [f"{points.placeless} of {rows} points have no place and are left out."] if points.placeless else []
         return lines + _without_code(points.values, str(reference.column))
@@ -242,8 +259,11 @@ def _within_collections(reference: Reference, kinds: Mapping[str, int]) -> tuple
 _COLLECTION_ID = 7
 
 
-def _csv(reference: Reference) -> Points:
-    return csv_points(reference.path, str(reference.column), encoding=reference.encoding)
+def points_of_table(reference: Reference) -> Points:
+    """The points of a reference that is a table."""
+    return table_points(
+        reference.path, str(reference.column), encoding=reference.encoding, keys=reference.places, of="reference."
+    )
 
 
 def _distinct(codes: np.ndarray) -> Iterable[Any]:

@@ -12,7 +12,8 @@ from landweave.labels.columns import FeatureColumns, choose_columns, given_colum
 from landweave.legend import code_text
 from landweave.patch.summary import listed
 from landweave.patch.tables.dates import read_moments
-from landweave.patch.tables.numbers import place_columns, read_places, to_numbers
+from landweave.patch.tables.numbers import to_numbers
+from landweave.patch.tables.places import place_columns, read_degrees
 from landweave.patch.tables.reading import Table, read_table_file
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def read_table(
             "all samples need the same number."
         )
     values = np.stack([values.astype("float32") for values in long.columns.values.values()], axis=-1)
-    longitude, latitude = read_places(long.facts) or (None, None)
+    longitude, latitude = read_degrees(long.facts) or (None, None)
     return LabelledTable(
         X=np.stack([values[rows].ravel() for rows in long.rows]),
         feature_names=tuple(f"{band}_{k:03d}" for k in range(usual) for band in long.columns.values),
@@ -182,7 +183,7 @@ def read_series(
                 f"({dates[rows[-1]]}); correct its {START}."
             )
         days.append(own)
-    longitude, latitude = read_places(long.facts) or (None, None)
+    longitude, latitude = read_degrees(long.facts) or (None, None)
     known = {label, SAMPLE, *(place_columns(long.facts) or ()), START, END}
     facts = long.facts.frame
     return LabelledSeries(
@@ -215,7 +216,7 @@ def _wide(table: Table, *, label: str, group: str | None, columns: Sequence[str]
     names = _texts(table.frame[SAMPLE]) if SAMPLE in table.frame else tuple(map(str, range(len(labels))))
     if group != SAMPLE:
         _refuse_twice(table, names)
-    longitude, latitude = read_places(table) or (None, None)
+    longitude, latitude = read_degrees(table) or (None, None)
     return LabelledTable(
         X=np.stack([values.astype("float32") for values in chosen.values.values()], axis=-1),
         feature_names=tuple(chosen.values),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
 from landweave.patch.model import REFLECTANCE_SCALE
@@ -42,6 +43,9 @@ class RasterLayer:
 
     nodata: float | None
     """Digital number that means missing; NaN always does."""
+
+    grid: GeoBox
+    """The file's own pixel grid."""
 
     masked: bool = False
     """Whether what the file's own mask hides is missing, too."""
@@ -181,7 +185,7 @@ def layer_of(
         notes.add(f"nodata {nodata:g} cannot occur in numbers of the type {band.dtype}", entry.path)
     return RasterLayer(
         path=entry.path, band=band.number, variable=variable, moment=moment, scale=scale, offset=offset, nodata=nodata,
-        masked=masked and band.masked,
+        grid=header.grid, masked=masked and band.masked,
     )  # fmt: skip
 
 

@@ -1,11 +1,9 @@
 """Any stack of single- or multi-band files as a source: what `listing` found, checked, fused and read."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -13,13 +11,15 @@ from odc.geo.geobox import GeoBox
 from rasterio.warp import Resampling
 
 from landweave.errors import InputError
+from landweave.patch.align import nearest_pixels
 from landweave.patch.model import NODATA, make_patch
 from landweave.patch.raster.header import Band, Header, header_of
 from landweave.patch.summary import Shown, listed, span
+from landweave.sources.file_grids import check_apart, grid_of_all, partners, pixel_size, same_grid, several_grids, touch
 from landweave.sources.layers import Disagreements, ProjectNumbers, RasterLayer, bands_of, layer_of
 from landweave.sources.listing import ListedFile, list_pattern, list_table
 from landweave.sources.pixels import UNKNOWN, opened, read_codes, read_on, to_reflectance
-from landweave.sources.protocol import LocalSource, Source, digest_of
+from landweave.sources.protocol import LocalSource, Source, day_of, digest_of
 
 _NO_PIXELS = (".aux.xml", ".ovr")
 """Endings of files beside a raster that do not decide its pixels: statistics, and smaller copies."""
@@ -27,13 +27,13 @@ _NO_PIXELS = (".aux.xml", ".ovr")
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class RasterSource(Shown, LocalSource):
-    """Rasters that share one grid; files are opened when pixels are asked for. Made by :func:`open_rasters`."""
+    """Rasters on one grid or on several; files are opened when pixels are asked for. Made by :func:`open_rasters`."""
 
     layers: tuple[RasterLayer, ...]
-    """Every band of use, in order of moment, path, band."""
+    """Every band of use, in order of moment, pixel size (finest first), path, band."""
 
     geobox: GeoBox
-    """The rasters' own grid."""
+    """The rasters' own grid; of several, the finest of the bands, wide enough for all of them."""
 
     variables: tuple[str, ...]
     """Names it can load: bands, then categorical ones."""
@@ -58,6 +58,11 @@ class RasterSource(Shown, LocalSource):
 
     notes: tuple[str, ...] = ()
     """Where the user's words go before a file's own, and bands that are left out, in sentences."""
+
+    @property
+    def grids_of_files(self) -> tuple[GeoBox, ...]:
+        """The grids that the files are on, each once, in the order of ``layers``."""
+        return tuple(dict.fromkeys(layer.grid for layer in self.layers))
 
     def _summary(self) -> Mapping[str, object]:
         return {
@@ -89,6 +94,26 @@ class RasterSource(Shown, LocalSource):
                 )
         return found
 
+    def seen(self, geobox: GeoBox, dates: Sequence[date]) -> dict[date, float | None]:
+        """Those of the dates on which a file with a band covers some of the ground; on one grid, all of them."""
+        grids = self.grids_of_files
+        if len(grids) == 1:
+            return dict.fromkeys(dates)
+        near = {grid for grid in grids if touch(grid, geobox)}
+        days = {
+            layer.moment.date()
+            for layer in self.layers
+            if layer.grid in near and layer.variable not in self.categorical
+        }
+        return {day: None for day in dates if day_of(day) in days}
+
+    def reach(self) -> None:
+        """Read the last row of every file that is not on the common grid: one that was cut short lacks its end."""
+        for layer in self.layers:
+            if layer.grid != self.geobox:
+                end = layer.grid[layer.grid.shape[0] - 1 :, :]
+                _ = self._classes(layer, end) if layer.variable in self.categorical else self._band(layer, end)
+
     def inputs(self) -> list[Path]:
         """Files whose content decides the pixels, and the table, sorted."""
         return sorted({layer.path for layer in self.layers} | {*self.beside} | ({self.table} if self.table else set()))
@@ -118,7 +143,8 @@ class RasterSource(Shown, LocalSource):
         Parameters
         ----------
         geobox
-            Any grid; on the rasters' own grid the pixels are exact, otherwise resampled.
+            Any grid. Files on this grid, or shifted from it by whole pixels, give their pixels exactly; of others,
+            bands are resampled by ``self.resampling`` and categorical variables taken from the nearest pixel.
         dates
             Days of the time axis, in the order wanted. A day without a file of a variable is missing there.
         variables
@@ -128,8 +154,10 @@ class RasterSource(Shown, LocalSource):
         -------
         xarray.Dataset
             Bands int16 (time, y, x) in 1e-4 reflectance, -32768 missing and outside; categorical variables uint8
-            (time, y, x), 0 outside. Several files of one day: the first valid pixel in order of time, then path; a
-            categorical pixel comes from the file of the same rank as the first band's pixel.
+            (time, y, x), 0 outside. Several files of one day: the first valid pixel in order of time, then pixel size,
+            then path; a categorical pixel comes from the file of the same rank as the first band's pixel or, where
+            the files cover different ground, from the file on the ground of the first band's. A mask is 255 where a
+            band has a file, and the mask has none.
 
         Raises
         ------
@@ -144,22 +172,28 @@ class RasterSource(Shown, LocalSource):
             name: np.full((len(dates), *geobox.shape), 0 if kind == "uint8" else NODATA, kind)
             for name, kind in kinds.items()
         }
+        grids = self.grids_of_files
+        near = {grid for grid in grids if len(grids) == 1 or touch(grid, geobox)}
         for step, day in enumerate(dates):
             of_day = [layer for layer in self.layers if layer.moment.date() == day]
             for name in variables:
                 files = [layer for layer in of_day if layer.variable == name]
-                if name in self.categorical:
-                    rank = self._first_valid(of_day, geobox) if len(files) > 1 else None
-                    arrays[name][step] = self._fuse_classes(files, geobox, rank)
+                if name not in self.categorical:
+                    arrays[name][step] = self._fuse(files, geobox, near)[0]
+                elif len({layer.grid for layer in of_day}) > 1:
+                    arrays[name][step] = self._fuse_tiles(name, of_day, geobox, near)
                 else:
-                    arrays[name][step] = self._fuse(files, geobox)[0]
+                    rank = self._fuse(self._leading(of_day), geobox, near)[1] if len(files) > 1 else None
+                    arrays[name][step] = self._fuse_classes(files, geobox, rank)
         return make_patch({name: arrays[name] for name in variables}, geobox, dates)
 
-    def _first_valid(self, of_day: Sequence[RasterLayer], geobox: GeoBox) -> np.ndarray:
-        leading = next(name for name in self.variables if any(layer.variable == name for layer in of_day))
-        return self._fuse([layer for layer in of_day if layer.variable == leading], geobox)[1]
+    def _leading(self, of_day: Sequence[RasterLayer]) -> list[RasterLayer]:
+        name = next(name for name in self.variables if any(layer.variable == name for layer in of_day))
+        return [layer for layer in of_day if layer.variable == name]
 
-    def _fuse(self, files: Sequence[RasterLayer], geobox: GeoBox) -> tuple[np.ndarray, np.ndarray]:
+    def _fuse(
+        self, files: Sequence[RasterLayer], geobox: GeoBox, near: Container[GeoBox]
+    ) -> tuple[np.ndarray, np.ndarray]:
         # The second array is the rank of the file that each pixel came from.
         fused = np.full(geobox.shape, NODATA, "int16")
         rank = np.zeros(geobox.shape, "int16")
@@ -167,6 +201,8 @@ class RasterSource(Shown, LocalSource):
             empty = fused == NODATA
             if not empty.any():
                 break
+            if layer.grid not in near:
+                continue
             values = self._band(layer, geobox)
             taken = empty & (values != NODATA)
             fused[taken], rank[taken] = values[taken], number
@@ -179,9 +215,35 @@ class RasterSource(Shown, LocalSource):
             fused = values if rank is None or number == 0 else np.where(rank == number, values, fused)
         return fused
 
+    def _fuse_tiles(
+        self, name: str, of_day: Sequence[RasterLayer], geobox: GeoBox, near: Container[GeoBox]
+    ) -> np.ndarray:
+        """Classes of a day whose files cover different ground: from the file that belongs to the band's pixel."""
+        files = [layer for layer in of_day if layer.variable == name and layer.grid in near]
+        fused, left = np.zeros(geobox.shape, "uint8"), np.ones(geobox.shape, bool)
+        if len(files) > 1:
+            leading = self._leading(of_day)
+            bands, rank = self._fuse(leading, geobox, near)
+            for number, layer in partners(leading, files).items():
+                here = left & (rank == number) & (bands != NODATA) & nearest_pixels(layer.grid, geobox)[2]
+                if here.any():
+                    fused[here] = self._classes(layer, geobox)[here]
+                    left &= ~here
+        for layer in files:
+            here = left & nearest_pixels(layer.grid, geobox)[2]
+            if here.any():
+                fused[here] = self._classes(layer, geobox)[here]
+                left &= ~here
+        if name == self.mask and left.any():
+            for grid in {
+                layer.grid for layer in of_day if layer.variable not in self.categorical and layer.grid in near
+            }:
+                fused[left & nearest_pixels(grid, geobox)[2]] = UNKNOWN
+        return fused
+
     def _band(self, layer: RasterLayer, geobox: GeoBox) -> np.ndarray:
         numbers = read_on(
-            layer.path, layer.band, layer.nodata, self.geobox, geobox, resampling=self.resampling, masked=layer.masked
+            layer.path, layer.band, layer.nodata, layer.grid, geobox, resampling=self.resampling, masked=layer.masked
         )
         return to_reflectance(numbers, scale=layer.scale, offset=layer.offset)
 
@@ -189,7 +251,7 @@ class RasterSource(Shown, LocalSource):
         # Where nobody knows what is there, a mask says so; scene classes have a class for it.
         missing = 0 if layer.variable == "SCL" else UNKNOWN
         most = None if layer.variable == self.mask and not self.mask_above else UNKNOWN
-        return read_codes(layer.path, layer.band, self.geobox, geobox, missing=missing, masked=layer.masked, most=most)
+        return read_codes(layer.path, layer.band, layer.grid, geobox, missing=missing, masked=layer.masked, most=most)
 
 
 def open_rasters(
@@ -243,9 +305,9 @@ def open_rasters(
     Raises
     ------
     InputError
-        For files that are missing, are no rasters, differ in size, transform or CRS from their siblings, lack a band
-        or have two of one name, or hold complex numbers; for a date that cannot be read; for a band that no file has;
-        each with the file's name.
+        For files that are missing, are no rasters, lack a band or have two of one name, or hold complex numbers; for a
+        file with some of the bands that is far from all others; for a date that cannot be read; for a band that no
+        file has; each with the file's name.
     """
     if (table is None) == (pattern is None):
         raise InputError("A source of rasters needs either table or pattern; give one of them.")
@@ -257,15 +319,14 @@ def open_rasters(
     wanted = None if bands is None else {*bands, *classes}
     used = [e for e in listed if wanted is None or e.variable is None or e.variable in wanted]
     layers: list[RasterLayer] = []
-    grid: tuple[Path, tuple[int, int], Any, Any] | None = None
+    grids: list[GeoBox] = []
     notes, beside, named = Disagreements(), set[Path](), list[str]()
     numbers = ProjectNumbers(scale=scale, offset=offset, nodata=nodata)
     for entry in used:
         with opened(entry.path) as file:
             header = header_of(file, entry.path)
-            _ = header.grid
-            grid = grid or (entry.path, header.shape, header.transform, header.crs)
-            _check_sibling(entry.path, file, grid)
+            grid = next((known for known in grids if same_grid(known, header.grid)), header.grid)
+            grids += [] if grid in grids else [grid]
             beside |= {Path(name) for name in file.files if not name.endswith(_NO_PIXELS)} - {entry.path}
         found = bands_of(entry, header, bands, notes)
         named += [variable for _, variable, _ in found]
@@ -276,18 +337,22 @@ def open_rasters(
             if each[1] in classes:
                 _check_mask(header, each[0], mask_above)
                 plain, quiet = replace(entry, scale=1.0, offset=0.0, nodata=None), Disagreements()
-                layers.append(layer_of(plain, header, each, ProjectNumbers(), masked=masked, notes=quiet))
+                layer = layer_of(plain, header, each, ProjectNumbers(), masked=masked, notes=quiet)
             else:
-                layers.append(layer_of(entry, header, each, numbers, masked=masked, notes=notes))
+                layer = layer_of(entry, header, each, numbers, masked=masked, notes=notes)
+            layers.append(replace(layer, grid=grid))
     there = list(dict.fromkeys(layer.variable for layer in layers))
     for name in [*(bands or ()), *([mask] if mask else [])]:
         if name not in there:
             raise InputError(_no_such(name, list(dict.fromkeys([*there, *named, *_names(listed)]))))
-    assert grid is not None
+    sizes = {grid: pixel_size(grid) for grid in grids}
+    layers.sort(key=lambda layer: (layer.moment, sizes[layer.grid], str(layer.path), layer.band))
+    spectral = [layer.grid for layer in layers if layer.variable not in classes] or grids
+    check_apart([layer for layer in layers if layer.variable not in classes])
     ordered = bands if bands is not None else [name for name in there if name not in classes]
     return RasterSource(
-        layers=tuple(sorted(layers, key=lambda layer: (layer.moment, str(layer.path), layer.band))),
-        geobox=GeoBox(grid[1], grid[2], grid[3]),
+        layers=tuple(layers),
+        geobox=grid_of_all(spectral),
         variables=(*dict.fromkeys([*ordered, *(name for name in classes if name in there)]),),
         categorical=tuple(name for name in classes if name in there),
         mask=mask,
@@ -295,7 +360,7 @@ def open_rasters(
         resampling=resampling,
         table=root / str(table) if table is not None else None,
         beside=tuple(sorted(beside)),
-        notes=(*notes.sentences, *_gaps(layers, classes)),
+        notes=(*notes.sentences, *_gaps(layers, classes), *several_grids(layers, classes, resampling)),
     )
 
 
@@ -316,30 +381,6 @@ def _check_mask(header: Header, band: Band, mask_above: float) -> None:
         raise InputError(
             f"{header.path}: mask_above = {mask_above:g}, but masks are whole numbers from 0 to 255; write the "
             f"probability in per cent as whole numbers (0 to 100), and set mask_above = {100 * mask_above:g}."
-        )
-
-
-def _check_sibling(path: Path, file: Any, grid: tuple[Path, tuple[int, int], Any, Any]) -> None:
-    first, shape, transform, crs = grid
-    if file.shape != shape:
-        raise InputError(
-            f"{path}: {file.width} x {file.height} pixels, but {first.name} has {shape[1]} x {shape[0]}; "
-            "all rasters of a source share one grid."
-        )
-    if file.crs != crs:
-        raise InputError(f"{path}: another CRS than {first.name}; all rasters of a source share one grid.")
-    # A thousandth of a pixel at the far corner: files written by different programs differ by rounding.
-    corner, other = transform * (shape[1], shape[0]), file.transform * (shape[1], shape[0])
-    size = 1e-3 * math.hypot(transform.a, transform.d)
-    shifts = (
-        transform.c - file.transform.c,
-        transform.f - file.transform.f,
-        corner[0] - other[0],
-        corner[1] - other[1],
-    )
-    if max(map(abs, shifts)) > size:
-        raise InputError(
-            f"{path}: another position or pixel size than {first.name}; all rasters of a source share one grid."
         )
 
 

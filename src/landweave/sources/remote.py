@@ -1,4 +1,4 @@
-"""Reading what lies on a server: settings, signing, and patience."""
+"""Reading files on servers: settings, signing, time limits, and asking again for pixels."""
 
 import logging
 import os

@@ -42,8 +42,11 @@ def workers() -> ThreadPoolExecutor:
 def connections_borne(threads: int) -> int:
     """How many connections the limit of open files bears, once it is as high as this process may set it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # macOS says that there is no limit, and takes no more than OPEN_MAX.
+    for wanted in (hard, *([10_240] if hard == resource.RLIM_INFINITY else [])):
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            break
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS

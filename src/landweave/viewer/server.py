@@ -37,6 +37,8 @@ from landweave.viewer.description import describe, page_files, patches
 from landweave.viewer.ground import routes
 from landweave.viewer.guard import LOCAL, REPORT_POLICY, Door, Guard
 from landweave.viewer.tiles import MapTile, Tiles, parse_day
+from landweave.viewer.verdicts.routes import DOORS as VERDICT_DOORS
+from landweave.viewer.verdicts.routes import Judging, judged
 
 WAITING = 256
 """Tiles, and as many dossiers, that may wait for a core; further ones are told to come again."""
@@ -154,7 +156,7 @@ class _Showing:
         return {"Cache-Control": _FOREVER if version == now else "no-store", VERSION: now}
 
 
-def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
+def make_app(view: View, *, hosts: Sequence[str] = LOCAL, judging: Judging | None = None) -> ASGIApp:
     """The application (ASGI) for a view.
 
     Parameters
@@ -163,6 +165,8 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
         From :func:`open_view`.
     hosts
         Host names, without port, to which it answers.
+    judging
+        Verdicts that are asked for; None shows the run only.
     """
     app = FastAPI(title="landweave view", docs_url=None, redoc_url=None, openapi_url=None)
     get = partial(app.api_route, methods=["GET", "HEAD"])
@@ -266,10 +270,22 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL) -> ASGIApp:
 
     # Around everything, so that answers to faults carry the headers too.
     names = tuple(host.lower() for host in hosts)
-    return Guard(app, hosts=names, doors=DOORS, elsewhere=lambda: showing.view.ground.outlines.hosts)
+    inner: ASGIApp = app
+    doors = DOORS
+    if judging is not None:
+        inner = judged(app, judging, view.run.plan.legend, images=view.tiles.image_zooms)
+        doors = {**DOORS, **VERDICT_DOORS}
+    return Guard(inner, hosts=names, doors=doors, elsewhere=lambda: showing.view.ground.outlines.hosts)
 
 
-def serve(view: View, *, host: str = "127.0.0.1", port: int = 8765, names: Sequence[str] = ()) -> None:
+def serve(
+    view: View,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    names: Sequence[str] = (),
+    judging: Judging | None = None,
+) -> None:
     """Serve a view until interrupted.
 
     Parameters
@@ -282,6 +298,8 @@ def serve(view: View, *, host: str = "127.0.0.1", port: int = 8765, names: Seque
         Port; 0 takes any free one.
     names
         Host names, beside ``host`` and those of this machine's loopback, by which browsers may ask.
+    judging
+        As of :func:`make_app`.
 
     Raises
     ------
@@ -311,21 +329,22 @@ def serve(view: View, *, host: str = "127.0.0.1", port: int = 8765, names: Seque
     shown = f"[{host}]" if ":" in host else host
     # The wildcard address is no name that a browser asks by.
     own = () if _is_wildcard(host) else (shown,)
-    app = make_app(view, hosts=(*LOCAL, *own, *names))
-    print("\n".join(_addresses(host, door.getsockname()[1], names)), flush=True)  # noqa: T201 - a command prints
+    app = make_app(view, hosts=(*LOCAL, *own, *names), judging=judging)
+    token = "" if judging is None or judging.token is None else f"?token={judging.token}"
+    print("\n".join(_addresses(host, door.getsockname()[1], names, token)), flush=True)  # noqa: T201 - a command prints
     settings = configured(app, most=connections_borne(usable_cores()))
     with suppress(KeyboardInterrupt):
         uvicorn.Server(settings).run(sockets=[door])
 
 
-def _addresses(host: str, port: int, names: Sequence[str]) -> list[str]:
+def _addresses(host: str, port: int, names: Sequence[str], token: str) -> list[str]:
     """What is told of where the view is to be found: addresses that are answered, and who may ask beside."""
     if not _is_wildcard(host):
-        return [f"http://{f'[{host}]' if ':' in host else host}:{port}/  (Ctrl-C ends it)"]
+        return [f"http://{f'[{host}]' if ':' in host else host}:{port}/{token}  (Ctrl-C ends it)"]
     here = "[::1]" if ":" in host else "127.0.0.1"
-    others = ", ".join(f"http://{name}:{port}/" for name in names) or "none was given"
+    others = ", ".join(f"http://{name}:{port}/{token}" for name in names) or "none was given"
     return [
-        f"http://{here}:{port}/  (Ctrl-C ends it)",
+        f"http://{here}:{port}/{token}  (Ctrl-C ends it)",
         f"Others may ask only by names given with --allow-host: {others}.",
     ]
 

@@ -15,7 +15,7 @@ import VectorSource from "ol/source/Vector.js";
 import { Beside } from "./beside.js";
 import { Marks } from "./marks.js";
 import { Slot } from "./slots.js";
-import { gridStyle, pixelStyle, placeStyle } from "./styles.js";
+import { gridStyle, outlineStyle, pixelStyle, placeStyle } from "./styles.js";
 
 const DEEPEST = 4;
 
@@ -39,6 +39,7 @@ export class Maps {
     this.grid = new VectorSource();
     this.marks = new VectorSource();
     this.pixel = new VectorSource();
+    this.outlines = new VectorSource();
     for (const place of view.places) {
       const mark = new Feature(new Point(fromLonLat([place.lon, place.lat])));
       mark.set("name", place.name);
@@ -90,6 +91,18 @@ export class Maps {
   mark(pixel) {
     this.pixel.clear();
     if (pixel) this.pixel.addFeature(new Feature(new Point(fromLonLat(pixel))));
+  }
+
+  /** Draw the outline of a place (GeoJSON in degrees; null for none), and bring it into sight. */
+  outline(geometry, deepest) {
+    this.outlines.clear();
+    if (!geometry) return;
+    const drawn = new GeoJSON().readGeometry(geometry, { featureProjection: "EPSG:3857" });
+    this.outlines.addFeature(new Feature(drawn));
+    const { map } = this.panes[0];
+    map.updateSize();
+    const [wide, high] = map.getSize() ?? [300, 300];
+    this.view.fit(drawn.getExtent(), { size: [wide, high], padding: [high / 5, wide / 5, high / 5, wide / 5], maxZoom: deepest });
   }
 
   /** Bring a pixel into sight, where the dossier has taken its place. */
@@ -170,6 +183,8 @@ export class Maps {
     if (state.mode === "swipe") return [{ top: state.layer, other: state.other }];
     if (state.mode === "one") return [{ top: state.layer }];
     const has = (id) => this.description.layers.some((layer) => layer.id === id);
+    const images = this.description.layers.filter((layer) => layer.dated && layer.id !== state.image).map((layer) => layer.id);
+    if (!has("prediction")) return [state.image, ...images].slice(0, 3).map((top) => ({ top }));
     const three = [state.image, has("reference") ? "reference" : "confidence", "prediction"];
     return three.filter(Boolean).map((top) => ({ top }));
   }
@@ -201,6 +216,7 @@ export class Maps {
         pane.gridLayer, pane.points, pane.samples, ...this.beside.layers(),
         new VectorLayer({ source: this.marks, style: placeStyle, declutter: true, zIndex: 20 }),
         new VectorLayer({ source: this.pixel, style: pixelStyle, zIndex: 21 }),
+        new VectorLayer({ source: this.outlines, style: outlineStyle, zIndex: 22 }),
       ],
       controls: controls({ attribution: false, rotate: false, zoom: number === 0 }).extend(number === 0 ? [new ScaleLine()] : []),
       interactions: interactions({ altShiftDragRotate: false, pinchRotate: false }),

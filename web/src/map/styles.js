@@ -32,6 +32,12 @@ export const pixelStyle = [
   new Style({ image: new RegularShape({ points: 4, radius: 12, angle: Math.PI / 4, stroke: new Stroke({ color: "#ffffff", width: 2 }) }) }),
 ];
 
+/** The outline of a place that is judged: seen on any image. */
+export const outlineStyle = [
+  new Style({ stroke: new Stroke({ color: "#14171a", width: 5 }) }),
+  new Style({ stroke: new Stroke({ color: "#ffe14d", width: 2 }) }),
+];
+
 /** Styles of markers by class colour, role and size, made once each: round ones taught, square ones were held out. */
 export function markStyles() {
   const made = new Map();

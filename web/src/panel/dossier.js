@@ -73,7 +73,7 @@ export class Dossier {
     const { lon, lat } = told.place;
     const save = make("a", { download: `pixel_${lon.toFixed(6)}_${lat.toFixed(6)}.json`, className: "button" }, "JSON");
     save.href = URL.createObjectURL(new Blob([JSON.stringify(told, null, 1)], { type: "application/json" }));
-    const children = [this.#head(`Pixel ${lon.toFixed(5)}, ${lat.toFixed(5)}`, save), this.#verdicts(told)];
+    const children = [this.#head(`Pixel ${lon.toFixed(5)}, ${lat.toFixed(5)}`, save), ...(told.blind ? [] : [this.#verdicts(told)])];
     const body = make("div", { className: "dossier-body" }, this.#probabilities(told));
     if (told.observations) body.append(this.#series(told));
     else body.append(make("p", { className: "soft" }, this.#missing(told)));

@@ -1,4 +1,4 @@
-"""Intervals of a random sample's accuracies and shares: Wald's, or Wilson's near 0 and 1."""
+"""Intervals of a probability sample's accuracies and shares: Wald's, or Wilson's near 0 and 1."""
 
 import numpy as np
 

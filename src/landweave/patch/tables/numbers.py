@@ -1,19 +1,16 @@
-"""Columns of a table as numbers and as places, with the row of whatever is neither."""
+"""Columns of a table as numbers, with the row of whatever is none."""
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from landweave.errors import InputError
-from landweave.patch.tables.reading import Table
+from landweave.patch.tables.reading import COMMA_NUMBER, Table
 
 if TYPE_CHECKING:
     import pandas as pd
-
-LONGITUDE, LATITUDE = ("longitude", "lon", "long", "lng"), ("latitude", "lat")
-"""Names of the columns of a place, in any case."""
 
 MISSING = frozenset(
     {"#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL",
@@ -41,9 +38,15 @@ class NumberColumn:
     """Bool: of the stray ones those that a person would read as a number, such as ``0,12`` or ``12 %``."""
 
 
-def to_numbers(column: "pd.Series") -> NumberColumn:
-    """A column as numbers: of numbers, truth values, decimals, or text as Python writes numbers."""
+def to_numbers(column: "pd.Series", decimal: str = ".") -> NumberColumn:
+    """A column as numbers: of numbers, truth values, decimals, or text as Python writes numbers.
+
+    With ``decimal = ","`` a column whose numbers all have a comma or no mark is read with decimal commas.
+    """
     import pandas as pd
+
+    if decimal == "," and pd.api.types.is_string_dtype(column) and has_commas(column):
+        column = column.astype(str).str.replace(",", ".")
 
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
@@ -73,8 +76,17 @@ def to_numbers(column: "pd.Series") -> NumberColumn:
     return NumberColumn(values=np.where(none, np.nan, spread[0]), stray=spread[1], like=spread[2])
 
 
-def read_numbers(table: Table, name: str, *, needed: bool = False, what: str = "a number") -> np.ndarray:
-    """A column as numbers, float64 (row,), NaN where a cell is empty.
+def has_commas(column: "pd.Series") -> bool:
+    """Whether a column of text holds numbers with decimal commas, and whole numbers, and nothing else."""
+    texts = column.dropna().astype(str).str.strip()
+    texts = texts[~texts.isin(MISSING) & (texts != "")]
+    return bool(texts.str.contains(",").any() and texts.str.fullmatch(COMMA_NUMBER.pattern).all())
+
+
+def read_numbers(
+    table: Table, name: str, *, needed: bool = False, what: str = "a number", decimal: str | None = None
+) -> np.ndarray:
+    """A column as numbers, float64 (row,), NaN where a cell is empty; ``decimal`` as the table's where None.
 
     Raises
     ------
@@ -82,7 +94,7 @@ def read_numbers(table: Table, name: str, *, needed: bool = False, what: str = "
         For the first row that holds no number, an infinite one, or, where it is ``needed``, nothing.
     """
     column = table.column(name)
-    numbers = to_numbers(column)
+    numbers = to_numbers(column, table.decimal if decimal is None else decimal)
     wrong = np.flatnonzero(numbers.stray | np.isinf(numbers.values))
     if wrong.size:
         refuse_cell(table, name, int(wrong[0]), what)
@@ -97,65 +109,13 @@ def read_numbers(table: Table, name: str, *, needed: bool = False, what: str = "
 def refuse_cell(table: Table, name: str, row: int, what: str = "a number") -> None:
     """Raise the InputError of a cell that is no number, with what to do about it."""
     value = table.frame[name].iloc[row]
-    raise InputError(f"{table.where(row)}: {name} is {_shown(value)}; give {what}{_hint(str(value).strip())}.")
+    shown = shown_cell(table, name, row)
+    raise InputError(f"{table.where(row)}: {name} is {shown}; give {what}{_hint(str(value).strip())}.")
 
 
-def place_columns(table: Table) -> tuple[str, str] | None:
-    """Names of the columns of longitude and latitude, in any case; None where one of them is absent.
-
-    Raises
-    ------
-    InputError
-        Where two columns could be meant and do not hold the same.
-    """
-    found = [_one_of(table, names) for names in (LONGITUDE, LATITUDE)]
-    return (found[0], found[1]) if found[0] is not None and found[1] is not None else None
-
-
-def read_places(table: Table, *, needed: bool = False) -> tuple[np.ndarray, np.ndarray] | None:
-    """Longitude and latitude of each row, degrees, float64 (row,), NaN for both where a row has no place.
-
-    Returns
-    -------
-    longitude, latitude
-        None where the table has no such columns.
-
-    Raises
-    ------
-    InputError
-        For a cell that is no number of degrees, and where places are ``needed``, for an empty one.
-    """
-    names = place_columns(table)
-    if names is None:
-        return None
-    degrees = []
-    for name, limit in zip(names, (180, 90), strict=True):
-        what = f"degrees from -{limit} to {limit}"
-        values = read_numbers(table, name, needed=needed, what=what)
-        beyond = np.flatnonzero(np.abs(values) > limit)
-        if beyond.size:
-            refuse_cell(table, name, int(beyond[0]), what)
-        degrees.append(values)
-    half = np.isnan(degrees[0]) | np.isnan(degrees[1])
-    return np.where(half, np.nan, degrees[0]), np.where(half, np.nan, degrees[1])
-
-
-def _one_of(table: Table, names: tuple[str, ...]) -> str | None:
-    frame = table.frame
-    found = [name for name in frame.columns if name.lower() in names]
-    found.sort(key=lambda name: (names.index(name.lower()), name))
-    for other in found[1:]:
-        pair = [to_numbers(frame[name]).values for name in (found[0], other)]
-        if not np.array_equal(pair[0], pair[1], equal_nan=True):
-            raise InputError(
-                f"{table.path}: the columns {found[0]!r} and {other!r} differ, and both could be the place; "
-                "rename the one that is not."
-            )
-    return found[0] if found else None
-
-
-def _shown(value: Any) -> str:
-    return repr(value if isinstance(value, str) else str(value))
+def shown_cell(table: Table, name: str, row: int) -> str:
+    """A cell as a message shows it."""
+    return repr(str(table.frame[name].iloc[row]))
 
 
 def _hint(text: str) -> str:

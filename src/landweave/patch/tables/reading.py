@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -16,11 +16,17 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-PARQUET, CSV = frozenset({".parquet", ".pq"}), frozenset({".csv", ".txt", ".tsv", ".tab"})
+PARQUET, CSV = frozenset({".parquet", ".geoparquet", ".pq"}), frozenset({".csv", ".txt", ".tsv", ".tab"})
 """Endings of the two kinds; all that is not Parquet is read as CSV."""
 
 _SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+_PACKED = frozenset({".gz", ".bz2", ".xz"})
 _CHUNK = 50_000
+
+COMMA_NUMBER = re.compile(r"[+-]?([0-9]*,)?[0-9]+([eE][+-]?[0-9]+)?")
+"""A whole number, or one with a decimal comma."""
+
+_THOUSANDS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$"
 _MARKS = {
     b"PK\x03\x04": "a spreadsheet or a zip file; export it as CSV in UTF-8",
     b"\xd0\xcf\x11\xe0": "an old Excel file; export it as CSV in UTF-8",
@@ -41,6 +47,13 @@ class Table:
     """All columns, in the order of the file. Of a CSV all are text, without blanks around, "" where a cell is empty;
     of Parquet they have the types of the file. Names are text without blanks around, each once."""
 
+    separator: str | None = None
+    """Of a CSV what is between its cells."""
+
+    decimal: str = "."
+    """Of a CSV "," where its numbers have decimal commas: its cells are separated by something else, and a column holds
+    nothing but numbers with commas, one of which cannot be thousands, as 1,234 could."""
+
     rows: "np.ndarray | None" = None
     """Where each row stands in the file, counted from 0, where rows were chosen."""
 
@@ -51,13 +64,18 @@ class Table:
     def take(self, positions: "np.ndarray") -> "Table":
         """Some rows, int64 (row,), in that order."""
         rows = positions if self.rows is None else self.rows[positions]
-        return Table(path=self.path, frame=self.frame.iloc[positions].reset_index(drop=True), rows=rows)
+        return replace(self, frame=self.frame.iloc[positions].reset_index(drop=True), rows=rows)
 
     def column(self, name: str, why: str = "") -> "pd.Series":
         """A column by its name; InputError lists the names that exist, and says why it is needed."""
         if name not in self.frame:
             raise InputError(f"{self.path}: no column {name!r}{why}; it has {', '.join(self.frame.columns)}.")
         return self.frame[name]
+
+
+def packed_suffix(path: Path) -> str:
+    """The ending of a file, of a packed one that of what is in it: ``.csv`` of ``points.csv.gz``."""
+    return Path(path.stem).suffix.lower() if path.suffix.lower() in _PACKED else path.suffix.lower()
 
 
 def read_table_file(path: str | Path, what: str = "table", *, encoding: str | None = None) -> Table:
@@ -84,7 +102,7 @@ def read_table_file(path: str | Path, what: str = "table", *, encoding: str | No
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such {what}.")
-    frame = _parquet(path) if path.suffix.lower() in PARQUET else _csv(path, encoding)
+    frame, separator, decimal = (_parquet(path), None, ".") if path.suffix.lower() in PARQUET else _csv(path, encoding)
     names = [str(name).strip() for name in frame.columns]
     # Text of a file that pandas wrote with its index has no name there.
     names = [name or f"Unnamed: {number}" for number, name in enumerate(names)]
@@ -94,7 +112,7 @@ def read_table_file(path: str | Path, what: str = "table", *, encoding: str | No
     frame.columns = pd.Index(names, dtype=object)
     if frame.empty:
         raise InputError(f"{path}: the {what} is empty: it has no rows below its header.")
-    return Table(path=path, frame=frame)
+    return Table(path=path, frame=frame, separator=separator, decimal=decimal)
 
 
 def _parquet(path: Path) -> "pd.DataFrame":
@@ -111,7 +129,8 @@ def _parquet(path: Path) -> "pd.DataFrame":
     return frame.reset_index(drop=True)
 
 
-def _csv(path: Path, encoding: str | None) -> "pd.DataFrame":
+def _csv(path: Path, encoding: str | None) -> "tuple[pd.DataFrame, str, str]":
+    """The table, what separates its cells, and its decimal point."""
     import pandas as pd
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -130,10 +149,21 @@ def _csv(path: Path, encoding: str | None) -> "pd.DataFrame":
     # A separator at the end of each line makes a column without name and without cells.
     kept = [i for i, name in enumerate(header) if name.strip() or (columns and pc.any(pc.not_equal(columns[i], "")))]
     if not columns:
-        return pd.DataFrame(columns=[header[i] for i in kept])
+        return pd.DataFrame(columns=[header[i] for i in kept]), separator, "."
+    decimal = "," if separator != "," and any(map(_shows_commas, columns)) else "."
     frame = pd.DataFrame({number: columns[i].to_pandas() for number, i in enumerate(kept)})
     frame.columns = pd.Index([header[i] for i in kept], dtype=object)
-    return frame
+    return frame, separator, decimal
+
+
+def _shows_commas(column: Any) -> bool:
+    """Whether a column of text holds decimal commas, beyond doubt."""
+    import pyarrow.compute as pc
+
+    with_comma = column.filter(pc.match_substring(column, ","))
+    if not len(with_comma) or not pc.all(pc.match_substring_regex(with_comma, f"^{COMMA_NUMBER.pattern}$")).as_py():
+        return False
+    return not pc.all(pc.match_substring_regex(with_comma, _THOUSANDS)).as_py()
 
 
 @contextmanager

@@ -19,6 +19,27 @@ _POINTING = (b"<OGRVRTDataSource", b"<OGRWFSDataSource", b"<OGRCSWDataSource", b
 """How files begin that hold no shapes but name other files or addresses."""
 
 
+CHANGED = "!\n\r\t"
+"""Letters of a path that pyogrio changes: it looks for an archive before ``!``, and drops the others."""
+
+VECTORS = frozenset({".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".gml", ".sqlite", ".dxf"})
+"""Suffixes of vector files."""
+
+
+def is_changed(path: Path) -> bool:
+    """Whether the name of a file, or of its folders, would reach GDAL as another one."""
+    return any(letter in str(path) for letter in CHANGED)
+
+
+def refuse_changed(path: Path) -> None:
+    """InputError for a file whose name GDAL would get as another one."""
+    if is_changed(path):
+        raise InputError(
+            f"{str(path)!r}: GDAL's readers of vectors do not take '!', tabs and line ends as parts of a name; rename "
+            "the file or the folder."
+        )
+
+
 def refuse_disguise(path: Path) -> None:
     """InputError for a file that makes GDAL read other files or addresses, under the name of an ordinary format."""
     if path.is_dir() or path.suffix.lower() == ".vrt":
@@ -144,6 +165,17 @@ def stamp(path: Path) -> tuple[int, int]:
     """When a file was last changed, and its size: what is known of it in this process holds as long as these do."""
     status = path.stat()
     return status.st_mtime_ns, status.st_size
+
+
+def is_geoparquet(path: Path) -> bool:
+    """Whether a Parquet file says that it has geometries; one that cannot be read is taken for it, to be refused."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return b"geo" in (pq.read_schema(path).metadata or {})
+    except (pa.ArrowInvalid, OSError):
+        return True
 
 
 @lru_cache(maxsize=2)

@@ -14,9 +14,12 @@ import numpy as np
 from landweave.errors import InputError
 from landweave.patch.vectors.drivers import (
     PARQUET,
+    VECTORS,
     TextOf,
+    is_changed,
     parquet_frame,
     reading,
+    refuse_changed,
     refuse_disguise,
     refuse_incomplete,
     stamp,
@@ -76,6 +79,10 @@ def layer_names(path: Path) -> list[str]:
     import pyogrio
     from pyogrio.errors import DataSourceError
 
+    if path.suffix.lower() in VECTORS:
+        refuse_changed(path)
+    elif is_changed(path):
+        return []
     refuse_disguise(path)
     refuse_incomplete(path, columns=False)
     try:
@@ -91,7 +98,7 @@ def is_vector(path: Path) -> bool:
     from pyogrio.errors import DataSourceError
 
     try:
-        return path.suffix.lower() in PARQUET or len(pyogrio.list_layers(path)) > 0
+        return path.suffix.lower() in PARQUET or (not is_changed(path) and len(pyogrio.list_layers(path)) > 0)
     except (DataSourceError, ValueError):
         return False
 
@@ -126,6 +133,7 @@ def open_layer(
         return _open_parquet(path, what=what, layer=layer)
     import pyogrio
 
+    refuse_changed(path)
     refuse_disguise(path)
     refuse_incomplete(path, columns=column is not None)
     with reading(path, what):

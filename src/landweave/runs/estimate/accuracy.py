@@ -14,6 +14,7 @@ from landweave.errors import InputError
 from landweave.legend import NONE, Legend
 from landweave.maps.areas import MapGrid, count_classes
 from landweave.patch.store import read_points, write_json, write_text
+from landweave.patch.tables.places import PlaceKeys
 from landweave.runs.estimate.map import MapSource, find_map
 from landweave.runs.estimate.sample_file import LABEL, LabelledSample, read_sample
 from landweave.runs.project.plan import Plan
@@ -82,12 +83,14 @@ def estimate_accuracy(
     layer: str | None = None,
     design: str | Path | None = None,
     drop_unlabelled: bool = False,
+    encoding: str | None = None,
+    places: PlaceKeys | None = None,
 ) -> dict[str, Any]:
     """What a labelled sample says of a map: accuracies and areas with intervals.
 
     Parameters
     ----------
-    sample, label, layer, design, drop_unlabelled
+    sample, label, layer, design, drop_unlabelled, encoding, places
         As for :func:`landweave.runs.estimate.sample_file.read_sample`.
     map_source
         The map to be judged: the one that the sample was drawn from, or a later one on the same land, for which the
@@ -105,7 +108,10 @@ def estimate_accuracy(
         ``strata_are_the_maps_classes``, ``mapped`` (``title`` and by class ``pixels`` and ``area_ha``), ``colors`` and
         ``notes``.
     """
-    read = read_sample(sample, label=label, layer=layer, design=design, drop_unlabelled=drop_unlabelled)
+    read = read_sample(
+        sample, label=label, layer=layer, design=design, drop_unlabelled=drop_unlabelled, encoding=encoding,
+        places=places,
+    )  # fmt: skip
     names = _names(read, map_source, legend)
     zones = None
     if districts is not None:
@@ -187,7 +193,7 @@ def estimate_project(project: Project | Plan | str | Path) -> dict[str, Any] | N
     districts = project.districts
     return estimate_accuracy(
         sample, map_source=find_map(project.file), label=settings.label, layer=settings.layer,
-        drop_unlabelled=settings.drop_unlabelled,
+        drop_unlabelled=settings.drop_unlabelled, encoding=settings.encoding, places=settings.places,
         districts=None if districts is None else project.path(districts.path),
         column=None if districts is None else districts.column,
         district_layer=None if districts is None else districts.layer,
@@ -247,7 +253,10 @@ def _mapped(grid: MapGrid, read: LabelledSample) -> np.ndarray:
     from landweave.patch.align import pixels_of, to_crs
 
     if read.crs is None or not (np.isfinite(read.x) & np.isfinite(read.y)).all():
-        raise InputError(f"{read.path}: the points have no coordinates or no CRS; a CSV needs longitude and latitude.")
+        raise InputError(
+            f"{read.path}: the points have no coordinates or no CRS; give a table "
+            "columns longitude and latitude, or others by estimate.x, y and crs."
+        )
     x, y = to_crs(read.x, read.y, source=read.crs, target=grid.crs)
     _, _, inside = pixels_of(GeoBox(grid.shape, grid.transform, grid.crs), x, y)
     outside = np.flatnonzero(~inside)

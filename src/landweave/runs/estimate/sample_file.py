@@ -10,12 +10,15 @@ import numpy as np
 
 from landweave.accuracy.design_based.estimates import Stratum
 from landweave.errors import InputError, blame_machine
+from landweave.labels.verdicts.geopackage import recover
 from landweave.legend import code_text
 from landweave.maps.areas import Counted, MapGrid, PixelAreas
 from landweave.maps.stratified_sample import Drawn
-from landweave.patch.tables.numbers import read_numbers, read_places
-from landweave.patch.tables.reading import Table, read_table_file
+from landweave.patch.tables.numbers import read_numbers
+from landweave.patch.tables.places import PlaceKeys, place_columns, read_places
+from landweave.patch.tables.reading import PARQUET, Table, read_table_file
 from landweave.patch.vectors.layers import layer_names, open_layer, read_features
+from landweave.patch.vectors.points import is_point_table
 from landweave.patch.vectors.writing import write_layers
 
 if TYPE_CHECKING:
@@ -136,15 +139,17 @@ def read_sample(
     layer: str | None = None,
     design: str | Path | None = None,
     drop_unlabelled: bool = False,
+    encoding: str | None = None,
+    places: PlaceKeys | None = None,
 ) -> LabelledSample:
     """Read a labelled sample and its design.
 
     Parameters
     ----------
     path
-        The GeoPackage that was drawn, or any vector file or CSV with its ``id`` and the labels. A sample from elsewhere
-        needs the columns ``stratum``, ``stratum_pixels`` (or ``inclusion_probability``) and ``stratum_area_ha``, and as
-        CSV ``longitude`` and ``latitude``.
+        The GeoPackage that was drawn, or any vector file or table with its ``id`` and the labels. A sample from
+        elsewhere needs the columns ``stratum``, ``stratum_pixels`` (or ``inclusion_probability``) and
+        ``stratum_area_ha``, and as a table its places.
     label
         The column of labels.
     layer
@@ -153,6 +158,10 @@ def read_sample(
         The file that was drawn, where ``path`` does not hold its design any more.
     drop_unlabelled
         Leave out units without a label, as if they were missing at random within their stratum.
+    encoding
+        Encoding of the text of a shapefile or CSV that does not state it.
+    places
+        Columns and CRS of the places of a table; see :func:`landweave.patch.tables.places.read_places`.
 
     Raises
     ------
@@ -160,7 +169,8 @@ def read_sample(
         When the design is not known; when units are missing, doubled or were moved; when a label is missing.
     """
     path = Path(path)
-    table = _read_table(path, label, layer)
+    recover(path)
+    table = _read_table(path, label, layer, encoding, places or PlaceKeys())
     content = _read_design(Path(design) if design is not None else path)
     if content is not None:
         units = _units_of_design(path, table, content, drop=drop_unlabelled)
@@ -195,6 +205,7 @@ def read_sample(
 @dataclass(frozen=True, kw_only=True)
 class _Table:
     frame: "pd.DataFrame"
+    decimal: str
     places: tuple[str, ...]
     ids: tuple[str, ...]
     x: np.ndarray
@@ -213,24 +224,26 @@ class _Units:
     drawn: int
 
 
-def _read_table(path: Path, label: str, layer: str | None) -> _Table:
+def _read_table(path: Path, label: str, layer: str | None, encoding: str | None, keys: PlaceKeys) -> _Table:
     if not path.exists():
         raise InputError(f"{path}: no such sample file.")
     crs: str | None = None
-    is_csv = path.suffix.lower() in {".csv", ".txt"}
-    if is_csv:
-        read = read_table_file(path, "sample file")
-        frame, place = read.frame, read_places(read)
-        if place is not None:
-            x, y, crs = *place, "EPSG:4326"
-        else:
-            x = y = np.full(len(frame), np.nan)
+    decimal = "."
+    is_table = is_point_table(path)
+    if is_table:
+        read = read_table_file(path, "sample file", encoding=encoding)
+        frame, decimal = read.frame, read.decimal
+        x = y = np.full(len(frame), np.nan)
+        # Where a design is at hand, its units are found by their ids.
+        if keys.given or place_columns(read) is not None:
+            found_at = read_places(read, keys, of="estimate.")
+            x, y, crs = found_at.x, found_at.y, found_at.crs
     else:
         import pandas as pd
         import shapely
 
         layer = LAYER if layer is None and LAYER in layer_names(path) else layer
-        found = open_layer(path, what="the sample", layer=layer, column=label)
+        found = open_layer(path, what="the sample", layer=layer, encoding=encoding, column=label)
         features = read_features(found, columns=found.columns)
         frame = pd.DataFrame(dict(zip(found.columns, features.values, strict=True)))
         middles = shapely.centroid(features.shapes)
@@ -241,9 +254,9 @@ def _read_table(path: Path, label: str, layer: str | None) -> _Table:
     if not len(frame):
         raise InputError(f"{path}: the sample is empty.")
     ids = tuple(code_text(v) for v in frame["id"]) if "id" in frame else ("",) * len(frame)
-    word, first = ("line", 2) if is_csv else ("row", 1)
+    word, first = ("line", 2) if is_table else ("row", 1)
     places = tuple(f"{word} {i + first}" + (f" (id {name})" if name else "") for i, name in enumerate(ids))
-    return _Table(frame=frame, places=places, ids=ids, x=x, y=y, crs=crs)
+    return _Table(frame=frame, decimal=decimal, places=places, ids=ids, x=x, y=y, crs=crs)
 
 
 def _read_design(path: Path) -> dict[str, Any] | None:
@@ -251,7 +264,7 @@ def _read_design(path: Path) -> dict[str, Any] | None:
     import pyogrio
     from pyogrio.errors import DataSourceError
 
-    if path.suffix.lower() in {".csv", ".txt"}:
+    if is_point_table(path) or path.suffix.lower() in PARQUET:
         return None
     try:
         if DESIGN not in {str(name) for name, _ in pyogrio.list_layers(path)}:
@@ -327,7 +340,9 @@ def _units_of_columns(path: Path, table: _Table) -> _Units:
     names = sorted(set(texts), key=lambda t: (not t.isdecimal(), int(t) if t.isdecimal() else 0, t))
     keys = {t: int(t) if all(n.isdecimal() for n in names) else i for i, t in enumerate(names, start=1)}
     shown = [code_text(v) for v in frame["stratum_name"]] if "stratum_name" in frame else texts
-    numbers = {n: read_numbers(Table(path=path, frame=frame), n) for n in (sizes, "stratum_area_ha")}
+    numbers = {
+        n: read_numbers(Table(path=path, frame=frame, decimal=table.decimal), n) for n in (sizes, "stratum_area_ha")
+    }
     strata = {}
     for text in names:
         rows = np.array([t == text for t in texts])

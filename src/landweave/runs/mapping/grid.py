@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from landweave.patch.grid import Cell
 from landweave.patch.vectors.writing import write_layers
 from landweave.runs import layout
@@ -35,11 +37,31 @@ def write_grid(
             "role": [_role(own[cell.name]) for cell in cells],
             "state": [states.get(cell.name, "planned") for cell in cells],
         },
-        geometry=[cell.geobox.geographic_extent.geom for cell in cells],
+        geometry=_outlines(cells),
         crs="EPSG:4326",
     )
     write_layers(plan.folder / layout.GRID, [("grid", frame)])
     return {"files": [], "info": {"patches": len(cells)}}
+
+
+def _outlines(cells: Sequence[Cell]) -> np.ndarray:
+    # All cells of a CRS at once, with a point each twentieth of a side, since straight lines bend between two CRSs.
+    import pyproj
+    import shapely
+
+    outlines = np.array([cell.geobox.extent.geom for cell in cells], object)
+    names = np.array([str(cell.geobox.crs) for cell in cells], object)
+    for name in sorted(set(names)):
+        crs = pyproj.CRS(name)
+        if crs.is_geographic:
+            continue
+        own = names == name
+        left, bottom, right, top = shapely.bounds(outlines[own]).T
+        dense = shapely.segmentize(outlines[own], np.maximum(right - left, top - bottom) / 20)
+        points = shapely.get_coordinates(dense)
+        degrees = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(points[:, 0], points[:, 1])
+        outlines[own] = shapely.set_coordinates(dense, np.stack(degrees, axis=1))
+    return outlines
 
 
 def _role(roles: set[str]) -> str:

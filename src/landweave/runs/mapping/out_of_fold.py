@@ -85,7 +85,8 @@ class OutOfFold:
             pieces = np.where(self.labels > 0, np.arange(1, self.labels.size + 1).reshape(shape), 0)
         elif pieces is None:
             pieces = connected_pieces(self.labels)
-        others = confident_others(label, p, self.confidence)
+        # Pixels without a piece were judged by people: nothing of them is doubted.
+        others = np.where(pieces.ravel() > 0, confident_others(label, p, self.confidence), -1)
         whole = piece_evidence(label, pieces.ravel(), p, others, core)
         # Parts: of one piece, confidently taken for one class, three pixels wide at least.
         _, number = np.unique(pieces, return_inverse=True)

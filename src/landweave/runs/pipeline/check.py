@@ -1,20 +1,37 @@
-"""`landweave check`: is the project sound?"""
+"""`landweave check`: every failure of a run that needs no pixels of the imagery, found before the run."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from landweave.engine.machine import free_disk, usable_memory
 from landweave.errors import InputError
+from landweave.labels.codes_of_raster import codes_are_sampled, codes_on_grid
+from landweave.labels.reference import reference_codes
 from landweave.legend import NONE
-from landweave.patch.align import outline_bounds
+from landweave.patch.align import outline_bounds, pixels_of, to_crs
 from landweave.patch.grid import Cell
+from landweave.patch.raster.files import open_raster
+from landweave.runs.pipeline.check_lines import Facts, check_lines
+from landweave.runs.pipeline.forecast import quick_forecast, shortages
+from landweave.runs.pipeline.label_counts import LabelCounts, count_labels
 from landweave.runs.pipeline.notices import points_outside, reference_left_out
 from landweave.runs.project.imports import check_imports
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project
 from landweave.runs.project.view_settings import check_overlays
+from landweave.runs.sample.labels import truth_classes
+from landweave.sources.protocol import day_of
 from landweave.sources.remote import is_remote
 from landweave.sources.stac.footprint import meet
+
+if TYPE_CHECKING:
+    from landweave.runs.sample.table import TableFeatures
 
 
 def check_project(project: Project) -> list[str]:
@@ -25,29 +42,142 @@ def check_project(project: Project) -> list[str]:
     InputError
         For the first thing that a run would stumble over. Nothing is written.
     """
+    return check_lines(check_facts(project))
+
+
+def check_facts(project: Project) -> Facts:
+    """Open everything a project names, count its labels, and gather what a run would work on.
+
+    Returns
+    -------
+    dict
+        Plain values, under ``project``, ``sound``, ``patches``, ``dates``, ``features``, ``classes`` (a list, with the
+        labels of each inside the patches), ``labels`` (None without a reference), ``disk``, ``memory``, ``imports``,
+        ``notes`` and ``next`` (the command to type). Sizes are bytes, dates ISO 8601.
+
+    Raises
+    ------
+    InputError
+        For the first thing that a run would stumble over. Nothing is written.
+    """
     plan, cells = make_plan(project)
     _check_output(plan.folder)
     from landweave.runs.train.models import try_settings
 
-    systems = ", ".join(sorted({_crs_name(cell) for cell in cells}))
-    layers = ", ".join(layer.name for layer in plan.recipe.layers)
     try_settings(plan)
     _read_last_row(plan)
-    notes = [*_training_notes(plan), *_reference_notes(plan, cells)]
+    table = _table(plan)
+    notes = [*([] if table is None else table.notes), *_reference_notes(plan, cells)]
+    counts = None if plan.reference is None else count_labels(plan, cells)
+    if counts is not None:
+        notes += [*_count_notes(plan, counts), *_date_notes(plan, counts)]
+        _check_truth(plan, counts)
+    notes += _place_notes(project, cells)
     _open_districts(project, cells)
     check_overlays(project.view, project.path)
     notes += _sample_notes(project)
     plan.source.reach()
     _find_lost_images(plan, cells)
-    lines = [
-        f"{project.file}: sound",
-        f"patches:   {len(cells)} in {systems}, pixels of {plan.pixel_metres:.4g} m",
-        f"dates:     {len(plan.dates)}, {plan.dates[0]} to {plan.dates[-1]}; period {plan.start} to {plan.end}",
-        f"features:  {len(plan.recipe.feature_names)} ({layers} on {len(plan.recipe.days)} days)",
-        f"legend:    {', '.join(f'{value} {name}' for value, name in plan.legend.names.items())}",
-    ]
-    lines += [f"imports:   {line}" for line in check_imports(project)]
-    return lines + [f"note:      {note}" for note in [*plan.source.notes, *notes]]
+    told = quick_forecast(plan, cells, workers=1)
+    return {
+        "project": str(project.file),
+        "name": project.name,
+        "sound": True,
+        "output": str(plan.folder),
+        "patches": _patch_facts(plan, cells),
+        "dates": _date_facts(plan),
+        "features": _feature_facts(plan),
+        "classes": _class_facts(plan, counts, table),
+        "labels": None if counts is None else _label_facts(plan, cells, counts),
+        "disk": {"needed": told.disk_bytes, "kept": told.kept_bytes, "free": free_disk(plan.folder)},
+        "memory": {"worker": told.memory_bytes, "main": told.main_bytes, "available": usable_memory()},
+        "imports": list(check_imports(project)),
+        "notes": [*plan.source.notes, *([plan.undated] if plan.undated else []), *notes, *shortages(told, plan.folder)],
+        "next": f"landweave run {_typed(project.file)}",
+    }
+
+
+def _typed(file: Path) -> str:
+    """A project file as one would type it here: its folder, where it has the usual name."""
+    place = file.parent if file.name == "landweave.toml" else file
+    here = os.path.relpath(place)
+    text = str(place) if here.startswith("..") else here
+    return f'"{text}"' if " " in text else text
+
+
+def _patch_facts(plan: Plan, cells: Sequence[Cell]) -> Facts:
+    return {
+        "count": len(cells),
+        "pixels": sum(int(cell.geobox.shape[0]) * int(cell.geobox.shape[1]) for cell in cells),
+        "crs": sorted({_crs_name(cell) for cell in cells}),
+        "pixel_metres": plan.pixel_metres,
+    }
+
+
+def _date_facts(plan: Plan) -> Facts:
+    first, last = (day_of(date).isoformat() for date in (plan.dates[0], plan.dates[-1]))
+    return {
+        "count": len(plan.dates), "first": first, "last": last,
+        "start": plan.start.isoformat(), "end": plan.end.isoformat(), "step_days": plan.project.features.step_days,
+    }  # fmt: skip
+
+
+def _feature_facts(plan: Plan) -> Facts:
+    recipe = plan.recipe
+    return {
+        "count": len(recipe.feature_names),
+        "layers": [layer.name for layer in recipe.layers],
+        "static": list(recipe.static),
+        "target_days": len(recipe.days),
+        "of_dates": plan.undated is not None,
+    }
+
+
+def _class_facts(plan: Plan, counts: LabelCounts | None, table: "TableFeatures | None") -> list[Facts]:
+    samples = None if table is None else Counter(table.labels.tolist())
+    return [
+        {
+            "value": one.value, "name": one.name, "color": one.color,
+            "labels": None if counts is None else asdict(counts.classes[one.value]),
+            "samples": None if samples is None else samples[one.value],
+        }
+        for one in plan.legend.classes
+    ]  # fmt: skip
+
+
+def _label_facts(plan: Plan, cells: Sequence[Cell], counts: LabelCounts) -> Facts:
+    roles = {} if counts.assignment is None else counts.assignment.roles
+    return {
+        "kind": {"raster": "a raster", "eopatches": "masks"}.get(plan.reference.kind, plan.reference.kind),
+        "pixels": sum(one.pixels for one in counts.classes.values()),
+        "patches": len(counts.labelled), "counted": len(counts.counted), "of": len(cells),
+        "split": None if counts.assignment is None else counts.assignment.kind,
+        "train_units": sum(role == "train" for role in roles.values()),
+        "test_units": sum(role == "test" for role in roles.values()),
+    }  # fmt: skip
+
+
+def _count_notes(plan: Plan, counts: LabelCounts) -> list[str]:
+    """What a run does with few labels, in sentences."""
+    names, notes = plan.legend.names, []
+    if not counts.whole:
+        notes.append(f"Labels were counted in {len(counts.counted)} patches, evenly chosen.")
+        return notes
+    assignment = counts.assignment
+    assert assignment is not None
+    empty = [names[value] for value, one in counts.classes.items() if not one.eroded]
+    if empty and assignment.kind != "given":
+        notes.append(f"Classes without any label to train with, which the map cannot show: {_some(empty)}.")
+    if assignment.kind == "none":
+        why = (
+            "All labels are in one patch or block" if len(assignment.units) == 1 else "Each class is in one place only"
+        )
+        notes.append(f"{why}, so no labels are held out and the figures are in-sample.")
+    elif assignment.kind != "given":
+        untested = [names[value] for value, one in counts.classes.items() if one.pixels and not one.test]
+        if untested:
+            notes.append(f"Classes in one patch or block only, so that they cannot be tested: {_some(untested)}.")
+    return notes
 
 
 def _check_output(folder: Path) -> None:
@@ -66,12 +196,13 @@ def _read_last_row(plan: Plan) -> None:
         plan.source.load(grid[grid.shape[0] - 1 :, :], plan.dates, plan.variables)
 
 
-def _training_notes(plan: Plan) -> list[str]:
+def _table(plan: Plan) -> "TableFeatures | None":
+    """The table of labelled series that ``[training]`` names, as features."""
     if plan.project.training is None:
-        return []
-    from landweave.runs.sample.table import read_training
+        return None
+    from landweave.runs.sample.table import table_features
 
-    return read_training(plan)[2]
+    return table_features(plan)
 
 
 def _open_districts(project: Project, cells: list[Cell]) -> None:
@@ -87,6 +218,52 @@ def _open_districts(project: Project, cells: list[Cell]) -> None:
     )  # fmt: skip
 
 
+def _date_notes(plan: Plan, counts: LabelCounts) -> list[str]:
+    """Whether images show the labelled patches before and after a target day, judged by their outlines."""
+    bare = []
+    for cell in counts.labelled:
+        days = [(day_of(date) - plan.start).days for date in plan.source.seen(cell.geobox, plan.dates)]
+        if not days or not any(min(days) <= day <= max(days) for day in plan.recipe.days):
+            bare.append(cell.name)
+    if counts.whole and counts.labelled and len(bare) == len(counts.labelled) and not plan.project.model.path:
+        raise InputError(
+            f"{plan.project.file}: no labelled patch has a target day from {plan.start} on, every "
+            f"{plan.project.features.step_days}, between two of its dates; check area, period and step_days."
+        )
+    if not bare:
+        return []
+    return [f"Labelled patches without a target day between two of their dates give no training pixel: {_some(bare)}."]
+
+
+def _place_notes(project: Project, cells: Sequence[Cell]) -> list[str]:
+    outside = []
+    for place in project.places:
+        x, y = np.array([place.lon]), np.array([place.lat])
+        if not any(_holds(cell, x, y) for cell in cells):
+            outside.append(place.name)
+    return [f"Places outside the patches: {_some(outside)}."] if outside else []
+
+
+def _holds(cell: Cell, x: np.ndarray, y: np.ndarray) -> bool:
+    there = to_crs(x, y, source="EPSG:4326", target=cell.geobox.crs)
+    return bool(pixels_of(cell.geobox, *there)[2][0])
+
+
+def _check_truth(plan: Plan, counts: LabelCounts) -> None:
+    """The true cover on the labelled patches: class values of the legend, and some of it there."""
+    settings = plan.project.reference
+    if settings is None or not settings.truth:
+        return
+    path = plan.project.path(settings.truth)
+    found = False
+    with open_raster(path) as file:
+        for cell in counts.labelled:
+            codes, _ = codes_on_grid(file, path, 1, cell.geobox)
+            found |= bool(truth_classes(plan, codes.compressed()).any())
+    if not found:
+        raise InputError(f"{path}: the truth covers no labelled patch; check its location and its CRS.")
+
+
 def _sample_notes(project: Project) -> list[str]:
     """The labelled sample; one that waits for its labels is no fault of the project."""
     settings = project.estimate
@@ -99,7 +276,10 @@ def _sample_notes(project: Project) -> list[str]:
         raise InputError(
             f"{project.file}: estimate.sample: no such file {path}; make one with `landweave estimate draw`."
         )
-    read = read_sample(path, label=settings.label, layer=settings.layer, drop_unlabelled=True)
+    read = read_sample(
+        path, label=settings.label, layer=settings.layer, drop_unlabelled=True, encoding=settings.encoding,
+        places=settings.places,
+    )  # fmt: skip
     if read.left_out and not settings.drop_unlabelled:
         return [f"{read.left_out} units of {path.name} have no label, so nothing is estimated from it."]
     return []
@@ -132,9 +312,6 @@ def _quoted(names: Sequence[str]) -> str:
 def _reference_notes(plan: Plan, cells: list[Cell]) -> list[str]:
     if plan.reference is None:
         return reference_left_out(plan)
-    from landweave.labels.codes_of_raster import codes_are_sampled
-    from landweave.labels.reference import reference_codes
-
     codes = reference_codes(plan.reference, [cell.geobox for cell in cells])
     if not codes:
         what = "pixel of the patches" if plan.reference.kind == "raster" else "feature"

@@ -10,7 +10,7 @@ from typing import Any
 from landweave.engine.executor import Engine, Outcome, attempt, open_engine
 from landweave.engine.ledger import Ledger
 from landweave.engine.lock import spare_locks
-from landweave.engine.machine import LEAST_MEMORY
+from landweave.engine.machine import LEAST_MEMORY, size_text
 from landweave.errors import InputError
 from landweave.patch.grid import Cell
 from landweave.patch.store import sweep
@@ -18,6 +18,7 @@ from landweave.runs import layout
 from landweave.runs.pipeline.outcome import Progress, Quiet, Result
 from landweave.runs.pipeline.record import adopt_record, keep_log, log_path, versions, working_versions, write_record
 from landweave.runs.pipeline.state import Options, Run, Stage
+from landweave.runs.pipeline.underway import Underway
 from landweave.runs.project.plan import make_plan
 from landweave.runs.project.settings import Project
 
@@ -75,13 +76,14 @@ def run(
         Ledger(plan.folder / layout.LEDGER, check_files=options.check_files, versions=working_versions()) as ledger,
         open_engine(workers=min(workers, len(cells)), scheduler=scheduler, memory=memory) as engine,
     ):
+        progress = Underway(ledger, progress)
         spare_locks([ledger.path])
         _sweep(plan.folder)
         if adopt_record(ledger, plan.folder):
             progress.tell(
                 "note:      the ledger of an older landweave now keeps versions; its own are those of run.json"
             )
-        engine.started = lambda dashboard: progress.tell(f"dashboard: {dashboard}")
+        engine.started = lambda dashboard: progress.tell(f"{'dashboard:':<11}{dashboard}") if dashboard else None
         _reach(engine)
         state = Run(plan, cells, ledger, engine, options)
         _tell(state, engine, progress)
@@ -147,14 +149,14 @@ def _reach(engine: Engine) -> None:
 def _check_memory(memory: str | None) -> None:
     if memory is None:
         return
-    from dask.utils import format_bytes, parse_bytes
+    from dask.utils import parse_bytes
 
     try:
         enough = parse_bytes(memory) >= LEAST_MEMORY
     except ValueError:
         raise InputError(f"--memory {memory}: write a size, such as 2GB.") from None
     if not enough:
-        raise InputError(f"--memory {memory}: a worker needs at least {format_bytes(LEAST_MEMORY)}.")
+        raise InputError(f"--memory {memory}: a worker needs at least {size_text(LEAST_MEMORY)}.")
 
 
 def _sweep(folder: Path) -> None:
@@ -167,14 +169,14 @@ def _run_stage(state: Run, stage: Stage, result: Result, progress: Progress) -> 
     todo = list(state.stale_cells(stage)) if stage.work else []
     if state.options.only:
         todo = [item for item in todo if item[0].name in state.options.only]
-    progress.start(stage.name, len(state.cells) if stage.work else 1, len(todo) if stage.work else 1)
+    progress.start(stage.name, len(state.cells) if stage.work else 0, len(todo))
     try:
         if stage.work:
             _work(state, stage, todo, result, progress)
         if _stops(state, stage, result):
             return
         if stage.once and stage.once_inputs:
-            _once(state, stage, result)
+            _once(state, stage, result, progress)
     finally:
         progress.finish(stage.name)
 
@@ -294,7 +296,7 @@ def _too_little_imagery(state: Run, behind: list[str], result: Result) -> str | 
     )
 
 
-def _once(state: Run, stage: Stage, result: Result) -> None:
+def _once(state: Run, stage: Stage, result: Result, progress: Progress) -> None:
     assert stage.once is not None
     assert stage.once_inputs is not None
     if stage.frozen and (state.frozen or (state.options.only and state.done("train"))):
@@ -307,6 +309,7 @@ def _once(state: Run, stage: Stage, result: Result) -> None:
     if stage.frozen and train and train.info.get("missing"):
         # From here on the model of the ledger is gone: a run that is broken off must not take what is there for it.
         state.ledger.failed("train", inputs=train.inputs, error="training again was broken off", log="")
+    progress.once(stage.name)
     began = time.perf_counter()
     outcome = attempt(stage.once, stage.name, state)
     total = state.measured.setdefault(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from landweave.engine.executor import Outcome, attempt
-from landweave.engine.machine import free_disk, usable_cores, usable_memory
+from landweave.engine.machine import free_disk, size_text, usable_cores, usable_memory
 from landweave.engine.memory import KEPT_FREE
 from landweave.errors import InputError
 from landweave.labels.draw import evenly
@@ -112,14 +112,14 @@ def quick_forecast(plan: Plan, cells: Sequence[Cell], *, workers: int) -> Foreca
 
 def forecast_lines(told: Forecast, folder: Path) -> list[str]:
     """A forecast in words, with what this machine has to offer."""
-    free = free_disk(folder)
+    free = size_text(free_disk(folder))
     sky = "" if told.valid_share is None else f", about {told.valid_share:.0%} of the observations clear"
     lines = [
         f"patches:   {told.patches}, {told.pixels / 1e6:.4g} million pixels",
         f"dates:     {told.dates}, {told.dates_per_patch:.3g} on a patch{sky}",
-        f"to read:   {_size(told.read_bytes)}",
-        f"disk:      {_size(told.disk_bytes)} at most, {_size(told.kept_bytes)} at the end; {_size(free)} are free",
-        f"memory:    {_memory_words(told)}; {_size(usable_memory())} available",
+        f"to read:   {size_text(told.read_bytes)}",
+        f"disk:      {size_text(told.disk_bytes)} at most, {size_text(told.kept_bytes)} at the end; {free} are free",
+        f"memory:    {_memory_words(told)}; {size_text(usable_memory())} available",
     ]
     if told.cpu_hours is not None and told.hours is not None:
         lines.append(f"time:      {_hours(told.cpu_hours)} of CPU, {_hours(told.hours)} with {told.workers} workers")
@@ -129,15 +129,17 @@ def forecast_lines(told: Forecast, folder: Path) -> list[str]:
 def expected_line(told: Forecast) -> str:
     """The short form, in a line."""
     return (
-        f"{told.patches} patches, {told.dates_per_patch:.3g} dates on each, {_size(told.read_bytes)} to read, "
-        f"{_size(told.disk_bytes)} of disk, memory {_memory_words(told)}"
+        f"{told.patches} patches, {told.dates_per_patch:.3g} dates on each, {size_text(told.read_bytes)} to read, "
+        f"{size_text(told.disk_bytes)} of disk, memory {_memory_words(told)}"
     )
 
 
 def _memory_words(told: Forecast) -> str:
     if told.workers == 1:
-        return f"{_size(max(told.memory_bytes, told.main_bytes))} in one process"
-    return f"{_size(told.memory_bytes)} in each of {told.workers} workers and {_size(told.main_bytes)} beside them"
+        return f"{size_text(max(told.memory_bytes, told.main_bytes))} in one process"
+    return (
+        f"{size_text(told.memory_bytes)} in each of {told.workers} workers and {size_text(told.main_bytes)} beside them"
+    )
 
 
 def shortages(told: Forecast, folder: Path, *, here: bool = True) -> list[str]:
@@ -146,13 +148,13 @@ def shortages(told: Forecast, folder: Path, *, here: bool = True) -> list[str]:
     # What a run that is taken up finds made lies there already.
     needed = told.disk_bytes - _size_of(folder)
     if needed > free:
-        lines.append(f"The disk has {_size(free)} free, the run may need {_size(needed)}: output elsewhere.")
+        lines.append(f"The disk has {size_text(free)} free, the run may need {size_text(needed)}: output elsewhere.")
     if not here:
         return lines
     most = max(1, (memory - told.main_bytes) // told.memory_bytes)
     if told.workers > most or max(told.main_bytes, told.memory_bytes) > memory:
         advice = f"use --workers {most}" if told.workers > most else "lower patch_size, or sampling's per_class"
-        lines.append(f"{_memory_words(told)} are more than the {_size(memory)} of memory that there are: {advice}.")
+        lines.append(f"{_memory_words(told)} are more than the {size_text(memory)} of memory that there are: {advice}.")
     return lines
 
 
@@ -369,12 +371,6 @@ def _throw_away(plan: Plan, folder: Path) -> tuple[str, float, float]:
     model = Model(estimator=estimator, class_names=plan.legend.names, recipe=recipe.to_json())
     model.save(folder / layout.MODEL)
     return layout.MODEL, max(seconds[1] - ROWS_TRIED[0] * by_row, 0.0), by_row
-
-
-def _size(count: float) -> str:
-    from dask.utils import format_bytes
-
-    return str(format_bytes(int(count)))
 
 
 def _hours(hours: float) -> str:

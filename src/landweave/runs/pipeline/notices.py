@@ -9,6 +9,7 @@ from landweave.errors import InputError
 from landweave.patch.area import read_area_file
 from landweave.patch.grid import Cell
 from landweave.runs.project.plan import Plan
+from landweave.runs.sample.labels import verdict_notes
 
 if TYPE_CHECKING:
     from landweave.runs.pipeline.state import Run
@@ -17,9 +18,13 @@ if TYPE_CHECKING:
 def notices(run: "Run") -> list[str]:
     """One sentence for each thing that was left out, repaired or could not be done; told by the run and the report."""
     return [
-        *run.plan.source.notes, *_of_offsets(run), *_of_labels(run), *_of_samples(run), *_of_features(run),
-        *_of_model(run), *_of_imagery(run), *_of_failures(run),
+        *run.plan.source.notes, *_of_dates(run.plan), *_of_offsets(run), *_of_labels(run), *_of_samples(run),
+        *_of_features(run), *_of_model(run), *_of_imagery(run), *_of_failures(run),
     ]  # fmt: skip
+
+
+def _of_dates(plan: Plan) -> list[str]:
+    return [] if plan.undated is None else [plan.undated]
 
 
 def _of_offsets(run: "Run") -> list[str]:
@@ -82,7 +87,12 @@ def reference_left_out(plan: Plan) -> list[str]:
                 f"{area.placeless} of {area.features} features of the area of interest have no geometry and are left "
                 "out."
             )
-    return lines + ([] if plan.reference is None else left_out(plan.reference))
+        if area.repaired:
+            lines.append(
+                f"{area.repaired} of {area.features} features of the area of interest cross themselves or are invalid "
+                "otherwise, and were repaired; check them on a map."
+            )
+    return lines + ([] if plan.reference is None else [*left_out(plan.reference), *verdict_notes(plan)])
 
 
 def points_outside(plan: Plan, cells: Sequence[Cell], *, all_wrong: bool = False) -> list[str]:

@@ -16,11 +16,15 @@ class Progress(Protocol):
         ...
 
     def start(self, stage: str, total: int, todo: int) -> None:
-        """A stage begins: so many things in all, so many to be made."""
+        """A stage begins: so many patches in all, so many to be made; none where it works on all at once."""
+        ...
+
+    def once(self, stage: str) -> None:
+        """What is done once in a stage, for all patches together, begins; not called where it is up to date."""
         ...
 
     def advance(self, stage: str, failed: bool) -> None:  # noqa: FBT001 - called by this module only
-        """One thing is made, or has failed."""
+        """One patch is made, or has failed."""
         ...
 
     def finish(self, stage: str) -> None:
@@ -35,6 +39,9 @@ class Quiet:
         """Nothing."""
 
     def start(self, stage: str, total: int, todo: int) -> None:
+        """Nothing."""
+
+    def once(self, stage: str) -> None:
         """Nothing."""
 
     def advance(self, stage: str, failed: bool) -> None:  # noqa: FBT001 - as in the protocol

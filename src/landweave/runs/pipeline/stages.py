@@ -17,7 +17,7 @@ from landweave.runs.pipeline.notices import failures, notices
 from landweave.runs.pipeline.state import Run, Stage
 from landweave.runs.report.page import write_report
 from landweave.runs.sample.assignment import fold_folders
-from landweave.runs.sample.labels import label
+from landweave.runs.sample.labels import label, verdicts_print
 from landweave.runs.sample.table import custom_code, from_parts, from_series_table, truth_print
 from landweave.runs.sample.task import SampleTask, sample
 from landweave.runs.train.models import apply_given, train
@@ -82,8 +82,11 @@ def make_radiometry(run: Run) -> dict[str, Any]:
 def label_inputs(run: Run, cell: Cell) -> Inputs:
     """Reference, crosswalk and erosion; never colours."""
     settings = run.plan.project.reference
+    verdicts = verdicts_print(run.plan, cell)
     return {
         "reference": run.reference,
+        # Left out where there are none, so that patches without verdicts stay up to date.
+        **({"verdicts": verdicts} if verdicts else {}),
         "legend codes": _codes(run),
         "reference settings": fingerprint(settings and _of_reference(settings.model_dump(mode="json"))),
         "patch": fingerprint([_place(cell), cell.west, cell.east, run.plan.cut]),
@@ -92,8 +95,8 @@ def label_inputs(run: Run, cell: Cell) -> Inputs:
 
 def _of_reference(settings: dict[str, Any]) -> dict[str, Any]:
     # Keys that came later are left out where they are not set, so that runs from before them stay up to date.
-    later = {name for name in ("encoding", "band") if settings[name] is None}
-    return {name: value for name, value in settings.items() if name not in {"legend", "truth", *later}}
+    later = {name for name in ("encoding", "band", "x", "y", "crs") if settings[name] is None}
+    return {name: value for name, value in settings.items() if name not in {"legend", "truth", "verdicts", *later}}
 
 
 def sample_inputs(run: Run, cell: Cell) -> Inputs:

@@ -61,6 +61,8 @@ class Plan(Shown):
     """1: units of split and folds are patches; 2: their quarters."""
     pixel_metres: float
     """Side of a pixel, metres."""
+    corrections: tuple[Any, ...] = ()
+    """Of the reference, by verdicts: each a :class:`landweave.labels.verdicts.corrections.Correction`."""
 
     def _summary(self) -> Mapping[str, object]:
         return {
@@ -77,6 +79,22 @@ class Plan(Shown):
     def days(self) -> tuple[int, ...]:
         """Whole days from the period's start to each date."""
         return tuple((day_of(date) - self.start).days for date in self.dates)
+
+    @property
+    def undated(self) -> str | None:
+        """A sentence where one step holds all dates, so that features are those of the dates; None for a series."""
+        span, step = self.days[-1] - self.days[0], self.project.features.step_days
+        if span >= step:
+            return None
+        first = day_of(self.dates[0])
+        if span == 0:
+            return (
+                f"There is one date, {first}: the features are those of this date, and nothing is interpolated in time."
+            )
+        return (
+            f"All {len(set(self.days))} dates, {first} to {day_of(self.dates[-1])}, are within one step of {step} "
+            "days: the features are those of each date."
+        )
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -126,7 +144,7 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
     spare_locks(_may_lack_locks(project))
     source = one_a_day(open_source(project, remember=remember))
     dates, start, end = _observed(project, source)
-    recipe = _recipe(project, source, start, end)
+    recipe = _recipe(project, source, _target_days(project, dates, start, end))
     cells = cells_of(project, source)
     _check_static(project, cells)
     # In the middle: of degrees, pixels differ in size from patch to patch.
@@ -142,6 +160,7 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
         project=project, folder=project.folder, source=source, made_variables=made, legend=legend, reference=reference,
         dates=tuple(dates), start=start, end=end, recipe=recipe,
         cut=QUARTERS if points or len(cells) < 2 else WHOLE, pixel_metres=pixel_metres(middle),
+        corrections=_corrections(project, legend),
     )  # fmt: skip
     _check_thresholds(project, legend)
     _check_map_crs(project, cells)
@@ -158,7 +177,9 @@ def _may_lack_locks(project: Project) -> list[Path]:
 def _observed(project: Project, source: Source) -> tuple[list[datetime.date], datetime.date, datetime.date]:
     dates = source.dates(project.period.start, project.period.end)
     if project.source.exclude and not source.scenes:
-        dates = _without(project, dates)
+        found, dates = dates, _without(project, dates)
+        if found and not dates:
+            raise InputError(f"{project.file}: source.exclude leaves out all {len(found)} dates of the period.")
     if not dates:
         have = source.dates(None, None)
         span = f"the imagery covers {have[0]} to {have[-1]}" if have else "the imagery has no dates"
@@ -181,9 +202,19 @@ def _without(project: Project, dates: list[datetime.date]) -> list[datetime.date
     return [date for date in dates if str(day_of(date)) not in unwanted]
 
 
-def _recipe(project: Project, source: Source, start: datetime.date, end: datetime.date) -> Recipe:
+def _target_days(
+    project: Project, dates: list[datetime.date], start: datetime.date, end: datetime.date
+) -> tuple[int, ...]:
+    """Days since ``start`` that features are made for: every step, or the dates themselves if one step holds all."""
+    observed = sorted({(day_of(date) - start).days for date in dates})
+    regular = target_days(start, end, project.features.step_days)
+    # A step that holds all dates may have no target day between them, and no pixel any feature.
+    return tuple(observed) if observed[-1] - observed[0] < project.features.step_days else regular
+
+
+def _recipe(project: Project, source: Source, days: tuple[int, ...]) -> Recipe:
     settings = project.features
-    recipe = unscaled_recipe(project, target_days(start, end, settings.step_days))
+    recipe = unscaled_recipe(project, days)
     try:
         recipe.check_source(source.variables)
     except InputError as error:
@@ -253,7 +284,7 @@ def _reference_and_legend(project: Project) -> "tuple[Reference | None, Legend]"
         settings = project.reference
         reference = read_reference(
             project.path(settings.path), column=settings.column, layer=settings.layer, encoding=settings.encoding,
-            band=settings.band,
+            band=settings.band, places=settings.places,
         )  # fmt: skip
         if settings.legend:
             return reference, Legend.read(project.path(settings.legend))
@@ -269,6 +300,16 @@ def _reference_and_legend(project: Project) -> "tuple[Reference | None, Legend]"
 
         return None, Legend.of_names(Model.load(project.path(project.model.path)).class_names)
     raise InputError(f"{project.file}: add a [reference]: `landweave simulate` writes one.")
+
+
+def _corrections(project: Project, legend: Legend) -> tuple[Any, ...]:
+    settings = project.reference
+    # A view opens a project before the first verdict is given; a run complains of a missing file.
+    if settings is None or settings.verdicts is None or not project.path(settings.verdicts).exists():
+        return ()
+    from landweave.labels.verdicts.corrections import read_corrections
+
+    return read_corrections(project.path(settings.verdicts), legend)
 
 
 def training_paths(project: Project) -> dict[str, Any]:

@@ -9,12 +9,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from landweave.errors import InputError, parsed
 from landweave.import_rule import ImportRule
 from landweave.patch.summary import Shown
 from landweave.patch.tables.dates import read_day
+from landweave.runs.project.label_settings import (
+    DistrictSettings,
+    EstimateSettings,
+    ReferenceSettings,
+    TrainingSettings,
+)
 from landweave.runs.project.source_settings import Fraction, Settings, SourceSettings
 from landweave.runs.project.view_settings import PlaceSettings, ViewSettings
 
@@ -107,37 +113,6 @@ class FeatureSettings(Settings):
         return self
 
 
-class ReferenceSettings(Settings):
-    """The official map."""
-
-    path: str
-    column: str | None = None
-    """Column of the codes (default ``label``); a raster's values are its codes."""
-    layer: str | None = None
-    """Layer of a vector file that has several."""
-    encoding: str | None = None
-    """Encoding of the text of a shapefile or CSV that does not state it."""
-    band: int | None = Field(None, ge=1)
-    """Band of a raster that has several, from 1."""
-    legend: str | None = None
-    """Classes and crosswalk; without it the classes are the sorted codes."""
-    erosion: int = Field(1, ge=0, le=50)
-    """Pixels taken off each class's edge for training; points are never eroded."""
-    truth: str | None = None
-    """Raster of class values of the true cover, where it is known: a simulated country."""
-
-
-class TrainingSettings(Settings):
-    """A table of labelled series, instead of a reference map."""
-
-    table: str
-    samples: str | None = None
-    legend: str | None = None
-    label: str = "label"
-    block_size: float = Field(0.1, gt=0)
-    """Degrees; side of the spatial blocks that cross-validate the table."""
-
-
 PER_CLASS = 20_000
 """Training pixels of each class where ``[sampling]`` has no rule."""
 
@@ -193,30 +168,6 @@ class MapSettings(Settings):
     resolution: float | None = Field(None, gt=0)
 
 
-class DistrictSettings(Settings):
-    """Areas to report on."""
-
-    path: str
-    column: str
-    layer: str | None = None
-    """Layer of a file that has several."""
-    encoding: str | None = None
-    """Encoding of the text of a shapefile that does not state it."""
-
-
-class EstimateSettings(Settings):
-    """A labelled probability sample, from which accuracy and areas are estimated."""
-
-    sample: str
-    """What ``landweave estimate draw`` wrote, with its labels."""
-    label: str = "reference"
-    """Column of the labels."""
-    layer: str | None = None
-    """Layer of a sample that has several."""
-    drop_unlabelled: bool = False
-    """Leave out units without a label, instead of refusing them."""
-
-
 class Project(Shown, Settings):
     """One project file, checked; paths are still as written, see :meth:`path`."""
 
@@ -249,6 +200,15 @@ class Project(Shown, Settings):
             "period": f"{self.period.start or 'first date'} to {self.period.end or 'last date'}",
             "model": self.model.path or self.model.type,
         }
+
+    @field_validator("places")
+    @classmethod
+    def _places_once(cls, value: tuple[PlaceSettings, ...]) -> tuple[PlaceSettings, ...]:
+        names = [place.name for place in value]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two places are called {twice[0]!r}; give each its own name")
+        return value
 
     @model_validator(mode="after")
     def _something_to_learn_from(self) -> Self:
@@ -354,9 +314,10 @@ def _explain(error: Any, file: Path, text: str) -> str:
         return f"{where} unknown key {key!r}; {hint}"
     if error["type"] == "missing":
         return f"{where} {key!r} is missing; add it."
-    message = str(error["msg"]).removeprefix("Value error, ")
+    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("the date: ").rstrip(".")
     given = error.get("input")
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    told = not isinstance(given, str | int | float | bool) or repr(given) in message
+    shown = "" if told else f" (given: {given!r})"
     return f"{where} {key + ': ' if key else ''}{message}{shown}."
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from landweave.errors import InputError
@@ -84,7 +85,7 @@ def assign(project: Project, legend: Legend, *, cut: int, counts: Counts, core: 
     Raises
     ------
     InputError
-        When fewer than two classes have training pixels.
+        When fewer than two classes have training pixels, or so few are drawn that the units that train have none.
     """
     whole = {unit: dict(part) for unit, part in sorted(counts.items())}
     folds: dict[str, int] = {}
@@ -92,7 +93,8 @@ def assign(project: Project, legend: Legend, *, cut: int, counts: Counts, core: 
     if project.model.path:
         roles, kind = dict.fromkeys(whole, "test"), "given"
     else:
-        _refuse_one_class(legend, total(core), total(whole))
+        where = project.path(project.reference.path) if project.reference else project.file
+        _refuse_one_class(where, legend, total(core), total(whole))
         roles, kind = _roles(project, whole, core, cut)
         trainers = {unit: dict(core[unit]) for unit, role in roles.items() if role == "train" and unit in core}
         if len(trainers) > 1:
@@ -102,6 +104,7 @@ def assign(project: Project, legend: Legend, *, cut: int, counts: Counts, core: 
     if not project.model.path:
         # One quota rule for all land; what test units get of it serves the map's final model only.
         draws = quotas({unit: core[unit] for unit in roles if unit in core}, **project.sampling.rule)
+        _refuse_few_rows(project, legend, {u: part for u, part in draws.items() if roles[u] != "test" and part}, folds)
     tested = sum(sum(whole[unit].values()) for unit, role in roles.items() if role in {"test", "both"})
     return Assignment(
         kind=kind,
@@ -122,15 +125,29 @@ def _roles(project: Project, whole: Counts, core: Counts, cut: int) -> tuple[dic
     return dict.fromkeys(whole, "both"), "none"
 
 
-def _refuse_one_class(legend: Legend, core: Mapping[int, int], whole: Mapping[int, int]) -> None:
+def _refuse_one_class(where: Path, legend: Legend, core: Mapping[int, int], whole: Mapping[int, int]) -> None:
     if len(core) > 1:
         return
     found = ", ".join(legend.names[value] for value in core) or "none"
     hint = "; erosion left nothing of the others" if len(whole) > 1 else ""
     raise InputError(
-        f"Fewer than two classes have training pixels in this area (found: {found}){hint}. "
-        "Check the reference's column, the legend's codes and reference.erosion."
+        f"{where}: fewer than two classes have training pixels in the patches (found: {found}){hint}; check the place "
+        "of the reference, reference.column, the legend's codes and reference.erosion."
     )
+
+
+def _refuse_few_rows(project: Project, legend: Legend, draws: Counts, folds: Mapping[str, int]) -> None:
+    """InputError where the map's model, or one of the folds, would have nothing to learn from."""
+    taught = total(draws)
+    name, amount = next(iter(project.sampling.rule.items()))
+    where = f"{project.file}: sampling.{name} = {amount:g} is too small"
+    if len(taught) < 2:
+        found = ", ".join(legend.names[value] for value in taught) or "none"
+        raise InputError(
+            f"{where}: pixels of fewer than two classes are drawn in the places that train (found: {found}); raise it."
+        )
+    if folds and len({folds[unit] for unit in draws}) < 2:
+        raise InputError(f"{where}: all training pixels are in one place, so that cross-validation has none; raise it.")
 
 
 def fold_folders(assignment: Assignment | None, units: Sequence[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -159,10 +160,40 @@ def _clipped(series: "LabelledSeries", table: Path) -> list[str]:
     return [f"Values of the table beyond {MOST} were clipped: {listed(found)}."] if found else []
 
 
-def from_series_table(plan: Plan) -> dict[str, Any]:
-    """Interpolate a table of labelled series, aligned by days since each series began."""
-    import pandas as pd
+@dataclass(frozen=True, kw_only=True)
+class TableFeatures:
+    """A table of labelled series as features."""
 
+    series: "LabelledSeries"
+    known: np.ndarray
+    """bool, (samples,): the legend knows the label; the others are left out of all that follows."""
+    labels: np.ndarray
+    """uint8, (rows,)."""
+    days: np.ndarray
+    """Days since each series began on which any has an observation, sorted."""
+    stack: np.ndarray
+    """int16, (bands, days, rows), -32768 missing."""
+    recipe: Recipe
+    """With its scales."""
+    matrix: np.ndarray
+    """int16, (rows, features), -32768 missing."""
+    notes: list[str]
+    """What is left out, in sentences."""
+
+    @property
+    def valid(self) -> np.ndarray:
+        """bool, (days, rows): all bands have a value."""
+        return np.asarray((self.stack != NODATA).all(axis=0))
+
+
+def table_features(plan: Plan) -> TableFeatures:
+    """Interpolate a table of labelled series, aligned by days since each series began.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_training`, and where no sample has a value on any day of the features.
+    """
     series, labels, notes = read_training(plan)
     wanted, known = plan.recipe.source_bands, labels > 0
     # Every series lies on its own days; the union of days holds them all, and gaps are gaps.
@@ -175,15 +206,29 @@ def from_series_table(plan: Plan) -> dict[str, Any]:
     stack, labels = stack[:, :, known], labels[known]
     valid = (stack != NODATA).all(axis=0)
     recipe = fit_scales(plan.recipe, stack, valid, days)
-    table_x = features(stack, valid, days, recipe)
-    bare = int((table_x == NODATA).all(axis=1).sum())
+    matrix = features(stack, valid, days, recipe)
+    bare = int((matrix == NODATA).all(axis=1).sum())
     if bare == len(labels):
+        wanted_days = f"every {plan.project.features.step_days} days from its start"
+        if plan.undated:
+            wanted_days = f"day {', '.join(map(str, plan.recipe.days))} from its start"
         raise InputError(
-            f"{training_paths(plan.project)['table']}: no sample has a value on any day of the features (every "
-            f"{plan.project.features.step_days} days from its start); check start_date and the period."
+            f"{training_paths(plan.project)['table']}: no sample has a value on any day of the features "
+            f"({wanted_days}); check start_date and the period."
         )
     if bare:
         notes.append(f"{bare} samples have no value on any day of the features; check their start_date.")
+    return TableFeatures(
+        series=series, known=known, labels=labels, days=days, stack=stack, recipe=recipe, matrix=matrix, notes=notes
+    )
+
+
+def from_series_table(plan: Plan) -> dict[str, Any]:
+    """Interpolate a table of labelled series, and write it as a training table."""
+    import pandas as pd
+
+    made = table_features(plan)
+    series, labels, known = made.series, made.labels, made.known
     unit, fold, kind = _table_folds(plan, series, labels, known)
     place = (np.full(len(labels), np.nan),) * 2
     if series.longitude is not None and series.latitude is not None:
@@ -194,9 +239,9 @@ def from_series_table(plan: Plan) -> dict[str, Any]:
             "fold": fold.astype("int16"), "weight": 1.0, "unit": unit, "core": True, "thin": False, "piece": 0,
         }
     )  # fmt: skip
-    _write(plan, frame, table_x, recipe)
-    _write_series(plan, days, stack, np.where(valid, 0, 1).astype("uint8"))
-    info = {"rows": len(frame), "recipe": recipe.to_json(), "split": kind, "notes": notes}
+    _write(plan, frame, made.matrix, made.recipe)
+    _write_series(plan, made.days, made.stack, np.where(made.valid, 0, 1).astype("uint8"))
+    info = {"rows": len(frame), "recipe": made.recipe.to_json(), "split": kind, "notes": made.notes}
     return {"files": [layout.SAMPLES, layout.SERIES], "info": info}
 
 

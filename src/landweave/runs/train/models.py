@@ -62,9 +62,10 @@ def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> d
     label, split, fold = (rows[name].to_numpy() for name in ("label", "split", "fold"))
     own, taught = split == "train", np.isin(split, ("train", "refit"))
     if not any_known(matrix[own][:, : recipe.dated]).any():
+        between = f"no target day from {plan.start} on, every {plan.project.features.step_days}, is between valid ones"
+        why = "there is no valid observation" if plan.undated else between
         raise InputError(
-            f"{plan.project.file}: no training pixel has features: no target day from {plan.start} "
-            f"on, every {plan.project.features.step_days}, is between valid observations; check period and step_days."
+            f"{plan.project.file}: no training pixel has features: {why}; check clouds, period and step_days."
         )
     everything = taught if plan.project.model.refit else own
 

@@ -13,6 +13,7 @@ from landweave.patch.store import read_points, write_json
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.assignment import Assignment
+from landweave.runs.sample.labels import truth_classes
 from landweave.runs.sample.table import read_rows
 from landweave.runs.train.held_out import HeldOut, read_held_out
 from landweave.runs.validate.splits import read_splits
@@ -96,7 +97,8 @@ def _cover(plan: Plan, rows: Any) -> np.ndarray:
     cover = np.zeros(len(rows), "uint8")
     for patch, part in rows.groupby("patch"):
         here = plan.folder / layout.labels(patch)
-        cover[part.index] = read_points(path, part["x"].to_numpy(), part["y"].to_numpy(), like=here)
+        there = read_points(path, part["x"].to_numpy(), part["y"].to_numpy(), like=here)
+        cover[part.index] = truth_classes(plan, there)
     if not cover.any():
         raise InputError(f"{path}: the truth covers no test pixel; check its location and its CRS.")
     return cover

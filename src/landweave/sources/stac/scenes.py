@@ -1,4 +1,4 @@
-"""STAC items as scenes: when taken, where the bands are, which items are duplicates, which scenes make one day."""
+"""STAC items as scenes: when they were taken, and where their bands are."""
 
 import math
 import re

@@ -1,0 +1,182 @@
+"""Places that interpreters work through: those of a comparison or of the list of label errors, or a sample's units."""
+
+import hashlib
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import shapely
+
+from landweave.errors import InputError
+from landweave.labels.verdicts.geopackage import has_table, reading
+from landweave.labels.verdicts.store import SAMPLE, Filled, JudgedPlace, VerdictFile, read_verdicts
+from landweave.patch.align import to_crs
+from landweave.patch.vectors.layers import open_layer, read_features
+from landweave.runs import layout
+from landweave.runs.estimate.sample_file import DESIGN, LABEL, LAYER, PIXELS
+from landweave.runs.results.compare import comparison_of
+from landweave.runs.results.run import FinishedRun
+
+if TYPE_CHECKING:
+    import geopandas
+
+PLACES = "places"
+"""The queue of doubtful places of the reference."""
+
+DEFAULT_FILE = "verdicts.gpkg"
+"""Beside the project file, since verdicts are the user's work and no output of a run."""
+
+_TOLD = ("reference_class", "reference_code", "suggested_class", "area_ha")
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueuedPlace:
+    """A place that waits for a verdict, or has one."""
+
+    id: str
+    """Its name for the page, which shows nothing of what is known of it."""
+    place: JudgedPlace
+    lon: float
+    lat: float
+    """A point within, degrees."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queue:
+    """What is to be judged, in order."""
+
+    name: str
+    """``compare``, ``label_errors`` or ``sample``."""
+    places: tuple[QueuedPlace, ...]
+    file: VerdictFile
+    """Where verdicts are kept."""
+    crs: str
+    """Of the outlines, and of the file."""
+
+
+def open_queue(run: FinishedRun, which: str, *, file: str | Path | None = None) -> Queue:
+    """The places to be judged, and the file of verdicts.
+
+    Parameters
+    ----------
+    run
+        The finished run that is looked at.
+    which
+        ``places``: those of ``landweave compare`` where a comparison is up to date, else the list of label errors.
+        ``sample``: the units of ``[estimate] sample``; or the path of a GeoPackage by ``landweave estimate draw``.
+    file
+        Where verdicts on places go; default: ``[reference] verdicts``, else ``verdicts.gpkg`` beside the project file.
+        Verdicts on a sample stay in its own file.
+
+    Raises
+    ------
+    InputError
+        When there is no such list or sample, or the file cannot be used.
+    """
+    if which == PLACES:
+        return _queue_of_places(run, _file_of_verdicts(run, file))
+    if file is not None:
+        raise InputError("--verdicts-file is for --verdicts places; verdicts on a sample stay in the sample's file.")
+    project = run.plan.project
+    if which == SAMPLE:
+        if project.estimate is None:
+            raise InputError(f"{project.file}: there is no [estimate] sample; give the sample's file to --verdicts.")
+        return _queue_of_sample(project.path(project.estimate.sample), label=project.estimate.label)
+    path = Path(which)
+    if path.suffix.lower() != ".gpkg":
+        raise InputError(f"--verdicts {which}: give places, sample, or a .gpkg file by `landweave estimate draw`.")
+    own = project.estimate is not None and project.path(project.estimate.sample) == path.resolve()
+    return _queue_of_sample(path, label=project.estimate.label if own and project.estimate else LABEL)
+
+
+def _file_of_verdicts(run: FinishedRun, file: str | Path | None) -> Path:
+    project = run.plan.project
+    if file is not None:
+        path = Path(file)
+    else:
+        settings = project.reference
+        path = project.path(settings.verdicts if settings and settings.verdicts else DEFAULT_FILE)
+    if path.suffix.lower() != ".gpkg" or not path.resolve().parent.is_dir():
+        raise InputError(f"{path}: give the name of a .gpkg file in a folder that exists, for the verdicts.")
+    return path
+
+
+def _queue_of_places(run: FinishedRun, path: Path) -> Queue:
+    import geopandas as gpd
+
+    if run.plan.reference is None:
+        raise InputError(f"{run.plan.project.file}: no [reference] whose places could be judged.")
+    if comparison_of(run) is not None:
+        name, source, layer = "compare", run.folder / layout.COMPARISON_PLACES, "places"
+    else:
+        name, source, layer = "label_errors", run.folder / layout.LABEL_ERRORS, "label_errors"
+    if not source.exists():
+        raise InputError(f"{source}: the list of doubtful places is missing; make it with `landweave run`.")
+    frame = gpd.read_file(source, layer=layer)
+    file = VerdictFile(path, crs=frame.crs.to_string())
+    verdicts = read_verdicts(path)
+    if any(verdict.place.queue == SAMPLE for verdict in verdicts):
+        raise InputError(f"{path}: this file has verdicts on a sample; keep those on places in a file of their own.")
+    found = {place.key: place for place in _of_frame(name, frame, file.crs)}
+    # What was judged stays in the queue after a run has corrected it, so that it can be judged again.
+    for verdict in verdicts:
+        found.setdefault(verdict.place.key, verdict.place)
+    return Queue(name=name, places=_placed(list(found.items()), file.crs), file=file, crs=file.crs)
+
+
+def _of_frame(name: str, frame: "geopandas.GeoDataFrame", crs: str) -> Iterable[JudgedPlace]:
+    own = shapely.normalize(frame.geometry.to_numpy())
+    moved = frame.geometry.to_crs(crs).to_numpy()
+    rows = frame[[column for column in _TOLD if column in frame]].to_dict("records")
+    for shape, there, row in zip(own, moved, rows, strict=True):
+        key = hashlib.sha256(shapely.to_wkb(shape)).hexdigest()[:16]
+        told = {column: value for column, value in row.items() if _is_known(value)}
+        yield JudgedPlace(key=key, queue=name, shape=shapely.to_wkb(there), told=told)
+
+
+def _is_known(value: Any) -> bool:
+    return isinstance(value, str) or (value is not None and math.isfinite(value))
+
+
+def _queue_of_sample(path: Path, *, label: str) -> Queue:
+    if not path.exists():
+        raise InputError(f"{path}: no such sample; draw one with `landweave estimate draw`.")
+    with reading(path) as content:
+        drawn = content is not None and all(has_table(content, name) for name in (LAYER, PIXELS, DESIGN))
+    if not drawn:
+        raise InputError(f"{path}: not a sample by `landweave estimate draw`; verdicts need its pixels' outlines.")
+    layer = open_layer(path, what="the sample", layer=LAYER)
+    if label not in layer.columns:
+        raise InputError(f"{path}: no column {label!r} for the labels; it has {', '.join(layer.columns)}.")
+    outlines = open_layer(path, what="the sample", layer=PIXELS)
+    units = read_features(outlines, columns=["id"])
+    filled = Filled(table=LAYER, id="id", column=label)
+    file = VerdictFile(path, crs=outlines.crs, filled=filled)
+    crs = file.crs
+    pairs = []
+    for number, shape in zip(units.values[0].tolist(), units.shapes, strict=True):
+        key = str(number)
+        place = JudgedPlace(key=key, queue=SAMPLE, shape=shapely.to_wkb(shape), told={})
+        pairs.append((hashlib.sha256(f"unit {key}".encode()).hexdigest()[:16], place))
+    return Queue(name=SAMPLE, places=_placed(pairs, crs), file=file, crs=crs)
+
+
+def _placed(pairs: "list[tuple[str, JudgedPlace]]", crs: str) -> tuple[QueuedPlace, ...]:
+    if not pairs:
+        return ()
+    inside = shapely.point_on_surface(shapely.from_wkb([place.shape for _, place in pairs]))
+    lon, lat = to_crs(shapely.get_x(inside), shapely.get_y(inside), source=crs, target="EPSG:4326")
+    places = zip(pairs, np.round(lon, 7).tolist(), np.round(lat, 7).tolist(), strict=True)
+    return tuple(QueuedPlace(id=name, place=place, lon=x, lat=y) for (name, place), x, y in places)
+
+
+def outline(queue: Queue, place: QueuedPlace) -> dict[str, Any]:
+    """Outline of a place as a GeoJSON geometry in degrees."""
+    shape = shapely.transform(
+        shapely.from_wkb(place.place.shape),
+        lambda xy: np.column_stack(to_crs(xy[:, 0], xy[:, 1], source=queue.crs, target="EPSG:4326")),
+    )
+    return dict(shapely.geometry.mapping(shape))
