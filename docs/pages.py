@@ -27,6 +27,7 @@ SECTIONS = {
             "resume",
             "apply-a-model",
             "look-at-the-map",
+            "verdicts",
             "how-to-read-the-report",
             "label-errors",
             "compare",

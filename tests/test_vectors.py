@@ -581,11 +581,25 @@ def test_places_beyond_their_crs_and_keys_that_do_not_fit_are_refused(tmp_path, 
     one_line(lambda: read_reference(path, column="code", places=PlaceKeys(**keys)), "p.csv", told)
 
 
-def test_keys_of_places_are_for_tables(tmp_path):
+def test_columns_of_places_are_for_tables(tmp_path):
     path = save(tmp_path / "r.gpkg", [LEFT], ["2"])
+    keys = PlaceKeys(x="a", y="b", crs=CRS)
+    one_line(lambda: read_reference(path, column="code", places=keys), "x = 'a' is for tables of points")
+
+
+def test_a_vector_file_without_a_crs_gets_the_one_that_is_given(tmp_path):
+    path = save(tmp_path / "r.shp", [LEFT, RIGHT], ["2", "7"])
+    path.with_suffix(".prj").unlink()
+    one_line(lambda: read_reference(path, column="code"), "assign one to it, or set reference.crs")
+    reference = read_reference(path, column="code", places=PlaceKeys(crs=CRS))
+    assert (rasterise(reference, GRID, LEGEND).values == WANTED).all()
+    one_line(lambda: read_reference(path, column="code", places=PlaceKeys(crs="x")), "crs = 'x' is unknown")
+    stated = save(tmp_path / "s.gpkg", [LEFT], ["2"])
+    other = PlaceKeys(crs="EPSG:3035")
     one_line(
-        lambda: read_reference(path, column="code", places=PlaceKeys(crs=CRS)), f"crs = {CRS!r} is for tables of points"
+        lambda: read_reference(stated, column="code", places=other), f"states the CRS {CRS}, but crs = 'EPSG:3035'"
     )
+    assert read_reference(stated, column="code", places=PlaceKeys(crs=CRS)).crs == CRS
 
 
 @pytest.mark.parametrize("digits", [3, 7])
@@ -662,6 +676,14 @@ def test_features_of_an_area_without_geometry_are_counted(tmp_path):
     path = save(tmp_path / "a.gpkg", [LEFT, None, RIGHT], "abc")
     found = read_area_file(path)
     assert (found.features, found.placeless, found.repaired) == (3, 1, 0)
+
+
+@pytest.mark.parametrize("name", ["a!b.gpkg", "a\tb.gpkg"])
+def test_a_name_that_would_reach_gdal_as_another_one_is_refused(tmp_path, name):
+    save(tmp_path / "b.gpkg", [LEFT], "a")
+    (tmp_path / "b.gpkg").rename(tmp_path / name)
+    for call in (lambda: read_area(tmp_path / name), lambda: read_reference(tmp_path / name, column="code")):
+        one_line(call, "do not take '!', tabs and line ends as parts of a name; rename the file")
 
 
 def test_an_area_that_crosses_itself_is_repaired_and_counted(tmp_path):

@@ -255,7 +255,7 @@ def test_the_interpreter_of_a_sample_is_shown_neither_map_nor_register(view, sam
     for layer in ("prediction", "reference", "confidence", "disagreement"):
         assert client.get(f"/tiles/{layer}/10/1/1").status_code == 404
         assert client.get(f"/tiles/{layer}/{day}/10/1/1").status_code == 404
-    for address in ("/report", "/compare", "/points", "/samples", "/areas", "/clip"):
+    for address in ("/report", "/compare", "/points?bounds=1,1,2,2", "/samples?bounds=1,1,2,2", "/areas", "/clip"):
         assert client.get(address).status_code == 404
     assert client.get(f"/tiles/ndvi/{day}/{tile_at(view, place)}").status_code == 200
 

@@ -269,12 +269,13 @@ def make_app(view: View, *, hosts: Sequence[str] = LOCAL, judging: Judging | Non
         return JSONResponse({"detail": "this could not be made; the terminal says why"}, 500)
 
     # Around everything, so that answers to faults carry the headers too.
-    allowed = tuple(host.lower() for host in hosts)
-    elsewhere = lambda: showing.view.ground.outlines.hosts  # noqa: E731
-    if judging is None:
-        return Guard(app, hosts=allowed, doors=DOORS, elsewhere=elsewhere)
-    inner = judged(app, judging, view.run.plan.legend, images=view.tiles.image_zooms)
-    return Guard(inner, hosts=allowed, doors={**DOORS, **VERDICT_DOORS}, elsewhere=elsewhere)
+    names = tuple(host.lower() for host in hosts)
+    inner: ASGIApp = app
+    doors = DOORS
+    if judging is not None:
+        inner = judged(app, judging, view.run.plan.legend, images=view.tiles.image_zooms)
+        doors = {**DOORS, **VERDICT_DOORS}
+    return Guard(inner, hosts=names, doors=doors, elsewhere=lambda: showing.view.ground.outlines.hosts)
 
 
 def serve(

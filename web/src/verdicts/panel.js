@@ -90,8 +90,9 @@ export class Panel {
   show(place, number, of, own, { alternate = null, asked = false } = {}) {
     this.heading.textContent = `Place ${number} of ${of}`;
     const facts = [];
-    if (place.reference_class) facts.push("Register: ", swatchOf(this.view, place.reference_class), place.reference_class);
-    if (place.suggested_class) facts.push("; looks like ", swatchOf(this.view, place.suggested_class), place.suggested_class);
+    const shown = (name) => make("span", { className: "judging-class" }, swatchOf(this.view, name), name);
+    if (place.reference_class) facts.push("Register: ", shown(place.reference_class));
+    if (place.suggested_class) facts.push("; looks like ", shown(place.suggested_class));
     if (place.area_ha) facts.push(`, ${hectares(place.area_ha)}`);
     this.facts.replaceChildren(...facts);
     this.facts.hidden = !facts.length;

@@ -19,7 +19,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "status": ("status my-area", "status my-area --exit-code --quiet || landweave run my-area"),
     "report": ("report my-area",),
     "compare": ("compare my-area", "compare my-area --json"),
-    "view": ("view my-area", "view my-area --port 0"),
+    "view": ("view my-area", "view my-area --verdicts places"),
     "publish": (
         "publish my-area page --attribution 'Survey of X' --licence CC-BY-4.0",
         "publish my-area data --dataset",

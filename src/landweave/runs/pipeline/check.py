@@ -24,6 +24,7 @@ from landweave.runs.pipeline.notices import points_outside, reference_left_out
 from landweave.runs.project.imports import check_imports
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project
+from landweave.runs.project.view_settings import check_overlays
 from landweave.runs.sample.labels import truth_classes
 from landweave.sources.protocol import day_of
 from landweave.sources.remote import is_remote
@@ -73,6 +74,7 @@ def check_facts(project: Project) -> Facts:
         _check_truth(plan, counts)
     notes += _place_notes(project, cells)
     _open_districts(project, cells)
+    check_overlays(project.view, project.path)
     notes += _sample_notes(project)
     plan.source.reach()
     _find_lost_images(plan, cells)
@@ -90,7 +92,7 @@ def check_facts(project: Project) -> Facts:
         "disk": {"needed": told.disk_bytes, "kept": told.kept_bytes, "free": free_disk(plan.folder)},
         "memory": {"worker": told.memory_bytes, "main": told.main_bytes, "available": usable_memory()},
         "imports": list(check_imports(project)),
-        "notes": [*plan.source.notes, *([plan.undated] if plan.undated else []), *notes, *shortages(told, plan.folder)],
+        "notes": [*plan.source.notes, *_period_notes(plan), *notes, *shortages(told, plan.folder)],
         "next": f"landweave run {_typed(project.file)}",
     }
 
@@ -231,6 +233,17 @@ def _date_notes(plan: Plan, counts: LabelCounts) -> list[str]:
     if not bare:
         return []
     return [f"Labelled patches without a target day between two of their dates give no training pixel: {_some(bare)}."]
+
+
+def _period_notes(plan: Plan) -> list[str]:
+    """How dates and target days fit together, where they do not."""
+    if plan.undated:
+        return [plan.undated]
+    beyond = sum(not plan.days[0] <= day <= plan.days[-1] for day in plan.recipe.days)
+    if not beyond:
+        return []
+    share = f"{beyond} of {len(plan.recipe.days)} target days"
+    return [f"{share} are before the first date or after the last one, and have no values."]
 
 
 def _place_notes(project: Project, cells: Sequence[Cell]) -> list[str]:

@@ -16,7 +16,7 @@ _TILE = re.compile(r"/tiles/([\w-]+)/\d{4}[^/]*/\d+/\d+/\d+")
 
 _KEPT = (
     "name", "mode", "version", "bounds", "area", "period", "pixel_metres", "natural_zoom", "dates", "places", "dossier",
-    "verdicts",
+    "verdicts", "crs",
 )  # fmt: skip
 
 
