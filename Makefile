@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),--constraint '$(
 export LANDWEAVE_SERVERS := $(abspath $(SERVERS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow servers bench check docs sbom format clean
+.PHONY: help demo test coverage slow servers bench check docs sbom format clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,8 +18,11 @@ demo: $(VENV)/.for-demo ## simulate a small country and map it into landweave-de
 	$(BIN)/landweave demo landweave-demo
 	@echo 'the map in a browser: $(BIN)/landweave view landweave-demo'
 
-test: $(VENV)/.for-test ## run the tests, with a summary of what they reach
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report=term:skip-covered
+test: $(VENV)/.for-test ## run the tests
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+coverage: $(VENV)/.for-test ## run the tests and list the lines that they do not reach; a fifth slower
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report=term-missing:skip-covered
 
 slow: $(VENV)/.for-test ## run the tests that take longer than the daily ones may
 	$(BIN)/python -m pytest -m slow

@@ -79,6 +79,7 @@ PAGE = {
     "  map/maps.js": "One map, two with a swipe, or three side by side",
     "  map/slots.js": "A layer's place on a map: old tiles stay until the new ones are there",
     "  map/tiles.js": "Tiles from the server, an archive or a folder",
+    "  map/archive.js": "PMTiles archives in parts, or whole where the web server sends no parts",
     "  map/palette.js": "Which value has which colour",
     "  map/loading.js": "The bar while tiles load",
     "  map/marks.js": "Points of the reference, training and test pixels",

@@ -53,7 +53,7 @@ SECTIONS = {
     ),
     "look-up": (
         "Reference",
-        ("commands", "project-file", "output-folder", "conventions", "api"),
+        ("commands", "scripts", "project-file", "output-folder", "conventions", "install", "api"),
     ),
     "gallery": ("Gallery", ()),
     "project": ("Project", ("changelog", "contributing", "architecture")),

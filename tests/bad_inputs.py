@@ -40,6 +40,19 @@ def pattern_without_match(project):
     return r"S3_"
 
 
+def a_place_elsewhere(project):
+    project.write_text(project.read_text() + '[[places]]\nname = "far"\nlon = 100.0\nlat = 10.0\n')
+    return r"Places outside the patches: far"
+
+
+def a_labelled_tile_of_one_date(project):
+    two_tiles(project)
+    for path in [*project.parent.glob("east/S2_2020-03*"), *project.parent.glob("east/S2_2020-06*")]:
+        path.unlink()
+    edit(project, "step_days = 46", "step_days = 40")
+    return r"Labelled patches without a target day between two of their dates give no training pixel: x0003y0000"
+
+
 def another_size(project):
     write_tif(project.parent / "S2_2020-06-01_B04.tif", np.full((40, 80), 900, "uint16"))
     return r"The images are on 2 grids \(pixels of 10 m in EPSG:32633\)"
@@ -164,6 +177,12 @@ def truth_of_other_values(project):
     write_tif(project.parent / "truth.tif", np.full((80, 80), 258, "uint16"))
     edit(project, "[reference]", '[reference]\ntruth = "truth.tif"')
     return r"truth.tif: reference.truth holds 258, which is no class value of the legend \(2, 7\)"
+
+
+def labels_where_no_dates_are(project):
+    a_labelled_tile_of_one_date(project)
+    polygons(project, (2, 600, 0, 700, 800), (7, 700, 0, 800, 800))
+    return r"no (labelled patch|training pixel has features: no target day|target day)"
 
 
 def one_date(project):
@@ -408,7 +427,7 @@ BAD = {
     "unknown_band": unknown_band,
     "missing_model": missing_model,
     **{f.__name__: f for f in (no_label_inside, one_class_inside, nothing_left_by_erosion,
-                               one_tile_cut_short, too_few_pixels, all_dates_excluded, truth_elsewhere,
+                               one_tile_cut_short, too_few_pixels, all_dates_excluded, labels_where_no_dates_are, truth_elsewhere,
                                truth_of_other_values)},
     **{f.__name__: f for f in (unknown_codes, day_366, format_without_year, two_dates_in_a_name, period_with_a_time,
                                period_day_first)},
@@ -423,7 +442,7 @@ ODD = {
     f.__name__: f
     for f in (
         one_date, step_longer_than_the_period, labels_in_one_patch, each_class_in_a_patch_of_its_own,
-        legend_that_knows_a_few_codes, another_size, coarser_bands, two_tiles,
+        legend_that_knows_a_few_codes, a_place_elsewhere, a_labelled_tile_of_one_date, another_size, coarser_bands, two_tiles,
     )
 }  # fmt: skip
 """What is unusual, but no fault: check says sound, with a note that fits the pattern, and the run ends well."""

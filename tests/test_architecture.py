@@ -26,7 +26,7 @@ ALLOWED = {
     "api": BELOW,  # functions on an xarray Dataset, for whoever needs no project
     "eolearn": BELOW,
     "cli": BELOW | {"viewer", "api"},
-    "__main__": {"cli"},
+    "__main__": {"cli", "errors"},  # refuses a system before it imports the command line
     "__init__": BELOW | {"api", "_version"},  # the public list, loaded lazily
 }
 """Room to the rooms that it may import."""

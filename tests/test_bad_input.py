@@ -97,7 +97,10 @@ def test_the_command_exits_2_with_one_line(world, spoil):
     spoil(world)
     done = command("run", world, "--workers", "1")
     assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1
+    *stages, last = done.stderr.strip().splitlines()
+    assert last.startswith("landweave: ")
+    # Before it, a line a stage that was done.
+    assert not any(line.startswith(("landweave: ", " ")) for line in stages)
     assert "Traceback" not in done.stderr + done.stdout
 
 

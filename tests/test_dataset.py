@@ -27,10 +27,12 @@ from landweave.legend import LandClass, Legend
 from landweave.maps.dataset import verify
 from landweave.runs.fetch import task as fetching
 from landweave.runs.mapping import task as mapping
+from landweave.runs.pipeline.check import check_project
 from landweave.runs.pipeline.driver import run
 from landweave.runs.pipeline.state import Options
 from landweave.runs.pipeline.status import refuse_stale
 from landweave.runs.project.settings import make_project, read_project
+from landweave.runs.project.starter.write import Given, start_project
 from landweave.runs.publish import dataset as publishing
 from landweave.runs.publish.card import in_markdown, legend_text, project_text
 from landweave.runs.publish.dataset import publish_dataset
@@ -631,3 +633,12 @@ def test_a_simulated_country_read_back_gives_the_identical_map(tmp_path, setting
         result = run(read_project(shared), workers=1)
         assert result.status == 0, result.failures
         same_maps(given.folder, shared / "out")
+
+
+@pytest.mark.parametrize("form", ["zarr", "eopatches"])
+def test_init_begins_a_project_on_a_data_set(world, form, tmp_path):
+    given = Given(images=str(world / form), reference=world / form)
+    assert any(line.startswith("images:    ") for line in start_project(tmp_path / "p", given))
+    project = read_project(tmp_path / "p")
+    assert project.features.bands == ("B04", "B08")
+    assert "sound" in check_project(project)[0]

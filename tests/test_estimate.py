@@ -18,6 +18,7 @@ from worlds import CORNER, write_tif
 
 from landweave.accuracy.design_based.estimates import MAPPED_TITLE
 from landweave.errors import InputError
+from landweave.patch.tables.places import PlaceKeys
 from landweave.runs.estimate.accuracy import estimate_accuracy, estimate_project, write_figures
 from landweave.runs.estimate.draw import SizeRequest, draw_sample, plan_size
 from landweave.runs.estimate.map import find_map
@@ -375,6 +376,28 @@ def test_a_sample_from_elsewhere_brings_its_design_as_columns(world, tmp_path, s
     frame.to_csv(tmp_path / "s.csv", index=False)
     with pytest.raises(InputError, match="needs one number above 0 in stratum_area_ha, the same in each row"):
         estimate_accuracy(tmp_path / "s.csv", label="truth")
+
+
+def test_a_sample_as_a_european_spreadsheet_or_parquet_gives_the_same_figures(world, tmp_path):
+    folder, _, _ = world
+    seen, labelled = points(folder / "seen.gpkg"), points(folder / "labelled.gpkg")
+    frame = seen[["stratum", "stratum_pixels", "stratum_area_ha"]].assign(reference=labelled["reference"])
+    found_map = find_map(folder / "map.tif")
+    seen.assign(reference=labelled["reference"]).to_parquet(tmp_path / "s.parquet")
+    expected = estimate_accuracy(tmp_path / "s.parquet", map_source=found_map)["classes"]
+    place = {"Rechtswert": seen.geometry.x + 0.25, "Hochwert": seen.geometry.y + 0.25}
+    frame.assign(**place, Bemerkung="Wälder").to_csv(
+        tmp_path / "s.csv", index=False, sep=";", decimal=",", encoding="cp1252"
+    )
+    keys = PlaceKeys(crs="EPSG:32633")
+    with pytest.raises(InputError, match="is no text in UTF-8"):
+        estimate_accuracy(tmp_path / "s.csv", map_source=found_map, places=keys)
+    options = {"map_source": found_map, "encoding": "cp1252"}
+    with pytest.raises(InputError, match=r"columns longitude and latitude, or others by estimate\.x, y and crs"):
+        estimate_accuracy(tmp_path / "s.csv", **options)
+    assert estimate_accuracy(tmp_path / "s.csv", places=keys, **options)["classes"] == expected
+    named = PlaceKeys(x="Rechtswert", y="Hochwert", crs="EPSG:32633")
+    assert estimate_accuracy(tmp_path / "s.csv", places=named, **options)["classes"] == expected
 
 
 def test_points_outside_the_map_are_refused(world, tmp_path):

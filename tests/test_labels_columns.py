@@ -267,3 +267,17 @@ def test_numbers_of_samples_in_a_long_table_are_no_bands(tmp_path):
     assert [table.left_out[name].split(":")[0].split(",")[0] for name in ("plot", "row", "code")] == [
         "a running number", "a running number", "one value for each label",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_table_as_a_european_spreadsheet_writes_it_is_the_same_table(tmp_path, encoding):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.random((30, 3)).round(3), columns=["b1", "b2", "b3"])
+    frame = frame.assign(label=["Wälder", "See"] * 15, longitude=15.123, latitude=46.456)
+    frame.to_csv(tmp_path / "plain.csv", index=False)
+    frame.to_csv(tmp_path / "there.csv", index=False, sep=";", decimal=",", encoding=encoding)
+    plain, there = (read_table(tmp_path / name) for name in ("plain.csv", "there.csv"))
+    assert np.array_equal(plain.X, there.X)
+    assert (plain.labels, plain.columns) == (there.labels, there.columns)
+    assert np.array_equal(plain.longitude, there.longitude)
+    assert np.array_equal(plain.latitude, there.latitude)

@@ -109,6 +109,7 @@ def test_a_slip_of_the_pen_is_answered_with_the_key_that_was_meant(tmp_path_fact
     [
         ('size = "1x1"', 'sise = "1x1"', "5 unknown key 'area.subset.sise'; did you mean 'size'?"),
         ("lat = 45.6", "lat = 45.6\nlatt = 3", "45 unknown key 'places.1.latt'; did you mean 'lat'?"),
+        ('name = "B"', 'name = "A"', "41 places: two places are called 'A'; give each its own name"),
         ("lat = 45.6", "", "41 'places.1.lat' is missing; add it."),
         ("lat = 45.6", "lat = 95", "44 places.1.lat: Input should be less than or equal to 90 (given: 95)."),
         ("[14.0, 45.0, 15.0, 46.0]", "[14.0, 45.0, 15.0]", "'area.bounds.3' is missing"),

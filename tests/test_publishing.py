@@ -8,6 +8,7 @@ import shutil
 import threading
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 pytest.importorskip("fastapi", reason="the view needs the extra `viewer`")
@@ -235,7 +236,8 @@ def walk(chrome, base, view, tmp_path, size, name):
         if size == NARROW:
             page.get_by_role("button", name="Layers").click()
         panel = page.locator("#controls").inner_text()
-        assert "No pixel dossier here" in panel
+        assert "A click shows class and confidence" in panel
+        assert page.locator("#draw").is_hidden()
         assert view["licence"] in panel
         page.locator("#modes label", has_text="Swipe").click()
         page.locator("#other").select_option("true-colour")
@@ -245,8 +247,12 @@ def walk(chrome, base, view, tmp_path, size, name):
         keep(page, f"{name}-swipe", tmp_path)
         middle = page.locator("#pane-0 .map").bounding_box()
         page.mouse.click(middle["x"] + 0.3 * middle["width"], middle["y"] + 0.4 * middle["height"])
-        page.wait_for_timeout(300)
-        assert page.locator("#dossier").is_hidden()
+        dossier = page.locator("#dossier")
+        dossier.get_by_text("confidence").wait_for()
+        assert "%" in dossier.inner_text()
+        assert set(dossier.inner_text().split("\n")) & {entry["name"] for entry in view["legend"]}
+        keep(page, f"{name}-values", tmp_path)
+        page.keyboard.press("Escape")
         if size == NARROW:
             page.get_by_role("button", name="Layers").click()
         else:
@@ -278,10 +284,61 @@ def test_files_behind_a_plain_server(chrome, filed, tmp_path, size):
         walk(chrome, base, told(filed), tmp_path, size, f"plain-{size[0]}")
 
 
-@pytest.mark.slow
-def test_archives_behind_a_plain_server_say_what_to_do(chrome, archived, tmp_path):
+def test_archives_behind_a_plain_server_come_whole(chrome, archived, tmp_path):
+    """A server that sends no parts of files, such as ``python -m http.server``."""
     shutil.copytree(archived, tmp_path / "page")
     with (tmp_path / "page" / "tiles" / "prediction.pmtiles").open("ab") as file:
-        file.write(bytes(20_000))  # what is smaller than a first request comes whole, and works
-    with plain_server(tmp_path / "page") as base, visit(chrome, base, size=WIDE, errors=["Byte Serving"]) as page:
-        page.get_by_text("publish again with --tiles folder").wait_for()
+        file.write(bytes(20_000))  # what is smaller than a first request comes whole anyway
+    with plain_server(tmp_path / "page") as base:
+        walk(chrome, base, told(archived), tmp_path, WIDE, "whole")
+
+
+def test_archives_that_are_too_large_for_that_say_what_to_do_beside_the_panel(chrome, archived, tmp_path):
+    shutil.copytree(archived, tmp_path / "page")
+    with (tmp_path / "page" / "tiles" / "prediction.pmtiles").open("ab") as file:
+        file.truncate(65_000_000)
+    with plain_server(tmp_path / "page") as base:
+        for size in (1200, 800), NARROW:
+            with visit(chrome, base, size=size, errors=["Byte Serving"]) as page:
+                notice = page.get_by_text("publish again with --tiles folder")
+                notice.wait_for()
+                keep(page, f"unsent-{size[0]}", tmp_path)
+                box, name = notice.bounding_box(), page.locator("#name").bounding_box()
+                assert box["x"] >= 0
+                assert name is None or box["x"] + box["width"] <= name["x"]
+
+
+@pytest.mark.parametrize("form", ["archived", "filed"])
+def test_a_page_that_is_opened_by_a_double_click_says_what_to_do(chrome, form, request, tmp_path):
+    folder = request.getfixturevalue(form)
+    context = chrome.new_context(viewport={"width": WIDE[0], "height": WIDE[1]})
+    page = context.new_page()
+    page.goto((folder / "index.html").as_uri())
+    shell = page.locator("#shell")
+    shell.wait_for(timeout=5000)
+    assert "python -m http.server" in shell.inner_text()
+    keep(page, f"double-click-{form}", tmp_path)
+    context.close()
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_three_maps_show_the_whole_area_and_so_does_one_after_them(chrome, filed, size):
+    view = told(filed)
+    west, south, east, north = view["area"]
+    with plain_server(filed) as base, visit(chrome, base, size=size) as page:
+        page.wait_for_load_state("networkidle")
+        for key, maps in {"3": 3, "1": 1}.items():
+            page.keyboard.press(key)
+            wait_until(page, lambda maps=maps: page.locator(".pane:visible").count() == maps)
+            page.wait_for_load_state("networkidle")
+            page.wait_for_timeout(300)
+            box = page.locator("#pane-0 .map").bounding_box()
+            # Pixels of web Mercator that the area takes at this zoom.
+            zoom = float(re.search(r"z=([\d.]+)", page.url)[1])
+            wide = (east - west) / 360 * 256 * 2**zoom
+            middle = np.radians((south + north) / 2)
+            high = (north - south) / 360 * 256 * 2**zoom / np.cos(middle)
+            assert wide <= box["width"], key
+            assert high <= box["height"] + 2, key
+            # And it fills the map one way.
+            assert wide > 0.8 * box["width"] or high > 0.8 * box["height"], key

@@ -186,6 +186,32 @@ def test_dates_in_descriptions_masks_and_layers_without_time_are_found(tmp_path)
     assert "left out: no date in the name of other.tif" in said
 
 
+def test_a_mask_that_lacks_a_date_is_not_used(tmp_path):
+    images(tmp_path / "images")
+    for day in DAYS[:3]:
+        write_tif(tmp_path / "images" / f"S2_{day}_CLM.tif", np.zeros((SIZE, SIZE), "uint8"))
+    project, said, _ = begun(tmp_path / "p", images=str(tmp_path / "images"), reference=reference(tmp_path / "r.gpkg"))
+    assert project.source.clouds == "none"
+    assert "The cloud mask has no file on some dates, so it is not used" in said
+
+
+def test_a_shapefile_without_a_crs_gets_the_one_that_is_given(tmp_path):
+    images(tmp_path / "images")
+    path = reference(tmp_path / "r.shp")
+    path.with_suffix(".prj").unlink()
+    with pytest.raises(InputError, match=r"has no coordinate reference system; assign one to it, or add --crs"):
+        start_project(tmp_path / "p", Given(images=str(tmp_path / "images"), reference=path))
+    project, _, _ = begun(tmp_path / "p", images=str(tmp_path / "images"), reference=path, crs=CRS)
+    assert project.reference.crs == CRS
+
+
+def test_a_probability_of_clouds_is_no_mask(tmp_path):
+    images(tmp_path / "images", bands=("B08", "CLD"))
+    project, said, _ = begun(tmp_path / "p", images=str(tmp_path / "images"), reference=reference(tmp_path / "r.gpkg"))
+    assert (project.source.clouds, project.source.mask, project.features.bands) == ("none", None, ("B08",))
+    assert "CLD may show clouds, but which numbers do is not known" in said
+
+
 def test_scene_classes_mask_the_clouds(tmp_path):
     images(tmp_path / "images")
     for day in DAYS:
@@ -218,8 +244,9 @@ def test_a_number_of_missing_pixels_is_found_in_the_images(tmp_path):
         values = numbers("B08", day, "int16")
         values[:3] = -9999
         write_tif(tmp_path / "images" / f"S2_{day}_B08.tif", values)
-    project, _, _ = begun(tmp_path / "p", images=str(tmp_path / "images"), reference=reference(tmp_path / "r.gpkg"))
+    project, said, _ = begun(tmp_path / "p", images=str(tmp_path / "images"), reference=reference(tmp_path / "r.gpkg"))
     assert project.source.nodata == -9999
+    assert "numbers:   scale 0.0001, missing -9999" in said
 
 
 def test_names_of_numeric_codes_come_from_another_column(tmp_path):
@@ -410,3 +437,14 @@ def test_real_data_become_a_sound_project_without_an_editor(shared_data, tmp_pat
     assert len(project.features.bands) == wanted["bands"]
     assert f"dates:     {wanted['dates']}, " in said
     assert set(Legend.read(tmp_path / "p" / "legend.toml").names.values()) == wanted["classes"]
+
+
+def test_a_pattern_with_fields_is_taken_as_it_is_given(tmp_path):
+    images(tmp_path / "images", form="{band}/x2020_{day}.tif", days=DAYS[:2])
+    given = str(tmp_path / "images" / "{variable}" / "x2020_{date}.tif")
+    project, _, _ = begun(tmp_path / "p", images=given, reference=reference(tmp_path / "r.gpkg"))
+    assert project.source.pattern == "../images/{variable}/x2020_{date}.tif"
+    assert project.features.bands == ("B04", "B08")
+    glob = str(tmp_path / "images" / "*" / "*2020-03*.tif")
+    project, _, _ = begun(tmp_path / "q", images=glob, reference=reference(tmp_path / "r.gpkg"))
+    assert project.period.end == datetime.date(2020, 3, 1)

@@ -1,10 +1,17 @@
 """What the command line prints and where: rows and lines of progress, JSON documents, status of a run at work."""
 
+import fcntl
 import json
 import os
+import pty
+import re
+import struct
 import subprocess
 import sys
+import termios
 import time
+from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import geopandas as gpd
@@ -344,6 +351,42 @@ def test_a_scheduler_that_does_not_know_landweave_has_no_page_to_name():
     engine = executor.Engine(workers=2, scheduler="tcp://x:1", memory=None)
     engine._client = type("Client", (), {"dashboard_link": "http://x:1/status", "run_on_scheduler": refuse})
     assert engine._page() == ""
+
+
+@pytest.mark.skipif(find_spec("bokeh") is not None, reason="bokeh draws the page here")
+def test_a_run_with_workers_names_no_dead_page(tmp_path):
+    """Faults 10 of the first hour: the page only said that it wanted bokeh."""
+    file, _ = two_class_world(tmp_path, size=60)
+    call = [sys.executable, "-m", "landweave", "run", str(file), "--until", "fetch", "--workers", "2"]
+    ended = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "9 of 9 patches in " in ended.stderr
+    assert "dashboard" not in ended.stdout + ended.stderr
+
+
+def test_a_real_terminal_ends_with_one_row_a_stage(tmp_path):
+    """Fault 16 of the first hour: grid, validate, predict and mosaic were there twice, and `train` stood at 0/1."""
+    file, _ = two_class_world(tmp_path, size=60)
+    call = [sys.executable, "-m", "landweave", "run", str(file), "--workers", "1"]
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 120, 0, 0))
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"}
+    begun = subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=theirs, env=environment)
+    os.close(theirs)
+    said = b""
+    with suppress(OSError):  # the terminal ends with its process
+        while part := os.read(ours, 65536):
+            said += part
+    os.close(ours)
+    assert begun.wait() == 0
+    # Each frame begins by erasing the one before, line by line.
+    last = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said.decode().rsplit("\x1b[2K", 1)[1])
+    rows = [line.split() for line in last.splitlines() if line.strip() and "note:" not in line]
+    assert [row[0] for row in rows] == [
+        "grid", "fetch", "label", "sample", "train", "validate", "predict", "mosaic", "report",
+    ]  # fmt: skip
+    assert all("left" not in row and "0/1" not in row for row in rows)
+    assert " ".join(rows[1][2:6]) == "9 of 9 patches"
 
 
 # Status

@@ -581,11 +581,25 @@ def test_places_beyond_their_crs_and_keys_that_do_not_fit_are_refused(tmp_path, 
     one_line(lambda: read_reference(path, column="code", places=PlaceKeys(**keys)), "p.csv", told)
 
 
-def test_keys_of_places_are_for_tables(tmp_path):
+def test_columns_of_places_are_for_tables(tmp_path):
     path = save(tmp_path / "r.gpkg", [LEFT], ["2"])
+    keys = PlaceKeys(x="a", y="b", crs=CRS)
+    one_line(lambda: read_reference(path, column="code", places=keys), "x = 'a' is for tables of points")
+
+
+def test_a_vector_file_without_a_crs_gets_the_one_that_is_given(tmp_path):
+    path = save(tmp_path / "r.shp", [LEFT, RIGHT], ["2", "7"])
+    path.with_suffix(".prj").unlink()
+    one_line(lambda: read_reference(path, column="code"), "assign one to it, or set reference.crs")
+    reference = read_reference(path, column="code", places=PlaceKeys(crs=CRS))
+    assert (rasterise(reference, GRID, LEGEND).values == WANTED).all()
+    one_line(lambda: read_reference(path, column="code", places=PlaceKeys(crs="x")), "crs = 'x' is unknown")
+    stated = save(tmp_path / "s.gpkg", [LEFT], ["2"])
+    other = PlaceKeys(crs="EPSG:3035")
     one_line(
-        lambda: read_reference(path, column="code", places=PlaceKeys(crs=CRS)), f"crs = {CRS!r} is for tables of points"
+        lambda: read_reference(stated, column="code", places=other), f"states the CRS {CRS}, but crs = 'EPSG:3035'"
     )
+    assert read_reference(stated, column="code", places=PlaceKeys(crs=CRS)).crs == CRS
 
 
 @pytest.mark.parametrize("digits", [3, 7])
@@ -661,7 +675,29 @@ def test_points_on_a_grid_are_the_same_read_by_place_or_all_at_once(tmp_path_fac
 def test_features_of_an_area_without_geometry_are_counted(tmp_path):
     path = save(tmp_path / "a.gpkg", [LEFT, None, RIGHT], "abc")
     found = read_area_file(path)
-    assert (found.features, found.placeless) == (3, 1)
+    assert (found.features, found.placeless, found.repaired) == (3, 1, 0)
+
+
+@pytest.mark.parametrize("name", ["a!b.gpkg", "a\tb.gpkg"])
+def test_a_name_that_would_reach_gdal_as_another_one_is_refused(tmp_path, name):
+    save(tmp_path / "b.gpkg", [LEFT], "a")
+    (tmp_path / "b.gpkg").rename(tmp_path / name)
+    for call in (lambda: read_area(tmp_path / name), lambda: read_reference(tmp_path / name, column="code")):
+        one_line(call, "do not take '!', tabs and line ends as parts of a name; rename the file")
+
+
+def test_an_area_that_crosses_itself_is_repaired_and_counted(tmp_path):
+    bow = shapely.Polygon([(500000, 5000000), (500100, 5000080), (500100, 5000000), (500000, 5000080)])
+    found = read_area_file(save(tmp_path / "a.gpkg", [bow, RIGHT], "ab"))
+    assert (found.features, found.repaired) == (2, 1)
+    assert found.shape.is_valid
+
+
+def test_an_area_in_a_wrong_crs_is_refused_with_its_coordinates(tmp_path):
+    path = save(tmp_path / "a.gpkg", [shapely.box(1e12, 1e12, 2e12, 2e12)], "a")
+    one_line(
+        lambda: read_area(path), "a.gpkg: the area of interest (1e+12, 1e+12, 2e+12, 2e+12) has coordinates without"
+    )
 
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="no limit on the size of files here")

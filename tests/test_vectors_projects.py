@@ -75,6 +75,12 @@ def area_with_heights_and_an_empty_row(project):
     with_area(project, [shapely.force_3d(shapely.box(LEFT, TOP - 400, LEFT + 400, TOP), 5.0), None], crs=CRS)
 
 
+def area_that_crosses_itself(project):
+    left, right, bottom = LEFT - 400, LEFT + 800, TOP - 800
+    bow = shapely.Polygon([(left, bottom), (right, TOP + 400), (right, bottom), (left, TOP + 400)])
+    with_area(project, [bow, shapely.box(LEFT, TOP - 400, LEFT + 400, TOP)], crs=CRS)
+
+
 def area_of_two_layers(project):
     with_area(project, [shapely.box(0, 0, 1, 1)], layer="elsewhere")
     gpd.GeoDataFrame(geometry=[GLOBE], crs=4326).to_file(project.parent / "aoi.gpkg", layer="here", mode="a")
@@ -91,6 +97,7 @@ def area_of_two_layers(project):
         (area_of_the_globe, ""),
         (area_with_heights_and_an_empty_row, "1 of 2 features of the area of interest have no geometry"),
         (area_of_two_layers, ""),
+        (area_that_crosses_itself, "1 of 2 features of the area of interest cross themselves"),
     ],
 )
 def test_what_is_right_is_labelled_and_what_is_left_out_is_noted(world, make, note):
@@ -101,6 +108,20 @@ def test_what_is_right_is_labelled_and_what_is_left_out_is_noted(world, make, no
     assert note in "\n".join(notes)
     assert note in "\n".join(checked)
     assert bool(notes) == bool(note)
+
+
+def test_points_by_keys_are_labelled_as_points_of_a_layer(world):
+    x, y = (place.ravel() for place in np.meshgrid(LEFT + 5 + 10 * np.arange(40), TOP - 5 - 10 * np.arange(40)))
+    places = [shapely.Point(*place) for place in zip(x, y, strict=True)]
+    codes = ["7" if POND.covers(place) else "2" for place in places]
+    register(world, places, codes)
+    expected, _ = labelled(world)
+    rows = [f"{a:.1f};{b:.1f};{code}".replace(".", ",") for a, b, code in zip(x, y, codes, strict=True)]
+    (world.parent / "points.csv").write_text("\n".join(["RW;HW;code", *rows]), encoding="utf-8-sig")
+    keys = f'path = "points.csv"\nx = "RW"\ny = "HW"\ncrs = "{CRS}"\n'
+    world.write_text(world.read_text().replace('path = "register.gpkg"\n', keys))
+    assert np.array_equal(labelled(world)[0], expected)
+    assert (expected == 7).any()
 
 
 def mixed(project):
@@ -145,6 +166,17 @@ def area_in_metres(project):
     return r"aoi\.geojson.*are not degrees"
 
 
+def area_of_points(project):
+    with_area(project, [shapely.Point(LEFT + 5, TOP - 5)], crs=CRS, keys='crs = "utm"\n')
+    return r"aoi\.gpkg: The area of interest has no extent, as points and lines have none; .* or set area\.buffer"
+
+
+def points_in_metres_without_a_crs(project):
+    (project.parent / "points.csv").write_text(f"x;y;code\n{LEFT + 5};{TOP - 5};2\n")
+    project.write_text(project.read_text().replace("register.gpkg", "points.csv"))
+    return r'points\.csv: the coordinates in the columns \'x\' and \'y\' .* set reference\.crs, such as reference\.crs = "EPSG'
+
+
 def local_area(project):
     local = 'ENGCRS["site",EDATUM["x"],CS[Cartesian,2],AXIS["x",east],AXIS["y",north],LENGTHUNIT["metre",1]]'
     with_area(project, [MEADOW], crs=local)
@@ -155,7 +187,7 @@ def local_area(project):
     "make",
     [
         mixed, codes_of_another_legend, no_codes, points_elsewhere, two_layers, area_without_a_layer, layer_of_nothing,
-        area_in_metres, local_area,
+        area_in_metres, local_area, area_of_points, points_in_metres_without_a_crs,
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_found_by_check_in_one_line(world, make):

@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 from landweave.errors import InputError
 from landweave.maps.areas import PixelAreas
 from landweave.runs.project.settings import read_project
+from landweave.runs.project.view_settings import check_overlays
 from landweave.viewer.ground import areas
 from landweave.viewer.ground.areas import Asked, read_polygon
 from landweave.viewer.server import make_app, open_view
@@ -377,3 +378,11 @@ def test_a_polygon_is_drawn_or_opened_and_a_click_that_draws_opens_no_dossier(ch
         page.get_by_text("none.json is not GeoJSON.").wait_for()
         page.locator("#file").set_input_files(tmp_path / "point.json")
         page.get_by_text("point.json contains no polygon.").wait_for()
+
+
+def test_check_opens_the_files_of_overlays(view):
+    project = view.run.plan.project
+    with pytest.raises(InputError, match=r"nowhere\.gpkg"):
+        check_overlays(project.view, project.path)
+    found = project.view.model_copy(update={"overlays": project.view.overlays[:1]})
+    check_overlays(found, project.path)

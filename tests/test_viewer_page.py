@@ -14,7 +14,7 @@ pytest.importorskip("fastapi", reason="the view needs the extra `viewer`")
 from browsers import NARROW, WIDE, browser, count, keep, served, visit, wait_until
 
 from landweave.labels.reference import read_reference
-from landweave.viewer.ground.places import LEARNED, TESTED, Places
+from landweave.viewer.ground.places import LEARNED, TESTED, RunPlaces
 from landweave.viewer.server import make_app, open_view
 
 SIZES = pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
@@ -71,7 +71,7 @@ def of_points(view, tmp_path_factory):
     tiles.forget()
     told = {**view.description, "points": True, "version": "0123456789ab"}
     return replace(
-        view, run=run, tiles=tiles, description=told, ground=replace(view.ground, places=Places(run=run))
+        view, run=run, tiles=tiles, description=told, ground=replace(view.ground, places=RunPlaces(run=run))
     ), classes
 
 

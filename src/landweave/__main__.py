@@ -3,16 +3,13 @@
 import sys
 from importlib.util import find_spec
 
-NO_WINDOWS = (
-    "landweave: the command runs on Linux and macOS. On Windows run it in WSL: "
-    "https://learn.microsoft.com/windows/wsl/install"
-)
+from landweave.errors import NO_WINDOWS
 
 
 def main() -> None:
     """Run the command line, or end with status 2 and one line on a system that lacks what a run stands on."""
     if sys.platform == "win32" or find_spec("fcntl") is None:
-        sys.stderr.write(f"{NO_WINDOWS}\n")
+        sys.stderr.write(f"landweave: {NO_WINDOWS}\n")
         sys.exit(2)
     from landweave.cli.app import main as run
 

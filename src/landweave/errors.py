@@ -15,6 +15,12 @@ MACHINE = frozenset({
 """Numbers of errors that say nothing about a file's content: disks, quotas, open files, memory, lost file servers."""
 
 
+NO_WINDOWS = (
+    "landweave runs on Linux and macOS. On Windows run it in WSL: https://learn.microsoft.com/windows/wsl/install"
+)
+"""What is said on a system without POSIX locks."""
+
+
 class InputError(ValueError):
     r"""What the user gave cannot be used.
 

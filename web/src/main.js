@@ -24,6 +24,7 @@ function say(text) {
 at("status").addEventListener("click", () => say(""));
 
 async function start() {
+  at("shell").remove();
   const answer = await fetch("view.json");
   if (answer.status === 409) return say((await answer.json()).detail);
   if (!answer.ok) throw new Error(`view.json: ${answer.status}`);
@@ -154,5 +155,5 @@ function keys(state, view, { update, controls, maps, pick }) {
 
 start().catch((error) => {
   console.error(error);
-  say("The view could not be opened. A published page needs a web server: a browser does not load its parts from a folder.");
+  say("The view could not be opened: its description (view.json) could not be loaded. Is the server running, and is the published folder complete?");
 });

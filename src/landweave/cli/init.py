@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from landweave.cli.terminal.speech import SPEECH
 from landweave.errors import InputError
 
 
@@ -25,7 +26,7 @@ def init(
     column: Annotated[
         str | None, typer.Option(help="Column of the classes (default: found by name and values).")
     ] = None,
-    crs: Annotated[str | None, typer.Option(help="CRS of a table of points, such as EPSG:32633.")] = None,
+    crs: Annotated[str | None, typer.Option(help="CRS of labels that do not state it, such as EPSG:32633.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the files of an earlier init.")] = False,
 ) -> None:
     """Write landweave.toml and legend.toml, filled in with what is found in the given files."""
@@ -36,8 +37,7 @@ def init(
         images=images, reference=reference, points=points, table=table, stac=stac, bounds=_bounds(bounds),
         period=read_period(period) if period else (None, None), column=column, crs=crs, force=force,
     )  # fmt: skip
-    for line in start_project(folder, given):
-        typer.echo(line)
+    SPEECH.say(start_project(folder, given))
 
 
 def _bounds(text: str | None) -> tuple[float, float, float, float] | None:

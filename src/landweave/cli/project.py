@@ -20,7 +20,8 @@ _SHOWN = 20
 
 def check(project: ProjectFile, allow_code: AllowCode = False, as_json: Json = False) -> None:
     """Check a project file and its inputs without writing anything."""
-    from landweave.runs.pipeline.check import check_facts, check_lines
+    from landweave.runs.pipeline.check import check_facts
+    from landweave.runs.pipeline.check_lines import check_lines
     from landweave.runs.project.settings import read_project
 
     facts = check_facts(read_project(project, allow_code=allow_code))

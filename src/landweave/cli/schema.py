@@ -15,7 +15,9 @@ NAMES = (
 
 
 def schema(
-    name: Annotated[str | None, typer.Argument(help="Command, such as status or estimate-size.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Command, such as status or estimate-size.", autocompletion=lambda: list(NAMES))
+    ] = None,
 ) -> None:
     """Print the JSON Schema of a command's --json, or list the commands that have one."""
     if name is None:

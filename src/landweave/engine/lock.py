@@ -5,15 +5,18 @@ import json
 import math
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 import uuid
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from landweave.errors import InputError, named
+from landweave.errors import NO_WINDOWS, InputError, named
 
 try:
     import fcntl
@@ -33,11 +36,6 @@ NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSU
 
 _SETTLE = 0.5
 """Seconds after which the record shows which of two runs that began together wrote last."""
-
-NO_WINDOWS = (
-    "landweave runs on Linux and macOS; on Windows run it in WSL, see https://learn.microsoft.com/windows/wsl/install"
-)
-"""What is said on a system without POSIX locks."""
 
 _GLANCE = 0.2
 """Seconds after which a lock that is held is asked for once more."""
@@ -263,7 +261,19 @@ def _boot() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
+        return _boot_of_macos() if sys.platform == "darwin" else ""
+
+
+@cache
+def _boot_of_macos() -> str:
+    """As :func:`_boot`. The name of a Mac changes with its network, so that it alone would not do."""
+    try:
+        asked = subprocess.run(
+            ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, timeout=5, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
         return ""
+    return asked.stdout.strip()
 
 
 def _is_process(pid: Any) -> bool:

@@ -52,6 +52,18 @@ def free_disk(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
+def ignores_case(folder: Path) -> bool:
+    """Whether the file system of a folder that exists or will takes names that differ in case alone for one.
+
+    So do those of macOS and Windows, as they come. Nothing is written: a folder on the way is looked up in other case.
+    """
+    for place in (folder, *folder.parents):
+        other = place.with_name(place.name.swapcase()) if place.name else place
+        if other.name != place.name and place.exists():
+            return other.exists() and other.samefile(place)
+    return False
+
+
 def planned_workers(memory: str | None = None) -> int:
     """A process a core, each with one thread, but no more than fit the memory.
 

@@ -31,6 +31,9 @@ class AreaFile:
     placeless: int
     """Those of them without geometry."""
 
+    repaired: int
+    """Those of them that cross themselves or are invalid otherwise, and were repaired."""
+
 
 def read_area(path: str | Path, *, layer: str | None = None) -> BaseGeometry:
     """The outline in a vector file: all its geometries as one, in longitude and latitude.
@@ -69,15 +72,16 @@ def read_area_file(path: str | Path, *, layer: str | None = None) -> AreaFile:
     bounds = shapely.bounds(shapes)
     if not np.isfinite(bounds).all():
         raise InputError(
-            f"{path}: the area of interest has coordinates without a place in its CRS, {opened.crs.split(',')[0]}; "
-            "assign the right CRS to it."
+            f"{path}: the area of interest ({', '.join(f'{bound:g}' for bound in opened.bounds)}) has coordinates "
+            f"without a place in its CRS, {opened.crs.split(',')[0]}; assign the right CRS to it."
         )
     # Longitudes may be counted from 0 to 360.
     east = bounds[:, 0] >= 180
     shapes[east] = shapely.transform(shapes[east], lambda flat: flat - (360, 0))
     return AreaFile(
-        shape=shapely.union_all(shapely.make_valid(shapes)), features=len(there), placeless=int((~there).sum())
-    )
+        shape=shapely.union_all(shapely.make_valid(shapes)), features=len(there), placeless=int((~there).sum()),
+        repaired=int((~shapely.is_valid(shapes)).sum()),
+    )  # fmt: skip
 
 
 def outline_of(area: BaseGeometry, crs: CRS, buffer: float, *, latitude: float | None = None) -> BaseGeometry:

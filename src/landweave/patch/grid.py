@@ -189,7 +189,9 @@ def projected_cells(
         raise InputError(f"The grid needs a CRS in metres; the unit of {crs} is the {unit.unit_name}.")
     outline = outline_of(area, target, buffer)
     if outline.is_empty:
-        raise InputError("The area of interest has no extent; give a polygon, or a buffer.")
+        raise InputError(
+            "The area of interest has no extent, as points and lines have none; give a polygon, or set area.buffer."
+        )
     side = resolution * patch_size
     left, bottom, right, top = outline.bounds
     if not all(math.isfinite(bound) for bound in outline.bounds):
@@ -383,7 +385,7 @@ def checked_bounds(area: BaseGeometry, *, utm: bool = True) -> tuple[float, floa
         84 N or 80 S, where UTM ends.
     """
     if area.is_empty:
-        raise InputError("The area of interest is empty; give a polygon with an area, or a buffer.")
+        raise InputError("The area of interest is empty; give a polygon with an area, or area.buffer.")
     west, south, east, north = area.bounds
     if west < -180 or east > 180 or east - west > 180:
         raise InputError(

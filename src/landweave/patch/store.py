@@ -6,9 +6,10 @@ import glob
 import json
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -282,11 +283,20 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> "pd.Da
 def sync(path: Path) -> None:
     """Wait until a file has reached the disk."""
     with path.open("rb") as file:
+        if sys.platform == "darwin":
+            import fcntl
+
+            # There fsync leaves the bytes in the disk's cache; some file systems know nothing else.
+            with suppress(OSError):
+                fcntl.fcntl(file, fcntl.F_FULLFSYNC)
+                return
         os.fsync(file.fileno())
 
 
 def sync_folder(path: Path) -> None:
     """Wait until the names in a folder have reached the disk; some file systems cannot, and keep them in order."""
+    if os.name == "nt":
+        return
     folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)

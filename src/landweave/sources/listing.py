@@ -87,7 +87,8 @@ def list_pattern(root: Path, pattern: str) -> list[ListedFile]:
             check_format(form, f"Pattern {pattern!r}")
     wide = str(Path(glob.escape(str(root))) / _FIELD.sub("*", pattern))
     # Path.glob takes no pattern that starts at the root.
-    paths = sorted(path for path in map(Path, glob.glob(wide, recursive=True)) if path.is_file())  # noqa: PTH207
+    found = sorted(map(Path, glob.glob(wide, recursive=True)))  # noqa: PTH207
+    paths = [path for path in found if path.is_file()]
     strict, loose = _expression(pattern, strict=True), _expression(pattern, strict=False)
     base = "" if Path(pattern).is_absolute() else str(root).rstrip("/") + "/"
     entries = []
@@ -114,9 +115,23 @@ def list_pattern(root: Path, pattern: str) -> list[ListedFile]:
                 where=f"pattern {pattern!r}",
             )
         )
+    if not entries and found and not paths:
+        _refuse_folders(pattern, found[0])
     if not entries:
         raise InputError(f"Pattern {pattern!r} matches no file under {root}; check the folder and the names.")
     return entries
+
+
+def _refuse_folders(pattern: str, folder: Path) -> None:
+    """InputError for a pattern that matches folders alone, with the way to read them where there is one."""
+    if folder.suffix == ".zarr" or (folder / "zarr.json").exists() or (folder / ".zgroup").exists():
+        advice = (
+            'a Zarr; read a data set of landweave by type = "stac" with url = its collection.json, and write other '
+            "Zarr as GeoTIFF"
+        )
+    else:
+        advice = "a folder; name the files in it, such as folder/*.tif"
+    raise InputError(f"Pattern {pattern!r} matches no file: {folder} is {advice}.")
 
 
 def list_table(table: Path) -> list[ListedFile]:

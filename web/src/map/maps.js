@@ -54,6 +54,11 @@ export class Maps {
     // "change" alone is not said of a centre or a zoom that is set.
     this.view.on(["change:center", "change:resolution"], () => moved(this.place()));
     this.panes[0].map.on("moveend", () => this.#look());
+    // A window of another size shows the whole area too, if it was shown before.
+    addEventListener("resize", () => {
+      const whole = this.fitted !== null && this.fitted === this.#stand();
+      requestAnimationFrame(() => whole && this.update());
+    });
   }
 
   /** Zoom, longitude and latitude of the middle. */
@@ -69,7 +74,14 @@ export class Maps {
 
   /** Show an extent (web Mercator), or all of the area. */
   fit(extent = this.area) {
+    this.fitted = null;
     this.view.fit(extent, { size: this.panes[0].map.getSize(), padding: [16, 16, 16, 16] });
+    if (extent === this.area) this.fitted = this.#stand();
+  }
+
+  /** Where it stands, as text that can be compared. */
+  #stand() {
+    return [...(this.view.getCenter() ?? []), this.view.getResolution()].map((value) => Number(value).toPrecision(9)).join();
   }
 
   showGrid(features) {
@@ -107,6 +119,7 @@ export class Maps {
   update() {
     const { state } = this;
     const shown = this.#shown();
+    const whole = this.fitted !== null && this.fitted === this.#stand();
     document.getElementById("stage").dataset.mode = state.mode;
     this.panes.forEach((pane, number) => {
       const what = shown[number];
@@ -114,7 +127,7 @@ export class Maps {
       if (!what) return;
       const names = [what.top, what.other].filter(Boolean).map((id) => this.#title(id));
       [pane.title.textContent, pane.otherTitle.textContent] = [names[0], names[1] ?? ""];
-      const acts = `arrows move it, plus and minus zoom${this.description.dossier ? ", Enter opens the dossier of its middle" : ""}`;
+      const acts = `arrows move it, plus and minus zoom, Enter opens the ${this.description.dossier ? "dossier" : "values"} of its middle`;
       pane.map.getTargetElement().setAttribute("aria-label", `${names.join(" and ")}; ${acts}`);
       // The image is below whatever is shown: a reference and a map may have holes.
       const imageOnly = what.top === state.image && (!what.other || what.other === state.image);
@@ -130,6 +143,8 @@ export class Maps {
     this.handle.hidden = state.mode !== "swipe";
     this.#placeHandle();
     for (const pane of this.panes) if (!pane.section.hidden) pane.map.updateSize();
+    // Who saw the whole area before there were more or fewer maps sees it after.
+    if (whole) this.fit();
     this.#look();
     this.render();
   }

@@ -4,6 +4,7 @@ import { decode } from "fast-png";
 import ImageTile from "ol/source/ImageTile.js";
 import { createXYZ } from "ol/tilegrid.js";
 import { PMTiles } from "pmtiles";
+import { PartOrWhole, Unsent } from "./archive.js";
 import { palette } from "./palette.js";
 
 const SIDE = 256;
@@ -119,13 +120,13 @@ export class Sources {
 
   async #fromArchive(key, z, x, y, signal) {
     const file = `tiles/${key.replace("/", "-")}.pmtiles`;
-    if (!this.archives.has(file)) this.archives.set(file, new PMTiles(new URL(file, location.href).href));
+    if (!this.archives.has(file)) this.archives.set(file, new PMTiles(new PartOrWhole(new URL(file, location.href).href)));
     try {
       return (await this.archives.get(file).getZxy(z, x, y, signal))?.data ?? null;
     } catch (error) {
       // A browser that gets no answer at all speaks of a type.
       if (error.name === "TypeError") this.lost();
-      else if (error.name !== "AbortError") {
+      else if (error instanceof Unsent) {
         this.report("This web server does not send parts of files; publish again with --tiles folder, or use one that does (nginx, Apache, object storage).");
       }
       throw error;

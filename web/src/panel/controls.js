@@ -14,7 +14,7 @@ export class Controls {
     this.state = state;
     this.changed = changed;
     this.toggled = toggled;
-    at("name").textContent = view.name;
+    for (const id of ["name", "heading"]) at(id).textContent = view.name;
     at("about").textContent = `${view.period[0]} to ${view.period[1]}, pixels of ${view.pixel_metres} m`;
     document.title = `${view.name} - landweave`;
     this.#modes();
@@ -172,12 +172,12 @@ export class Controls {
     if (this.view.comparison) links.append(make("a", { href: server ? "compare" : "compare.html", target: "_blank", rel: "noopener" }, "Register against map"));
     links.append(make("a", { href: "page/licences.txt", target: "_blank", rel: "noopener" }, "Licences of the page's parts"));
     for (const file of this.view.downloads ?? []) links.append(make("a", { href: file.href, download: "" }, `${file.name} (${file.size})`));
-    const lines = [this.view.attribution, this.view.licence, this.view.dossier ? "" : "No pixel dossier here: it needs the project itself, in `landweave view`."];
+    const lines = [this.view.attribution, this.view.licence, this.view.dossier ? "" : "A click shows class and confidence; the dossier of a pixel needs the project itself, in `landweave view`."];
     for (const line of lines.filter(Boolean).reverse()) links.after(make("p", { className: "soft" }, line));
   }
 
   #keys() {
-    const keys = { "1 2 3": "one map, swipe, three maps", ", .": "date before, after", "[ ]": "less, more opacity", g: "patches", t: "training and test pixels", "+ −": "zoom, with the map in focus", "arrows": "move the map or the swipe, in focus", Enter: this.view.dossier ? "dossier of the middle, with the map in focus" : "", "/": "go to", 0: "whole map", l: "this panel", Esc: "close" };
+    const keys = { "1 2 3": "one map, swipe, three maps", ", .": "date before, after", "[ ]": "less, more opacity", g: "patches", t: "training and test pixels", "+ −": "zoom, with the map in focus", "arrows": "move the map or the swipe, in focus", Enter: `${this.view.dossier ? "dossier" : "values"} of the middle, with the map in focus`, "/": "go to", 0: "whole map", l: "this panel", Esc: "close" };
     for (const [key, does] of Object.entries(keys)) if (does) at("keys").append(make("dt", {}, key), make("dd", {}, does));
   }
 }

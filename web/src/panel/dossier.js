@@ -172,7 +172,7 @@ export class Dossier {
       const bands = Object.keys(told.observations[0]?.bands ?? {});
       const head = make("tr", {}, ...["date", "counts", ...bands].map((word) => make("th", {}, word)));
       const rows = told.observations.map((o) => make("tr", {}, make("td", {}, o.date), make("td", {}, o.valid ? "yes" : o.reason), ...bands.map((band) => make("td", { className: "number" }, o.bands[band] === null ? "–" : o.bands[band].toFixed(4)))));
-      details.append(make("div", { className: "scroll" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows))));
+      details.append(make("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "Every observation" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows))));
     }
     details.append(make("pre", {}, JSON.stringify(told.patch.record, (key, value) => (key === "valid_fraction" || key === "valid_counts" ? undefined : value), 1)));
     return details;

@@ -109,7 +109,7 @@ export class Within {
     const save = (word, form) => make("button", { type: "button", on: { click: () => this.#save(layer.value, form) } }, word);
     const clear = make("button", { type: "button", on: { click: () => this.clear() } }, "Clear");
     parts.push(make("div", { className: "row" }, layer, save("GeoTIFF", "tif"), save("PNG", "png"), clear));
-    at("within-result").replaceChildren(make("div", { className: "scroll-x" }, ...parts));
+    at("within-result").replaceChildren(make("div", { className: "scroll-x", tabIndex: 0, role: "region", ariaLabel: "Areas" }, ...parts));
   }
 
   clear() {

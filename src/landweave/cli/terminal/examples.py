@@ -3,7 +3,11 @@
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "demo": ("demo", "demo my-demo --size-km 4 --dates 12"),
     "simulate": ("simulate country --size-km 6", "simulate country --l1c --seed 7"),
-    "init": ("init my-area",),
+    "init": (
+        "init my-area",
+        "init my-area --images images --reference register.gpkg --column use",
+        "init my-area --stac https://earth-search.aws.element84.com/v1 --bounds 14.4,46.0,14.6,46.1 --period 2023",
+    ),
     "check": ("check landweave.toml", "check my-area --json"),
     "forecast": ("forecast my-area", "forecast my-area --workers 8 --memory 4GB"),
     "run": (

@@ -19,6 +19,27 @@ _POINTING = (b"<OGRVRTDataSource", b"<OGRWFSDataSource", b"<OGRCSWDataSource", b
 """How files begin that hold no shapes but name other files or addresses."""
 
 
+CHANGED = "!\n\r\t"
+"""Letters of a path that pyogrio changes: it looks for an archive before ``!``, and drops the others."""
+
+VECTORS = frozenset({".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".gml", ".sqlite", ".dxf"})
+"""Suffixes of vector files."""
+
+
+def is_changed(path: Path) -> bool:
+    """Whether the name of a file, or of its folders, would reach GDAL as another one."""
+    return any(letter in str(path) for letter in CHANGED)
+
+
+def refuse_changed(path: Path) -> None:
+    """InputError for a file whose name GDAL would get as another one."""
+    if is_changed(path):
+        raise InputError(
+            f"{str(path)!r}: GDAL's readers of vectors do not take '!', tabs and line ends as parts of a name; rename "
+            "the file or the folder."
+        )
+
+
 def refuse_disguise(path: Path) -> None:
     """InputError for a file that makes GDAL read other files or addresses, under the name of an ordinary format."""
     if path.is_dir() or path.suffix.lower() == ".vrt":
@@ -47,6 +68,32 @@ def refuse_incomplete(path: Path, *, columns: bool) -> None:
                 f"{path}: the shapefile is incomplete: {path.stem}{ending} ({what}) is missing; copy all files of its "
                 "name into one folder."
             )
+
+
+_KEYS = {"the reference": "reference.crs", "the sample": "estimate.crs"}
+"""What is read, to the key of its CRS in a project."""
+
+
+def crs_of(path: Path, stated: str, given: str | None, what: str) -> str:
+    """The CRS that a file states, else the one that the user gives; InputError where both are absent or differ."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    if "Undefined" in stated.split(",", maxsplit=1)[0]:
+        stated = ""
+    if given is None:
+        if not stated:
+            advice = f", or set {_KEYS[what]}" if what in _KEYS else ""
+            raise InputError(f"{path}: {what} has no coordinate reference system; assign one to it{advice}.")
+        return stated
+    try:
+        known = CRS(given)
+    except CRSError:
+        raise InputError(f"{path}: crs = {given!r} is unknown; write it as EPSG:32633.") from None
+    if stated and CRS(stated) != known:
+        name = stated if len(stated) < 20 else CRS(stated).name
+        raise InputError(f"{path}: {what} states the CRS {name}, but crs = {given!r}; remove the one that is wrong.")
+    return stated or str(known.to_string())
 
 
 @contextmanager

@@ -243,7 +243,7 @@ def _read_table(path: Path, label: str, layer: str | None, encoding: str | None,
         import shapely
 
         layer = LAYER if layer is None and LAYER in layer_names(path) else layer
-        found = open_layer(path, what="the sample", layer=layer, encoding=encoding, column=label)
+        found = open_layer(path, what="the sample", layer=layer, encoding=encoding, column=label, crs=keys.crs)
         features = read_features(found, columns=found.columns)
         frame = pd.DataFrame(dict(zip(found.columns, features.values, strict=True)))
         middles = shapely.centroid(features.shapes)

@@ -1,32 +1,37 @@
 """`landweave check`: every failure of a run that needs no pixels of the imagery, found before the run."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from landweave.engine.machine import free_disk, size_text, usable_memory
+import numpy as np
+
+from landweave.engine.machine import free_disk, usable_memory
 from landweave.errors import InputError
 from landweave.labels.codes_of_raster import codes_are_sampled, codes_on_grid
 from landweave.labels.reference import reference_codes
 from landweave.legend import NONE
-from landweave.patch.align import outline_bounds
+from landweave.patch.align import outline_bounds, pixels_of, to_crs
 from landweave.patch.grid import Cell
 from landweave.patch.raster.files import open_raster
+from landweave.runs.pipeline.check_lines import Facts, check_lines
 from landweave.runs.pipeline.forecast import quick_forecast, shortages
 from landweave.runs.pipeline.label_counts import LabelCounts, count_labels
 from landweave.runs.pipeline.notices import points_outside, reference_left_out
 from landweave.runs.project.imports import check_imports
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project
+from landweave.runs.project.view_settings import check_overlays
 from landweave.runs.sample.labels import truth_classes
 from landweave.sources.protocol import day_of
 from landweave.sources.remote import is_remote
 from landweave.sources.stac.footprint import meet
 
-Facts = dict[str, Any]
-"""Values that JSON can hold."""
+if TYPE_CHECKING:
+    from landweave.runs.sample.table import TableFeatures
 
 
 def check_project(project: Project) -> list[str]:
@@ -61,12 +66,15 @@ def check_facts(project: Project) -> Facts:
 
     try_settings(plan)
     _read_last_row(plan)
-    notes = [*_training_notes(plan), *_reference_notes(plan, cells)]
+    table = _table(plan)
+    notes = [*([] if table is None else table.notes), *_reference_notes(plan, cells)]
     counts = None if plan.reference is None else count_labels(plan, cells)
     if counts is not None:
-        notes += _count_notes(plan, counts)
+        notes += [*_count_notes(plan, counts), *_date_notes(plan, counts)]
         _check_truth(plan, counts)
+    notes += _place_notes(project, cells)
     _open_districts(project, cells)
+    check_overlays(project.view, project.path)
     notes += _sample_notes(project)
     plan.source.reach()
     _find_lost_images(plan, cells)
@@ -79,80 +87,14 @@ def check_facts(project: Project) -> Facts:
         "patches": _patch_facts(plan, cells),
         "dates": _date_facts(plan),
         "features": _feature_facts(plan),
-        "classes": _class_facts(plan, counts),
+        "classes": _class_facts(plan, counts, table),
         "labels": None if counts is None else _label_facts(plan, cells, counts),
         "disk": {"needed": told.disk_bytes, "kept": told.kept_bytes, "free": free_disk(plan.folder)},
         "memory": {"worker": told.memory_bytes, "main": told.main_bytes, "available": usable_memory()},
         "imports": list(check_imports(project)),
-        "notes": [*plan.source.notes, *([plan.undated] if plan.undated else []), *notes, *shortages(told, plan.folder)],
+        "notes": [*plan.source.notes, *_period_notes(plan), *notes, *shortages(told, plan.folder)],
         "next": f"landweave run {_typed(project.file)}",
     }
-
-
-def check_lines(facts: Facts) -> list[str]:
-    """What :func:`check_facts` found, for a terminal."""
-    patches, dates, features, labels = (facts[name] for name in ("patches", "dates", "features", "labels"))
-    lines = [
-        f"{facts['project']}: sound",
-        f"patches:   {patches['count']} in {', '.join(patches['crs'])}, pixels of {patches['pixel_metres']:.4g} m",
-        f"dates:     {_dates_words(dates)}; period {dates['start']} to {dates['end']}",
-        f"features:  {features['count']} ({', '.join([*features['layers'], *features['static']])} on {_on(features)})",
-    ]
-    if labels is None:
-        lines.append("legend:    " + ", ".join(f"{one['value']} {one['name']}" for one in facts["classes"]))
-    else:
-        lines += [f"labels:    {_labels_words(labels)}", *_class_lines(facts["classes"], labels)]
-    disk, memory = facts["disk"], facts["memory"]
-    lines += [
-        f"disk:      {size_text(disk['needed'])} at most; {size_text(disk['free'])} are free",
-        f"memory:    {_memory_words(memory)}",
-    ]
-    lines += [f"imports:   {line}" for line in facts["imports"]]
-    lines += [f"note:      {note}" for note in facts["notes"]]
-    return [*lines, f"next:      {facts['next']}"]
-
-
-def _memory_words(memory: Facts) -> str:
-    worker, main, available = (size_text(memory[name]) for name in ("worker", "main", "available"))
-    return f"{worker} a worker, {main} to train; {available} available"
-
-
-def _dates_words(dates: Facts) -> str:
-    last = "" if dates["first"] == dates["last"] else f" to {dates['last']}"
-    return f"{dates['count']}, {dates['first']}{last}"
-
-
-def _on(features: Facts) -> str:
-    count = features["target_days"]
-    word = "date" if features["of_dates"] else "day"
-    return f"{count} {word}" + ("" if count == 1 else "s")
-
-
-def _labels_words(labels: Facts) -> str:
-    split = {"patch": "patches", "block": "blocks"}.get(labels["split"] or "")
-    counted = "" if labels["counted"] == labels["of"] else f", counted in {labels['counted']} of {labels['of']} patches"
-    sides = f"; {labels['train_units']} {split} to train, {labels['test_units']} to test" if split else ""
-    patches = "1 patch" if labels["patches"] == 1 else f"{labels['patches']} patches"
-    return f"{labels['pixels']} pixels of {labels['kind']} in {patches}{counted}{sides}"
-
-
-def _class_lines(classes: Sequence[Mapping[str, Any]], labels: Facts) -> list[str]:
-    """A table: a row for each class."""
-    kind = labels["kind"]
-    head = ["", "class", "colour", *([kind] if kind in {"polygons", "points"} else []), "pixels", "patches"]
-    roles = labels["split"] in {"patch", "block"}
-    rows = [head + (["train", "test"] if roles else [])]
-    for one in classes:
-        own = one["labels"]
-        row = [one["value"], one["name"], one["color"], *([] if own["features"] is None else [own["features"]])]
-        rows.append(
-            [str(cell) for cell in [*row, own["pixels"], own["patches"]]]
-            + ([str(own["train"]), str(own["test"])] if roles else [])
-        )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    sides = ["<" if number in {1, 2} else ">" for number in range(len(rows[0]))]
-    form = "  ".join(f"{{:{side}{width}}}" for side, width in zip(sides, widths, strict=True))
-    return [f"  {form.format(*row)}".rstrip() for row in rows]
 
 
 def _typed(file: Path) -> str:
@@ -191,11 +133,13 @@ def _feature_facts(plan: Plan) -> Facts:
     }
 
 
-def _class_facts(plan: Plan, counts: LabelCounts | None) -> list[Facts]:
+def _class_facts(plan: Plan, counts: LabelCounts | None, table: "TableFeatures | None") -> list[Facts]:
+    samples = None if table is None else Counter(table.labels.tolist())
     return [
         {
             "value": one.value, "name": one.name, "color": one.color,
             "labels": None if counts is None else asdict(counts.classes[one.value]),
+            "samples": None if samples is None else samples[one.value],
         }
         for one in plan.legend.classes
     ]  # fmt: skip
@@ -252,12 +196,13 @@ def _read_last_row(plan: Plan) -> None:
         plan.source.load(grid[grid.shape[0] - 1 :, :], plan.dates, plan.variables)
 
 
-def _training_notes(plan: Plan) -> list[str]:
+def _table(plan: Plan) -> "TableFeatures | None":
+    """The table of labelled series that ``[training]`` names, as features."""
     if plan.project.training is None:
-        return []
+        return None
     from landweave.runs.sample.table import table_features
 
-    return table_features(plan).notes
+    return table_features(plan)
 
 
 def _open_districts(project: Project, cells: list[Cell]) -> None:
@@ -271,6 +216,48 @@ def _open_districts(project: Project, cells: list[Cell]) -> None:
         project.path(settings.path), settings.column, crs=str(cells[0].geobox.crs), layer=settings.layer,
         near=None, encoding=settings.encoding,
     )  # fmt: skip
+
+
+def _date_notes(plan: Plan, counts: LabelCounts) -> list[str]:
+    """Whether images show the labelled patches before and after a target day, judged by their outlines."""
+    bare = []
+    for cell in counts.labelled:
+        days = [(day_of(date) - plan.start).days for date in plan.source.seen(cell.geobox, plan.dates)]
+        if not days or not any(min(days) <= day <= max(days) for day in plan.recipe.days):
+            bare.append(cell.name)
+    if counts.whole and counts.labelled and len(bare) == len(counts.labelled) and not plan.project.model.path:
+        raise InputError(
+            f"{plan.project.file}: no labelled patch has a target day from {plan.start} on, every "
+            f"{plan.project.features.step_days}, between two of its dates; check area, period and step_days."
+        )
+    if not bare:
+        return []
+    return [f"Labelled patches without a target day between two of their dates give no training pixel: {_some(bare)}."]
+
+
+def _period_notes(plan: Plan) -> list[str]:
+    """How dates and target days fit together, where they do not."""
+    if plan.undated:
+        return [plan.undated]
+    beyond = sum(not plan.days[0] <= day <= plan.days[-1] for day in plan.recipe.days)
+    if not beyond:
+        return []
+    share = f"{beyond} of {len(plan.recipe.days)} target days"
+    return [f"{share} are before the first date or after the last one, and have no values."]
+
+
+def _place_notes(project: Project, cells: Sequence[Cell]) -> list[str]:
+    outside = []
+    for place in project.places:
+        x, y = np.array([place.lon]), np.array([place.lat])
+        if not any(_holds(cell, x, y) for cell in cells):
+            outside.append(place.name)
+    return [f"Places outside the patches: {_some(outside)}."] if outside else []
+
+
+def _holds(cell: Cell, x: np.ndarray, y: np.ndarray) -> bool:
+    there = to_crs(x, y, source="EPSG:4326", target=cell.geobox.crs)
+    return bool(pixels_of(cell.geobox, *there)[2][0])
 
 
 def _check_truth(plan: Plan, counts: LabelCounts) -> None:

@@ -87,6 +87,11 @@ def reference_left_out(plan: Plan) -> list[str]:
                 f"{area.placeless} of {area.features} features of the area of interest have no geometry and are left "
                 "out."
             )
+        if area.repaired:
+            lines.append(
+                f"{area.repaired} of {area.features} features of the area of interest cross themselves or are invalid "
+                "otherwise, and were repaired; check them on a map."
+            )
     return lines + ([] if plan.reference is None else [*left_out(plan.reference), *verdict_notes(plan)])
 
 

@@ -1,12 +1,16 @@
 """From ``[area]`` to cells: which ground, cut into which patches."""
 
 import math
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import shapely
 from odc.geo.crs import CRS
 from odc.geo.geom import Geometry
 
+from landweave.engine.machine import ignores_case
 from landweave.errors import InputError
 from landweave.patch.align import pixel_sides
 from landweave.patch.area import read_area
@@ -50,13 +54,14 @@ def cells_of(project: Project, source: Source) -> list[Cell]:
         try:
             cells = utm_cells(area, **options) if crs == "utm" else projected_cells(area, crs=crs, **options)
         except InputError as error:
-            raise InputError(f"{project.file}: {error}") from None
+            raise InputError(f"{project.path(settings.aoi) if settings.aoi else project.file}: {error}") from None
         except Exception as error:  # noqa: BLE001 - pyproj has many ways to say that a CRS is unknown
             raise InputError(f"{project.file}: area.crs = {crs!r} is not usable: {error}".split("\n")[0]) from None
     if area_of_imagery:
         cells = _seen(cells, source)
     if settings.subset:
         cells = subset(cells, center=settings.subset.center, size=settings.subset.size)
+    _check_names(project.folder, cells)
     return cells
 
 
@@ -64,6 +69,19 @@ def _seen(cells: list[Cell], source: Source) -> list[Cell]:
     """Without the cells that no image covers: the one grid of several tiles also holds what is between them."""
     dates = source.dates(None, None)
     return [cell for cell in cells if source.seen(cell.geobox, dates)] or cells
+
+
+def _check_names(folder: Path, cells: Sequence[Cell]) -> None:
+    """InputError where two patches would be one file in the output folder."""
+    known: dict[str, str] = {}
+    for cell in cells:
+        # As file systems of macOS compare names.
+        other = known.setdefault(unicodedata.normalize("NFC", cell.name).casefold(), cell.name)
+        if other != cell.name and ignores_case(folder):
+            raise InputError(
+                f"{folder}: patches {other!r} and {cell.name!r} would overwrite each other, as this file system "
+                "ignores case; rename one, or set output to a folder on another file system."
+            )
 
 
 def area_of(project: Project) -> "BaseGeometry | None":

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from landweave.errors import InputError, parsed
 from landweave.import_rule import ImportRule
@@ -200,6 +200,15 @@ class Project(Shown, Settings):
             "period": f"{self.period.start or 'first date'} to {self.period.end or 'last date'}",
             "model": self.model.path or self.model.type,
         }
+
+    @field_validator("places")
+    @classmethod
+    def _places_once(cls, value: tuple[PlaceSettings, ...]) -> tuple[PlaceSettings, ...]:
+        names = [place.name for place in value]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two places are called {twice[0]!r}; give each its own name")
+        return value
 
     @model_validator(mode="after")
     def _something_to_learn_from(self) -> Self:

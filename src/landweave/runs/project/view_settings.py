@@ -1,6 +1,8 @@
 """``[view]`` and ``[[places]]`` of the project file: what the browser view shows beside the project's own maps."""
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
@@ -67,3 +69,18 @@ class ViewSettings(Settings):
 
     overlays: tuple[OverlaySettings, ...] = Field((), max_length=50)
     """Off until they are switched on in the page."""
+
+
+def check_overlays(settings: ViewSettings, path: Callable[[str], Path]) -> None:
+    """Open the files of overlays; ``path`` gives the place of what the project file names.
+
+    Raises
+    ------
+    InputError
+        When one is missing or cannot be read as a vector file.
+    """
+    from landweave.patch.vectors.layers import open_layer
+
+    for overlay in settings.overlays:
+        if overlay.path is not None:
+            open_layer(path(overlay.path), what=f"the overlay {overlay.name!r}", layer=overlay.layer)

@@ -57,7 +57,7 @@ class MarkedPoints:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Places:
+class RunPlaces:
     """What a run has of them; read when first asked for."""
 
     run: FinishedRun

@@ -15,7 +15,7 @@ from landweave.runs.results.layers import Layers
 from landweave.runs.results.run import FinishedRun
 from landweave.viewer.ground.areas import MOST_BYTES, Areas, Asked
 from landweave.viewer.ground.outlines import Outlines
-from landweave.viewer.ground.places import Places, bounds_of
+from landweave.viewer.ground.places import RunPlaces, bounds_of
 from landweave.viewer.guard import Door, bare
 
 _BOUNDS = Door(query=rb"bounds=-?[\d.]+(,-?[\d.]+){3}")
@@ -33,7 +33,7 @@ Worked = Callable[[Callable[[], Any], str], Awaitable[Any]]
 class OnTheMap:
     """What of a run lies on the map beside its layers; made by :func:`ground_of`."""
 
-    places: Places
+    places: RunPlaces
     outlines: Outlines
     areas: Areas
 
@@ -42,7 +42,7 @@ def ground_of(run: FinishedRun, layers: Layers) -> OnTheMap:
     """The same for a run; nothing is read yet."""
     outlines = Outlines(run=run)
     return OnTheMap(
-        places=Places(run=run), outlines=outlines, areas=Areas(run=run, files=layers.files, outlines=outlines)
+        places=RunPlaces(run=run), outlines=outlines, areas=Areas(run=run, files=layers.files, outlines=outlines)
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from landweave.errors import InputError
 from landweave.patch.eopatch.folder import EOPatchFolder, list_eopatches
+from landweave.runs.project.settings import read_project
 from landweave.runs.project.starter.archive import Bounds, Period, look_at_archive
 from landweave.runs.project.starter.found import ImagesFound, KeyLine, path_from, some_of
 from landweave.runs.project.starter.rasters import files_of, files_of_pattern, look_at_rasters
@@ -63,7 +64,8 @@ def look_at_images(
                     f"--images {given!r} matches folders, such as {folders[0]}; give their folder instead."
                 )
             raise InputError(f"--images {given!r} matches no file; check the folder and the names.")
-        return look_at_rasters(root, names, folder=folder, wanted=wanted, leave=leave)
+        own = str(Path(given).relative_to(root)) if "{" in given else None
+        return look_at_rasters(root, names, folder=folder, wanted=wanted, leave=leave, pattern=own)
     catalogue = next((path / name for name in _CATALOGUES if (path / name).is_file()), path)
     if catalogue.suffix.lower() in {".json", ".geojson"} and not is_collection(catalogue):
         return look_at_archive(str(catalogue), folder=folder, bounds=bounds, period=period)
@@ -117,21 +119,30 @@ def _of_table(path: Path, folder: Path, wanted: Sequence[str]) -> ImagesFound:
     )  # fmt: skip
 
 
-def _of_eopatches(path: Path, patches: Sequence[EOPatchFolder], folder: Path, wanted: Sequence[str]) -> ImagesFound:
+def _of_eopatches(
+    path: Path,
+    patches: Sequence[EOPatchFolder],
+    folder: Path,
+    wanted: Sequence[str],
+    *,
+    bands: str | None = None,
+    names: tuple[str, ...] | None = None,
+) -> ImagesFound:
     keys = {"type": "eopatches", "path": path_from(folder, path)}
     comments = {"type": "eo-learn's folders, each a patch", "path": "the folder of EOPatches, or one of them"}
     unknown = []
     data = {name: feature for (kind, name), feature in patches[0].features.items() if kind == "data"}
     options = {}
     fitting = [name for name, feature in data.items() if feature.shape[-1] in BAND_NAMES]
-    chosen = next(iter(data)) if len(data) == 1 else fitting[0] if len(fitting) == 1 else None
-    if chosen is None:
-        chosen = max(data, key=lambda name: data[name].shape[-1])
+    chosen = next(iter(data)) if len(data) == 1 else fitting[0] if len(fitting) == 1 else bands
+    if chosen is None or chosen == bands:
+        chosen = bands or max(data, key=lambda name: data[name].shape[-1])
         options["bands_feature"] = chosen
         comments["bands_feature"] = f"the data feature with the bands; there are {some_of(list(data))}"
     depth = data[chosen].shape[-1]
-    names: tuple[str, ...] | None = None
-    if depth not in BAND_NAMES and depth > 1:
+    if names is not None:
+        comments["band_names"] = "a name for each band, in order"
+    elif depth not in BAND_NAMES and depth > 1:
         names = tuple(f"band_{number:02d}" for number in range(1, depth + 1))
         comments["band_names"] = "a name for each band, in order"
         unknown.append(f"The {depth} bands of {chosen} have no names; correct source.band_names and features.bands.")
@@ -151,9 +162,14 @@ def _of_data_set(path: Path, folder: Path, wanted: Sequence[str]) -> ImagesFound
     try:
         source = open_collection(path)
     except InputError as error:
-        if "eopatches" in str(error) and (path.parent / "patches").is_dir():
-            return _of_eopatches(path.parent / "patches", list_eopatches(path.parent / "patches"), folder, wanted)
-        raise
+        inner = path.parent / "patches"
+        if "eopatches" not in str(error) or not inner.is_dir():
+            raise
+        # The project that comes with the data set says what its bands are called.
+        said = read_project(path.parent).source
+        return _of_eopatches(
+            inner, list_eopatches(inner), folder, wanted, bands=said.bands_feature, names=said.band_names
+        )
     masks, clouds = _clouds(source)
     entries = (
         KeyLine(key="type", value="stac", comment="a data set of landweave is read by its catalogue"),

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,16 @@ from odc.geo.geobox import GeoBox
 from landweave.errors import InputError
 from landweave.labels.codes_of_raster import is_raster
 from landweave.labels.columns import reason_of_name
+from landweave.labels.reference import read_reference
 from landweave.legend import code_text
 from landweave.patch.align import to_crs
-from landweave.patch.eopatch.labels import find_labels
+from landweave.patch.eopatch.folder import list_eopatches
+from landweave.patch.eopatch.labels import KIND, find_labels
 from landweave.patch.raster.files import open_raster
 from landweave.patch.tables.dates import looks_like_dates
 from landweave.patch.tables.places import DEGREES, PlaceKeys, read_places
 from landweave.patch.tables.reading import Table, read_table_file
-from landweave.patch.vectors.layers import layer_names, open_layer, read_features
+from landweave.patch.vectors.layers import VectorLayer, layer_names, open_layer, read_features
 from landweave.patch.vectors.points import is_point_table
 from landweave.runs.project.starter.found import KeyLine, LabelsFound, path_from, some_of
 
@@ -32,6 +34,9 @@ _WORDS = (
 """What columns of classes are called, in whole or in part; earlier ones count more."""
 
 _NONE = re.compile(r"(no[ _-]?data|none|null|unknown|unclassified|not classified|background|other/none)", re.IGNORECASE)
+Columns = Iterator[tuple[str, np.ndarray]]
+"""Names and values of columns, one after another."""
+
 _LARGEST = 4096
 """Pixels along a side of a raster that are looked at for its codes."""
 
@@ -69,7 +74,10 @@ def look_at_reference(
         return _of_patches(path, folder)
     if not layers and is_raster(path):
         return _of_raster(path, start)
-    return _of_vector(path, start, column)
+    try:
+        return _of_vector(path, start, column, crs)
+    except InputError as error:
+        raise InputError(str(error).replace("set reference.crs", "add --crs, such as --crs EPSG:32633")) from None
 
 
 def look_at_series(path: Path, *, folder: Path, column: str | None = None) -> LabelsFound:
@@ -158,37 +166,38 @@ def _crs_of(table: Table, grids: Sequence[GeoBox]) -> str | None:
     return None
 
 
-def _of_vector(path: Path, start: list[KeyLine], column: str | None) -> LabelsFound:
+def _of_vector(path: Path, start: list[KeyLine], column: str | None, crs: str | None) -> LabelsFound:
     layers, notes = layer_names(path), []
     layer = layers[0] if len(layers) > 1 else None
-    opened = open_layer(path, what="the reference", layer=layer)
-    read = read_features(opened, columns=opened.columns)
-    import shapely
-
-    # A polygon each, or a point each: what has no place labels nothing.
-    there = ~(shapely.is_missing(read.shapes) | shapely.is_empty(read.shapes))
-    values = {name: array[there] for name, array in zip(opened.columns, read.values, strict=True)}
-    if column is not None and column not in values:
-        raise InputError(f"{path}: no column {column!r}; it has {some_of(list(values), 30) or 'none'}.")
-    chosen = column or _column_of(path, values, int(there.sum()))
-    entries = [
-        *start,
-        KeyLine(key="column", value=chosen, comment=f"column of the classes; there are {some_of(list(values), 12)}"),
-    ]
+    opened = open_layer(path, what="the reference", layer=layer, crs=crs)
+    columns = list(opened.columns)
+    if column is not None and column not in columns:
+        raise InputError(f"{path}: no column {column!r}; it has {some_of(columns, 30) or 'none'}.")
+    chosen = column or _column_of(path, _each(opened, columns), opened.features)
+    kind = read_reference(path, column=chosen, layer=layer, places=PlaceKeys(crs=crs)).kind
+    others = f"; there are {some_of(columns, 12)}" if len(columns) > 1 else ""
+    entries = [*start, KeyLine(key="column", value=chosen, comment=f"column of the classes{others}")]
+    if crs is not None:
+        entries.append(KeyLine(key="crs", value=crs, comment="of a file that states none"))
     if layer is not None:
         entries.append(KeyLine(key="layer", value=layer, comment=f"layer of the file; there are {some_of(layers)}"))
         notes.append(f"{path.name} has the layers {some_of(layers)}; {layer} is used, set reference.layer for another.")
-    codes = [code_text(code) for code in values[chosen].tolist()]
-    names = _names_of(codes, {name: array for name, array in values.items() if name != chosen})
+    codes = [code_text(code) for _, values in _each(opened, [chosen]) for code in values.tolist()]
+    names = _names_of(codes, _each(opened, [name for name in columns if name != chosen]))
     counts = Counter(codes)
     west, south, east, north = opened.bounds
-    kind = "points" if (shapely.get_type_id(read.shapes[there]) % 4 == 0).all() else "polygons"
     return LabelsFound(
         table="reference", entries=tuple(entries), codes=_ordered(counts), names=names, unit=kind,
         ignored=_nothing(counts, names),
         bounds=_degrees(np.array([west, west, east, east]), np.array([south, north, south, north]), opened.crs),
-        found=(f"{int(there.sum())} {kind}, classes in {chosen}",), open=tuple(notes),
+        found=(f"{opened.features} {kind}, classes in {chosen}",), open=tuple(notes),
     )  # fmt: skip
+
+
+def _each(layer: VectorLayer, columns: Sequence[str]) -> Columns:
+    """Columns of a layer one by one: a register of a country has millions of rows."""
+    for name in columns:
+        yield name, read_features(layer, columns=[name], geometry=False).values[0]
 
 
 def _of_raster(path: Path, start: list[KeyLine]) -> LabelsFound:
@@ -232,7 +241,18 @@ def _of_raster(path: Path, start: list[KeyLine]) -> LabelsFound:
 
 def _of_patches(path: Path, folder: Path) -> LabelsFound:
     inner = path / "patches" if (path / "collection.json").exists() and (path / "patches").is_dir() else path
-    parts, bounds = find_labels(inner, None)
+    layer, notes = None, []
+    if not list(inner.glob("*.zarr")):
+        patches = list_eopatches(inner)
+        names = sorted({name for patch in patches for kind, name in patch.features if kind == KIND})
+        # The name that is most like one of classes; the others are reported.
+        names.sort(key=_word_of)
+        layer = f"{KIND}/{names[0]}" if names else None
+        if len(names) > 1:
+            notes.append(
+                f"The patches have the labels {some_of(names)}; {names[0]} is used, set reference.layer for another."
+            )
+    parts, bounds = find_labels(inner, layer)
     counts: Counter[str] = Counter()
     for part in parts:
         values, numbers = np.unique(part.read(), return_counts=True)
@@ -247,22 +267,24 @@ def _of_patches(path: Path, folder: Path) -> LabelsFound:
         codes=_ordered(counts),
         unit="pixels",
         bounds=bounds,
-        found=(f"labels of {len(parts)} patches in {parts[0].layer}",),
-    )
+        found=(f"labels of {len(parts)} patches in {parts[0].layer}",), open=tuple(notes),
+    )  # fmt: skip
 
 
-def _columns(table: Table, places: Sequence[str] = ()) -> dict[str, np.ndarray]:
-    return {name: table.frame[name].to_numpy(object) for name in table.frame.columns if name not in places}
+def _columns(table: Table, places: Sequence[str] = ()) -> Columns:
+    for name in table.frame.columns:
+        if name not in places:
+            yield name, table.frame[name].to_numpy(object)
 
 
-def _column_of(path: Path, columns: Mapping[str, np.ndarray], rows: int) -> str:
+def _column_of(path: Path, columns: Columns, rows: int) -> str:
     """The column that most likely holds classes: by its name, and by how many different values it has."""
-    ranked = []
-    for position, (name, values) in enumerate(columns.items()):
+    ranked, there = [], []
+    for position, (name, values) in enumerate(columns):
+        there.append(name)
         texts = {code_text(value) for value in values.tolist()} - {""}
-        folded = re.sub(r"[\s_.\-]+", "", name).lower()
-        word = next((i for i, word in enumerate(_WORDS) if word in folded), len(_WORDS))
-        runs = reason_of_name(name) if folded != "label" and word == len(_WORDS) else None
+        folded, word = _folded(name), _word_of(name)
+        runs = reason_of_name(name) if word == len(_WORDS) else None
         if not 2 <= len(texts) <= MOST_CLASSES or runs or looks_like_dates(texts) or _has_fractions(texts):
             continue
         if len(texts) > max(rows / 2, 2) and word == len(_WORDS):
@@ -272,10 +294,19 @@ def _column_of(path: Path, columns: Mapping[str, np.ndarray], rows: int) -> str:
         ranked.append((word, exact, len(texts) > rows / 2, -len(texts), position, name))
     if not ranked:
         raise InputError(
-            f"{path}: no column holds 2 to {MOST_CLASSES} classes; it has {some_of(list(columns), 30) or 'none'}; "
+            f"{path}: no column holds 2 to {MOST_CLASSES} classes; it has {some_of(there, 30) or 'none'}; "
             "name it with --column."
         )
     return min(ranked)[-1]
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s_.\-]+", "", name).lower()
+
+
+def _word_of(name: str) -> int:
+    """How much a name is like that of a column of classes; less is more."""
+    return next((i for i, word in enumerate(_WORDS) if word in _folded(name)), len(_WORDS))
 
 
 def _has_fractions(texts: set[str]) -> bool:
@@ -288,12 +319,12 @@ def _has_fractions(texts: set[str]) -> bool:
     return any(map(fraction, texts))
 
 
-def _names_of(codes: Sequence[str], columns: Mapping[str, np.ndarray]) -> dict[str, str]:
+def _names_of(codes: Sequence[str], columns: Columns) -> dict[str, str]:
     """Names of numeric codes, from the column of text that has one text for each code and the most texts."""
     if not all(re.fullmatch(r"-?\d+", code) for code in codes if code):
         return {}
     best: dict[str, str] = {}
-    for values in columns.values():
+    for _, values in columns:
         if not any(isinstance(value, str) for value in values.tolist()):
             continue
         pairs = {(code, code_text(text)) for code, text in zip(codes, values.tolist(), strict=True) if code}

@@ -16,7 +16,7 @@ from landweave.errors import InputError
 from landweave.patch.raster.header import Band, Header
 from landweave.patch.tables.dates import looks_like_dates, read_moment
 from landweave.runs.project.starter.found import ImagesFound, KeyLine, path_from, some_of
-from landweave.runs.project.starter.names import NamedImage, plain_bands, read_names
+from landweave.runs.project.starter.names import NamedImage, NamesRead, plain_bands, read_names
 from landweave.runs.project.starter.numbers import read_numbers_of
 from landweave.sources.listing import list_pattern
 from landweave.sources.patchwise.eopatch_choices import BAND_NAMES
@@ -36,7 +36,10 @@ _KNOWN = re.compile(
     r"NDVI|EVI2?|SAVI|MSAVI|NDWI|MNDWI|NDMI|NBR|NDBI|B(0?[1-9]|1[0-2]|8A)|SR_B\d+|VV|VH|RED|GREEN|BLUE|NIR|SWIR\d*",
     re.IGNORECASE,
 )
-_CLOUDS = re.compile(r"clm|cld|clouds?|cloud_?mask(_.*)?|fmask", re.IGNORECASE)
+_CLOUDS = re.compile(r"clm|cloud_?mask(_.*)?", re.IGNORECASE)
+_DOUBTFUL = re.compile(r"cld|clouds?|cloud_?prob.*|fmask|qa\w*", re.IGNORECASE)
+"""Probabilities, and codes of which not all mean clouds."""
+
 _NO_BAND = re.compile(
     r"(.*_)?(clm|cld|scl|clouds?(_.*)?|is_?data|is_?valid|valid|data_?mask|mask|prob(ability)?|fmask|qa\w*|snow)",
     re.IGNORECASE,
@@ -57,7 +60,13 @@ class _Row:
 
 
 def look_at_rasters(
-    root: Path, names: Sequence[str], *, folder: Path, wanted: Sequence[str] = (), leave: Collection[Path] = ()
+    root: Path,
+    names: Sequence[str],
+    *,
+    folder: Path,
+    wanted: Sequence[str] = (),
+    leave: Collection[Path] = (),
+    pattern: str | None = None,
 ) -> ImagesFound:
     """Find out what raster files show, by their names and headers and by a sample of their pixels.
 
@@ -71,6 +80,8 @@ def look_at_rasters(
         Bands that a table of labelled series has: only these are used.
     leave
         Files that are no images: the reference.
+    pattern
+        The pattern of the names, where the user gives one with fields in braces.
 
     Raises
     ------
@@ -82,7 +93,7 @@ def look_at_rasters(
     headers, notes = _one_grid(root, names)
     if not headers:
         raise InputError(f"{root}: no raster file here that can be read; {some_of(notes) or 'the folder is empty'}")
-    read = read_names(list(headers))
+    read = read_names(list(headers)) if pattern is None else _read_pattern(root, pattern, headers)
     rows = [row for image in read.images for row in _rows(root, image, headers[image.name], wanted)]
     rows, static, more = _dated(_distinct(rows))
     notes += more
@@ -90,6 +101,15 @@ def look_at_rasters(
     rows, mask_entries = _masks(rows)
     rows, more = _seen_often(rows)
     notes += more
+    there = dict.fromkeys(row.variable for row in rows)
+    if not mask_entries and any(map(_CLOUDS.fullmatch, there)):
+        unknown.append("The cloud mask has no file on some dates, so it is not used; add them and set source.mask.")
+    doubtful = [name for name in there if _DOUBTFUL.fullmatch(name)]
+    if doubtful and not mask_entries:
+        unknown.append(
+            f"{some_of(doubtful)} may show clouds, but which numbers do is not known; to use it, set "
+            'source.clouds = "mask", source.mask, and source.mask_above.'
+        )
     bands = _bands(rows, wanted)
     used = [row for row in rows if row.variable in {*bands, *_mask_variables(mask_entries)}]
     numbers, doubts = read_numbers_of([(row.path, row.band.number, row.header) for row in _some(used, bands)])
@@ -111,6 +131,17 @@ def look_at_rasters(
         table=None if pattern else _table(used, folder), grids=(grid,), found=(first, *notes),
         open=(*unknown, *doubts),
     )  # fmt: skip
+
+
+def _read_pattern(root: Path, pattern: str, names: Collection[str]) -> NamesRead:
+    images = [
+        NamedImage(
+            name=entry.path.relative_to(root).as_posix(), day=entry.moment and entry.moment.date(),
+            variable=entry.variable,
+        )
+        for entry in list_pattern(root, pattern)
+    ]  # fmt: skip
+    return NamesRead(images=tuple(image for image in images if image.name in names), pattern=pattern)
 
 
 def files_of(root: Path) -> list[str]:
@@ -251,7 +282,12 @@ def _masks(rows: Sequence[_Row]) -> tuple[list[_Row], list[KeyLine]]:
     if scl is not None:
         rows = [replace(row, variable="SCL") if row.variable == scl else row for row in rows]
         return list(rows), [KeyLine(key="clouds", value="scl", comment="Sentinel-2's scene classes: the variable SCL")]
-    masks = sorted((name for name in there if _CLOUDS.fullmatch(name)), key=lambda name: (len(name), name))
+    days = {name: {row.day for row in rows if row.variable == name} for name in there}
+    seen = set().union(*(its for name, its in days.items() if not _NO_BAND.fullmatch(name)))
+    # A mask that lacks a date cannot say what counts there.
+    masks = sorted(
+        (name for name in there if _CLOUDS.fullmatch(name) and days[name] >= seen), key=lambda name: (len(name), name)
+    )
     if not masks:
         return list(rows), []
     return list(rows), [
