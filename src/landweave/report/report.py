@@ -126,6 +126,9 @@ class ReportContent:
     shares: Sequence[tuple[str, float | None, float | None]] = ()
     """Class, mapped share and reference share of the land."""
 
+    land_is_area: bool = True
+    """False if the reference consists of points, whose shares show how they were chosen and no area."""
+
     patches: Sequence[PatchAgreement] = ()
     """Agreement of each patch with the reference."""
 

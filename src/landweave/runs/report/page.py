@@ -26,6 +26,12 @@ NOT_TRUTH = (
 )
 """Why agreement is not accuracy."""
 
+POINTS = (
+    "The reference consists of points. Unless they were drawn at random, the figures hold for places like these "
+    "points, not for the whole map."
+)
+"""What points that were chosen by hand do not show."""
+
 
 def write_report(
     plan: Plan,
@@ -58,6 +64,7 @@ def write_report(
     accuracy = run.accuracy if run.has_accuracy else None
     record = read_record(plan.folder / layout.RECORD)
     shares = _shares(plan.legend, mapped, assignment)
+    points = plan.reference is not None and plan.reference.kind == "points"
     estimated, unusable = _estimated(plan)
     importance = (read_record(plan.folder / layout.IMPORTANCE) or None) if accuracy is not None else None
     content = ReportContent(
@@ -74,12 +81,13 @@ def write_report(
         map_caption="The map, fitted on all labelled patches." if plan.project.model.refit else "The map.",
         land={name: share for name, _, share in shares if share is not None},
         shares=shares if assignment is not None else [],
+        land_is_area=not points,
         patches=patches,
         panels=panels(run, patches),
         block=block(run),
         settings=_settings(plan),
         stages=_stages({**record.get("stages", {}), **measured}),
-        notes=_notes(accuracy),
+        notes=[*([POINTS] if points and accuracy is not None else []), *_notes(accuracy)],
         seams=read_record(plan.folder / layout.SEAMS) or None,
         observed=observed(plan, list(seen), [info["valid_counts"] for info in seen.values()]) if seen else None,
     )
