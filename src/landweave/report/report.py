@@ -132,6 +132,12 @@ class ReportContent:
     patches: Sequence[PatchAgreement] = ()
     """Agreement of each patch with the reference."""
 
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """Where the map comes from: date, version, CRS, area, imagery and its terms, checksum."""
+
+    hectares: Mapping[str, float] = field(default_factory=dict)
+    """Mapped area of each class, by name."""
+
     panels: Sequence[Panel] = ()
     """Patches shown in detail."""
 
