@@ -62,7 +62,7 @@ def check_facts(project: Project) -> Facts:
     """
     plan, cells = make_plan(project)
     _check_output(plan.folder)
-    from landweave.runs.train.models import try_settings
+    from landweave.runs.train.models import try_rows, try_settings
 
     try_settings(plan)
     _read_last_row(plan)
@@ -72,6 +72,8 @@ def check_facts(project: Project) -> Facts:
     if counts is not None:
         notes += [*_count_notes(plan, counts), *_date_notes(plan, counts)]
         _check_truth(plan, counts)
+        if counts.assignment is not None:
+            try_rows(plan, counts.assignment)
     notes += _place_notes(project, cells)
     _open_districts(project, cells)
     check_overlays(project.view, project.path)
@@ -174,7 +176,7 @@ def _count_notes(plan: Plan, counts: LabelCounts) -> list[str]:
         )
         notes.append(f"{why}, so no labels are held out and the figures are in-sample.")
     elif assignment.kind != "given":
-        untested = [names[value] for value, one in counts.classes.items() if one.pixels and not one.test]
+        untested = [names[value] for value, one in counts.classes.items() if one.eroded and not one.test]
         if untested:
             notes.append(f"Classes in one patch or block only, so that they cannot be tested: {_some(untested)}.")
     return notes
