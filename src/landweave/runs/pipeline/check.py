@@ -164,6 +164,9 @@ def _count_notes(plan: Plan, counts: LabelCounts) -> list[str]:
     names, notes = plan.legend.names, []
     if not counts.whole:
         notes.append(f"Labels were counted in {len(counts.counted)} patches, evenly chosen.")
+        rare = [names[value] for value, one in counts.classes.items() if not one.eroded]
+        if rare:
+            notes.append(f"Classes without any label to train with in these patches: {_some(rare)}.")
         return notes
     assignment = counts.assignment
     assert assignment is not None
