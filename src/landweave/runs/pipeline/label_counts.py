@@ -14,8 +14,8 @@ from landweave.runs.sample.assignment import Assignment, assign
 from landweave.runs.sample.labels import patch_labels
 
 MOST_COUNTED, MOST_PATCHES = 100_000_000, 500
-"""Pixels and patches up to which the labels of all patches are counted; above, those of evenly chosen ones. Counting takes
-a minute then."""
+"""Pixels and patches up to which the labels of all patches are counted; above, those of evenly chosen ones.
+Counting takes a minute then."""
 
 
 @dataclass(frozen=True, kw_only=True)
