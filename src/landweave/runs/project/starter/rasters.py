@@ -121,7 +121,8 @@ def look_at_rasters(
     )
     days = tuple(sorted({row.day for row in used if row.day is not None and row.variable in bands}))
     grid = common_grid({row.name: row.header for row in used if row.variable in bands}.values())
-    first = f"{some_things(len({row.path for row in used}), 'image')}, {grid.shape[1]} x {grid.shape[0]} pixels, {_crs_name(grid.crs)}"
+    number = some_things(len({row.path for row in used}), "image")
+    first = f"{number}, {grid.shape[1]} x {grid.shape[0]} pixels, {_crs_name(grid.crs)}"
     if any(row.day is None for row in used):
         unknown.append(f"No date in the names of the images; fill in the column date of {TABLE}.")
     return ImagesFound(
