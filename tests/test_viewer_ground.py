@@ -386,3 +386,20 @@ def test_check_opens_the_files_of_overlays(view):
         check_overlays(project.view, project.path)
     found = project.view.model_copy(update={"overlays": project.view.overlays[:1]})
     check_overlays(found, project.path)
+
+
+def test_on_a_phone_the_panel_makes_room_for_drawing(chrome, view, tmp_path):
+    with served(make_app(view)) as address, visit(chrome, address, size=NARROW) as page:
+        page.wait_for_load_state("networkidle")
+        panel(page, NARROW)
+        page.locator("#within summary").click()
+        page.locator("#draw").click()
+        page.locator("#controls").wait_for(state="hidden")
+        for x, y in [(120, 400), (280, 400), (200, 520)]:
+            page.touchscreen.tap(x, y)
+            page.wait_for_timeout(400)
+        page.touchscreen.tap(120, 400)
+        result = page.locator("#within-result")
+        result.get_by_role("button", name="GeoTIFF").wait_for()
+        assert page.locator("#dossier").is_hidden()
+        keep(page, "drawn-narrow", tmp_path)

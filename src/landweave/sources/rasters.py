@@ -15,7 +15,16 @@ from landweave.patch.align import nearest_pixels
 from landweave.patch.model import NODATA, make_patch
 from landweave.patch.raster.header import Band, Header, header_of
 from landweave.patch.summary import Shown, listed, span
-from landweave.sources.file_grids import check_apart, grid_of_all, partners, pixel_size, same_grid, several_grids, touch
+from landweave.sources.file_grids import (
+    check_apart,
+    grid_of_all,
+    in_known_crs,
+    partners,
+    pixel_size,
+    same_grid,
+    several_grids,
+    touch,
+)
 from landweave.sources.layers import Disagreements, ProjectNumbers, RasterLayer, bands_of, layer_of
 from landweave.sources.listing import ListedFile, list_pattern, list_table
 from landweave.sources.pixels import UNKNOWN, opened, read_codes, read_on, to_reflectance
@@ -325,7 +334,8 @@ def open_rasters(
     for entry in used:
         with opened(entry.path) as file:
             header = header_of(file, entry.path)
-            grid = next((known for known in grids if same_grid(known, header.grid)), header.grid)
+            own = in_known_crs(header.grid, grids)
+            grid = next((known for known in grids if same_grid(known, own)), own)
             grids += [] if grid in grids else [grid]
             beside |= {Path(name) for name in file.files if not name.endswith(_NO_PIXELS)} - {entry.path}
         found = bands_of(entry, header, bands, notes)

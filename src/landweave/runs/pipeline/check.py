@@ -92,7 +92,7 @@ def check_facts(project: Project) -> Facts:
         "disk": {"needed": told.disk_bytes, "kept": told.kept_bytes, "free": free_disk(plan.folder)},
         "memory": {"worker": told.memory_bytes, "main": told.main_bytes, "available": usable_memory()},
         "imports": list(check_imports(project)),
-        "notes": [*plan.source.notes, *([plan.undated] if plan.undated else []), *notes, *shortages(told, plan.folder)],
+        "notes": [*plan.source.notes, *_period_notes(plan), *notes, *shortages(told, plan.folder)],
         "next": f"landweave run {_typed(project.file)}",
     }
 
@@ -233,6 +233,17 @@ def _date_notes(plan: Plan, counts: LabelCounts) -> list[str]:
     if not bare:
         return []
     return [f"Labelled patches without a target day between two of their dates give no training pixel: {_some(bare)}."]
+
+
+def _period_notes(plan: Plan) -> list[str]:
+    """How dates and target days fit together, where they do not."""
+    if plan.undated:
+        return [plan.undated]
+    beyond = sum(not plan.days[0] <= day <= plan.days[-1] for day in plan.recipe.days)
+    if not beyond:
+        return []
+    share = f"{beyond} of {len(plan.recipe.days)} target days"
+    return [f"{share} are before the first date or after the last one, and have no values."]
 
 
 def _place_notes(project: Project, cells: Sequence[Cell]) -> list[str]:
