@@ -186,7 +186,7 @@ def test_dates_in_descriptions_masks_and_layers_without_time_are_found(tmp_path)
     assert (project.source.clouds, project.source.mask) == ("mask", "clm")
     assert project.features.bands == ("ndvi",)
     assert project.features.static == ("../images/dem.tif",)
-    assert "left out: 1 files of other ground or much coarser pixels, such as far_2020-03-01.tif (5 x 5" in said
+    assert "left out: 1 file of other ground or much coarser pixels, such as far_2020-03-01.tif (5 x 5" in said
     assert "left out: no date in the name of other.tif" in said
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -208,6 +209,19 @@ def test_what_is_too_large_or_no_polygon_is_refused_in_one_sentence(view, client
     refused({"geometry": triangle}, "million pixels", "/clip")
     monkeypatch.setattr(areas, "MOST_PIXELS", 100)
     refused({"geometry": triangle}, "million pixels")
+
+
+def test_a_polygon_around_the_world_with_thousands_of_long_edges_takes_no_time(client, view):
+    ys = np.linspace(-80, 80, 9000)
+    comb = np.column_stack([np.where(np.arange(9000) % 2, 179.0, -179.0), ys])
+    ring = [[-179.5, -81.0], *np.round(comb, 5).tolist(), [-179.5, 81.0], [-179.5, -81.0]]
+    start = time.monotonic()
+    answer = client.post("/areas", json={"geometry": {"type": "Polygon", "coordinates": [ring]}})
+    assert answer.status_code in {200, 400}
+    assert time.monotonic() - start < 30
+    world = {"type": "Polygon", "coordinates": [[[-179, -80], [179, -80], [179, 80], [-179, 80], [-179, -80]]]}
+    mapped = client.post("/areas", json={"geometry": world}).json()["total_ha"]
+    assert mapped == pytest.approx(sum(entry["area_ha"] for entry in view.description["legend"]), rel=1e-3)
 
 
 def test_a_polygon_in_another_crs_is_the_same_polygon(triangle):

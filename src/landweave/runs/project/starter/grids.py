@@ -9,6 +9,7 @@ from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
 from landweave.patch.raster.header import Header
+from landweave.runs.project.starter.found import some_things
 from landweave.sources.file_grids import footprint, grid_of_all, pixel_size
 from landweave.sources.pixels import header_at
 
@@ -46,8 +47,8 @@ def headers_of(root: Path, names: Sequence[str]) -> tuple[dict[str, Header], lis
     if left:
         name, header = next(iter(left[0].items()))
         notes.append(
-            f"left out: {sum(map(len, left))} files of other ground or much coarser pixels, such as {name} "
-            f"({header.shape[1]} x {header.shape[0]} pixels)"
+            f"left out: {some_things(sum(map(len, left)), 'file')} of other ground or much coarser pixels, such as "
+            f"{name} ({header.shape[1]} x {header.shape[0]} pixels)"
         )
     found = {name: header for group in used for name, header in group.items()}
     return {name: found[name] for name in names if name in found}, notes

@@ -15,7 +15,7 @@ from typing import Any
 from landweave.errors import InputError
 from landweave.patch.raster.header import Band, Header
 from landweave.patch.tables.dates import looks_like_dates, read_moment
-from landweave.runs.project.starter.found import ImagesFound, KeyLine, path_from, some_of
+from landweave.runs.project.starter.found import ImagesFound, KeyLine, path_from, some_of, some_things
 from landweave.runs.project.starter.grids import common_grid, headers_of
 from landweave.runs.project.starter.names import NamedImage, NamesRead, plain_bands, read_names
 from landweave.runs.project.starter.numbers import read_numbers_of
@@ -121,7 +121,8 @@ def look_at_rasters(
     )
     days = tuple(sorted({row.day for row in used if row.day is not None and row.variable in bands}))
     grid = common_grid({row.name: row.header for row in used if row.variable in bands}.values())
-    first = f"{len({row.path for row in used})} images, {grid.shape[1]} x {grid.shape[0]} pixels, {_crs_name(grid.crs)}"
+    number = some_things(len({row.path for row in used}), "image")
+    first = f"{number}, {grid.shape[1]} x {grid.shape[0]} pixels, {_crs_name(grid.crs)}"
     if any(row.day is None for row in used):
         unknown.append(f"No date in the names of the images; fill in the column date of {TABLE}.")
     return ImagesFound(
