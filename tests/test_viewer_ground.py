@@ -11,7 +11,7 @@ import shapely
 from pyproj import Transformer
 
 pytest.importorskip("fastapi", reason="the view needs the extra `viewer`")
-from browsers import NARROW, WIDE, browser, keep, served, visit, wait_until
+from browsers import NARROW, WIDE, browser, firefox, keep, served, visit, wait_until
 from fastapi.testclient import TestClient
 
 from landweave.errors import InputError
@@ -37,9 +37,10 @@ overlays = [
 """
 
 
-@pytest.fixture(scope="module")
-def chrome():
-    with browser() as opened:
+@pytest.fixture(scope="module", params=[browser, firefox], ids=["chromium", "firefox"])
+def opened_browser(request):
+    """One browser after the other."""
+    with request.param() as opened:
         yield opened
 
 
@@ -293,7 +294,7 @@ def panel(page, size):
         page.get_by_role("button", name="Layers").click()
 
 
-def test_nothing_is_loaded_from_elsewhere_until_it_is_switched_on(chrome, view, elsewhere, tmp_path):
+def test_nothing_is_loaded_from_elsewhere_until_it_is_switched_on(opened_browser, view, elsewhere, tmp_path):
     base, asked = elsewhere
     host = base.removesuffix("/")
     app = make_app(view)
@@ -301,7 +302,7 @@ def test_nothing_is_loaded_from_elsewhere_until_it_is_switched_on(chrome, view, 
     assert policy.count(host) == 1
     assert f"img-src 'self' blob: data: {host};" in policy
     asked.clear()
-    context = chrome.new_context(viewport={"width": WIDE[0], "height": WIDE[1]})
+    context = opened_browser.new_context(viewport={"width": WIDE[0], "height": WIDE[1]})
     page = context.new_page()
     faults = []
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
@@ -321,15 +322,18 @@ def test_nothing_is_loaded_from_elsewhere_until_it_is_switched_on(chrome, view, 
         assert faults == []
         # A host that the project does not name is not allowed.
         page.evaluate("const image = new Image(); image.src = 'https://example.org/x.png'; document.body.append(image)")
-        wait_until(page, lambda: any("Content Security Policy" in text for text in faults))
+        wait_until(page, lambda: any("Content Security Policy" in text.replace("-", " ") for text in faults))
         page.get_by_label("Lost").check()
         wait_until(page, lambda: "nowhere.gpkg" in page.locator("#status").inner_text())
     context.close()
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_a_district_is_chosen_counted_and_saved(chrome, view, tmp_path, size):
-    with served(make_app(view)) as address, visit(chrome, address, size=size, address="#districts=1&outline=1") as page:
+def test_a_district_is_chosen_counted_and_saved(opened_browser, view, tmp_path, size):
+    with (
+        served(make_app(view)) as address,
+        visit(opened_browser, address, size=size, address="#districts=1&outline=1") as page,
+    ):
         page.wait_for_load_state("networkidle")
         panel(page, size)
         page.locator("#within summary").click()
@@ -350,8 +354,8 @@ def test_a_district_is_chosen_counted_and_saved(chrome, view, tmp_path, size):
         wait_until(page, lambda: result.inner_text() == "")
 
 
-def test_a_polygon_is_drawn_or_opened_and_a_click_that_draws_opens_no_dossier(chrome, view, triangle, tmp_path):
-    with served(make_app(view)) as address, visit(chrome, address, size=WIDE) as page:
+def test_a_polygon_is_drawn_or_opened_and_a_click_that_draws_opens_no_dossier(opened_browser, view, triangle, tmp_path):
+    with served(make_app(view)) as address, visit(opened_browser, address, size=WIDE) as page:
         page.wait_for_load_state("networkidle")
         page.locator("#within summary").click()
         page.locator("#draw").click()
@@ -402,8 +406,8 @@ def test_check_opens_the_files_of_overlays(view):
     check_overlays(found, project.path)
 
 
-def test_on_a_phone_the_panel_makes_room_for_drawing(chrome, view, tmp_path):
-    with served(make_app(view)) as address, visit(chrome, address, size=NARROW) as page:
+def test_on_a_phone_the_panel_makes_room_for_drawing(opened_browser, view, tmp_path):
+    with served(make_app(view)) as address, visit(opened_browser, address, size=NARROW) as page:
         page.wait_for_load_state("networkidle")
         panel(page, NARROW)
         page.locator("#within summary").click()

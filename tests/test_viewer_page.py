@@ -11,7 +11,7 @@ import pytest
 import rasterio
 
 pytest.importorskip("fastapi", reason="the view needs the extra `viewer`")
-from browsers import NARROW, WIDE, browser, count, keep, served, visit, wait_until
+from browsers import NARROW, WIDE, browser, count, firefox, keep, served, visit, wait_until
 
 from landweave.labels.reference import read_reference
 from landweave.viewer.ground.places import LEARNED, TESTED, RunPlaces
@@ -28,9 +28,10 @@ PAINTED = """() => [...document.querySelectorAll(".pane:not([hidden]) canvas")].
 })"""
 
 
-@pytest.fixture(scope="module")
-def chrome():
-    with browser() as opened:
+@pytest.fixture(scope="module", params=[browser, firefox], ids=["chromium", "firefox"])
+def opened_browser(request):
+    """One browser after the other."""
+    with request.param() as opened:
         yield opened
 
 
@@ -76,12 +77,14 @@ def of_points(view, tmp_path_factory):
 
 
 @SIZES
-def test_the_image_is_below_a_reference_with_holes_in_every_view(chrome, of_points, tmp_path, size):
+def test_the_image_is_below_a_reference_with_holes_in_every_view(opened_browser, of_points, tmp_path, size):
     view, _ = of_points
     narrow = "narrow" if size == NARROW else "wide"
     with served(make_app(view)) as address:
         for mode in ("one", "swipe", "panels"):
-            with visit(chrome, address, size=size, address=f"#view={mode}&layer=reference&with=prediction") as page:
+            with visit(
+                opened_browser, address, size=size, address=f"#view={mode}&layer=reference&with=prediction"
+            ) as page:
                 # The country covers most of a map's width or height.
                 wait_until(page, lambda page=page: min(page.evaluate(PAINTED), default=0) > 0.2)
                 page.wait_for_load_state("networkidle")
@@ -89,11 +92,14 @@ def test_the_image_is_below_a_reference_with_holes_in_every_view(chrome, of_poin
                 keep(page, f"points-{mode}-{narrow}", tmp_path)
 
 
-def test_points_of_the_reference_are_markers_in_the_colour_of_their_class(chrome, of_points):
+def test_points_of_the_reference_are_markers_in_the_colour_of_their_class(opened_browser, of_points):
     view, classes = of_points
     first = classes[0]
     many = classes.count(first)
-    with served(make_app(view)) as address, visit(chrome, address, size=WIDE, address="#layer=reference") as page:
+    with (
+        served(make_app(view)) as address,
+        visit(opened_browser, address, size=WIDE, address="#layer=reference") as page,
+    ):
         # A disc of radius 4 within its rim has about fifty pixels; the picture has hardly any of that colour.
         wait_until(page, lambda: count(page, first.color) > 30 * many)
         wait_until(page, lambda: page.locator("#points-shown").inner_text() == f"{len(classes)} points in sight.")
@@ -102,9 +108,9 @@ def test_points_of_the_reference_are_markers_in_the_colour_of_their_class(chrome
 
 
 @SIZES
-def test_training_and_test_pixels_are_shown_and_counted(chrome, address, view, tmp_path, size):
+def test_training_and_test_pixels_are_shown_and_counted(opened_browser, address, view, tmp_path, size):
     table = view.run.samples()
-    with visit(chrome, address, size=size, address="#layer=confidence&samples=1") as page:
+    with visit(opened_browser, address, size=size, address="#layer=confidence&samples=1") as page:
         page.wait_for_load_state("networkidle")
         if size == NARROW:
             page.get_by_role("button", name="Layers").click()
@@ -166,9 +172,9 @@ class Held:
 
 
 @SIZES
-def test_old_tiles_stay_and_a_bar_is_shown_until_the_new_ones_come(chrome, address, view, tmp_path, size):
+def test_old_tiles_stay_and_a_bar_is_shown_until_the_new_ones_come(opened_browser, address, view, tmp_path, size):
     largest = max(view.description["legend"], key=lambda entry: entry["pixels"])
-    with visit(chrome, address, size=size) as page:
+    with visit(opened_browser, address, size=size) as page:
         wait_until(page, lambda: count(page, largest["color"]) > 500)
         page.wait_for_load_state("networkidle")
         wait_until(page, page.locator("#loading").is_hidden)
@@ -186,9 +192,9 @@ def test_old_tiles_stay_and_a_bar_is_shown_until_the_new_ones_come(chrome, addre
         wait_until(page, lambda: count(page, largest["color"]) == 0)
 
 
-def test_another_date_takes_no_tiles_away_before_its_own_are_there(chrome, address, view):
+def test_another_date_takes_no_tiles_away_before_its_own_are_there(opened_browser, address, view):
     dates = [day["date"] for day in view.description["dates"]]
-    with visit(chrome, address, size=WIDE, address=f"#layer=true-colour&date={dates[0]}") as page:
+    with visit(opened_browser, address, size=WIDE, address=f"#layer=true-colour&date={dates[0]}") as page:
         wait_until(page, lambda: max(page.evaluate(PAINTED), default=0) > 0.2)
         page.wait_for_load_state("networkidle")
         wait_until(page, page.locator("#loading").is_hidden)
@@ -229,12 +235,12 @@ class Restartable:
 
 
 @SIZES
-def test_a_lost_server_is_reported_without_a_click_and_comes_back(chrome, view, tmp_path, size):
+def test_a_lost_server_is_reported_without_a_click_and_comes_back(opened_browser, view, tmp_path, size):
     server = Restartable(make_app(view))
     server.start()
     known = ("ERR_CONNECTION", "Failed to fetch", "ERR_EMPTY_RESPONSE", "tile ")
     try:
-        with visit(chrome, f"http://127.0.0.1:{server.port}/", size=size, errors=known) as page:
+        with visit(opened_browser, f"http://127.0.0.1:{server.port}/", size=size, errors=known) as page:
             largest = max(view.description["legend"], key=lambda entry: entry["pixels"])
             wait_until(page, lambda: count(page, largest["color"]) > 500)
             page.wait_for_load_state("networkidle")
@@ -255,11 +261,11 @@ def test_a_lost_server_is_reported_without_a_click_and_comes_back(chrome, view, 
         server.end()
 
 
-def test_a_page_notices_by_itself_that_its_run_has_changed(chrome, view, monkeypatch):
+def test_a_page_notices_by_itself_that_its_run_has_changed(opened_browser, view, monkeypatch):
     from landweave.viewer import server
 
     monkeypatch.setattr(server, "LOOK", 0.0)
-    with served(make_app(view)) as address, visit(chrome, address, size=WIDE) as page:
+    with served(make_app(view)) as address, visit(opened_browser, address, size=WIDE) as page:
         page.wait_for_load_state("networkidle")
         monkeypatch.setattr(server, "stamp_of", lambda folder: ("written again",))
         page.get_by_text("The run has changed since this page was opened: reload it.").wait_for(timeout=15_000)

@@ -9,15 +9,16 @@ import rasterio
 from pyproj import Transformer
 
 pytest.importorskip("fastapi", reason="the view needs the extra `viewer`")
-from browsers import NARROW, WIDE, browser, count, keep, served, visit, wait_until
+from browsers import NARROW, WIDE, browser, count, firefox, keep, served, visit, wait_until
 
 from landweave.viewer.ground.map_crs import describe_crs
 from landweave.viewer.server import make_app, open_view
 
 
-@pytest.fixture(scope="module")
-def chrome():
-    with browser() as opened:
+@pytest.fixture(scope="module", params=[browser, firefox], ids=["chromium", "firefox"])
+def opened_browser(request):
+    """One browser after the other."""
+    with request.param() as opened:
         yield opened
 
 
@@ -76,9 +77,9 @@ NOWHERE = {
 }
 
 
-def test_coordinates_are_understood_in_any_order_that_people_paste(chrome, address, view, middle):
+def test_coordinates_are_understood_in_any_order_that_people_paste(opened_browser, address, view, middle):
     crs = view.description["crs"]["name"]
-    with visit(chrome, address, size=WIDE) as page:
+    with visit(opened_browser, address, size=WIDE) as page:
         page.wait_for_load_state("networkidle")
         wrong = {}
         for text in ways_to_write(*middle, crs):
@@ -138,13 +139,13 @@ def test_a_map_in_degrees_has_no_other_coordinates(tmp_path):
     assert describe_crs(tmp_path / "map.tif", (14, 45.9, 14.1, 46)) is None
 
 
-def test_the_pointer_shows_class_and_confidence_of_the_pixel_under_it(chrome, address, view, tmp_path):
+def test_the_pointer_shows_class_and_confidence_of_the_pixel_under_it(opened_browser, address, view, tmp_path):
     run = view.run
     lon, lat = (sum(view.tiles.area[i::2]) / 2 for i in (0, 1))
     centre = view.dossier(lon, lat)["place"]
     lon, lat = Transformer.from_crs(centre["crs"], "EPSG:4326", always_xy=True).transform(centre["x"], centre["y"])
     told = view.dossier(lon, lat)
-    with visit(chrome, address, size=WIDE, address=f"#layer=reference&z=16&lon={lon}&lat={lat}") as page:
+    with visit(opened_browser, address, size=WIDE, address=f"#layer=reference&z=16&lon={lon}&lat={lat}") as page:
         page.wait_for_load_state("networkidle")
         box = page.locator("#pane-0 .map").bounding_box()
         page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -166,9 +167,9 @@ def test_the_pointer_shows_class_and_confidence_of_the_pixel_under_it(chrome, ad
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_a_legend_switches_all_none_and_only_one(chrome, address, view, tmp_path, size):
+def test_a_legend_switches_all_none_and_only_one(opened_browser, address, view, tmp_path, size):
     first, second = sorted(view.description["legend"], key=lambda entry: -entry["pixels"])[:2]
-    with visit(chrome, address, size=size) as page:
+    with visit(opened_browser, address, size=size) as page:
         wait_until(page, lambda: count(page, first["color"]) > 100)
         if size == NARROW:
             page.get_by_role("button", name="Layers").click()
