@@ -382,6 +382,12 @@ TABLES = {
     "images: empty": spoilt_images(lambda _: "", r"images.csv: the file is empty"),
     "points: latin-1": spoilt_points(lambda t: t.replace(",2\n", ",Wälder\n"), r"line 2: byte 0xe4", "latin-1"),
     "points: ragged": spoilt_points(lambda t: t + "9,15,46,2,x,y\n", r"row 41: 6 cells, but the header has 4"),
+    "points: x and y": spoilt_points(
+        lambda t: t.replace("longitude,latitude", "x,y"), r"'x' and 'y' .* set reference\.crs = \"EPSG:4326\""
+    ),
+    "points: other columns": spoilt_points(
+        lambda t: t.replace("longitude,latitude", "a,b"), r"nor of x and y; it has id, a, b, label; name them with"
+    ),
     "points: empty": spoilt_points(lambda _: "", r"points.csv: the file is empty"),
     "points: unknown codes": spoilt_points(
         lambda t: t.replace(",2\n", ",5\n").replace(",7\n", ",6\n"), r"[Ff]ewer than two classes|none of its codes \(5, 6\)"

@@ -631,7 +631,7 @@ def test_points_of_parquet_are_read_with_and_without_geometry(tmp_path):
 
 def test_a_csv_in_another_encoding_is_refused_until_it_is_named(tmp_path):
     path = write_csv(tmp_path / "p.csv", [row[:-1] + "Wälder" for row in ROWS], encoding="cp1252")
-    one_line(lambda: read_reference(path, column="code"), "p.csv", "UTF-8")
+    one_line(lambda: read_reference(path, column="code"), "p.csv", "UTF-8", ", or set reference.encoding.")
     assert reference_codes(read_reference(path, column="code", encoding="cp1252")) == ["Wälder"]
 
 

@@ -245,8 +245,9 @@ def test_a_link_to_a_pixel_marks_it_also_where_no_dossier_can_be_asked_for(chrom
         assert drawn(page) == plain
         page.evaluate(f"location.hash = '{near}&pixel={lon:.6f},{lat:.6f}'")
         wait_until(page, lambda: drawn(page) != plain)
-        assert page.locator("#dossier").is_hidden()
+        page.locator("#dossier").get_by_text("confidence").wait_for()
         page.keyboard.press("Escape")
+        page.locator("#dossier").wait_for(state="hidden")
         wait_until(page, lambda: drawn(page) == plain)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -210,6 +211,19 @@ def test_what_is_too_large_or_no_polygon_is_refused_in_one_sentence(view, client
     refused({"geometry": triangle}, "million pixels")
 
 
+def test_a_polygon_around_the_world_with_thousands_of_long_edges_takes_no_time(client, view):
+    ys = np.linspace(-80, 80, 9000)
+    comb = np.column_stack([np.where(np.arange(9000) % 2, 179.0, -179.0), ys])
+    ring = [[-179.5, -81.0], *np.round(comb, 5).tolist(), [-179.5, 81.0], [-179.5, -81.0]]
+    start = time.monotonic()
+    answer = client.post("/areas", json={"geometry": {"type": "Polygon", "coordinates": [ring]}})
+    assert answer.status_code in {200, 400}
+    assert time.monotonic() - start < 30
+    world = {"type": "Polygon", "coordinates": [[[-179, -80], [179, -80], [179, 80], [-179, 80], [-179, -80]]]}
+    mapped = client.post("/areas", json={"geometry": world}).json()["total_ha"]
+    assert mapped == pytest.approx(sum(entry["area_ha"] for entry in view.description["legend"]), rel=1e-3)
+
+
 def test_a_polygon_in_another_crs_is_the_same_polygon(triangle):
     project = Transformer.from_crs("EPSG:4326", "EPSG:3857", always_xy=True)
     shape = shapely.transform(
@@ -386,3 +400,20 @@ def test_check_opens_the_files_of_overlays(view):
         check_overlays(project.view, project.path)
     found = project.view.model_copy(update={"overlays": project.view.overlays[:1]})
     check_overlays(found, project.path)
+
+
+def test_on_a_phone_the_panel_makes_room_for_drawing(chrome, view, tmp_path):
+    with served(make_app(view)) as address, visit(chrome, address, size=NARROW) as page:
+        page.wait_for_load_state("networkidle")
+        panel(page, NARROW)
+        page.locator("#within summary").click()
+        page.locator("#draw").click()
+        page.locator("#controls").wait_for(state="hidden")
+        for x, y in [(120, 400), (280, 400), (200, 520)]:
+            page.touchscreen.tap(x, y)
+            page.wait_for_timeout(400)
+        page.touchscreen.tap(120, 400)
+        result = page.locator("#within-result")
+        result.get_by_role("button", name="GeoTIFF").wait_for()
+        assert page.locator("#dossier").is_hidden()
+        keep(page, "drawn-narrow", tmp_path)

@@ -96,6 +96,7 @@ def test_points_of_the_reference_are_markers_in_the_colour_of_their_class(chrome
     with served(make_app(view)) as address, visit(chrome, address, size=WIDE, address="#layer=reference") as page:
         # A disc of radius 4 within its rim has about fifty pixels; the picture has hardly any of that colour.
         wait_until(page, lambda: count(page, first.color) > 30 * many)
+        wait_until(page, lambda: page.locator("#points-shown").inner_text() == f"{len(classes)} points in sight.")
         page.locator(f"[data-toggle=off-{first.value}]").uncheck()
         wait_until(page, lambda: count(page, first.color) < 10)
 

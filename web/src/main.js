@@ -86,8 +86,8 @@ async function start() {
     },
     whole: () => maps.fit(),
   });
-  maps.samples.told = (count) => controls.legend.count(count);
-  const within = new Within(view, maps);
+  for (const marks of [maps.points, maps.samples]) marks.told = (count) => controls.legend.count(marks.kind, count);
+  const within = new Within(view, maps, (closed) => controls.fold(closed));
   const place = () => {
     if (state.center) maps.go(state.center, state.zoom);
     else maps.fit();

@@ -25,7 +25,7 @@ from landweave.sources.file_grids import (
     several_grids,
     touch,
 )
-from landweave.sources.layers import Disagreements, ProjectNumbers, RasterLayer, bands_of, layer_of
+from landweave.sources.layers import Disagreements, ProjectNumbers, RasterLayer, bands_of, gaps, layer_of
 from landweave.sources.listing import ListedFile, list_pattern, list_table
 from landweave.sources.pixels import UNKNOWN, opened, read_codes, read_on, to_reflectance
 from landweave.sources.protocol import LocalSource, Source, day_of, digest_of
@@ -370,19 +370,8 @@ def open_rasters(
         resampling=resampling,
         table=root / str(table) if table is not None else None,
         beside=tuple(sorted(beside)),
-        notes=(*notes.sentences, *_gaps(layers, classes), *several_grids(layers, classes, resampling)),
+        notes=(*notes.sentences, *gaps(layers, classes), *several_grids(layers, classes, resampling)),
     )
-
-
-def _gaps(layers: Sequence[RasterLayer], classes: Sequence[str]) -> list[str]:
-    """Bands that have no file on a date on which others have one: the band is missing there, in a sentence."""
-    days: dict[date, set[str]] = {}
-    for layer in layers:
-        if layer.variable not in classes:
-            days.setdefault(layer.moment.date(), set()).add(layer.variable)
-    every = sorted(set().union(*days.values())) if days else []
-    gaps = [f"{name} on {day}" for day in sorted(days) for name in every if name not in days[day]]
-    return [f"Bands without a file on a date, missing there: {listed(gaps)}."] if gaps else []
 
 
 def _check_mask(header: Header, band: Band, mask_above: float) -> None:

@@ -81,6 +81,7 @@ def describe(run: FinishedRun, layers: Layers, tiles: Tiles, ground: OnTheMap) -
         "districts": list(ground.outlines.district_names),
         "overlays": ground.outlines.overlays(),
         "areas": True,
+        "outline": True,
         "places": [place.model_dump(mode="json") for place in run.plan.project.places],
         "report": (run.folder / layout.REPORT).exists(),
         "comparison": comparison_of(run) is not None,

@@ -40,6 +40,7 @@ export class Controls {
       });
     }
     at("samples").closest("label").hidden = !view.samples;
+    at("outline").closest("label").hidden = !view.outline;
     at("districts").closest("label").hidden = !view.districts?.length;
     this.#overlays();
     at("open").addEventListener("click", () => this.fold());

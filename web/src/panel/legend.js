@@ -7,7 +7,7 @@ import { hectares, make } from "../words.js";
 export class Legend {
   constructor(view, state, room, toggled) {
     Object.assign(this, { view, state, room, toggled });
-    this.samples = null;
+    this.counts = {};
   }
 
   /** Show what belongs to some layers. */
@@ -22,24 +22,27 @@ export class Legend {
       if (layer.kind === "codes") parts.push(this.#head(layer.title, layer.codes, "offcodes"), ...layer.codes.map((entry) => this.#entry(entry, "offcodes", [])));
       if (layer.kind === "ramp") parts.push(make("h2", {}, layer.title), this.#ramp(layer));
     }
+    if (this.view.points && ids.includes("reference")) parts.push(make("h2", {}, "Reference"), make("p", { className: "soft", id: "points-shown" }, this.#counted("points")));
     if (markers) parts.push(make("h2", {}, "Training and test pixels"), this.#markers());
     if (this.state.grid) parts.push(make("h2", {}, "Patches"), this.#roles());
     this.room.replaceChildren(...parts);
     if (focused) document.querySelector(`[data-toggle="${focused}"]`)?.focus();
   }
 
-  /** How many samples are in sight, and how many of them are shown. */
-  count(told) {
-    this.samples = told;
-    const line = document.getElementById("samples-shown");
-    if (line) line.textContent = this.#counted();
+  /** How many points or samples are in sight, and how many of them are shown. */
+  count(kind, told) {
+    this.counts[kind] = told;
+    const line = document.getElementById(`${kind}-shown`);
+    if (line) line.textContent = this.#counted(kind);
   }
 
-  #counted() {
-    if (!this.samples) return "";
-    const { total, points } = this.samples;
+  #counted(kind) {
+    const told = this.counts[kind];
+    if (!told) return "";
     const words = (number) => number.toLocaleString("en");
-    return points < total ? `${words(points)} of ${words(total)} pixels in sight are shown; zoom in for more.` : `${words(total)} pixels in sight.`;
+    const [what, where] = [kind === "points" ? "points" : "pixels", this.view.mode === "server" ? " in sight" : ""];
+    if (told.points === told.total) return `${words(told.total)} ${what}${where}.`;
+    return `${words(told.points)} of ${words(told.total)} ${what}${where} are shown${where ? "; zoom in for more" : ""}.`;
   }
 
   /** A heading, with all and none. */
@@ -102,7 +105,7 @@ export class Legend {
   #markers() {
     const row = (className, word) => make("li", {}, make("span", { className: `marker ${className}` }), word);
     const list = make("ul", { className: "roles" }, row("round", "the model learned from it"), row("square", "held out to measure"));
-    return make("div", {}, list, make("p", { className: "soft", id: "samples-shown" }, this.#counted()));
+    return make("div", {}, list, make("p", { className: "soft", id: "samples-shown" }, this.#counted("samples")));
   }
 
   #roles() {

@@ -7,12 +7,14 @@ const MOST = 20_000_000;
 const at = (id) => document.getElementById(id);
 
 export class Within {
-  constructor(view, maps) {
-    Object.assign(this, { view, maps });
+  /** `fold` folds the panel away or shows it, where it covers the map. */
+  constructor(view, maps, fold) {
+    Object.assign(this, { view, maps, fold });
     this.asked = null;
     this.number = 0;
     at("within-ways").hidden = !view.areas;
     at("within-not").hidden = view.areas;
+    at("within").hidden = view.areas === undefined;
     at("draw").addEventListener("click", () => this.#draw());
     at("named").addEventListener("change", () => {
       const [kind, ...name] = at("named").value.split(":");
@@ -22,9 +24,9 @@ export class Within {
       this.#read(at("file").files[0]);
       at("file").value = "";
     });
-    const stage = at("stage");
-    stage.addEventListener("dragover", (event) => event.preventDefault());
-    stage.addEventListener("drop", (event) => {
+    // Anywhere on the page: a browser would leave the page for a file that is dropped beside the map.
+    addEventListener("dragover", (event) => event.preventDefault());
+    addEventListener("drop", (event) => {
       event.preventDefault();
       if (event.dataTransfer.files.length) this.#read(event.dataTransfer.files[0]);
     });
@@ -45,9 +47,12 @@ export class Within {
       return;
     }
     button.textContent = "Cancel drawing";
+    const covered = matchMedia("(max-width: 720px)").matches;
+    if (covered) this.fold(true);
     at("within-result").replaceChildren(make("p", { className: "soft" }, "Click the corners on the map; a double click ends it, Escape cancels."));
     this.maps.beside.draw(this.maps.panes[0].map, (geometry) => {
       button.textContent = "Draw";
+      if (covered) this.fold(false);
       if (geometry) this.#ask({ geometry });
       else at("within-result").replaceChildren();
     });

@@ -231,7 +231,7 @@ def _read_table(path: Path, label: str, layer: str | None, encoding: str | None,
     decimal = "."
     is_table = is_point_table(path)
     if is_table:
-        read = read_table_file(path, "sample file", encoding=encoding)
+        read = read_table_file(path, "sample file", encoding=encoding, of="estimate.")
         frame, decimal = read.frame, read.decimal
         x = y = np.full(len(frame), np.nan)
         # Where a design is at hand, its units are found by their ids.

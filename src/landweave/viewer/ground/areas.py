@@ -15,6 +15,7 @@ import numpy as np
 import rasterio
 import shapely
 from affine import Affine
+from odc.geo.geobox import GeoBox
 from pydantic import BaseModel, ConfigDict, Field
 from rasterio.enums import ColorInterp
 from rasterio.features import rasterize
@@ -23,7 +24,7 @@ from rasterio.windows import Window
 from landweave.errors import InputError
 from landweave.maps.areas import MapGrid, PixelAreas, open_map
 from landweave.patch.strips import strip_rows
-from landweave.patch.vectors.placing import place
+from landweave.patch.vectors.placing import bounds_near, place
 from landweave.runs.results.layers import AGREE, DIFFER, EDGE
 from landweave.runs.results.run import FinishedRun
 from landweave.viewer.ground.outlines import Outlines
@@ -36,8 +37,8 @@ MOST_BYTES = 1_000_000
 """Of a request."""
 
 _STRIP = 2_000_000
-_EDGE = 0.005
-"""Degrees between vertices, so that edges bend as the map's projection bends them."""
+_BENDS = 400
+"""An edge as long as the map is bent in so many places, as the map's projection bends it."""
 
 
 class Asked(BaseModel):
@@ -188,10 +189,10 @@ class Areas:
         return "polygon", read_polygon(asked.geometry, asked.crs)
 
     def _placed(self, grid: MapGrid, shape: Any) -> Any:
-        west, south, east, north = shape.bounds
-        shapes, lost = place(
-            np.array([shape], object), source="EPSG:4326", target=grid.crs, near=(west, south, east, north), edge=_EDGE
-        )
+        """A polygon in the CRS of a map; what reaches far beyond the map is cut off before its edges are bent."""
+        ground = bounds_near(GeoBox(grid.shape, grid.transform, grid.crs), "EPSG:4326")
+        edge = max(ground[2] - ground[0], ground[3] - ground[1]) / _BENDS
+        shapes, lost = place(np.array([shape], object), source="EPSG:4326", target=grid.crs, near=ground, edge=edge)
         if lost.any():
             raise InputError("The polygon has no place in the CRS of the map.")
         return shapely.make_valid(shapes[0])

@@ -207,6 +207,11 @@ def _of_raster(path: Path, start: list[KeyLine]) -> LabelsFound:
             entries.append(KeyLine(key="band", value=1, comment=f"band of the codes, of {file.count}"))
             notes.append(f"{path.name} has {file.count} bands; the first is taken for the codes, see reference.band.")
         shape = min(file.height, _LARGEST), min(file.width, _LARGEST)
+        if shape != (file.height, file.width):
+            notes.append(
+                f"{path.name} is large, so its codes are those of a part of its pixels; `landweave check` lists codes "
+                "that legend.toml lacks."
+            )
         read = file.read(1, out_shape=shape, masked=True)
         try:
             colors = {str(code): f"#{r:02x}{g:02x}{b:02x}" for code, (r, g, b, _) in file.colormap(1).items()}

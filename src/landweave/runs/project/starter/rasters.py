@@ -15,12 +15,12 @@ from typing import Any
 from landweave.errors import InputError
 from landweave.patch.raster.header import Band, Header
 from landweave.patch.tables.dates import looks_like_dates, read_moment
-from landweave.runs.project.starter.found import ImagesFound, KeyLine, path_from, some_of
+from landweave.runs.project.starter.found import ImagesFound, KeyLine, path_from, some_of, some_things
+from landweave.runs.project.starter.grids import common_grid, headers_of
 from landweave.runs.project.starter.names import NamedImage, NamesRead, plain_bands, read_names
 from landweave.runs.project.starter.numbers import read_numbers_of
 from landweave.sources.listing import list_pattern
 from landweave.sources.patchwise.eopatch_choices import BAND_NAMES
-from landweave.sources.pixels import header_at
 
 ENDINGS = frozenset({".tif", ".tiff", ".jp2", ".img", ".vrt", ".png", ".jpg", ".jpeg", ".bil", ".dat"})
 """Endings of files that are looked at in a folder."""
@@ -90,7 +90,7 @@ def look_at_rasters(
     """
     unwanted = {path.resolve() for path in leave}
     names = [name for name in names if (root / name).resolve() not in unwanted]
-    headers, notes = _one_grid(root, names)
+    headers, notes = headers_of(root, names)
     if not headers:
         raise InputError(f"{root}: no raster file here that can be read; {some_of(notes) or 'the folder is empty'}")
     read = read_names(list(headers)) if pattern is None else _read_pattern(root, pattern, headers)
@@ -120,12 +120,13 @@ def look_at_rasters(
         else KeyLine(key="table", value=TABLE, comment="a row for each image or band: date, variable, path, band")
     )
     days = tuple(sorted({row.day for row in used if row.day is not None and row.variable in bands}))
-    grid = used[0].header.grid
-    first = f"{len({row.path for row in used})} images, {grid.shape[1]} x {grid.shape[0]} pixels, {_crs_name(grid.crs)}"
+    grid = common_grid({row.name: row.header for row in used if row.variable in bands}.values())
+    number = some_things(len({row.path for row in used}), "image")
+    first = f"{number}, {grid.shape[1]} x {grid.shape[0]} pixels, {_crs_name(grid.crs)}"
     if any(row.day is None for row in used):
         unknown.append(f"No date in the names of the images; fill in the column date of {TABLE}.")
     return ImagesFound(
-        source=(KeyLine(key="type", value="rasters", comment="files that share one grid"), entries, *numbers,
+        source=(KeyLine(key="type", value="rasters", comment="raster files"), entries, *numbers,
                 *(mask_entries or [_no_mask()])),
         bands=bands, days=days, static=tuple(path_from(folder, root / name) for name in static),
         table=None if pattern else _table(used, folder), grids=(grid,), found=(first, *notes),
@@ -159,32 +160,6 @@ def files_of_pattern(pattern: str) -> tuple[Path, list[str]]:
     root = Path(*parts[:fixed]) if fixed else Path()
     names = sorted(Path(name).relative_to(root).as_posix() for name in glob.glob(wide, recursive=True))  # noqa: PTH207
     return root, [name for name in names if (root / name).is_file()]
-
-
-def _one_grid(root: Path, names: Sequence[str]) -> tuple[dict[str, Header], list[str]]:
-    """Headers of the files on the grid that most bands share, and sentences on the others."""
-    groups: dict[Any, dict[str, Header]] = defaultdict(dict)
-    notes: list[str] = []
-    for name in names:
-        try:
-            header = header_at(root / name)
-            grid = header.grid
-        except InputError as error:
-            notes.append(f"left out: {str(error).removeprefix(str(root)).lstrip('/')}")
-            continue
-        if header.bands:
-            place = tuple(round(float(number), 6) for number in tuple(grid.affine)[:6])
-            groups[(tuple(grid.shape), place, str(grid.crs))][name] = header
-    if not groups:
-        return {}, notes
-    order = sorted(groups.values(), key=lambda group: -sum(len(header.bands) for header in group.values()))
-    if len(order) > 1:
-        name, header = next(iter(order[1].items()))
-        notes.append(
-            f"left out: {sum(map(len, order[1:]))} files on other grids, such as {name} ({header.shape[1]} x "
-            f"{header.shape[0]} pixels)"
-        )
-    return order[0], notes
 
 
 def _rows(root: Path, image: NamedImage, header: Header, wanted: Sequence[str]) -> Iterator[_Row]:
