@@ -160,6 +160,15 @@ def too_few_pixels(project):
     return r"sampling.per_class = 1 is too small"
 
 
+def more_neighbours_than_pixels(project):
+    edit(project, "per_class = 400", "per_class = 20")
+    edit(
+        project, "params = { n_estimators = 15, min_child_samples = 5 }",
+        'type = "sklearn.neighbors.KNeighborsClassifier"\nparams = { n_neighbors = 50 }',
+    )  # fmt: skip
+    return r"n_neighbors = 50"
+
+
 def all_dates_excluded(project):
     edit(project, "[source]", '[source]\nexclude = ["2020-03-01", "2020-06-01", "2020-09-01"]')
     return r"source.exclude leaves out all 3 dates"
@@ -382,6 +391,12 @@ TABLES = {
     "images: empty": spoilt_images(lambda _: "", r"images.csv: the file is empty"),
     "points: latin-1": spoilt_points(lambda t: t.replace(",2\n", ",Wälder\n"), r"line 2: byte 0xe4", "latin-1"),
     "points: ragged": spoilt_points(lambda t: t + "9,15,46,2,x,y\n", r"row 41: 6 cells, but the header has 4"),
+    "points: x and y": spoilt_points(
+        lambda t: t.replace("longitude,latitude", "x,y"), r"'x' and 'y' .* set reference\.crs = \"EPSG:4326\""
+    ),
+    "points: other columns": spoilt_points(
+        lambda t: t.replace("longitude,latitude", "a,b"), r"nor of x and y; it has id, a, b, label; name them with"
+    ),
     "points: empty": spoilt_points(lambda _: "", r"points.csv: the file is empty"),
     "points: unknown codes": spoilt_points(
         lambda t: t.replace(",2\n", ",5\n").replace(",7\n", ",6\n"), r"[Ff]ewer than two classes|none of its codes \(5, 6\)"
@@ -427,7 +442,7 @@ BAD = {
     "unknown_band": unknown_band,
     "missing_model": missing_model,
     **{f.__name__: f for f in (no_label_inside, one_class_inside, nothing_left_by_erosion,
-                               one_tile_cut_short, too_few_pixels, all_dates_excluded, labels_where_no_dates_are, truth_elsewhere,
+                               one_tile_cut_short, too_few_pixels, more_neighbours_than_pixels, all_dates_excluded, labels_where_no_dates_are, truth_elsewhere,
                                truth_of_other_values)},
     **{f.__name__: f for f in (unknown_codes, day_366, format_without_year, two_dates_in_a_name, period_with_a_time,
                                period_day_first)},

@@ -135,6 +135,17 @@ def test_a_catalogue_needs_no_opening(finished, archive):
         xr.testing.assert_equal(patch, expected.sel(time=patch["time"]))
 
 
+def test_scenes_of_a_day_or_an_id_can_be_left_out(finished, archive):
+    place, days = finished / "archive" / "catalog.json", archive.dates()
+    of_last_day = [scene.id for scene in archive.passes[days[-1]]]
+    fewer = landweave.open_stac(place, max_cloud_cover=100, exclude=[str(days[0]), *of_last_day], timeout=5)
+    assert days[0] not in fewer.dates()
+    # An older processing of the same acquisition may take the place of the newest.
+    assert not {scene.id for scene in fewer.scenes}.intersection(of_last_day)
+    with pytest.raises(InputError, match="1999-01-01"):
+        landweave.open_stac(place, exclude=["1999-01-01"])
+
+
 def test_what_cannot_be_loaded_is_one_line(source, tmp_path):
     grid = source.geobox[:4, :5]
     cases = {

@@ -195,7 +195,7 @@ def test_bad_references_are_told(tmp_path):
         ("line.gpkg", "code", "polygons or points are needed, but it has LineString"),
         ("empty.gpkg", "code", "is empty"),
         ("text.gpkg", "code", "neither a vector file nor a raster"),
-        ("p.csv", "label", "no column 'longitude'; it has east, north, label"),
+        ("p.csv", "label", "the columns 'east' and 'north' .* have no coordinate reference system"),
         ("q.csv", "label", "row 1: lat is 'north'"),
         ("e.csv", "label", "is empty"),
     ):

@@ -137,6 +137,16 @@ def test_a_label_that_was_typed_in_before_is_not_lost(tmp_path):
     assert column(path)[3] == "water"
 
 
+def test_a_label_that_was_typed_in_as_a_number_is_read_as_its_class(tmp_path):
+    path = tmp_path / "sample.gpkg"
+    a_sample(path)
+    with changing(path) as content:
+        content.execute("UPDATE sample SET reference = '3' WHERE id = 3")
+    filled = Filled(table="sample", id="id", column="reference", spelled={"3": "water"})
+    VerdictFile(path, crs=CRS, filled=filled).put(verdict("1", "water", key="3", place=place("3", queue="sample")))
+    assert column(path)[3] == "water"
+
+
 WRITER = """
     import sys, shapely
     from pathlib import Path

@@ -1,6 +1,7 @@
 """Legal but odd: other grids, other references, other classifiers; the map must still be right."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 from rasterio.warp import calculate_default_transform, reproject
@@ -154,6 +155,23 @@ def test_layers_without_time_custom_layers_and_offsets_make_a_map(tmp_path):
     done = finished(project)
     assert done.samples().columns[-1] == "height"
     assert agreement(read_raster(done.folder / "map.tif")[0], cover) > 0.95
+
+
+def test_a_patch_whose_labels_are_all_eroded_gives_no_rows_whatever_layers_there_are(tmp_path):
+    project, _ = two_class_world(tmp_path)
+    blocks = np.full((80, 80), 2, "uint8")
+    blocks[40:] = 7
+    blocks[:20] = 0
+    blocks[9, 9::20] = 2  # all that the first row of patches has, and erosion takes it
+    write_tif(tmp_path / "reference.tif", blocks, nodata=0)
+    write_tif(tmp_path / "height.tif", np.random.default_rng(0).random((80, 80)).astype("float32") * 900)
+    edit(project, 'indices = ["ndvi"]', 'indices = ["ndvi"]\nstatic = ["height.tif"]')
+    edit(project, "erosion = 0", "erosion = 1")
+    done = finished(project)
+    rows = pd.read_parquet(done.folder / "samples.parquet")
+    learned = set(rows["unit"][rows["split"] != "test"])
+    assert {"x0001y0001", "x0000y0002"} <= learned
+    assert not any(unit.endswith("y0000") for unit in learned)
 
 
 def test_rejected_pixels_are_0_and_keep_their_confidence(tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from landweave.engine import lock, machine
+from landweave.engine.ledger import Ledger
 from landweave.engine.lock import Lock, holder
 from landweave.engine.machine import ignores_case, usable_cores, usable_memory
 from landweave.engine.memory import peak_bytes
@@ -151,6 +152,20 @@ def test_a_lock_works_without_proc_and_knows_a_mac_by_its_session(tmp_path, monk
     monkeypatch.setattr(lock.subprocess, "run", lambda *_, **__: answer)
     assert lock._boot_of_macos() == "8C1D-11"
     lock._boot_of_macos.cache_clear()
+
+
+def test_looking_at_a_folder_with_a_mac_makes_nothing_out_of_date(tmp_path):
+    """Finder leaves its own files in each folder; everything else in a folder counts."""
+    patch = tmp_path / "p.zarr"
+    (patch / "B04").mkdir(parents=True)
+    (patch / "B04" / "zarr.json").write_text("{}")
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        ledger.done("fetch/p", inputs={}, files=["p.zarr"], info={})
+        (patch / ".DS_Store").write_bytes(b"Bud1")
+        (patch / "B04" / "._zarr.json").write_bytes(b"\0\5\x16\7")
+        assert ledger.stale("fetch/p", {}) is None
+        (patch / "B04" / ".zattrs").write_text("{}")
+        assert ledger.stale("fetch/p", {}) == "p.zarr is not what was written"
 
 
 def cell(name):

@@ -21,7 +21,7 @@ from landweave.report.drawing.charts import Curve, square_svg
 from landweave.report.drawing.images import data_uri, jpeg, paint, png, shrink
 from landweave.report.report import Block, Panel, ReportContent, Section, StageCost, render_report
 from landweave.report.sections.patches import PatchAgreement
-from landweave.report.words import mixed_up, percent, split_sentence
+from landweave.report.words import headline, mixed_up, percent, split_sentence
 from landweave.runs.validate.thresholds import Rows, judge
 
 CLASSES = {1: "forest", 2: "shrubland", 3: "water"}
@@ -240,6 +240,49 @@ def test_figures_beside_the_headline_are_named_for_what_they_are():
         "Random split 99.8 % random pixels held out, smaller models: too optimistic, because neighbours were trained on"
         in text
     )
+
+
+def test_a_random_split_below_the_headline_is_not_called_optimistic():
+    accuracy = figures()
+    lower = {"value": accuracy["overall_accuracy"]["value"] - 0.01, "low": None, "high": None, "n_clusters": 9}
+    accuracy["splits"] = {"random": {"overall_accuracy": lower, "weighted_f1": lower}}
+    accuracy["splits"]["settings"] = {"folds": 3, "test_rows": 900}
+    beside = {name: meaning for name, meaning, *_ in headline(accuracy)["beside"]}
+    assert "optimistic" not in beside["Random split"]
+    assert "not higher than the agreement" in beside["Random split"]
+
+
+@pytest.mark.parametrize(
+    ("split", "expected"),
+    [
+        ({"kind": "patch"}, "From 600 held-out pixels in 12 patches."),
+        ({"kind": "block"}, "From 600 held-out pixels in 12 blocks."),
+        ({"kind": "random"}, "From 600 held-out pixels."),
+        ({"kind": "none"}, "From 600 pixels at the places trained on."),
+    ],
+)
+def test_the_headline_says_from_how_many_pixels_it_comes(split, expected):
+    assert headline(figures() | {"split": split})["basis"] == expected
+
+
+def test_shares_of_points_are_not_compared_with_the_map():
+    text = words(render_report(content(land_is_area=False)))
+    assert "their shares show how they were chosen, not the area of a class" in text
+    assert "Of the reference points" in text
+    assert "Difference, points" not in text
+    assert "Share of all land with a reference" not in text
+    assert "their shares show how they were chosen" not in words(render_report(content()))
+
+
+def test_too_few_test_pixels_give_neither_a_badge_nor_a_bold_verdict():
+    truth = np.repeat(np.array([1, 2], "uint8"), [500, 1])
+    p = 0.01 + 0.97 * (truth[:, None] == np.array([1, 2, 3]))
+    accuracy = score(truth, truth, classes=CLASSES, probabilities=p) | {"test_share": shares(truth, None, CLASSES)}
+    html = render_report(content(accuracy=accuracy))
+    assert re.findall(r'<span class="grade [^"]*">([^<]*)', html) == ["good", "too few test pixels", "unknown"]
+    assert "<strong>common and separable</strong>" in html
+    assert "<strong>rare" not in html
+    assert "The map is good at forest. There are too few test pixels of shrubland for a verdict." in html
 
 
 def test_without_a_reference_the_report_says_so():

@@ -94,9 +94,9 @@ def test_a_class_that_is_good_at_both_needs_no_explanation():
 
 
 def test_the_summary_names_where_a_class_goes_and_what_it_is_taken_for():
-    truth = np.repeat(VALUES, [100, 100, 10])
+    truth = np.repeat(VALUES, [100, 100, 40])
     shown = truth.copy()
-    shown[100:160], shown[200:210] = 1, 2
+    shown[100:160], shown[200:240] = 1, 2
     rows = {row["name"]: row for row in summaries(score(truth, shown, classes=CLASSES))}
     assert "Most missed pixels are mapped as forest (60 % of the class)." in rows["scrub"]["sentences"]
     assert "Most pixels wrongly mapped as it are scrub in the reference." in rows["forest"]["sentences"]
@@ -123,7 +123,7 @@ def test_too_few_samples_are_warned_of():
 
 
 def test_classes_with_the_same_lack_share_a_sentence():
-    truth = np.repeat(VALUES, [20, 20, 40])
+    truth = np.repeat(VALUES, [20, 20, 70])
     assert few_samples(score(truth, truth, classes=CLASSES)) == [
         "Too few samples of forest and scrub: 20 test pixels, so its figures are uncertain (each)."
     ]
@@ -134,7 +134,40 @@ def test_a_verdict_whose_interval_reaches_across_the_limit_says_so():
     accuracy["classes"]["water"]["auc"] |= {"value": 0.96, "low": 0.93, "high": 0.99}
     assert "not certain" in verdict(accuracy, "water")["meaning"]
     accuracy["classes"]["water"]["support"] = 12
+    assert verdict(accuracy, "water") | {"verdict": "too few test pixels", "sure": False} == verdict(accuracy, "water")
     assert verdict(accuracy, "water")["meaning"] == "Only 12 test pixels: too few for a verdict."
+
+
+def test_one_test_pixel_gives_no_verdict_however_right_it_is():
+    # All pixels are right: only their number and their patches tell the classes apart.
+    truth = np.repeat(VALUES, [1, 29, 30])
+    accuracy = world([0.5, 0.3, 0.2], [(0, 0), (6, 0), (0, 6)]) | score(truth, truth, classes=CLASSES)
+    told = summaries(accuracy)
+    assert [row["grade"] for row in told] == ["too few", "too few", "good"]
+    assert lead(told) == "The map is good at water. There are too few test pixels of forest and scrub for a verdict."
+    assert told[0]["sentences"] == ["Only 1 test pixel: too few for a verdict (100 % of it is found)."]
+    wrong = score(truth, np.full(60, 3, "uint8"), classes=CLASSES)
+    assert [row["grade"] for row in summaries(wrong)] == ["too few", "too few", "poor"]
+    assert explained(wrong | {"test_share": shares(truth, None, CLASSES)})[0].startswith("water")
+
+
+def test_pixels_of_one_patch_give_no_verdict_and_those_of_few_say_so():
+    truth, units = np.repeat(VALUES, 300), np.repeat([0, 1, 2, 3, 4, 5, 6, 7, 8], 100)
+    units[:300] = 0
+    accuracy = score(truth, truth, classes=CLASSES, clusters=units) | {"split": {"kind": "patch"}}
+    told = summaries(accuracy)
+    assert [row["grade"] for row in told] == ["too few", "good", "good"]
+    assert told[0]["sentences"] == ["300 test pixels in one patch: too few for a verdict (100 % of it is found)."]
+    assert told[1]["sentences"][-1] == "Uncertain: its test pixels are in only 3 patches."
+
+
+def test_the_headline_of_few_pixels_is_warned_of():
+    truth = np.repeat(VALUES, [6, 6, 6])
+    words = few_samples(score(truth, truth, classes=CLASSES))
+    assert words[0] == "There are only 18 test pixels in all: one pixel is about 5.6 points of the agreement."
+    assert few_samples(score(truth[:1], truth[:1], classes={1: "forest"}))[0] == (
+        "There is only 1 test pixel in all: one pixel is about 100.0 points of the agreement."
+    )
 
 
 @given(

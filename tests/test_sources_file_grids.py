@@ -180,6 +180,18 @@ def test_a_file_that_was_cut_short_is_found_by_check(tmp_path):
         opened(tmp_path, bands=("B04",)).reach()
 
 
+def test_a_crs_in_other_words_is_the_same_grid(tmp_path):
+    values = np.arange(40 * 24).reshape(40, 24).astype("uint16")
+    put(tmp_path, "A_2020-06-01_B04.tif", values, FINE)
+    write_tif(
+        tmp_path / "A_2020-06-01_B08.tif", values, transform=FINE.affine,
+        crs="+proj=utm +zone=33 +datum=WGS84 +units=m +no_defs",
+    )  # fmt: skip
+    source = opened(tmp_path, bands=("B04", "B08"))
+    assert source.grids_of_files == (FINE,)
+    assert (source.load(FINE, [DAY], ["B08"])["B08"].values[0] == values).all()
+
+
 def test_a_grid_of_all_is_the_grid_where_there_is_one():
     assert grid_of_all([FINE, FINE]) is FINE
     assert same_grid(FINE, grid(500_000.000_01, 5_000_000, 10, 40, 24))

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from affine import Affine
 from eopatches import write_patch
-from worlds import write_tif
+from worlds import CORNER, write_tif
 
 from landweave.errors import InputError
 from landweave.legend import Legend
@@ -129,6 +130,8 @@ def test_nothing_is_overwritten_unless_it_is_forced(tmp_path):
         (["a_2018-08-29_2018-09-13_NDVI.tif", "a_2018-08-29_2018-09-13_EVI.tif"], "a_{date:%Y-%m-%d}_*_{variable}.tif",
          ("2018-08-29", "EVI")),
         (["red.tif", "nir.tif"], None, (None, "nir")),
+        (["T33TWM_20170703_B02.tif", "T33TXM_20170703_B02.tif", "T33TWM_20170703_B03.tif"],
+         "*_{date:%Y%m%d}_{variable}.tif", ("2017-07-03", "B02")),
         (["20179999_B02.tif"], None, (None, None)),
     ],
 )  # fmt: skip
@@ -177,13 +180,60 @@ def test_dates_in_descriptions_masks_and_layers_without_time_are_found(tmp_path)
         write_tif(folder / f"{name}_4dates.tif", stack, descriptions=DAYS)
     write_tif(folder / "dem.tif", np.full((SIZE, SIZE), 300.0, "float32"))
     write_tif(folder / "other.tif", np.zeros((SIZE, SIZE), "uint8"))
-    write_tif(folder / "small.tif", np.zeros((5, 5), "uint8"))
+    far = CORNER * Affine.translation(9000, 0)
+    write_tif(folder / "far_2020-03-01.tif", np.zeros((5, 5), "uint8"), transform=far)
     project, said, _ = begun(tmp_path / "p", images=str(folder), reference=reference(tmp_path / "r.gpkg"))
     assert (project.source.clouds, project.source.mask) == ("mask", "clm")
     assert project.features.bands == ("ndvi",)
     assert project.features.static == ("../images/dem.tif",)
-    assert "left out: 1 files on other grids, such as small.tif (5 x 5 pixels)" in said
+    assert "left out: 1 file of other ground or much coarser pixels, such as far_2020-03-01.tif (5 x 5" in said
     assert "left out: no date in the name of other.tif" in said
+
+
+def test_bands_of_several_pixel_sizes_and_tiles_are_used_together(tmp_path):
+    for column, tile in enumerate(("T33TWM", "T33TXM")):
+        for day in DAYS:
+            for band, size in (("B04", 1), ("B8A", 2), ("SCL", 2)):
+                values = np.full((SIZE, SIZE), 4, "uint8") if band == "SCL" else numbers(band, day)
+                path = tmp_path / "images" / f"{tile}_{day.replace('-', '')}_{band}_{10 * size}m.tif"
+                place = CORNER * Affine.translation(SIZE * column, 0) * Affine.scale(size)
+                write_tif(path, values[::size, ::size], transform=place)
+    write_tif(
+        tmp_path / "images" / "T33TWM_20200301_PVI_320m.tif",
+        np.ones((2, 2), "uint8"),
+        transform=CORNER * Affine.scale(32),
+    )
+    project, said, _ = begun(tmp_path / "p", images=str(tmp_path / "images"), reference=reference(tmp_path / "r.gpkg"))
+    assert project.features.bands == ("B04", "B8A")
+    assert project.source.clouds == "scl"
+    assert "24 images, 120 x 60 pixels" in said
+    assert "much coarser pixels, such as T33TWM_20200301_PVI_320m.tif" in said
+
+
+def test_a_mask_that_lacks_a_date_is_not_used(tmp_path):
+    images(tmp_path / "images")
+    for day in DAYS[:3]:
+        write_tif(tmp_path / "images" / f"S2_{day}_CLM.tif", np.zeros((SIZE, SIZE), "uint8"))
+    project, said, _ = begun(tmp_path / "p", images=str(tmp_path / "images"), reference=reference(tmp_path / "r.gpkg"))
+    assert project.source.clouds == "none"
+    assert "The cloud mask has no file on some dates, so it is not used" in said
+
+
+def test_a_shapefile_without_a_crs_gets_the_one_that_is_given(tmp_path):
+    images(tmp_path / "images")
+    path = reference(tmp_path / "r.shp")
+    path.with_suffix(".prj").unlink()
+    with pytest.raises(InputError, match=r"has no coordinate reference system; assign one to it, or add --crs"):
+        start_project(tmp_path / "p", Given(images=str(tmp_path / "images"), reference=path))
+    project, _, _ = begun(tmp_path / "p", images=str(tmp_path / "images"), reference=path, crs=CRS)
+    assert project.reference.crs == CRS
+
+
+def test_a_probability_of_clouds_is_no_mask(tmp_path):
+    images(tmp_path / "images", bands=("B08", "CLD"))
+    project, said, _ = begun(tmp_path / "p", images=str(tmp_path / "images"), reference=reference(tmp_path / "r.gpkg"))
+    assert (project.source.clouds, project.source.mask, project.features.bands) == ("none", None, ("B08",))
+    assert "CLD may show clouds, but which numbers do is not known" in said
 
 
 def test_scene_classes_mask_the_clouds(tmp_path):
@@ -218,8 +268,9 @@ def test_a_number_of_missing_pixels_is_found_in_the_images(tmp_path):
         values = numbers("B08", day, "int16")
         values[:3] = -9999
         write_tif(tmp_path / "images" / f"S2_{day}_B08.tif", values)
-    project, _, _ = begun(tmp_path / "p", images=str(tmp_path / "images"), reference=reference(tmp_path / "r.gpkg"))
+    project, said, _ = begun(tmp_path / "p", images=str(tmp_path / "images"), reference=reference(tmp_path / "r.gpkg"))
     assert project.source.nodata == -9999
+    assert "numbers:   scale 0.0001, missing -9999" in said
 
 
 def test_names_of_numeric_codes_come_from_another_column(tmp_path):

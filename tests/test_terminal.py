@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import socket
 import struct
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from worlds import two_class_world
 
 from landweave.cli.app import app, main
 from landweave.cli.extras import install_line
+from landweave.cli.project import _facts
 from landweave.cli.schema import NAMES, schema_text
 from landweave.cli.terminal.examples import EXAMPLES
 from landweave.cli.terminal.progress import Bars, Row, about, rate
@@ -34,7 +36,7 @@ from landweave.engine.ledger import Ledger
 from landweave.engine.lock import BusyError, Lock, holder
 from landweave.engine.machine import size_text
 from landweave.runs.pipeline.driver import run
-from landweave.runs.pipeline.outcome import Quiet
+from landweave.runs.pipeline.outcome import Quiet, Result
 from landweave.runs.pipeline.status import lines_of, status_facts, status_lines
 from landweave.runs.pipeline.underway import Underway
 from landweave.runs.project.settings import read_project
@@ -153,6 +155,18 @@ def test_a_project_that_is_not_sound_prints_no_document(landweave, tmp_path):
     for name in ("check", "status", "run", "forecast", "compare"):
         status, out, err = landweave(name, tmp_path, "--json")
         assert (status, out, err.count("\n")) == (2, "", 1)
+
+
+def test_documents_of_a_run_that_failed_and_of_a_project_without_a_run_fit_their_schemas(tmp_path):
+    failed = Result(
+        status=1, failures=[("fetch/x", "no such file")], stopped="too little imagery", made={"grid": 1},
+        agreement={"value": 0.5, "low": None, "high": None, "n_clusters": 1, "reason": "one block"}, folder=tmp_path,
+    )  # fmt: skip
+    found = check_against_schema("run", json.dumps(document("run", _facts(failed, tmp_path))))
+    assert (found["map"], found["report"]) == (None, None)
+    file, _ = two_class_world(tmp_path, size=60)
+    found = check_against_schema("status", json.dumps(document("status", status_facts(read_project(file)))))
+    assert (found["stages"], found["up_to_date"]) == ([], False)
 
 
 def test_a_document_has_no_number_that_json_does_not_know():
@@ -358,10 +372,16 @@ def test_a_run_with_workers_names_no_dead_page(tmp_path):
     """Faults 10 of the first hour: the page only said that it wanted bokeh."""
     file, _ = two_class_world(tmp_path, size=60)
     call = [sys.executable, "-m", "landweave", "run", str(file), "--until", "fetch", "--workers", "2"]
-    ended = subprocess.run(call, capture_output=True, text=True, check=False)
+    with socket.socket() as other:
+        # dask's own port is taken, by this or by another program: that is no concern of a run.
+        with suppress(OSError):
+            other.bind(("127.0.0.1", 8787))
+            other.listen()
+        ended = subprocess.run(call, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "9 of 9 patches in " in ended.stderr
     assert "dashboard" not in ended.stdout + ended.stderr
+    assert "8787" not in ended.stderr
 
 
 def test_a_real_terminal_ends_with_one_row_a_stage(tmp_path):
@@ -428,7 +448,9 @@ class Looks(Quiet):
         self.project, self.seen = project, []
 
     def advance(self, stage, failed):
-        self.seen.append(status_facts(self.project)["running"])
+        facts = status_facts(self.project)
+        check_against_schema("status", json.dumps(document("status", facts)))
+        self.seen.append(facts["running"])
 
 
 def test_status_sees_a_run_at_work_and_nothing_of_it_afterwards(tmp_path):
@@ -516,9 +538,9 @@ def test_a_run_ends_with_where_to_look_and_how(finished, landweave):
 
 
 def test_a_missing_extra_is_named_with_its_command(monkeypatch):
-    monkeypatch.setattr("landweave.cli.extras.find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert install_line("viewer") == "pip install 'landweave[viewer]'"
-    monkeypatch.setattr("landweave.cli.extras.find_spec", lambda _: object())
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: object())
     assert install_line("viewer") == ""
 
 

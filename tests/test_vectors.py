@@ -581,11 +581,25 @@ def test_places_beyond_their_crs_and_keys_that_do_not_fit_are_refused(tmp_path, 
     one_line(lambda: read_reference(path, column="code", places=PlaceKeys(**keys)), "p.csv", told)
 
 
-def test_keys_of_places_are_for_tables(tmp_path):
+def test_columns_of_places_are_for_tables(tmp_path):
     path = save(tmp_path / "r.gpkg", [LEFT], ["2"])
+    keys = PlaceKeys(x="a", y="b", crs=CRS)
+    one_line(lambda: read_reference(path, column="code", places=keys), "x = 'a' is for tables of points")
+
+
+def test_a_vector_file_without_a_crs_gets_the_one_that_is_given(tmp_path):
+    path = save(tmp_path / "r.shp", [LEFT, RIGHT], ["2", "7"])
+    path.with_suffix(".prj").unlink()
+    one_line(lambda: read_reference(path, column="code"), "assign one to it, or set reference.crs")
+    reference = read_reference(path, column="code", places=PlaceKeys(crs=CRS))
+    assert (rasterise(reference, GRID, LEGEND).values == WANTED).all()
+    one_line(lambda: read_reference(path, column="code", places=PlaceKeys(crs="x")), "crs = 'x' is unknown")
+    stated = save(tmp_path / "s.gpkg", [LEFT], ["2"])
+    other = PlaceKeys(crs="EPSG:3035")
     one_line(
-        lambda: read_reference(path, column="code", places=PlaceKeys(crs=CRS)), f"crs = {CRS!r} is for tables of points"
+        lambda: read_reference(stated, column="code", places=other), f"states the CRS {CRS}, but crs = 'EPSG:3035'"
     )
+    assert read_reference(stated, column="code", places=PlaceKeys(crs=CRS)).crs == CRS
 
 
 @pytest.mark.parametrize("digits", [3, 7])
@@ -617,7 +631,7 @@ def test_points_of_parquet_are_read_with_and_without_geometry(tmp_path):
 
 def test_a_csv_in_another_encoding_is_refused_until_it_is_named(tmp_path):
     path = write_csv(tmp_path / "p.csv", [row[:-1] + "Wälder" for row in ROWS], encoding="cp1252")
-    one_line(lambda: read_reference(path, column="code"), "p.csv", "UTF-8")
+    one_line(lambda: read_reference(path, column="code"), "p.csv", "UTF-8", ", or set reference.encoding.")
     assert reference_codes(read_reference(path, column="code", encoding="cp1252")) == ["Wälder"]
 
 

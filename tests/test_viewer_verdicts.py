@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 
 import geopandas as gpd
 import pytest
@@ -21,11 +22,12 @@ from fastapi.testclient import TestClient
 
 from landweave.errors import InputError
 from landweave.labels.verdicts.agreement import progress_of
-from landweave.labels.verdicts.geopackage import recover
+from landweave.labels.verdicts.geopackage import changing, recover
 from landweave.labels.verdicts.store import read_verdicts
 from landweave.runs.estimate.accuracy import estimate_accuracy
 from landweave.runs.estimate.draw import SizeRequest, draw_sample
 from landweave.runs.estimate.map import find_map
+from landweave.runs.project.label_settings import EstimateSettings
 from landweave.runs.results.queue import open_queue
 from landweave.viewer.server import make_app, open_view
 from landweave.viewer.verdicts.routes import judging_for
@@ -296,7 +298,9 @@ def test_a_list_that_a_run_writes_again_keeps_the_places_of_an_open_page(view, t
     object.__setattr__(
         judging, "open", lambda: judging.queue.__class__(**{**judging.queue.__dict__, "places": shorter})
     )
-    assert place.id not in {one["id"] for one in queue(client)["places"]}
+    asked = queue(client)
+    assert [one["id"] for one in asked["places"]] == [*(one.id for one in shorter), place.id]
+    assert asked["progress"]["of"] == len(asked["places"])
     name = view.description["legend"][0]["name"]
     assert give(client, place.id, name).status_code == 200
     assert read_verdicts(tmp_path / "verdicts.gpkg")[0].place.key == place.place.key
@@ -329,6 +333,16 @@ def test_wrong_options_raise_an_input_error(view, tmp_path):
     gpd.GeoDataFrame({"n": [1]}, geometry=[shapely.Point(0, 0)], crs="EPSG:3794").to_file(other)
     with pytest.raises(InputError, match="not a sample by"):
         open_queue(view.run, str(other))
+
+
+def test_a_column_of_numbers_is_refused_before_anything_is_written_into_it(view, sample):
+    with changing(sample) as content:
+        content.execute("ALTER TABLE sample ADD COLUMN number INTEGER")
+    settings = EstimateSettings(sample=str(sample), label="number")
+    project = view.run.plan.project.model_copy(update={"estimate": settings})
+    run = replace(view.run, plan=replace(view.run.plan, project=project))
+    with pytest.raises(InputError, match="not of text"):
+        open_queue(run, "sample")
 
 
 def started(folder, *options):
@@ -364,7 +378,7 @@ def test_a_server_killed_at_any_moment_loses_no_verdict_that_it_answered(folder)
         try:
             asked = asked_of(base)
             places = [place["id"] for place in asked["places"]]
-            assert asked["progress"]["judged"] == len({place for place, _ in saved})
+            assert {place for place, _ in saved} <= set(asked["mine"])
             name = next(iter(places_classes(folder)))
             killer = subprocess.Popen(["sh", "-c", f"sleep {0.6 + wait}; kill -9 {process.pid}"])
             end = time.monotonic() + 10

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import geopandas as gpd
@@ -43,7 +44,9 @@ def app_of(view, which, *, file=None):
 
 def no_faults(page):
     """axe finds nothing to complain of, where it is installed (web/node_modules)."""
-    if AXE.exists():
+    if not AXE.exists():
+        warnings.warn("no axe-core: cd web && npm ci", stacklevel=1)
+    else:
         page.evaluate(AXE.read_text())
         # Maps are canvases: axe cannot see colours through them.
         found = page.evaluate(

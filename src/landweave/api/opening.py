@@ -39,6 +39,9 @@ def open_stac(
     bands: Mapping[str, str] | None = None,
     resampling: str = "cubic",
     radiometry: str = "check",
+    exclude: Sequence[str] = (),
+    hosts: Sequence[str] = (),
+    timeout: float | None = None,
 ) -> Source:
     """Search an archive of Sentinel-2 scenes.
 
@@ -66,6 +69,12 @@ def open_stac(
     radiometry
         ``"check"``: compare each scene's offset with its pixels, which reads one small overview of a few bands, and
         refuse contradictions. ``"trust-pixels"``: correct them. ``"trust-metadata"``: read nothing.
+    exclude
+        Ids of scenes, and solar days as YYYY-MM-DD, that are left out.
+    hosts
+        Further servers that the catalogue may lead to.
+    timeout
+        Seconds to wait for an answer of a server.
 
     Returns
     -------
@@ -87,11 +96,11 @@ def open_stac(
         collection=collection or default_collection(place), bbox=_degrees(area), start=start, end=end,
         max_cloud_cover=max_cloud_cover,
     )  # fmt: skip
-    found = search_items(place, query)
+    found = search_items(place, query, timeout=timeout, hosts=tuple(hosts))
     scenes, broken = read_scenes(found.items, bands=bands)
     source = group_scenes(
         scenes, needed=tuple(variables), start=start, end=end, resampling=resampling, where=readable(place),
-        left_out={**found.left_out, **broken}, remarks=found.remarks,
+        left_out={**found.left_out, **broken}, remarks=found.remarks, exclude=exclude, timeout=timeout,
     )  # fmt: skip
     for note in (*found.remarks, *sentences({**found.left_out, **broken})):
         warnings.warn(note, stacklevel=2)

@@ -45,5 +45,7 @@ def verify(
         SPEECH.say(f"{folder}: all {found.files} files are unchanged since publication{before}.")
         return
     bad = len(found.damaged) + len(found.missing)
-    SPEECH.say(f"{folder}: {bad} of {found.files} files are missing or damaged; get them again.")
+    # An error, so that it is said in any case; on stdout with the files that it counts.
+    line = f"{folder}: {bad} of {found.files} files are missing or damaged; get them again."
+    (SPEECH.warn if SPEECH.quiet else SPEECH.say)(line)
     raise typer.Exit(1)

@@ -1,6 +1,6 @@
 """What extras bring, and how to install one that is missing."""
 
-from importlib.util import find_spec
+import importlib.util
 
 from landweave.errors import InputError
 
@@ -12,7 +12,11 @@ MODULES = {
 
 def install_line(extra: str) -> str:
     """The command that installs an extra; empty where it is there."""
-    return f"pip install 'landweave[{extra}]'" if any(find_spec(name) is None for name in MODULES[extra]) else ""
+    return (
+        f"pip install 'landweave[{extra}]'"
+        if any(importlib.util.find_spec(name) is None for name in MODULES[extra])
+        else ""
+    )
 
 
 def need_viewer() -> None:

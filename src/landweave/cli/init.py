@@ -26,7 +26,7 @@ def init(
     column: Annotated[
         str | None, typer.Option(help="Column of the classes (default: found by name and values).")
     ] = None,
-    crs: Annotated[str | None, typer.Option(help="CRS of a table of points, such as EPSG:32633.")] = None,
+    crs: Annotated[str | None, typer.Option(help="CRS of labels that do not state it, such as EPSG:32633.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the files of an earlier init.")] = False,
 ) -> None:
     """Write landweave.toml and legend.toml, filled in with what is found in the given files."""

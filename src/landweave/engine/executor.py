@@ -237,7 +237,7 @@ class Engine:
                         n_workers=self.workers,
                         threads_per_worker=1,
                         memory_limit=self._memory or 0,
-                        dashboard_address="127.0.0.1:0" if _has_page() else None,
+                        dashboard_address="127.0.0.1:0",  # None would listen at port 8787 of all networks
                         host="127.0.0.1",
                         silence_logs=50,
                         env=dict.fromkeys(THREADS, "1"),

@@ -22,13 +22,19 @@ def fingerprint_of(path: Path) -> str:
     """Fingerprint of a file's content, or of a folder's files and their names; never of times."""
     digest = hashlib.blake2b(digest_size=16)
     if path.is_dir():
-        for part in sorted(p for p in path.rglob("*") if p.is_file()):
+        for part in _files(path):
             digest.update(f"{part.relative_to(path)}\0{fingerprint_of(part)}\0".encode())
     else:
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    """Files of a folder, without those that macOS puts into folders that are looked at: they would make it look new."""
+    names = (path for path in folder.rglob("*") if path.name != ".DS_Store" and not path.name.startswith("._"))
+    return sorted(path for path in names if path.is_file())
 
 
 COMPANIONS = (".dbf", ".shx", ".prj", ".cpg", ".tfw", ".wld", ".jgw", ".j2w", ".hdr")
@@ -43,7 +49,7 @@ def print_with_companions(path: Path, print_of: Callable[[Path], str] = fingerpr
 
 def file_stamp(path: Path) -> str:
     """Size, times and inode of a file, or of all files of a folder; empty where they may not tell of a change."""
-    parts = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    parts = _files(path) if path.is_dir() else [path]
     facts = []
     for part in parts:
         told = part.stat()

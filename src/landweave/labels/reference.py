@@ -114,7 +114,8 @@ def read_reference(
     band
         Band of a raster, from 1; needed where it has several.
     places
-        Columns and CRS of the places of a table of points, where they are not called longitude and latitude.
+        Columns and CRS of the places of a table of points, where they are not called longitude and latitude; the CRS
+        also of a vector file that states none.
 
     Raises
     ------
@@ -127,12 +128,13 @@ def read_reference(
         raise InputError(f"{path}: no such reference file.")
     if is_point_table(path):
         return _look_at_table(path, column or DEFAULT_COLUMN, encoding, places or PlaceKeys())
-    if places is not None and places.given:
-        key = places.given[0]
-        raise InputError(
-            f"{path}: {key} = {getattr(places, key)!r} is for tables of points, and this is none; remove it."
-        )
     layers = layer_names(path)
+    strange = [] if places is None else [key for key in places.given if key != "crs" or not layers]
+    if strange:
+        raise InputError(
+            f"{path}: {strange[0]} = {getattr(places, strange[0])!r} is for tables of points, and this is none; "
+            "remove it."
+        )
     if path.is_dir() and not layers:
         parts, bounds = find_labels(path, layer)
         return Reference(path=path, kind="eopatches", crs="EPSG:4326", bounds=bounds, layer=parts[0].layer, parts=parts)
@@ -140,7 +142,11 @@ def read_reference(
         return _look_at_raster(path, band)
     if band is not None:
         raise InputError(f"{path}: band = {band} is for rasters, and this is a vector file; remove it.")
-    return _look_at_vector(path, column=column or DEFAULT_COLUMN, layer=layer, encoding=encoding)
+    opened = open_layer(
+        path, what="the reference", layer=layer, encoding=encoding, column=column or DEFAULT_COLUMN,
+        crs=None if places is None else places.crs,
+    )  # fmt: skip
+    return _look_at_vector(opened, column=column or DEFAULT_COLUMN, encoding=encoding)
 
 
 def _look_at_table(path: Path, column: str, encoding: str | None, places: PlaceKeys) -> Reference:
@@ -270,13 +276,12 @@ def _distinct(codes: np.ndarray) -> Iterable[Any]:
     return set(codes.tolist()) if codes.dtype == object else np.unique(codes)
 
 
-def _look_at_vector(path: Path, *, column: str, layer: str | None, encoding: str | None) -> Reference:
-    opened = open_layer(path, what="the reference", layer=layer, encoding=encoding, column=column)
+def _look_at_vector(opened: VectorLayer, *, column: str, encoding: str | None) -> Reference:
     named = named_column(opened, column)
     if named is None:
-        raise InputError(f"{path}: no column {column!r}; it has {', '.join(opened.columns) or 'none'}.")
+        raise InputError(f"{opened.path}: no column {column!r}; it has {', '.join(opened.columns) or 'none'}.")
     return Reference(
-        path=path, kind=_kind(opened), crs=opened.crs, bounds=opened.bounds, column=named, layer=opened.name,
+        path=opened.path, kind=_kind(opened), crs=opened.crs, bounds=opened.bounds, column=named, layer=opened.name,
         encoding=encoding, opened=opened,
     )  # fmt: skip
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 
 import rasterio
 from rasterio.warp import transform_bounds
 
 from landweave.legend import NONE, Legend
+from landweave.maps.qgis_styles import classes_style
 
 STAC_EXTENSIONS = (
     "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
@@ -30,17 +30,7 @@ def qgis_style(legend: Legend) -> bytes:
 
     Lying beside ``map.tif`` as ``map.qml``, QGIS takes it when the map is opened.
     """
-    root = ET.Element("qgis", version="3.0", styleCategories="Symbology")
-    renderer = ET.SubElement(
-        ET.SubElement(root, "pipe"), "rasterrenderer", type="paletted", band="1", opacity="1", alphaBand="-1",
-        nodataColor="",
-    )  # fmt: skip
-    palette = ET.SubElement(renderer, "colorPalette")
-    for c in legend.classes:
-        ET.SubElement(palette, "paletteEntry", value=str(c.value), color=c.color, label=c.name, alpha="255")
-    ET.indent(root)
-    text = ET.tostring(root, encoding="unicode")
-    return f"<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n{text}\n".encode()
+    return classes_style({c.value: (c.name, c.color) for c in legend.classes})
 
 
 def stac_item(

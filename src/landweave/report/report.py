@@ -126,8 +126,17 @@ class ReportContent:
     shares: Sequence[tuple[str, float | None, float | None]] = ()
     """Class, mapped share and reference share of the land."""
 
+    land_is_area: bool = True
+    """False if the reference consists of points, whose shares show how they were chosen and no area."""
+
     patches: Sequence[PatchAgreement] = ()
     """Agreement of each patch with the reference."""
+
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """Where the map comes from: date, version, CRS, area, imagery and its terms, checksum."""
+
+    hectares: Mapping[str, float] = field(default_factory=dict)
+    """Mapped area of each class, by name."""
 
     panels: Sequence[Panel] = ()
     """Patches shown in detail."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from landweave.report.words import percent
+from landweave.report.words import UNITS, percent
 
 GOOD, FAIR = 0.85, 0.70
 """A class is good if recall and precision both reach the first, fair if both reach the second."""
@@ -23,7 +23,13 @@ MOST, PART = 0.5, 0.2
 """Shares of a shortfall that would vanish if all classes were equally common: then imbalance explains most or part."""
 
 FEW_TEST, FEW_TRAINING = 30, 100
-"""The report warns of a class with fewer test pixels or training rows."""
+"""The report warns of a class with fewer test pixels or training rows; fewer test pixels give no verdict."""
+
+FEW_UNITS = 8
+"""Patches, blocks or groups of a class below which its verdict states how many there are."""
+
+FEW_IN_ALL = 100
+"""Test pixels of all classes together below which the report warns of the headline."""
 
 
 def summaries(accuracy: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -37,7 +43,8 @@ def summaries(accuracy: Mapping[str, Any]) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        ``name``; ``grade``: good, fair, poor, or unknown; ``sentences``.
+        ``name``; ``grade``: good, fair, poor, ``too few`` (fewer than :data:`FEW_TEST` test pixels, or all of them in
+        one patch, block or group), or unknown; ``sentences``.
     """
     return [_summary(accuracy, name) for name in accuracy["classes"]]
 
@@ -47,14 +54,19 @@ def lead(rows: list[dict[str, Any]], subject: str = "map") -> str:
 
     >>> lead([{"name": "forest", "grade": "good"}, {"name": "scrub", "grade": "poor"}])
     'The map is good at forest, and poor at scrub.'
+    >>> lead([{"name": "forest", "grade": "good"}, {"name": "water", "grade": "too few"}])
+    'The map is good at forest. There are too few test pixels of water for a verdict.'
     """
     parts = []
     for grade in ("good", "fair", "poor"):
         names = [row["name"] for row in rows if row["grade"] == grade]
         if names:
             parts.append(f"{grade} at {listed(names)}")
+    few = [row["name"] for row in rows if row["grade"] == "too few"]
     unknown = [row["name"] for row in rows if row["grade"] == "unknown"]
     words = f"The {subject} is {', '.join(parts[:-1])}{', and ' if parts[:-1] else ''}{parts[-1]}." if parts else ""
+    if few:
+        words += f" There are too few test pixels of {listed(few)} for a verdict."
     if unknown:
         words += f" There are no test pixels of {listed(unknown)}."
     return words.strip()
@@ -72,7 +84,7 @@ def explained(accuracy: Mapping[str, Any]) -> list[str]:
     k = sum(1 for row in accuracy["classes"].values() if row["support"])
     for name, row in accuracy["classes"].items():
         recall, precision = row["recall"]["value"], row["precision"]["value"]
-        if recall is None or precision is None or not row["support"]:
+        if recall is None or precision is None or _too_few(accuracy, name):
             continue
         if precision - recall >= GAP and recall < ENOUGH:
             found.append(_missed(accuracy, name, recall, precision))
@@ -88,36 +100,69 @@ def separability(accuracy: Mapping[str, Any]) -> list[dict[str, Any]]:
     -------
     list of dict
         For each class: ``name``, ``share`` of the test land, ``training`` rows (None if unknown), ``auc`` and
-        ``average_precision`` (scores), ``verdict`` (few words) and ``meaning`` (a sentence, or "").
+        ``average_precision`` (scores), ``verdict`` (few words), ``meaning`` (a sentence, or "") and
+        ``sure``: False where there are too few test pixels for a verdict.
     """
     shares, training = accuracy.get("test_share", {}), accuracy.get("training_rows", {})
     k = sum(1 for row in accuracy["classes"].values() if row["support"])
     rows = []
     for name, row in accuracy["classes"].items():
         share, area = shares.get(name), row["auc"]["value"]
-        verdict, meaning = _separable(row, share, k)
+        verdict, meaning = _separable(row, share, k) if row["support"] else ("not known", "")
+        # Without any test pixel the reason is another one.
+        few = bool(row["support"]) and _too_few(accuracy, name)
+        if few:
+            verdict, meaning = "too few test pixels", f"{_behind(accuracy, name)}: too few for a verdict."
         rows.append(
             {
                 "name": name, "share": share, "training": training.get(name), "auc": row["auc"],
                 "average_precision": row.get("average_precision", {"value": None, "low": None}),
-                "verdict": verdict if area is not None else "not known", "meaning": meaning,
+                "verdict": verdict if area is not None or few else "not known", "meaning": meaning, "sure": not few,
             }
         )  # fmt: skip
     return rows
 
 
 def few_samples(accuracy: Mapping[str, Any]) -> list[str]:
-    """A sentence for each group of classes with too few test pixels or training rows."""
+    """A sentence where all classes together have few test pixels, and one for each group of classes with too few."""
     training = accuracy.get("training_rows", {})
+    in_all = sum(row["support"] for row in accuracy["classes"].values())
+    whole = []
+    if 0 < in_all < FEW_IN_ALL:
+        pixels = f"is only {in_all} test pixel" if in_all == 1 else f"are only {in_all} test pixels"
+        whole = [f"There {pixels} in all: one pixel is about {100 / in_all:.1f} points of the agreement."]
     alike: dict[str, list[str]] = {}
     for name, row in accuracy["classes"].items():
         parts = [_few_tested(row["support"]), _few_trained(training.get(name))]
         if any(parts):
             alike.setdefault("; ".join(part for part in parts if part), []).append(name)
-    return [
+    return whole + [
         f"Too few samples of {listed(names)}: {words}{' (each)' if len(names) > 1 else ''}."
         for words, names in alike.items()
     ]
+
+
+def _units(accuracy: Mapping[str, Any], name: str) -> tuple[int, str] | None:
+    """In how many patches, blocks or groups a class is tested, and their name; None where there are no such units."""
+    words = UNITS.get(accuracy.get("split", {}).get("kind", ""))
+    n = accuracy["classes"][name]["recall"].get("n_clusters")
+    return (n, words[n > 1]) if words and n else None
+
+
+def _too_few(accuracy: Mapping[str, Any], name: str) -> bool:
+    """Whether a class has too few test pixels, or too few units with any, to be judged in words."""
+    units = _units(accuracy, name)
+    return accuracy["classes"][name]["support"] < FEW_TEST or (units is not None and units[0] < 2)
+
+
+def _behind(accuracy: Mapping[str, Any], name: str) -> str:
+    """How many test pixels and units are behind a class's figures, as a phrase."""
+    n, units = accuracy["classes"][name]["support"], _units(accuracy, name)
+    pixels = f"Only {n:,} test pixel{'s' if n > 1 else ''}" if n < FEW_TEST else f"{n:,} test pixels"
+    if units is None:
+        return pixels
+    number, word = units
+    return f"{pixels} in {'one' if number == 1 else number} {word}"
 
 
 def _few_tested(tested: int) -> str:
@@ -139,6 +184,10 @@ def _summary(accuracy: Mapping[str, Any], name: str) -> dict[str, Any]:
     recall, precision = row["recall"]["value"], row["precision"]["value"]
     if not row["support"] or recall is None:
         return {"name": name, "grade": "unknown", "sentences": ["There is no test pixel of this class."]}
+    if _too_few(accuracy, name):
+        missed = "none of it is found" if precision is None else f"{percent(recall, digits=0)} of it is found"
+        sentences = [f"{_behind(accuracy, name)}: too few for a verdict ({missed})."]
+        return {"name": name, "grade": "too few", "sentences": sentences}
     if precision is None:
         sentences = ["None of it is found: no test pixel is mapped as this class.", *_lost(accuracy, name, recall)]
         return {"name": name, "grade": "poor", "sentences": sentences}
@@ -150,8 +199,9 @@ def _summary(accuracy: Mapping[str, Any], name: str) -> dict[str, Any]:
     elif precision - recall >= GAP:
         sentences.append("The map misses it more often than it shows it wrongly.")
     sentences += _lost(accuracy, name, recall) + _invented(accuracy, name, precision)
-    if row["support"] < FEW_TEST:
-        sentences.append(f"These figures come from only {row['support']} test pixels and are uncertain.")
+    units = _units(accuracy, name)
+    if units is not None and units[0] < FEW_UNITS:
+        sentences.append(f"Uncertain: its test pixels are in only {units[0]} {units[1]}.")
     return {"name": name, "grade": grade, "sentences": sentences}
 
 
@@ -254,9 +304,7 @@ def _separable(row: Mapping[str, Any], share: float | None, k: int) -> tuple[str
         meaning = "Being rare costs it little."
     elif rare and apart and found is not None and found < 0.5:
         meaning = "It is well separated, but it is so rare that even few false alarms outnumber the correct pixels."
-    if row["support"] < FEW_TEST:
-        meaning = f"Only {row['support']} test pixels: too few for a verdict."
-    elif low is not None and high is not None and low < SEPARABLE <= high:
+    if low is not None and high is not None and low < SEPARABLE <= high:
         meaning = f"{meaning} The interval includes {SEPARABLE}: not certain.".strip()
     return verdict, meaning
 

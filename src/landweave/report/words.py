@@ -8,6 +8,12 @@ import numpy as np
 
 OUT_OF_SAMPLE = "Agreement with the reference at places not trained on"
 IN_SAMPLE = "Agreement with the reference, in-sample: at the places trained on"
+UNITS = {"patch": ("patch", "patches"), "block": ("block", "blocks"), "group": ("group", "groups")}
+"""What is held out, one and several, by the kind of split; other kinds hold out no units."""
+
+FEW = 30
+"""A share of fewer test pixels is given with their number."""
+
 BY_DESIGN = "Accuracy of the map, estimated from a probability sample"
 
 
@@ -41,15 +47,16 @@ def headline(accuracy: Mapping[str, Any] | None, design_based: Mapping[str, Any]
     Returns
     -------
     dict
-        ``kind``: ``sample``, ``held out``, ``in-sample`` or ``none``; ``title``, ``value``, ``interval``; ``beside``:
-        name, meaning, value and interval of each further figure.
+        ``kind``: ``sample``, ``held out``, ``in-sample`` or ``none``; ``title``, ``value``, ``interval``; ``basis``:
+        from how many pixels and patches the figure comes, or ""; ``beside``: name, meaning, value and interval of each
+        further figure.
     """
     beside = [] if accuracy is None else _beside(accuracy)
     if design_based is not None:
         overall = design_based["overall_accuracy"]
         if accuracy is not None:
             kind = IN_SAMPLE if _is_in_sample(accuracy) else OUT_OF_SAMPLE
-            meaning = "not map accuracy: the reference has errors"
+            meaning = f"not map accuracy: the reference has errors. {basis(accuracy)}".strip()
             beside.insert(0, (kind, meaning, accuracy["overall_accuracy"]))
         found = {"kind": "sample", "title": BY_DESIGN, "value": percent(overall["value"])}
         error = "" if overall.get("se") is None else f"; standard error {100 * overall['se']:.1f} points"
@@ -62,10 +69,35 @@ def headline(accuracy: Mapping[str, Any] | None, design_based: Mapping[str, Any]
             "title": IN_SAMPLE if in_sample else OUT_OF_SAMPLE,
             "value": percent(overall["value"]),
             "interval": interval_words(overall),
+            "basis": basis(accuracy),
         }
     else:
         found = {"kind": "none", "title": "No reference", "value": "", "interval": ""}
-    return found | {"beside": [(name, meaning, percent(s["value"]), interval_words(s)) for name, meaning, s in beside]}
+    return (
+        {"basis": ""}
+        | found
+        | {"beside": [(name, meaning, percent(s["value"]), interval_words(s)) for name, meaning, s in beside]}
+    )
+
+
+def basis(accuracy: Mapping[str, Any]) -> str:
+    """From how many test pixels, and patches, blocks or groups, the agreement comes; "" if there are none.
+
+    >>> score = {"value": 0.9, "n_clusters": 5}
+    >>> figures = {"split": {"kind": "block"}, "overall_accuracy": score, "classes": {"forest": {"support": 1800}}}
+    >>> basis(figures)
+    'From 1,800 held-out pixels in 5 blocks.'
+    """
+    pixels = sum(row["support"] for row in accuracy["classes"].values())
+    if not pixels:
+        return ""
+    many = "" if pixels == 1 else "s"
+    if _is_in_sample(accuracy):
+        return f"From {pixels:,} pixel{many} at the places trained on."
+    units, number = UNITS.get(accuracy.get("split", {}).get("kind", "")), accuracy["overall_accuracy"].get("n_clusters")
+    if not units or not number:
+        return f"From {pixels:,} held-out pixel{many}."
+    return f"From {pixels:,} held-out pixel{many} in {number} {units[number > 1]}."
 
 
 def _beside(accuracy: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:
@@ -78,8 +110,14 @@ def _beside(accuracy: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, An
         found.append(("Against the eroded reference", meaning, eroded["overall_accuracy"]))
     by_chance = (accuracy.get("splits") or {}).get("random") or {}
     if "overall_accuracy" in by_chance:
-        meaning = "random pixels held out, smaller models: too optimistic, because neighbours were trained on"
-        found.append(("Random split", meaning, _as_score(by_chance["overall_accuracy"])))
+        random, held_out = _as_score(by_chance["overall_accuracy"]), accuracy["overall_accuracy"]["value"]
+        higher = held_out is None or random["value"] is None or random["value"] > held_out
+        verdict = (
+            "too optimistic, because neighbours were trained on"
+            if higher
+            else "not higher than the agreement with the reference, so it shows no optimism here"
+        )
+        found.append(("Random split", f"random pixels held out, smaller models: {verdict}", random))
     truth = accuracy.get("against_truth") or {}
     if "overall_accuracy" in truth:
         meaning = "agreement with the simulated truth, on the same pixels; known only because the country is simulated"
@@ -159,6 +197,8 @@ def mixed_up(confusion: Mapping[str, Any], *, most: int = 5, least: float = 0.02
     names = list(confusion["labels"])
     land = np.array(confusion.get("weighted", confusion["counts"]), "float64")
     lost = np.array(confusion.get("unclassified_weighted", confusion.get("unclassified", 0)), "float64")
+    tested = np.array(confusion["counts"], "int64").sum(axis=1) + np.array(confusion.get("unclassified", 0), "int64")
+    few = ["" if n >= FEW else f" ({n} test pixel{'s' if n > 1 else ''})" for n in tested]
     of_class = land.sum(axis=1) + lost
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.nan_to_num(land / of_class[:, None])
@@ -171,11 +211,13 @@ def mixed_up(confusion: Mapping[str, Any], *, most: int = 5, least: float = 0.02
     pairs.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
     sentences = []
     for _, a, b in pairs[:most]:
-        first = f"{percent(share[a, b], digits=0)} of what the reference calls {names[a]} is mapped as {names[b]}"
+        first = (
+            f"{percent(share[a, b], digits=0)} of what the reference calls {names[a]}{few[a]} is mapped as {names[b]}"
+        )
         if land[b, a] == 0:
             sentences.append(f"{first}, and nothing in the other direction.")
             continue
-        back = f"{percent(share[b, a], digits=0)} of what it calls {names[b]} is mapped as {names[a]}"
+        back = f"{percent(share[b, a], digits=0)} of what it calls {names[b]}{few[b]} is mapped as {names[a]}"
         # The two are shares of different lands, so which is more is said only where it is clear.
         one_way = land[a, b] > 2 * land[b, a]
         way = f": most of the confused land is {names[a]} mapped as {names[b]}" if one_way else ""

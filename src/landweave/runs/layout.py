@@ -36,6 +36,9 @@ MAP_NAMES = "map.tif.aux.xml"
 MAP_STYLE = "map.qml"
 MAP_ITEM = "map.stac.json"
 CONFIDENCE = "confidence.tif"
+CONFIDENCE_STYLE = "confidence.qml"
+GRID_STYLE = "grid.qml"
+LABEL_ERRORS_STYLE = "label_errors.qml"
 AGREEMENT = "agreement.json"
 REPORT = "report.html"
 COMPARISON = "compare.json"
@@ -116,6 +119,15 @@ def prediction(patch: str) -> str:
 def out_of_fold(patch: str) -> str:
     """Class and probability from the model that never saw the patch."""
     return f"predictions/{patch}_oof.tif"
+
+
+def style(raster: str) -> str:
+    """QGIS style of a patch's raster, beside it.
+
+    >>> style("predictions/x0001y0002.tif")
+    'predictions/x0001y0002.qml'
+    """
+    return f"{raster.removesuffix('.tif')}.qml"
 
 
 def log(key: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import shapely
 from odc.geo.geobox import GeoBox
+from rasterio.crs import CRS
 from shapely.geometry.base import BaseGeometry
 
 from landweave.errors import InputError
@@ -38,6 +39,20 @@ def same_grid(one: GeoBox, other: GeoBox) -> bool:
     return bool(max(map(abs, shifts)) <= _SAME * math.hypot(a.a, a.d))
 
 
+def in_known_crs(grid: GeoBox, known: Sequence[GeoBox]) -> GeoBox:
+    """A grid in the CRS of an earlier one that is the same in other words: EPSG:32633, and its WKT without a number."""
+    for other in known:
+        if other.crs != grid.crs and _same_crs(other.crs.to_wkt(), grid.crs.to_wkt()):
+            return GeoBox(grid.shape, grid.affine, other.crs)
+    return grid
+
+
+@lru_cache(maxsize=1024)
+def _same_crs(one: str, other: str) -> bool:
+    return bool(CRS.from_wkt(one) == CRS.from_wkt(other))
+
+
+@lru_cache(maxsize=4096)
 def pixel_size(grid: GeoBox) -> float:
     """Side of a pixel in metres; of one that is no square, that of a square as large."""
     return math.sqrt(math.prod(pixel_sides(grid)))

@@ -5,7 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from odc.geo.geobox import GeoBox
 from landweave.errors import InputError
 from landweave.patch.model import REFLECTANCE_SCALE
 from landweave.patch.raster.header import Band, Header
+from landweave.patch.summary import listed
 from landweave.patch.tables.dates import read_moment
 from landweave.sources.listing import ListedFile
 
@@ -210,6 +211,17 @@ def _scale(entry: ListedFile, band: Band, numbers: ProjectNumbers, notes: Disagr
             entry.path,
         )
     return scale, offset
+
+
+def gaps(layers: Sequence[RasterLayer], classes: Sequence[str]) -> list[str]:
+    """Bands that have no file on a date on which others have one: the band is missing there, in a sentence."""
+    days: dict[date, set[str]] = {}
+    for layer in layers:
+        if layer.variable not in classes:
+            days.setdefault(layer.moment.date(), set()).add(layer.variable)
+    every = sorted(set().union(*days.values())) if days else []
+    gaps = [f"{name} on {day}" for day in sorted(days) for name in every if name not in days[day]]
+    return [f"Bands without a file on a date, missing there: {listed(gaps)}."] if gaps else []
 
 
 def _same(one: float, other: float) -> bool:

@@ -15,8 +15,17 @@ from landweave.patch.align import nearest_pixels
 from landweave.patch.model import NODATA, make_patch
 from landweave.patch.raster.header import Band, Header, header_of
 from landweave.patch.summary import Shown, listed, span
-from landweave.sources.file_grids import check_apart, grid_of_all, partners, pixel_size, same_grid, several_grids, touch
-from landweave.sources.layers import Disagreements, ProjectNumbers, RasterLayer, bands_of, layer_of
+from landweave.sources.file_grids import (
+    check_apart,
+    grid_of_all,
+    in_known_crs,
+    partners,
+    pixel_size,
+    same_grid,
+    several_grids,
+    touch,
+)
+from landweave.sources.layers import Disagreements, ProjectNumbers, RasterLayer, bands_of, gaps, layer_of
 from landweave.sources.listing import ListedFile, list_pattern, list_table
 from landweave.sources.pixels import UNKNOWN, opened, read_codes, read_on, to_reflectance
 from landweave.sources.protocol import LocalSource, Source, day_of, digest_of
@@ -325,7 +334,8 @@ def open_rasters(
     for entry in used:
         with opened(entry.path) as file:
             header = header_of(file, entry.path)
-            grid = next((known for known in grids if same_grid(known, header.grid)), header.grid)
+            own = in_known_crs(header.grid, grids)
+            grid = next((known for known in grids if same_grid(known, own)), own)
             grids += [] if grid in grids else [grid]
             beside |= {Path(name) for name in file.files if not name.endswith(_NO_PIXELS)} - {entry.path}
         found = bands_of(entry, header, bands, notes)
@@ -360,19 +370,8 @@ def open_rasters(
         resampling=resampling,
         table=root / str(table) if table is not None else None,
         beside=tuple(sorted(beside)),
-        notes=(*notes.sentences, *_gaps(layers, classes), *several_grids(layers, classes, resampling)),
+        notes=(*notes.sentences, *gaps(layers, classes), *several_grids(layers, classes, resampling)),
     )
-
-
-def _gaps(layers: Sequence[RasterLayer], classes: Sequence[str]) -> list[str]:
-    """Bands that have no file on a date on which others have one: the band is missing there, in a sentence."""
-    days: dict[date, set[str]] = {}
-    for layer in layers:
-        if layer.variable not in classes:
-            days.setdefault(layer.moment.date(), set()).add(layer.variable)
-    every = sorted(set().union(*days.values())) if days else []
-    gaps = [f"{name} on {day}" for day in sorted(days) for name in every if name not in days[day]]
-    return [f"Bands without a file on a date, missing there: {listed(gaps)}."] if gaps else []
 
 
 def _check_mask(header: Header, band: Band, mask_above: float) -> None:

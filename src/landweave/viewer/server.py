@@ -337,15 +337,16 @@ def serve(
         uvicorn.Server(settings).run(sockets=[door])
 
 
-def _addresses(host: str, port: int, names: Sequence[str], token: str) -> list[str]:
+def _addresses(host: str, port: int, names: Sequence[str], token: str = "") -> list[str]:
     """What is told of where the view is to be found: addresses that are answered, and who may ask beside."""
     if not _is_wildcard(host):
         return [f"http://{f'[{host}]' if ':' in host else host}:{port}/{token}  (Ctrl-C ends it)"]
     here = "[::1]" if ":" in host else "127.0.0.1"
     others = ", ".join(f"http://{name}:{port}/{token}" for name in names) or "none was given"
+    # A full stop would be copied with the token.
     return [
         f"http://{here}:{port}/{token}  (Ctrl-C ends it)",
-        f"Others may ask only by names given with --allow-host: {others}.",
+        f"Others may ask only by names given with --allow-host: {others}{'' if token else '.'}",
     ]
 
 

@@ -102,10 +102,16 @@ export class Judging {
     else this.pick(center);
     this.maps.outline(null);
     this.maps.go(center, deepest);
+    await this.#outlined(place, deepest);
+  }
+
+  /** Draw a place's outline, as long as it is the one that is shown. */
+  async #outlined(place, deepest) {
     const answer = await fetch(`verdicts/outline/${place.id}`).catch(() => null);
     const shape = answer?.ok ? await answer.json().catch(() => null) : null;
-    // Another place may be shown by now.
-    if (shape && this.place === place) this.maps.outline(shape, deepest);
+    if (this.place !== place) return;
+    if (shape) this.maps.outline(shape, deepest);
+    else if (!answer || answer.status >= 500) setTimeout(() => this.place === place && this.#outlined(place, deepest), 1500);
   }
 
   #show() {

@@ -3,7 +3,7 @@
 import datetime
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,8 @@ class Filled:
     id: str
     """Column of the numbers that are the places' keys."""
     column: str
+    spelled: Mapping[str, str] = field(default_factory=dict)
+    """Labels that may have been typed in elsewhere, in small letters, to the class that each means."""
 
     @property
     def table_sql(self) -> str:
@@ -171,7 +173,8 @@ class VerdictFile:
         found = file.execute(query, (place.key,)).fetchone()
         label = "" if found is None or found[0] is None else str(found[0]).strip()
         if label:
-            older = PlaceVerdict(uid=f"{IN_FILE} {place.key}", interpreter=IN_FILE, name=label, place=place)
+            name = f.spelled.get(label.casefold(), label)
+            older = PlaceVerdict(uid=f"{IN_FILE} {place.key}", interpreter=IN_FILE, name=name, place=place)
             _insert(file, older)
 
     def _fill(self, file: sqlite3.Connection, key: str) -> None:

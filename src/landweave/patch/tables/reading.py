@@ -78,7 +78,9 @@ def packed_suffix(path: Path) -> str:
     return Path(path.stem).suffix.lower() if path.suffix.lower() in _PACKED else path.suffix.lower()
 
 
-def read_table_file(path: str | Path, what: str = "table", *, encoding: str | None = None) -> Table:
+def read_table_file(
+    path: str | Path, what: str = "table", *, encoding: str | None = None, of: str | None = None
+) -> Table:
     """Read a table.
 
     Parameters
@@ -90,6 +92,8 @@ def read_table_file(path: str | Path, what: str = "table", *, encoding: str | No
         What the table is, for messages.
     encoding
         Of a CSV that is not in UTF-8, such as ``cp1252``.
+    of
+        Where the user may say the encoding, for messages: ``"reference."``.
 
     Raises
     ------
@@ -102,7 +106,9 @@ def read_table_file(path: str | Path, what: str = "table", *, encoding: str | No
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such {what}.")
-    frame, separator, decimal = (_parquet(path), None, ".") if path.suffix.lower() in PARQUET else _csv(path, encoding)
+    frame, separator, decimal = (
+        (_parquet(path), None, ".") if path.suffix.lower() in PARQUET else _csv(path, encoding, of)
+    )
     names = [str(name).strip() for name in frame.columns]
     # Text of a file that pandas wrote with its index has no name there.
     names = [name or f"Unnamed: {number}" for number, name in enumerate(names)]
@@ -129,13 +135,13 @@ def _parquet(path: Path) -> "pd.DataFrame":
     return frame.reset_index(drop=True)
 
 
-def _csv(path: Path, encoding: str | None) -> "tuple[pd.DataFrame, str, str]":
+def _csv(path: Path, encoding: str | None, of: str | None) -> "tuple[pd.DataFrame, str, str]":
     """The table, what separates its cells, and its decimal point."""
     import pandas as pd
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    with _opened(path, encoding) as lines:
+    with _opened(path, encoding, of) as lines:
         separator, header, rows = _header(path, lines)
         width = len(header)
         parts = []
@@ -167,7 +173,7 @@ def _shows_commas(column: Any) -> bool:
 
 
 @contextmanager
-def _opened(path: Path, encoding: str | None) -> Iterator[Iterator[str]]:
+def _opened(path: Path, encoding: str | None, of: str | None) -> Iterator[Iterator[str]]:
     """Lines of text; what goes wrong while they are read becomes an InputError."""
     import bz2
     import gzip
@@ -189,13 +195,13 @@ def _opened(path: Path, encoding: str | None) -> Iterator[Iterator[str]]:
             form = "utf-16"
         file = (packed or open)(path, "rt", encoding=form, errors="surrogateescape", newline="")
         with cast("IO[str]", file) as lines:
-            yield _counted(path, lines, encoding or "UTF-8")
+            yield _counted(path, lines, encoding or "UTF-8", of)
     except (OSError, EOFError, lzma.LZMAError) as error:
         blame_machine(path, error)
         raise InputError(f"{path}: not readable: {_first_line(error)}.") from None
 
 
-def _counted(path: Path, lines: IO[str], encoding: str) -> Iterator[str]:
+def _counted(path: Path, lines: IO[str], encoding: str, of: str | None) -> Iterator[str]:
     try:
         for number, line in enumerate(lines, start=1):
             if "\0" in line:
@@ -205,7 +211,7 @@ def _counted(path: Path, lines: IO[str], encoding: str) -> Iterator[str]:
             if wrong:
                 raise InputError(
                     f"{path}, line {number}: byte 0x{ord(wrong[0]) - 0xDC00:02x} is no text in {encoding}; save the "
-                    "file in UTF-8 (Excel: 'CSV UTF-8')."
+                    f"file in UTF-8 (Excel: 'CSV UTF-8'){'' if of is None else f', or set {of}encoding'}."
                 )
             yield line
     except UnicodeError as error:

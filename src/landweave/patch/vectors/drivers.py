@@ -70,6 +70,32 @@ def refuse_incomplete(path: Path, *, columns: bool) -> None:
             )
 
 
+_KEYS = {"the reference": "reference.crs", "the sample": "estimate.crs"}
+"""What is read, to the key of its CRS in a project."""
+
+
+def crs_of(path: Path, stated: str, given: str | None, what: str) -> str:
+    """The CRS that a file states, else the one that the user gives; InputError where both are absent or differ."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    if "Undefined" in stated.split(",", maxsplit=1)[0]:
+        stated = ""
+    if given is None:
+        if not stated:
+            advice = f", or set {_KEYS[what]}" if what in _KEYS else ""
+            raise InputError(f"{path}: {what} has no coordinate reference system; assign one to it{advice}.")
+        return stated
+    try:
+        known = CRS(given)
+    except CRSError:
+        raise InputError(f"{path}: crs = {given!r} is unknown; write it as EPSG:32633.") from None
+    if stated and CRS(stated) != known:
+        name = stated if len(stated) < 20 else CRS(stated).name
+        raise InputError(f"{path}: {what} states the CRS {name}, but crs = {given!r}; remove the one that is wrong.")
+    return stated or str(known.to_string())
+
+
 @contextmanager
 def reading(path: Path, what: str) -> Iterator[None]:
     """Whatever a driver complains of becomes one line with the file's name; OSError where the machine is at fault."""

@@ -4,7 +4,7 @@ import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from landweave.patch.vectors.drivers import (
     PARQUET,
     VECTORS,
     TextOf,
+    crs_of,
     is_changed,
     parquet_frame,
     reading,
@@ -104,7 +105,13 @@ def is_vector(path: Path) -> bool:
 
 
 def open_layer(
-    path: Path, *, what: str, layer: str | None = None, encoding: str | None = None, column: str | None = None
+    path: Path,
+    *,
+    what: str,
+    layer: str | None = None,
+    encoding: str | None = None,
+    column: str | None = None,
+    crs: str | None = None,
 ) -> VectorLayer:
     """Look at a vector file without reading its geometries.
 
@@ -120,17 +127,19 @@ def open_layer(
         Encoding of the file's text, where the file does not state it.
     column
         A column whose text is looked at, to find out the encoding.
+    crs
+        The CRS of a file that states none.
 
     Raises
     ------
     InputError
         For a file that is missing, unreadable or empty, without geometry, of several layers, or without a CRS that
-        has a place on Earth.
+        has a place on Earth; and for a file that states another one than ``crs``.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file for {what}.")
     if path.suffix.lower() in PARQUET:
-        return _open_parquet(path, what=what, layer=layer)
+        return _open_parquet(path, what=what, layer=layer, given=crs)
     import pyogrio
 
     refuse_changed(path)
@@ -156,6 +165,7 @@ def open_layer(
             kind=str(info["geometry_type"] or "Unknown").removesuffix(" Z"),
         ),
         what,
+        crs,
     )  # fmt: skip
 
 
@@ -305,7 +315,7 @@ def _box(bounds: Any) -> tuple[float, float, float, float]:
     return left, bottom, right, top
 
 
-def _checked(layer: VectorLayer, what: str) -> VectorLayer:
+def _checked(layer: VectorLayer, what: str, given: str | None = None) -> VectorLayer:
     from pyproj import CRS, Transformer
     from pyproj.exceptions import ProjError
 
@@ -314,8 +324,7 @@ def _checked(layer: VectorLayer, what: str) -> VectorLayer:
         raise InputError(f"{path}: {what} is empty.")
     if not np.isfinite(layer.bounds).all():
         raise InputError(f"{path}: {what} has no geometry in any of its {layer.features} features.")
-    if not layer.crs or "Undefined" in layer.crs.split(",")[0]:
-        raise InputError(f"{path}: {what} has no coordinate reference system; assign one to it.")
+    layer = replace(layer, crs=crs_of(path, layer.crs, given, what))
     try:
         crs = CRS(layer.crs)
         Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
@@ -337,7 +346,7 @@ def _checked(layer: VectorLayer, what: str) -> VectorLayer:
     return layer
 
 
-def _open_parquet(path: Path, *, what: str, layer: str | None) -> VectorLayer:
+def _open_parquet(path: Path, *, what: str, layer: str | None, given: str | None) -> VectorLayer:
     import shapely
 
     if layer is not None:
@@ -350,6 +359,7 @@ def _open_parquet(path: Path, *, what: str, layer: str | None) -> VectorLayer:
             columns=tuple(name for name in frame.columns if name != frame.geometry.name),
         ),
         what,
+        given,
     )  # fmt: skip
 
 

@@ -86,7 +86,7 @@ def table_points(
 def _table_points(
     path: Path, column: str, encoding: str | None, keys: PlaceKeys, of: str, _when: int, _size: int
 ) -> Points:
-    table = read_table_file(path, "reference", encoding=encoding)
+    table = read_table_file(path, "reference", encoding=encoding, of=of)
     values = table.column(column)
     places = read_places(table, keys, of=of)
     there = np.isfinite(places.x) & np.isfinite(places.y)

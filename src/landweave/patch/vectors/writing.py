@@ -1,7 +1,8 @@
 """GeoPackages written whole or not at all, with the same bytes whenever they are written."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,23 @@ from landweave.patch.store import write_geopackage
 if TYPE_CHECKING:
     import pandas as pd
 
+_STYLES = """
+CREATE TABLE layer_styles (
+  id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), f_table_schema TEXT(256),
+  f_table_name TEXT(256), f_geometry_column TEXT(256), styleName TEXT(30), styleQML TEXT, styleSLD TEXT,
+  useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30),
+  update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')))
+"""
+"""As QGIS makes it."""
 
-def write_layers(path: str | Path, layers: Sequence[tuple[str, "pd.DataFrame"]], *, moment: str = "2000-01-01") -> Path:
+
+def write_layers(
+    path: str | Path,
+    layers: Sequence[tuple[str, "pd.DataFrame"]],
+    *,
+    moment: str = "2000-01-01",
+    styles: Mapping[str, bytes] | None = None,
+) -> Path:
     """Write a GeoPackage.
 
     Parameters
@@ -22,6 +38,8 @@ def write_layers(path: str | Path, layers: Sequence[tuple[str, "pd.DataFrame"]],
         Name and content of each layer; a GeoDataFrame, or a DataFrame for a table without geometry.
     moment
         The date that the file says it was written on.
+    styles
+        Layer to its QGIS style, which the file then holds in a table ``layer_styles``.
 
     Returns
     -------
@@ -39,8 +57,32 @@ def write_layers(path: str | Path, layers: Sequence[tuple[str, "pd.DataFrame"]],
         with writing(path, part):
             for name, frame in layers:
                 pyogrio.write_dataframe(frame, part, layer=name, driver="GPKG")
+            if styles:
+                _add_styles(part, styles, moment)
 
     return write_geopackage(path, write, moment=moment)
+
+
+def _add_styles(path: Path, styles: Mapping[str, bytes], moment: str) -> None:
+    """Add the table in which QGIS looks for the style of a layer."""
+    when = f"{moment}T00:00:00.000Z"
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute(_STYLES)
+        file.execute(
+            "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change, srs_id) "
+            "VALUES ('layer_styles', 'attributes', 'layer_styles', '', ?, 0)",
+            (when,),
+        )
+        for name, style in styles.items():
+            (column,) = file.execute(
+                "SELECT column_name FROM gpkg_geometry_columns WHERE table_name = ?", (name,)
+            ).fetchone()
+            file.execute(
+                "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
+                "styleName, styleQML, styleSLD, useAsDefault, description, owner, ui, update_time) "
+                "VALUES ('', '', ?, ?, ?, ?, '', 1, '', '', NULL, ?)",
+                (name, column, name, style.decode(), when),
+            )
 
 
 @contextmanager

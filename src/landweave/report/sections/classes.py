@@ -8,7 +8,7 @@ import numpy as np
 from landweave.report.drawing.charts import Curve, square_svg
 from landweave.report.drawing.images import key_svg
 from landweave.report.sections.certainty import calibration, thresholds
-from landweave.report.verdicts import FAIR, GOOD, explained, lead, separability, summaries
+from landweave.report.verdicts import FAIR, FEW_TEST, GOOD, explained, lead, separability, summaries
 from landweave.report.words import mixed_up, percent, span
 
 SCORES = {
@@ -50,6 +50,7 @@ def class_sections(accuracy: Mapping[str, Any], colors: Mapping[str, str], subje
             "rows": judged,
             "good": percent(GOOD, digits=0),
             "fair": percent(FAIR, digits=0),
+            "least": FEW_TEST,
         },
         "table": class_table(accuracy),
         "matrices": matrices(accuracy["confusion"]),
@@ -155,7 +156,7 @@ def curves(accuracy: Mapping[str, Any], colors: Mapping[str, str]) -> list[dict[
 
 def _separable_row(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        **{key: row[key] for key in ("name", "share", "training", "verdict", "meaning")},
+        **{key: row[key] for key in ("name", "share", "training", "verdict", "meaning", "sure")},
         **{key: three_digits(row[key]["value"]) for key in ("auc", "average_precision")},
         **{f"{key}_interval": span(row[key], three_digits) for key in ("auc", "average_precision")},
     }

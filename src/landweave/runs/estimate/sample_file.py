@@ -13,6 +13,7 @@ from landweave.errors import InputError, blame_machine
 from landweave.labels.verdicts.geopackage import recover
 from landweave.legend import code_text
 from landweave.maps.areas import Counted, MapGrid, PixelAreas
+from landweave.maps.qgis_styles import vector_style
 from landweave.maps.stratified_sample import Drawn
 from landweave.patch.tables.numbers import read_numbers
 from landweave.patch.tables.places import PlaceKeys, place_columns, read_places
@@ -58,6 +59,14 @@ class LabelledSample:
     """Of that map."""
     left_out: int
     """Units without a label that were left out."""
+
+
+ALIASES = {
+    "id": "Number", LABEL: "Class seen", "remark": "Remark", "stratum": "Stratum (value)", "stratum_name": "Stratum",
+    "inclusion_probability": "Inclusion probability", "stratum_pixels": "Pixels of the stratum",
+    "stratum_area_ha": "Stratum, ha",
+}  # fmt: skip
+"""Columns as QGIS shows them."""
 
 
 def write_sample(
@@ -129,7 +138,14 @@ def write_sample(
         },
     }  # fmt: skip
     content = pd.DataFrame({"content": [json.dumps(design)]})
-    return write_layers(path, [(LAYER, points), (PIXELS, outlines), (DESIGN, content)])
+    styles = {
+        LAYER: vector_style(
+            {"all": "#ffd500"}, geometry="Point", columns=tuple(columns), aliases=ALIASES, alpha=255,
+            choices={LABEL: ("", *names.values())},
+        ),
+        PIXELS: vector_style({"all": "#ffd500"}, columns=("id",), aliases=ALIASES, alpha=0),
+    }  # fmt: skip
+    return write_layers(path, [(LAYER, points), (PIXELS, outlines), (DESIGN, content)], styles=styles)
 
 
 def read_sample(
@@ -231,7 +247,7 @@ def _read_table(path: Path, label: str, layer: str | None, encoding: str | None,
     decimal = "."
     is_table = is_point_table(path)
     if is_table:
-        read = read_table_file(path, "sample file", encoding=encoding)
+        read = read_table_file(path, "sample file", encoding=encoding, of="estimate.")
         frame, decimal = read.frame, read.decimal
         x = y = np.full(len(frame), np.nan)
         # Where a design is at hand, its units are found by their ids.
@@ -243,7 +259,7 @@ def _read_table(path: Path, label: str, layer: str | None, encoding: str | None,
         import shapely
 
         layer = LAYER if layer is None and LAYER in layer_names(path) else layer
-        found = open_layer(path, what="the sample", layer=layer, encoding=encoding, column=label)
+        found = open_layer(path, what="the sample", layer=layer, encoding=encoding, column=label, crs=keys.crs)
         features = read_features(found, columns=found.columns)
         frame = pd.DataFrame(dict(zip(found.columns, features.values, strict=True)))
         middles = shapely.centroid(features.shapes)

@@ -5,10 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from landweave.maps.qgis_styles import vector_style
 from landweave.patch.grid import Cell
+from landweave.patch.store import write_bytes
 from landweave.patch.vectors.writing import write_layers
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
+
+ROLES = {"train": "#0072b2", "test": "#d55e00", "mixed": "#cc79a7", "none": "#999999"}
+"""Colours of the patches in QGIS."""
 
 
 def write_grid(
@@ -41,6 +46,10 @@ def write_grid(
         crs="EPSG:4326",
     )
     write_layers(plan.folder / layout.GRID, [("grid", frame)])
+    style = vector_style(
+        ROLES, by="role", columns=("name", "role", "state"), aliases={"name": "Patch", "role": "Role", "state": "State"}
+    )
+    write_bytes(plan.folder / layout.GRID_STYLE, style)
     return {"files": [], "info": {"patches": len(cells)}}
 
 

@@ -10,10 +10,11 @@ import numpy as np
 from landweave.accuracy.label_errors import LEAST, Classify, judge_pieces
 from landweave.classifier.calibration import align_columns
 from landweave.classifier.fit import fit
-from landweave.patch.store import read_table, write_json
+from landweave.patch.store import read_table, write_bytes, write_json
 from landweave.patch.vectors.layers import parts_of, read_features
 from landweave.patch.vectors.writing import write_layers
 from landweave.runs import layout
+from landweave.runs.mapping.places_style import doubtful_style
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.table import read_rows
 
@@ -68,7 +69,7 @@ def list_suspects(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
         enough), ``pairs`` (``reference``, ``suggested``, ``count``, ``hectares``; most land first), ``first`` (of the
         most doubtful: the list's columns, and ``lon`` and ``lat`` of a place within) and ``how`` in words.
     """
-    for name in (layout.LABEL_ERRORS, layout.LABEL_ERRORS_SUMMARY):
+    for name in (layout.LABEL_ERRORS, layout.LABEL_ERRORS_SUMMARY, layout.LABEL_ERRORS_STYLE):
         (plan.folder / name).unlink(missing_ok=True)
     tables = [_read(plan, name) for name in patches]
     if not tables:
@@ -82,9 +83,11 @@ def list_suspects(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
     listed = _placed(plan, found)
     summary = _summary(listed, judged=int((pieces["pixels"] >= least).sum()))
     _write_list(plan.folder / layout.LABEL_ERRORS, listed)
+    colors = {c.name: c.color for c in plan.legend.classes}
+    write_bytes(plan.folder / layout.LABEL_ERRORS_STYLE, doubtful_style(listed, colors))
     write_json(plan.folder / layout.LABEL_ERRORS_SUMMARY, summary)
     return {
-        "files": [layout.LABEL_ERRORS, layout.LABEL_ERRORS_SUMMARY],
+        "files": [layout.LABEL_ERRORS, layout.LABEL_ERRORS_SUMMARY, layout.LABEL_ERRORS_STYLE],
         "info": {key: summary[key] for key in ("listed", "hectares", "judged")},
     }
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from landweave.engine.machine import usable_cores
 from landweave.maps.mosaic import mosaic
+from landweave.maps.qgis_styles import ramp_style
 from landweave.maps.sidecars import qgis_style, stac_item
 from landweave.patch.store import write_bytes, write_json
 from landweave.runs import layout
@@ -20,9 +21,30 @@ def write_mosaics(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
     mosaic(parts, plan.folder / layout.MAP, band=1, legend=plan.legend, overviews="mode", **options)
     mosaic(parts, plan.folder / layout.CONFIDENCE, band=2, legend=None, overviews="average", **options)
     _write_companions(plan)
-    names = (layout.MAP, layout.MAP_NAMES, layout.MAP_STYLE, layout.MAP_ITEM, layout.CONFIDENCE)
+    write_styles(plan, patches)
+    names = (
+        layout.MAP, layout.MAP_NAMES, layout.MAP_STYLE, layout.MAP_ITEM, layout.CONFIDENCE, layout.CONFIDENCE_STYLE,
+    )  # fmt: skip
     files = [name for name in names if (plan.folder / name).exists()]
     return {"files": files, "info": {"patches": len(parts)}}
+
+
+def write_styles(plan: Plan, patches: Sequence[str]) -> None:
+    """Write the QGIS styles of ``confidence.tif`` and of the patches' predictions, labels and observations.
+
+    They are written with the map and not with the patches: a legend's colour must not make a prediction stale. What is
+    there already with the same content is left alone.
+    """
+    write_bytes(plan.folder / layout.CONFIDENCE_STYLE, ramp_style(1, 100, unit=" %"))
+    classes, counts = qgis_style(plan.legend), ramp_style(0, max(len(plan.dates), 1))
+    kinds = {layout.prediction: classes, layout.out_of_fold: classes, layout.labels: classes}
+    for patch in patches:
+        for raster, content in {**kinds, layout.observations: counts}.items():
+            path = plan.folder / layout.style(raster(patch))
+            if not (plan.folder / raster(patch)).exists() or (path.exists() and path.read_bytes() == content):
+                continue
+            # A style that is lost in a crash costs nothing.
+            write_bytes(path, content, synced=False)
 
 
 def _write_companions(plan: Plan) -> None:

@@ -62,7 +62,7 @@ def check_facts(project: Project) -> Facts:
     """
     plan, cells = make_plan(project)
     _check_output(plan.folder)
-    from landweave.runs.train.models import try_settings
+    from landweave.runs.train.models import try_rows, try_settings
 
     try_settings(plan)
     _read_last_row(plan)
@@ -72,6 +72,8 @@ def check_facts(project: Project) -> Facts:
     if counts is not None:
         notes += [*_count_notes(plan, counts), *_date_notes(plan, counts)]
         _check_truth(plan, counts)
+        if counts.assignment is not None:
+            try_rows(plan, counts.assignment)
     notes += _place_notes(project, cells)
     _open_districts(project, cells)
     check_overlays(project.view, project.path)
@@ -92,7 +94,7 @@ def check_facts(project: Project) -> Facts:
         "disk": {"needed": told.disk_bytes, "kept": told.kept_bytes, "free": free_disk(plan.folder)},
         "memory": {"worker": told.memory_bytes, "main": told.main_bytes, "available": usable_memory()},
         "imports": list(check_imports(project)),
-        "notes": [*plan.source.notes, *([plan.undated] if plan.undated else []), *notes, *shortages(told, plan.folder)],
+        "notes": [*plan.source.notes, *_period_notes(plan), *notes, *shortages(told, plan.folder)],
         "next": f"landweave run {_typed(project.file)}",
     }
 
@@ -162,6 +164,9 @@ def _count_notes(plan: Plan, counts: LabelCounts) -> list[str]:
     names, notes = plan.legend.names, []
     if not counts.whole:
         notes.append(f"Labels were counted in {len(counts.counted)} patches, evenly chosen.")
+        rare = [names[value] for value, one in counts.classes.items() if not one.eroded]
+        if rare:
+            notes.append(f"Classes without any label to train with in these patches: {_some(rare)}.")
         return notes
     assignment = counts.assignment
     assert assignment is not None
@@ -174,7 +179,7 @@ def _count_notes(plan: Plan, counts: LabelCounts) -> list[str]:
         )
         notes.append(f"{why}, so no labels are held out and the figures are in-sample.")
     elif assignment.kind != "given":
-        untested = [names[value] for value, one in counts.classes.items() if one.pixels and not one.test]
+        untested = [names[value] for value, one in counts.classes.items() if one.eroded and not one.test]
         if untested:
             notes.append(f"Classes in one patch or block only, so that they cannot be tested: {_some(untested)}.")
     return notes
@@ -233,6 +238,17 @@ def _date_notes(plan: Plan, counts: LabelCounts) -> list[str]:
     if not bare:
         return []
     return [f"Labelled patches without a target day between two of their dates give no training pixel: {_some(bare)}."]
+
+
+def _period_notes(plan: Plan) -> list[str]:
+    """How dates and target days fit together, where they do not."""
+    if plan.undated:
+        return [plan.undated]
+    beyond = sum(not plan.days[0] <= day <= plan.days[-1] for day in plan.recipe.days)
+    if not beyond:
+        return []
+    share = f"{beyond} of {len(plan.recipe.days)} target days"
+    return [f"{share} are before the first date or after the last one, and have no values."]
 
 
 def _place_notes(project: Project, cells: Sequence[Cell]) -> list[str]:

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import landweave
 from landweave.engine.executor import Engine, Outcome, attempt, open_engine
 from landweave.engine.ledger import Ledger
 from landweave.engine.lock import spare_locks
@@ -319,6 +321,8 @@ def _once(state: Run, stage: Stage, result: Result, progress: Progress) -> None:
     total["cpu_seconds"] += outcome.cpu_seconds
     total["bytes_read"] += outcome.bytes_read
     total["peak_bytes"] = max(total["peak_bytes"], outcome.peak_bytes)
+    total["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
+    total["landweave"] = landweave.__version__
     if outcome.error is None:
         state.ledger.done(stage.key, inputs=inputs, files=outcome.value["files"], info=outcome.value["info"])
         log_path(state.plan.folder, stage.key).unlink(missing_ok=True)

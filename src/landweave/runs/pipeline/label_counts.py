@@ -13,8 +13,9 @@ from landweave.runs.project.plan import Plan
 from landweave.runs.sample.assignment import Assignment, assign
 from landweave.runs.sample.labels import patch_labels
 
-MOST_COUNTED = 100_000_000
-"""Pixels of patches up to which the labels of all patches are counted; above, those of evenly chosen ones."""
+MOST_COUNTED, MOST_PATCHES = 100_000_000, 500
+"""Pixels and patches up to which the labels of all patches are counted; above, those of evenly chosen ones.
+Counting takes a minute then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ def count_labels(plan: Plan, cells: Sequence[Cell]) -> LabelCounts:
         Where fewer than two classes would have training pixels, as the run would say it.
     """
     largest = max(int(np.prod(cell.geobox.shape)) for cell in cells)
-    most = max(1, MOST_COUNTED // largest)
+    most = min(MOST_PATCHES, max(1, MOST_COUNTED // largest))
     some = tuple(cells) if len(cells) <= most else tuple(cells[i] for i in evenly(np.arange(len(cells)), most))
     counts: dict[str, dict[int, int]] = {}
     core: dict[str, dict[int, int]] = {}

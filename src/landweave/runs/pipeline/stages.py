@@ -27,7 +27,18 @@ from landweave.runs.validate.splits import write_splits
 
 Inputs = dict[str, str]
 
-NOT_PIXELS = {"keep", "url", "max_cloud_cover", "radiometry", "exclude", "max_lost", "hosts", "timeout"}
+NOT_PIXELS = {
+    "keep",
+    "url",
+    "max_cloud_cover",
+    "radiometry",
+    "exclude",
+    "max_lost",
+    "hosts",
+    "timeout",
+    "attribution",
+    "licence",
+}
 """Keys of ``[source]`` that decide which scenes there are, or what is done with them later, but no pixel of them."""
 
 

@@ -17,7 +17,7 @@ class PointFileSettings(Settings):
     y: str | None = None
     """Columns of the places of a table, where they are not called longitude and latitude."""
     crs: str | None = None
-    """CRS of these columns."""
+    """CRS of these columns, or of a vector file that states none."""
 
     @property
     def places(self) -> PlaceKeys:

@@ -22,6 +22,7 @@ class Settings(BaseModel):
 EVERY_SOURCE = {
     "type", "clouds", "snow", "scl_masked", "dilation", "keep", "store", "resampling", "mask_above", "cloud_grid",
     "cloud_threshold", "snow_ndsi", "snow_nir", "cirrus", "exclude", "max_lost",
+    "attribution", "licence",
 }  # fmt: skip
 """Keys of ``[source]`` that every type knows."""
 
@@ -71,6 +72,10 @@ class SourceSettings(Settings):
     max_lost: Fraction = 0.5
     """The largest share of an archive's items that may be unusable, and of the patches that ``--allow-missing`` may do
     without."""
+    attribution: str | None = None
+    """Whose imagery it is, for the report; default: the archive, where it is known by name."""
+    licence: str | None = None
+    """Terms of the imagery, for the report; default: those of Sentinel-2 in an archive that is known by name."""
     # stac
     url: str | None = None
     collection: str | None = None

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import landweave
 from landweave.errors import InputError
 from landweave.legend import Legend
 from landweave.patch.grid import Cell
@@ -16,6 +17,7 @@ from landweave.runs.estimate.accuracy import estimate_project
 from landweave.runs.project.plan import Plan
 from landweave.runs.report.coverage import observed
 from landweave.runs.report.pictures import acquisition_images, agreements, block, panels, small_map
+from landweave.runs.report.provenance import checksum, provenance
 from landweave.runs.results.record import read_record, told_settings
 from landweave.runs.results.run import FinishedRun
 from landweave.runs.sample.assignment import Assignment
@@ -25,6 +27,12 @@ NOT_TRUTH = (
     "its classes overlap, and there are mistakes. A map that is right in such places counts as wrong."
 )
 """Why agreement is not accuracy."""
+
+POINTS = (
+    "The reference consists of points. Unless they were drawn at random, the figures hold for places like these "
+    "points, not for the whole map."
+)
+"""What points that were chosen by hand do not show."""
 
 
 def write_report(
@@ -58,6 +66,9 @@ def write_report(
     accuracy = run.accuracy if run.has_accuracy else None
     record = read_record(plan.folder / layout.RECORD)
     shares = _shares(plan.legend, mapped, assignment)
+    points = plan.reference is not None and plan.reference.kind == "points"
+    stages = {**record.get("stages", {}), **measured}
+    facts, hectares = provenance(plan, stages)
     estimated, unusable = _estimated(plan)
     importance = (read_record(plan.folder / layout.IMPORTANCE) or None) if accuracy is not None else None
     content = ReportContent(
@@ -74,12 +85,15 @@ def write_report(
         map_caption="The map, fitted on all labelled patches." if plan.project.model.refit else "The map.",
         land={name: share for name, _, share in shares if share is not None},
         shares=shares if assignment is not None else [],
+        land_is_area=not points,
         patches=patches,
         panels=panels(run, patches),
         block=block(run),
         settings=_settings(plan),
-        stages=_stages({**record.get("stages", {}), **measured}),
-        notes=_notes(accuracy),
+        stages=_stages(stages),
+        facts=facts,
+        hectares=hectares,
+        notes=[*([POINTS] if points and accuracy is not None else []), *_notes(accuracy)],
         seams=read_record(plan.folder / layout.SEAMS) or None,
         observed=observed(plan, list(seen), [info["valid_counts"] for info in seen.values()]) if seen else None,
     )
@@ -129,6 +143,7 @@ def evaluation_report(figures: Mapping[str, Any], legend: Legend, table: Path) -
             subtitle=f"{figures['model']} on {sum(figures['training_rows'].values())} samples; no map is involved.",
             accuracy=figures,
             legend=[(c.value, c.name, c.color) for c in legend.classes],
+            facts={"Made with": f"landweave {landweave.__version__}", f"SHA-256 of {table.name}": checksum(table)},
             settings={
                 "model": figures["model"],
                 "seed": str(figures["seed"]),

@@ -26,6 +26,7 @@ from landweave.patch.vectors.writing import write_layers
 from landweave.report.comparison import PicturedPlace, render_comparison
 from landweave.runs import layout
 from landweave.runs.estimate.districts import read_districts
+from landweave.runs.mapping.places_style import doubtful_style
 from landweave.runs.results.compared import Compared
 from landweave.runs.results.pixel import find_cell
 from landweave.runs.results.record import read_record
@@ -109,7 +110,7 @@ def compare(
     ]
     figures |= {"listed": len(ranked), "edges": len(edges)}
     files = tuple(plan.folder / name for name in (layout.COMPARISON_PAGE, layout.COMPARISON, layout.COMPARISON_PLACES))
-    _write_places(files[2], ranked, edges)
+    _write_places(files[2], ranked, edges, {c.name: c.color for c in plan.legend.classes})
     write_json(files[1], figures)
     shapes = first.geometry.to_crs("EPSG:4326")
     shown = [_pictured(run, row, shape) for row, shape in zip(figures["places"], shapes, strict=True)]
@@ -218,8 +219,15 @@ def _places(run: FinishedRun) -> "tuple[geopandas.GeoDataFrame, geopandas.GeoDat
     return parts[0], parts[1]
 
 
-def _write_places(path: Path, ranked: "geopandas.GeoDataFrame", edges: "geopandas.GeoDataFrame") -> None:
-    write_layers(path, [("places", ranked), ("edges", edges)])
+def _write_places(
+    path: Path, ranked: "geopandas.GeoDataFrame", edges: "geopandas.GeoDataFrame", colors: Mapping[str, str]
+) -> None:
+    layers = {"places": ranked, "edges": edges}
+    # Inspectors choose a class, and an empty text stands for what they have not seen yet.
+    styles = {
+        name: doubtful_style(frame, colors, choices={_TO_FILL_IN[0]: ("", *colors)}) for name, frame in layers.items()
+    }
+    write_layers(path, list(layers.items()), styles=styles)
 
 
 def _pictured(run: FinishedRun, row: dict[str, Any], shape: Any) -> PicturedPlace:

@@ -13,6 +13,7 @@ import shapely
 from landweave.errors import InputError
 from landweave.labels.verdicts.geopackage import has_table, reading
 from landweave.labels.verdicts.store import SAMPLE, Filled, JudgedPlace, VerdictFile, read_verdicts
+from landweave.legend import Legend
 from landweave.patch.align import to_crs
 from landweave.patch.vectors.layers import open_layer, read_features
 from landweave.runs import layout
@@ -84,12 +85,13 @@ def open_queue(run: FinishedRun, which: str, *, file: str | Path | None = None) 
     if which == SAMPLE:
         if project.estimate is None:
             raise InputError(f"{project.file}: there is no [estimate] sample; give the sample's file to --verdicts.")
-        return _queue_of_sample(project.path(project.estimate.sample), label=project.estimate.label)
+        return _queue_of_sample(project.path(project.estimate.sample), run.plan.legend, label=project.estimate.label)
     path = Path(which)
     if path.suffix.lower() != ".gpkg":
         raise InputError(f"--verdicts {which}: give places, sample, or a .gpkg file by `landweave estimate draw`.")
     own = project.estimate is not None and project.path(project.estimate.sample) == path.resolve()
-    return _queue_of_sample(path, label=project.estimate.label if own and project.estimate else LABEL)
+    label = project.estimate.label if own and project.estimate else LABEL
+    return _queue_of_sample(path, run.plan.legend, label=label)
 
 
 def _file_of_verdicts(run: FinishedRun, file: str | Path | None) -> Path:
@@ -141,11 +143,13 @@ def _is_known(value: Any) -> bool:
     return isinstance(value, str) or (value is not None and math.isfinite(value))
 
 
-def _queue_of_sample(path: Path, *, label: str) -> Queue:
+def _queue_of_sample(path: Path, legend: Legend, *, label: str) -> Queue:
     if not path.exists():
         raise InputError(f"{path}: no such sample; draw one with `landweave estimate draw`.")
     with reading(path) as content:
         drawn = content is not None and all(has_table(content, name) for name in (LAYER, PIXELS, DESIGN))
+        columns = content.execute(f"PRAGMA table_info({LAYER})").fetchall() if content is not None else []
+    is_text = any(name == label and str(kind).upper().startswith("TEXT") for _, name, kind, *_ in columns)
     if not drawn:
         raise InputError(f"{path}: not a sample by `landweave estimate draw`; verdicts need its pixels' outlines.")
     layer = open_layer(path, what="the sample", layer=LAYER)
@@ -153,7 +157,9 @@ def _queue_of_sample(path: Path, *, label: str) -> Queue:
         raise InputError(f"{path}: no column {label!r} for the labels; it has {', '.join(layer.columns)}.")
     outlines = open_layer(path, what="the sample", layer=PIXELS)
     units = read_features(outlines, columns=["id"])
-    filled = Filled(table=LAYER, id="id", column=label)
+    if not is_text:
+        raise InputError(f"{path}: the column {label!r} is not of text; verdicts fill in names of classes.")
+    filled = Filled(table=LAYER, id="id", column=label, spelled=_spelled(legend))
     file = VerdictFile(path, crs=outlines.crs, filled=filled)
     crs = file.crs
     pairs = []
@@ -162,6 +168,13 @@ def _queue_of_sample(path: Path, *, label: str) -> Queue:
         place = JudgedPlace(key=key, queue=SAMPLE, shape=shapely.to_wkb(shape), told={})
         pairs.append((hashlib.sha256(f"unit {key}".encode()).hexdigest()[:16], place))
     return Queue(name=SAMPLE, places=_placed(pairs, crs), file=file, crs=crs)
+
+
+def _spelled(legend: Legend) -> dict[str, str]:
+    """Names and, where no class is called by a number, values of classes, as `estimate accuracy` reads them."""
+    names = {c.name.casefold(): c.name for c in legend.classes}
+    numbers = {} if any(name.isdecimal() for name in names) else {str(c.value): c.name for c in legend.classes}
+    return {**numbers, **names}
 
 
 def _placed(pairs: "list[tuple[str, JudgedPlace]]", crs: str) -> tuple[QueuedPlace, ...]:

@@ -94,23 +94,29 @@ def _draw(plan: Plan, task: SampleTask) -> Any:
     pieces = read_pieces(plan, cell)
     ids = unit_ids(whole.shape, plan.cut)
     parts = []
+
+    def take(unit: str, split: str, fold: int, found: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+        row, col, weight = found
+        part = {
+            "unit": unit, "row": row, "col": col, "label": whole[row, col], "core": core[row, col] > 0,
+            "thin": thin[row, col] > 0, "piece": 0 if pieces is None else pieces[row, col],
+        }  # fmt: skip
+        parts.append(pd.DataFrame({**part, "split": split, "fold": np.int16(fold), "weight": weight}))
+
     for number in range(plan.cut * plan.cut):
         unit = unit_name(cell.name, number, plan.cut)
         if unit not in task.units:
             continue
         role, fold = task.units[unit]
         here = ids == number
-        drawn = []
         if task.quotas.get(unit):
             rows = draw(np.where(here, core, 0), task.quotas[unit], seed=seed, name=unit)
-            drawn.append(("refit" if role == "test" else "train", rows))
+            take(unit, "refit" if role == "test" else "train", fold, rows)
         if role in {"test", "both"}:
-            drawn.append(("test", draw_uniform(np.where(here, whole, 0), rate=task.test_rate, seed=seed, name=unit)))
-        for split, (row, col, weight) in drawn:
-            part = {
-                "unit": unit, "row": row, "col": col, "label": whole[row, col], "core": core[row, col] > 0,
-                "thin": thin[row, col] > 0, "piece": 0 if pieces is None else pieces[row, col],
-            }  # fmt: skip
-            parts.append(pd.DataFrame({**part, "split": split, "fold": np.int16(fold), "weight": weight}))
-    columns = ["unit", "row", "col", "label", "core", "thin", "piece", "split", "fold", "weight"]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+            rows = draw_uniform(np.where(here, whole, 0), rate=task.test_rate, seed=seed, name=unit)
+            take(unit, "test", fold, rows)
+    if not parts:
+        # A patch whose labels are all eroded gives a table of the same columns and types, without rows.
+        nothing = np.zeros(0, "int64")
+        take("", "train", 0, (nothing, nothing, nothing.astype("float64")))
+    return pd.concat(parts, ignore_index=True)

@@ -24,6 +24,9 @@ from landweave.runs.sample.assignment import Assignment
 from landweave.runs.sample.table import read_samples
 from landweave.runs.train.held_out import write_held_out
 
+_FEW_ROWS = 2000
+"""Training rows above which a classifier is not asked whether they are enough."""
+
 
 def try_settings(plan: Plan) -> None:
     """Fit the classifier that ``[model]`` describes on a few numbers of the right shape, or load the one it names.
@@ -43,6 +46,35 @@ def try_settings(plan: Plan) -> None:
         )  # fmt: skip
     except InputError as error:
         raise InputError(f"{plan.project.file}: {error}") from None
+
+
+def try_rows(plan: Plan, assignment: Assignment) -> None:
+    """Fit a scikit-learn classifier on as many numbers as the smallest fold will have rows, and let it predict.
+
+    InputError where it needs more rows, such as more neighbours than there are. LightGBM and forests take any number.
+    """
+    settings, names = plan.project.model, plan.recipe.feature_names
+    if settings.path or settings.type in {"lightgbm", "random_forest"}:
+        return
+    train_units = {unit: fold for unit, (role, fold) in assignment.units.items() if role != "test"}
+    parts = [
+        total({unit: assignment.quotas.get(unit, {}) for unit, own in train_units.items() if own != fold})
+        for fold in (range(assignment.folds) if assignment.folds else [-2])
+    ]
+    least = min(parts, key=lambda part: sum(part.values()))
+    if sum(least.values()) > _FEW_ROWS:
+        return
+    classes = np.repeat(np.array(list(least), "uint8"), list(least.values()))
+    numbers = np.random.default_rng(0).integers(0, 5000, (len(classes), len(names)), "int16")
+    try:
+        fit(
+            numbers, classes, type=settings.type, params=settings.params, feature_names=names,
+            rule=plan.project.import_rule,
+        ).predict(numbers[:1])  # fmt: skip
+    except InputError as error:
+        raise InputError(
+            f"{plan.project.file}: model.type with the {len(classes)} training pixels of the smallest fold: {error}"
+        ) from None
 
 
 def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> dict[str, Any]:

@@ -242,9 +242,10 @@ def judged(app: FastAPI, judging: Judging, legend: Legend, *, images: Collection
 
 def _queue(judging: Judging, interpreter: str, *, again: bool = True) -> dict[str, Any]:
     """The places in order, the interpreter's own verdicts, and progress; nothing of what others say."""
-    places = judging.open().places if again else tuple(judging.places.values())
-    for place in places:
-        judging.places.setdefault(place.id, place)
+    listed = {place.id: place for place in judging.open().places} if again else {}
+    # In the order of the newest list; what it no longer has comes last, since an open page may still show it.
+    places = {**listed, **judging.places}
+    judging.places.update(places)
     own = {v.place.key: v for v in judging.queue.file.current() if v.interpreter == interpreter}
     ids = {place.place.key: place.id for place in judging.places.values()}
     mine = {
@@ -252,7 +253,7 @@ def _queue(judging: Judging, interpreter: str, *, again: bool = True) -> dict[st
         for key, v in own.items()
         if key in ids
     }
-    told = {"places": [_told(judging, place) for place in places]} if again else {}
+    told = {"places": [_told(judging, place) for place in places.values()]} if again else {}
     return {**judging.described, **told, "mine": mine, "progress": _progress(judging, interpreter)}
 
 

@@ -134,3 +134,12 @@ def path_from(folder: Path, path: Path) -> str:
 def some_of(words: Sequence[str], most: int = 8) -> str:
     """The first words, and how many more there are."""
     return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
+
+
+def some_things(number: int, what: str) -> str:
+    """A number of things in words.
+
+    >>> some_things(1, "image"), some_things(2, "image")
+    ('1 image', '2 images')
+    """
+    return f"{number} {what}{'s' * (number != 1)}"

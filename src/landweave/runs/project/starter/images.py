@@ -113,7 +113,7 @@ def _of_table(path: Path, folder: Path, wanted: Sequence[str]) -> ImagesFound:
     bands = _bands(source, wanted, masks)
     assert source.geobox is not None
     return ImagesFound(
-        source=(KeyLine(key="type", value="rasters", comment="files that share one grid"), entry, *clouds),
+        source=(KeyLine(key="type", value="rasters", comment="raster files"), entry, *clouds),
         bands=bands, days=_days(source), grids=(source.geobox,),
         found=(f"{len({layer.path for layer in source.layers})} images of {path.name}", *source.notes),
     )  # fmt: skip

@@ -74,7 +74,10 @@ def look_at_reference(
         return _of_patches(path, folder)
     if not layers and is_raster(path):
         return _of_raster(path, start)
-    return _of_vector(path, start, column)
+    try:
+        return _of_vector(path, start, column, crs)
+    except InputError as error:
+        raise InputError(str(error).replace("set reference.crs", "add --crs, such as --crs EPSG:32633")) from None
 
 
 def look_at_series(path: Path, *, folder: Path, column: str | None = None) -> LabelsFound:
@@ -163,17 +166,19 @@ def _crs_of(table: Table, grids: Sequence[GeoBox]) -> str | None:
     return None
 
 
-def _of_vector(path: Path, start: list[KeyLine], column: str | None) -> LabelsFound:
+def _of_vector(path: Path, start: list[KeyLine], column: str | None, crs: str | None) -> LabelsFound:
     layers, notes = layer_names(path), []
     layer = layers[0] if len(layers) > 1 else None
-    opened = open_layer(path, what="the reference", layer=layer)
+    opened = open_layer(path, what="the reference", layer=layer, crs=crs)
     columns = list(opened.columns)
     if column is not None and column not in columns:
         raise InputError(f"{path}: no column {column!r}; it has {some_of(columns, 30) or 'none'}.")
     chosen = column or _column_of(path, _each(opened, columns), opened.features)
-    kind = read_reference(path, column=chosen, layer=layer).kind
+    kind = read_reference(path, column=chosen, layer=layer, places=PlaceKeys(crs=crs)).kind
     others = f"; there are {some_of(columns, 12)}" if len(columns) > 1 else ""
     entries = [*start, KeyLine(key="column", value=chosen, comment=f"column of the classes{others}")]
+    if crs is not None:
+        entries.append(KeyLine(key="crs", value=crs, comment="of a file that states none"))
     if layer is not None:
         entries.append(KeyLine(key="layer", value=layer, comment=f"layer of the file; there are {some_of(layers)}"))
         notes.append(f"{path.name} has the layers {some_of(layers)}; {layer} is used, set reference.layer for another.")
@@ -202,6 +207,11 @@ def _of_raster(path: Path, start: list[KeyLine]) -> LabelsFound:
             entries.append(KeyLine(key="band", value=1, comment=f"band of the codes, of {file.count}"))
             notes.append(f"{path.name} has {file.count} bands; the first is taken for the codes, see reference.band.")
         shape = min(file.height, _LARGEST), min(file.width, _LARGEST)
+        if shape != (file.height, file.width):
+            notes.append(
+                f"{path.name} is large, so its codes are those of a part of its pixels; `landweave check` lists codes "
+                "that legend.toml lacks."
+            )
         read = file.read(1, out_shape=shape, masked=True)
         try:
             colors = {str(code): f"#{r:02x}{g:02x}{b:02x}" for code, (r, g, b, _) in file.colormap(1).items()}

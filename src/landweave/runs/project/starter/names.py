@@ -11,6 +11,9 @@ _DAY_OF_YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)([0-3]\d\d)(?!\d)")
 _TOKENS = re.compile(r"([_\-. /]+)")
 _MAGIC = frozenset("*?[]{}")
 
+_TILE = re.compile(r"T?\d\d[C-HJ-NP-X][A-HJ-NP-Z]{2}")
+"""A tile of Sentinel-2's grid."""
+
 _SENTINEL_2 = re.compile(r"B0?([1-9])")
 
 
@@ -102,10 +105,12 @@ def _variable_places(split: Sequence[_Split]) -> tuple[int, ...] | None:
     """Numbers of the tokens that tell files of a date apart; None where names have different numbers of tokens."""
     if len({len(one.parts) for one in split}) != 1:
         return None
-    of_day: dict[datetime.date | None, list[_Split]] = defaultdict(list)
-    for one in split:
-        of_day[one.day].append(one)
     width = len(split[0].parts)
+    tiles = [i for i in range(0, width, 2) if all(_TILE.fullmatch(one.parts[i]) for one in split)]
+    # Tiles of one date show one thing in several places.
+    of_day: dict[tuple[object, ...], list[_Split]] = defaultdict(list)
+    for one in split:
+        of_day[(one.day, *(one.parts[i] for i in tiles))].append(one)
     # The ending of a file is no variable.
     free = [
         i for i in range(0, width - 1, 2) if any(len({one.parts[i] for one in group}) > 1 for group in of_day.values())

@@ -15,12 +15,12 @@ from typing import Any
 from landweave.errors import InputError
 from landweave.patch.raster.header import Band, Header
 from landweave.patch.tables.dates import looks_like_dates, read_moment
-from landweave.runs.project.starter.found import ImagesFound, KeyLine, path_from, some_of
+from landweave.runs.project.starter.found import ImagesFound, KeyLine, path_from, some_of, some_things
+from landweave.runs.project.starter.grids import common_grid, headers_of
 from landweave.runs.project.starter.names import NamedImage, NamesRead, plain_bands, read_names
 from landweave.runs.project.starter.numbers import read_numbers_of
 from landweave.sources.listing import list_pattern
 from landweave.sources.patchwise.eopatch_choices import BAND_NAMES
-from landweave.sources.pixels import header_at
 
 ENDINGS = frozenset({".tif", ".tiff", ".jp2", ".img", ".vrt", ".png", ".jpg", ".jpeg", ".bil", ".dat"})
 """Endings of files that are looked at in a folder."""
@@ -36,7 +36,10 @@ _KNOWN = re.compile(
     r"NDVI|EVI2?|SAVI|MSAVI|NDWI|MNDWI|NDMI|NBR|NDBI|B(0?[1-9]|1[0-2]|8A)|SR_B\d+|VV|VH|RED|GREEN|BLUE|NIR|SWIR\d*",
     re.IGNORECASE,
 )
-_CLOUDS = re.compile(r"clm|cld|clouds?|cloud_?mask(_.*)?|fmask", re.IGNORECASE)
+_CLOUDS = re.compile(r"clm|cloud_?mask(_.*)?", re.IGNORECASE)
+_DOUBTFUL = re.compile(r"cld|clouds?|cloud_?prob.*|fmask|qa\w*", re.IGNORECASE)
+"""Probabilities, and codes of which not all mean clouds."""
+
 _NO_BAND = re.compile(
     r"(.*_)?(clm|cld|scl|clouds?(_.*)?|is_?data|is_?valid|valid|data_?mask|mask|prob(ability)?|fmask|qa\w*|snow)",
     re.IGNORECASE,
@@ -87,7 +90,7 @@ def look_at_rasters(
     """
     unwanted = {path.resolve() for path in leave}
     names = [name for name in names if (root / name).resolve() not in unwanted]
-    headers, notes = _one_grid(root, names)
+    headers, notes = headers_of(root, names)
     if not headers:
         raise InputError(f"{root}: no raster file here that can be read; {some_of(notes) or 'the folder is empty'}")
     read = read_names(list(headers)) if pattern is None else _read_pattern(root, pattern, headers)
@@ -98,6 +101,15 @@ def look_at_rasters(
     rows, mask_entries = _masks(rows)
     rows, more = _seen_often(rows)
     notes += more
+    there = dict.fromkeys(row.variable for row in rows)
+    if not mask_entries and any(map(_CLOUDS.fullmatch, there)):
+        unknown.append("The cloud mask has no file on some dates, so it is not used; add them and set source.mask.")
+    doubtful = [name for name in there if _DOUBTFUL.fullmatch(name)]
+    if doubtful and not mask_entries:
+        unknown.append(
+            f"{some_of(doubtful)} may show clouds, but which numbers do is not known; to use it, set "
+            'source.clouds = "mask", source.mask, and source.mask_above.'
+        )
     bands = _bands(rows, wanted)
     used = [row for row in rows if row.variable in {*bands, *_mask_variables(mask_entries)}]
     numbers, doubts = read_numbers_of([(row.path, row.band.number, row.header) for row in _some(used, bands)])
@@ -108,12 +120,13 @@ def look_at_rasters(
         else KeyLine(key="table", value=TABLE, comment="a row for each image or band: date, variable, path, band")
     )
     days = tuple(sorted({row.day for row in used if row.day is not None and row.variable in bands}))
-    grid = used[0].header.grid
-    first = f"{len({row.path for row in used})} images, {grid.shape[1]} x {grid.shape[0]} pixels, {_crs_name(grid.crs)}"
+    grid = common_grid({row.name: row.header for row in used if row.variable in bands}.values())
+    number = some_things(len({row.path for row in used}), "image")
+    first = f"{number}, {grid.shape[1]} x {grid.shape[0]} pixels, {_crs_name(grid.crs)}"
     if any(row.day is None for row in used):
         unknown.append(f"No date in the names of the images; fill in the column date of {TABLE}.")
     return ImagesFound(
-        source=(KeyLine(key="type", value="rasters", comment="files that share one grid"), entries, *numbers,
+        source=(KeyLine(key="type", value="rasters", comment="raster files"), entries, *numbers,
                 *(mask_entries or [_no_mask()])),
         bands=bands, days=days, static=tuple(path_from(folder, root / name) for name in static),
         table=None if pattern else _table(used, folder), grids=(grid,), found=(first, *notes),
@@ -147,32 +160,6 @@ def files_of_pattern(pattern: str) -> tuple[Path, list[str]]:
     root = Path(*parts[:fixed]) if fixed else Path()
     names = sorted(Path(name).relative_to(root).as_posix() for name in glob.glob(wide, recursive=True))  # noqa: PTH207
     return root, [name for name in names if (root / name).is_file()]
-
-
-def _one_grid(root: Path, names: Sequence[str]) -> tuple[dict[str, Header], list[str]]:
-    """Headers of the files on the grid that most bands share, and sentences on the others."""
-    groups: dict[Any, dict[str, Header]] = defaultdict(dict)
-    notes: list[str] = []
-    for name in names:
-        try:
-            header = header_at(root / name)
-            grid = header.grid
-        except InputError as error:
-            notes.append(f"left out: {str(error).removeprefix(str(root)).lstrip('/')}")
-            continue
-        if header.bands:
-            place = tuple(round(float(number), 6) for number in tuple(grid.affine)[:6])
-            groups[(tuple(grid.shape), place, str(grid.crs))][name] = header
-    if not groups:
-        return {}, notes
-    order = sorted(groups.values(), key=lambda group: -sum(len(header.bands) for header in group.values()))
-    if len(order) > 1:
-        name, header = next(iter(order[1].items()))
-        notes.append(
-            f"left out: {sum(map(len, order[1:]))} files on other grids, such as {name} ({header.shape[1]} x "
-            f"{header.shape[0]} pixels)"
-        )
-    return order[0], notes
 
 
 def _rows(root: Path, image: NamedImage, header: Header, wanted: Sequence[str]) -> Iterator[_Row]:
@@ -270,7 +257,12 @@ def _masks(rows: Sequence[_Row]) -> tuple[list[_Row], list[KeyLine]]:
     if scl is not None:
         rows = [replace(row, variable="SCL") if row.variable == scl else row for row in rows]
         return list(rows), [KeyLine(key="clouds", value="scl", comment="Sentinel-2's scene classes: the variable SCL")]
-    masks = sorted((name for name in there if _CLOUDS.fullmatch(name)), key=lambda name: (len(name), name))
+    days = {name: {row.day for row in rows if row.variable == name} for name in there}
+    seen = set().union(*(its for name, its in days.items() if not _NO_BAND.fullmatch(name)))
+    # A mask that lacks a date cannot say what counts there.
+    masks = sorted(
+        (name for name in there if _CLOUDS.fullmatch(name) and days[name] >= seen), key=lambda name: (len(name), name)
+    )
     if not masks:
         return list(rows), []
     return list(rows), [

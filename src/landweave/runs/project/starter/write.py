@@ -14,7 +14,7 @@ from landweave.patch.store import write_text
 from landweave.patch.summary import listed
 from landweave.runs.project.settings import make_project
 from landweave.runs.project.starter.archive import Bounds, Period, look_at_archive
-from landweave.runs.project.starter.found import ImagesFound, KeyLine, LabelsFound
+from landweave.runs.project.starter.found import ImagesFound, KeyLine, LabelsFound, toml_value
 from landweave.runs.project.starter.images import look_at_images
 from landweave.runs.project.starter.labels import look_at_reference, look_at_series
 from landweave.runs.project.starter.rasters import TABLE
@@ -199,8 +199,11 @@ def _found(
         elif period is not None:
             lines.append(f"period:    {period[0]} to {period[1]}")
         lines.append(f"bands:     {listed(list(images.bands), 15)}")
-        clouds = next((entry.value for entry in images.source if entry.key == "clouds"), "none")
-        lines.append(f"clouds:    {clouds}")
+        said = {entry.key: entry for entry in images.source}
+        if "scale" in said and "nodata" in said:
+            nodata = "none" if "none" in said["nodata"].comment else toml_value(said["nodata"].value)
+            lines.append(f"numbers:   scale {toml_value(said['scale'].value)}, missing {nodata}")
+        lines.append(f"clouds:    {said['clouds'].value if 'clouds' in said else 'none'}")
     if labels is not None:
         lines += [f"labels:    {labels.found[0]}", *(f"           {line}" for line in labels.found[1:])]
         lines.append(f"codes:     {counted(labels.codes, labels.names, labels.ignored)}")
