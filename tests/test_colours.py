@@ -1,21 +1,11 @@
 """Colours that people with two kinds of cones can tell apart."""
 
-import tomllib
-
 import pytest
 from colour_vision import SEEN, closest
 
 from landweave.sources.simulated.cover import LEGEND
 
 ENOUGH = 10.0
-
-
-def starter_colors():
-    from landweave.runs.project import starter
-
-    texts = [text for text in vars(starter).values() if isinstance(text, str) and "[[class]]" in text]
-    assert texts
-    return [entry["color"] for entry in tomllib.loads(texts[0])["class"]]
 
 
 def page_colors():
@@ -27,7 +17,6 @@ def page_colors():
 
 LEGENDS = {
     "the simulated country": lambda: [c.color for c in LEGEND.classes],
-    "the starter's legend": starter_colors,
     "the view's disagreement": page_colors,
 }
 

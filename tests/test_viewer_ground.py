@@ -37,6 +37,13 @@ overlays = [
 """
 
 
+@pytest.fixture(scope="module")
+def chrome():
+    """For downloads, taps and what a policy blocks: the protocol of a plain Firefox does not report them."""
+    with browser() as opened:
+        yield opened
+
+
 @pytest.fixture(scope="module", params=[browser, firefox], ids=["chromium", "firefox"])
 def opened_browser(request):
     """One browser after the other."""
@@ -294,7 +301,7 @@ def panel(page, size):
         page.get_by_role("button", name="Layers").click()
 
 
-def test_nothing_is_loaded_from_elsewhere_until_it_is_switched_on(opened_browser, view, elsewhere, tmp_path):
+def test_nothing_is_loaded_from_elsewhere_until_it_is_switched_on(chrome, view, elsewhere, tmp_path):
     base, asked = elsewhere
     host = base.removesuffix("/")
     app = make_app(view)
@@ -302,7 +309,7 @@ def test_nothing_is_loaded_from_elsewhere_until_it_is_switched_on(opened_browser
     assert policy.count(host) == 1
     assert f"img-src 'self' blob: data: {host};" in policy
     asked.clear()
-    context = opened_browser.new_context(viewport={"width": WIDE[0], "height": WIDE[1]})
+    context = chrome.new_context(viewport={"width": WIDE[0], "height": WIDE[1]})
     page = context.new_page()
     faults = []
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
@@ -329,10 +336,10 @@ def test_nothing_is_loaded_from_elsewhere_until_it_is_switched_on(opened_browser
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_a_district_is_chosen_counted_and_saved(opened_browser, view, tmp_path, size):
+def test_a_district_is_chosen_counted_and_saved(chrome, view, tmp_path, size):
     with (
         served(make_app(view)) as address,
-        visit(opened_browser, address, size=size, address="#districts=1&outline=1") as page,
+        visit(chrome, address, size=size, address="#districts=1&outline=1") as page,
     ):
         page.wait_for_load_state("networkidle")
         panel(page, size)
@@ -406,8 +413,8 @@ def test_check_opens_the_files_of_overlays(view):
     check_overlays(found, project.path)
 
 
-def test_on_a_phone_the_panel_makes_room_for_drawing(opened_browser, view, tmp_path):
-    with served(make_app(view)) as address, visit(opened_browser, address, size=NARROW) as page:
+def test_on_a_phone_the_panel_makes_room_for_drawing(chrome, view, tmp_path):
+    with served(make_app(view)) as address, visit(chrome, address, size=NARROW) as page:
         page.wait_for_load_state("networkidle")
         panel(page, NARROW)
         page.locator("#within summary").click()

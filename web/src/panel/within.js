@@ -133,7 +133,9 @@ export class Within {
     }
     const name = decodeURIComponent(/filename\*=UTF-8''([^;]+)/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? `clip.${form}`);
     const link = make("a", { href: URL.createObjectURL(await answer.blob()), download: name });
+    document.body.append(link); // Firefox may not follow a link that is nowhere
     link.click();
+    link.remove();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   }
 }
