@@ -170,3 +170,11 @@ def test_names_that_lightgbms_text_cannot_hold_are_no_hindrance():
     X, y = table(100)
     model = fit(X, y, params={"n_estimators": 2}, feature_names=("a b", "a,b", 'c"[{:}]'))
     assert model.feature_names == ("a b", "a,b", 'c"[{:}]')
+
+
+@pytest.mark.parametrize("rows", [12, 30, 60])
+def test_few_rows_of_separable_classes_are_told_apart(rows):
+    y = np.arange(rows) % 3 + 1
+    X = (y[:, None] * 1000 + np.random.default_rng(0).integers(-100, 100, (rows, 2))).astype("int16")
+    estimator = fit(X, y.astype("uint8"), feature_names=("a", "b"))
+    assert (np.asarray(estimator.classes)[estimator.predict(X).argmax(axis=1)] == y).all()

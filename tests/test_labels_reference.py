@@ -175,6 +175,13 @@ def test_overlap_is_told_from_bounds_in_any_crs(tmp_path):
     assert rasterise(reference, far, LEGEND).features == 0
 
 
+def test_a_reference_elsewhere_is_told_with_both_places_and_where_x_and_y_are_swapped(tmp_path):
+    save(tmp_path / "r.gpkg", [shapely.box(45.1, 14.9, 45.2, 15.1)], [2000], crs="EPSG:4326")
+    reference = read_reference(tmp_path / "r.gpkg", column="code")
+    with pytest.raises(InputError, match=r"45\.1, 14\.9, .* in EPSG:4326.*latitude 45\.\d+ to .*x and y look swapped"):
+        check_overlap(reference, [GRID])
+
+
 def test_bad_references_are_told(tmp_path):
     save(tmp_path / "ok.gpkg", [box(0, 0, 1, 1)], [1100])
     save(tmp_path / "bare.gpkg", [box(0, 0, 1, 1)], [1100], crs=None)

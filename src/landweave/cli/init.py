@@ -46,7 +46,5 @@ def _bounds(text: str | None) -> tuple[float, float, float, float] | None:
     try:
         west, south, east, north = (float(part) for part in text.strip("[]() ").replace(";", ",").split(","))
     except ValueError:
-        raise InputError(
-            f"landweave init: --bounds {text!r} must be four numbers: west,south,east,north in degrees."
-        ) from None
+        raise InputError(f"init: --bounds {text!r} must be four numbers: west,south,east,north in degrees.") from None
     return west, south, east, north

@@ -171,7 +171,8 @@ def _lines(result: "Result", facts: dict[str, Any]) -> list[str]:
         lines.append(f"Nothing to do: everything in {result.folder} is up to date.")
     elif result.agreement and not result.stopped:
         low, high = result.agreement["low"], result.agreement["high"]
-        interval = f" ({low:.3f} to {high:.3f})" if low is not None else ""
+        reason = result.agreement.get("reason", "")
+        interval = f" ({low:.3f} to {high:.3f})" if low is not None else f" (no interval: {reason})" * bool(reason)
         lines.append(f"agreement with the reference: {result.agreement['value']:.3f}{interval}; the report explains it")
     if made := facts["map"]:
         unit = {"metre": "m"}.get(made["unit"], made["unit"])

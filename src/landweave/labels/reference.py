@@ -1,7 +1,7 @@
 """Where official polygons, points, a raster or masks of EOPatches lie, and their features."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from odc.geo.geobox import GeoBox
 from landweave.errors import InputError
 from landweave.labels.codes_of_raster import chosen_band, is_raster, raster_codes
 from landweave.legend import code_text
+from landweave.patch.align import outline_bounds
 from landweave.patch.eopatch.labels import LabelPart, codes_in, find_labels
 from landweave.patch.summary import Shown, listed
 from landweave.patch.tables.places import PlaceKeys
@@ -163,17 +164,36 @@ def overlaps(reference: Reference, geobox: GeoBox) -> bool:
 
 
 def check_overlap(reference: Reference, geoboxes: Iterable[GeoBox]) -> None:
-    """InputError when a reference meets none of the grids."""
+    """InputError when a reference meets none of the grids: where both lie, and whether x and y are swapped."""
+    grids = list(geoboxes)
     try:
-        found = any(overlaps(reference, geobox) for geobox in geoboxes)
+        found = any(overlaps(reference, geobox) for geobox in grids)
     except InputError as error:
         raise InputError(f"{reference.path}: {error}") from None
     if not found:
-        bounds = ", ".join(f"{bound:g}" for bound in reference.bounds)
+        left, bottom, right, top = reference.bounds
+        turned = replace(reference, bounds=(bottom, left, top, right))
+        try:
+            swapped = any(overlaps(turned, geobox) for geobox in grids)
+        except InputError:
+            swapped = False
+        advice = "x and y look swapped" if swapped else "check its location and its CRS"
+        boxes = np.array([outline_bounds(geobox, "EPSG:4326") for geobox in grids])
+        west, south = boxes[:, :2].min(axis=0)
+        east, north = boxes[:, 2:].max(axis=0)
         raise InputError(
-            f"{reference.path}: the reference ({bounds} in its own CRS) does not overlap the imagery; "
-            "check its location and its CRS."
+            f"{reference.path}: the reference ({left:g}, {bottom:g}, {right:g}, {top:g} in "
+            f"{short_name(reference.crs)}) does not overlap the imagery (longitude {west:.4g} to {east:.4g}, latitude {south:.4g} to {north:.4g}); "
+            f"{advice}."
         )
+
+
+def short_name(crs: str) -> str:
+    """A CRS in a few words: its code, or its name."""
+    from pyproj import CRS
+
+    known = CRS(crs)
+    return ":".join(known.to_authority() or (known.name,))
 
 
 def reference_codes(reference: Reference, near: Sequence[GeoBox] | None = None) -> list[str]:

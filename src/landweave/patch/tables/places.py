@@ -14,8 +14,14 @@ from landweave.patch.tables.reading import Table
 DEGREES = "EPSG:4326"
 """The CRS of columns that are called longitude and latitude, where nobody says another."""
 
-LONGITUDE = ("longitude", "lon", "long", "lng", "decimallongitude")
-LATITUDE = ("latitude", "lat", "decimallatitude")
+LONGITUDE = (
+    "longitude", "lon", "long", "lng", "decimallongitude", "longdec", "londec", "longdd", "londd", "lonwgs84",
+    "wgs84lon", "gpslon", "gpslongitude",
+)  # fmt: skip
+LATITUDE = (
+    "latitude", "lat", "decimallatitude", "latdec", "latdd", "latwgs84", "wgs84lat", "gpslat",
+    "gpslatitude",
+)  # fmt: skip
 """Names of columns of degrees, in any case, without signs between their parts."""
 
 PAIRS = (

@@ -106,12 +106,12 @@ def _check_options(given: Given) -> None:
     pairs = (("images", "stac"), ("reference", "points"), ("reference", "table"), ("points", "table"))
     for one, other in pairs:
         if getattr(given, one) is not None and getattr(given, other) is not None:
-            raise InputError(f"landweave init: --{one} and --{other} exclude each other; give one of them.")
+            raise InputError(f"init: --{one} and --{other} exclude each other; give one of them.")
     if given.bounds is not None:
         west, south, east, north = given.bounds
         if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
             raise InputError(
-                f"landweave init: --bounds {','.join(f'{bound:g}' for bound in given.bounds)} must be west, south, "
+                f"init: --bounds {','.join(f'{bound:g}' for bound in given.bounds)} must be west, south, "
                 "east, north in degrees."
             )
 
