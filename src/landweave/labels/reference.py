@@ -183,8 +183,8 @@ def check_overlap(reference: Reference, geoboxes: Iterable[GeoBox]) -> None:
         east, north = boxes[:, 2:].max(axis=0)
         raise InputError(
             f"{reference.path}: the reference ({left:g}, {bottom:g}, {right:g}, {top:g} in "
-            f"{short_name(reference.crs)}) does not overlap the imagery (longitude {west:.4g} to {east:.4g}, latitude {south:.4g} to {north:.4g}); "
-            f"{advice}."
+            f"{short_name(reference.crs)}) does not overlap the imagery (longitude {west:.4g} to {east:.4g}, latitude "
+            f"{south:.4g} to {north:.4g}); {advice}."
         )
 
 

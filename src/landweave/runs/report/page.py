@@ -73,7 +73,10 @@ def write_report(
     importance = (read_record(plan.folder / layout.IMPORTANCE) or None) if accuracy is not None else None
     content = ReportContent(
         title=plan.project.name,
-        subtitle=f"Land cover, {plan.start} to {plan.end}: {len(cells)} patches, {len(plan.dates)} acquisition dates.",
+        subtitle=(
+            f"Land cover, {plan.start} to {plan.end}: {_counted(len(cells), 'patch', 'patches')}, "
+            f"{_counted(len(plan.dates), 'acquisition date', 'acquisition dates')}."
+        ),
         accuracy=accuracy,
         legend=[(c.value, c.name, c.color) for c in plan.legend.classes],
         warnings=[*warnings, *unusable],
@@ -101,6 +104,10 @@ def write_report(
     write_text(plan.folder / layout.REPORT, html)
     write_json(plan.folder / layout.AGREEMENT, to_json(patches), allow_nan=True)
     return {"files": [layout.REPORT, layout.AGREEMENT], "info": {"bytes": len(html.encode())}}
+
+
+def _counted(number: int, one: str, more: str) -> str:
+    return f"{number} {one if number == 1 else more}"
 
 
 def _suspicion(listed: Mapping[str, Any]) -> Section:
