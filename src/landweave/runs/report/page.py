@@ -68,7 +68,7 @@ def write_report(
     shares = _shares(plan.legend, mapped, assignment)
     points = plan.reference is not None and plan.reference.kind == "points"
     stages = {**record.get("stages", {}), **measured}
-    facts, hectares = provenance(plan, stages)
+    facts, hectares = provenance(plan, stages, version=record.get("landweave"))
     estimated, unusable = _estimated(plan)
     importance = (read_record(plan.folder / layout.IMPORTANCE) or None) if accuracy is not None else None
     content = ReportContent(

@@ -24,7 +24,9 @@ UNKNOWN = "not stated; set source.licence in the project file"
 _KINDS = {"stac": "a STAC archive", "rasters": "raster files", "eopatches": "EOPatches", "simulated": "simulated"}
 
 
-def provenance(plan: Plan, stages: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, str], dict[str, float]]:
+def provenance(
+    plan: Plan, stages: Mapping[str, Mapping[str, Any]], *, version: str | None = None
+) -> tuple[dict[str, str], dict[str, float]]:
     """What the report says about the map as a file, and the mapped area of each class.
 
     Parameters
@@ -34,6 +36,8 @@ def provenance(plan: Plan, stages: Mapping[str, Mapping[str, Any]]) -> tuple[dic
     stages
         The measures of ``run.json``: those of ``mosaic`` say when the map was made and by which version. Runs of
         older versions do not say it.
+    version
+        The version that ``run.json`` names for all outputs, where the measures do not say it.
 
     Returns
     -------
@@ -45,7 +49,7 @@ def provenance(plan: Plan, stages: Mapping[str, Mapping[str, Any]]) -> tuple[dic
     made, path = stages.get("mosaic", {}), plan.folder / layout.MAP
     facts = {
         "Made on": str(made.get("finished", "")).partition("T")[0] or "not recorded",
-        "Made with": f"landweave {made.get('landweave') or landweave.__version__}",
+        "Made with": f"landweave {made.get('landweave') or version or landweave.__version__}",
     }
     hectares: dict[str, float] = {}
     if path.exists():
