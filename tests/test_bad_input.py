@@ -19,6 +19,7 @@ from bad_inputs import (
     spoilt_images,
     spoilt_points,
     spoilt_training,
+    training,
     truncated,
     unknown_key,
 )
@@ -225,3 +226,11 @@ def test_two_runs_on_one_folder_are_refused(world):
 
     with Ledger(world.parent / "out" / "ledger.sqlite"), pytest.raises(BusyError, match="another run"):
         run(read_project(world), workers=1)
+
+
+def test_a_class_that_lies_in_one_block_of_a_table_is_named_by_check(world):
+    # Six blocks of a tenth of a degree; all ponds are in the first.
+    place = np.where(np.arange(40) % 2, 14.05, 14.15 + np.arange(40) // 2 % 6 / 10)
+    training(world, longitude=place, latitude=46.05)
+    notes = " ".join(check_project(read_project(world)))
+    assert "Classes within one block only, so that they cannot be tested: pond." in notes

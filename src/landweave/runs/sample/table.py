@@ -177,6 +177,8 @@ class TableFeatures:
     """With its scales."""
     matrix: np.ndarray
     """int16, (rows, features), -32768 missing."""
+    folds: tuple[list[str], np.ndarray, str]
+    """Unit and fold of each row, and how they were made: by block, or at random."""
     notes: list[str]
     """What is left out, in sentences."""
 
@@ -218,9 +220,20 @@ def table_features(plan: Plan) -> TableFeatures:
         )
     if bare:
         notes.append(f"{bare} samples have no value on any day of the features; check their start_date.")
+    folds = _table_folds(plan, series, labels, known)
+    units = {
+        value: {unit for unit, label in zip(folds[0], labels, strict=True) if label == value} for value in {*labels}
+    }
+    alone = [plan.legend.names[int(value)] for value, own in sorted(units.items()) if len(own) == 1]
+    if folds[2] == "block" and alone:
+        notes.append(
+            f"Classes within one block only, so that they cannot be tested: {listed(alone)}. Their samples count as "
+            "wrong, since no model that judges them has seen the class."
+        )
     return TableFeatures(
-        series=series, known=known, labels=labels, days=days, stack=stack, recipe=recipe, matrix=matrix, notes=notes
-    )
+        series=series, known=known, labels=labels, days=days, stack=stack, recipe=recipe, matrix=matrix, folds=folds,
+        notes=notes,
+    )  # fmt: skip
 
 
 def from_series_table(plan: Plan) -> dict[str, Any]:
@@ -229,7 +242,7 @@ def from_series_table(plan: Plan) -> dict[str, Any]:
 
     made = table_features(plan)
     series, labels, known = made.series, made.labels, made.known
-    unit, fold, kind = _table_folds(plan, series, labels, known)
+    unit, fold, kind = made.folds
     place = (np.full(len(labels), np.nan),) * 2
     if series.longitude is not None and series.latitude is not None:
         place = (series.longitude[known], series.latitude[known])
