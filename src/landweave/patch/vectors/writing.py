@@ -66,7 +66,8 @@ def write_layers(
 def _add_styles(path: Path, styles: Mapping[str, bytes], moment: str) -> None:
     """Add the table in which QGIS looks for the style of a layer."""
     when = f"{moment}T00:00:00.000Z"
-    with closing(sqlite3.connect(path)) as file, file:
+    # Nobody else knows the file yet, and some file systems have no locks.
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?nolock=1", uri=True)) as file, file:
         file.execute(_STYLES)
         file.execute(
             "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change, srs_id) "
@@ -98,6 +99,6 @@ def writing(path: str | Path, part: Path) -> Iterator[None]:
     """
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, sqlite3.Error) as error:
         cause = str(error).replace(str(part), Path(path).name).splitlines()[0].rstrip(".")
         raise OSError(f"{path}: cannot be written: {cause}.") from None
