@@ -15,6 +15,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+collect_ignore = ["qgis_opened.py"]
+"""What QGIS's own Python runs."""
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real labelled data beside the project; the test skips, and says so, where it is absent."""
