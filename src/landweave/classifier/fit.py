@@ -119,7 +119,7 @@ def _boost(
         "deterministic": True,
         "force_row_wise": True,
         "verbosity": -1,
-        "min_data_in_leaf": leaf_rows(len(index), len(classes)),
+        "min_data_in_leaf": leaf_rows(len(index)),
         **_native(params),
     }
     if settings["objective"] not in _MULTICLASS:
@@ -146,15 +146,15 @@ def _boost(
     return settle_text(booster.model_to_string())
 
 
-def leaf_rows(rows: int, classes: int) -> int:
-    """The fewest rows of a leaf where the user says nothing: LightGBM's 20, fewer where a class has under 100 rows.
+def leaf_rows(rows: int) -> int:
+    """The fewest rows of a leaf where the user says nothing: LightGBM's 20, fewer in a table of under 200 rows.
 
-    With 20, trees of a small table cannot split at all, and the model would give one class everywhere.
+    With 20, the trees of a small table can hardly split, and the model would give one class everywhere.
 
-    >>> leaf_rows(18, 4), leaf_rows(46, 2), leaf_rows(100_000, 8)
+    >>> leaf_rows(18), leaf_rows(46), leaf_rows(100_000)
     (1, 4, 20)
     """
-    return min(20, max(1, rows // (5 * classes)))
+    return min(20, max(1, rows // 10))
 
 
 def _native(params: Mapping[str, Any]) -> dict[str, Any]:
