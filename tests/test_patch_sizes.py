@@ -33,7 +33,7 @@ def mapped(country, place, *, model, size, crs, dilation=0):
 
 
 def predictions(folder):
-    return [path for path in (folder / "predictions").iterdir() if not path.stem.endswith("_oof")]
+    return [path for path in (folder / "predictions").glob("*.tif") if not path.stem.endswith("_oof")]
 
 
 def pixels(path, bounds):

@@ -37,14 +37,15 @@ overlays = [
 """
 
 
-@pytest.fixture(scope="module")
+# Two cannot be driven at once: each is closed with its test.
+@pytest.fixture
 def chrome():
     """For downloads, taps and what a policy blocks: the protocol of a plain Firefox does not report them."""
     with browser() as opened:
         yield opened
 
 
-@pytest.fixture(scope="module", params=[browser, firefox], ids=["chromium", "firefox"])
+@pytest.fixture(params=[browser, firefox], ids=["chromium", "firefox"])
 def opened_browser(request):
     """One browser after the other."""
     with request.param() as opened:

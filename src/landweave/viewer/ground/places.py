@@ -44,7 +44,7 @@ class MarkedPoints:
         >>> one = np.ones(4)
         >>> some = MarkedPoints(lon=np.arange(4) + 0.5, lat=one, value=one.astype("uint8"), role=one.astype("uint8"))
         >>> some.within((0, 0, 3, 2), most=2)
-        {'total': 3, 'points': [[0.5, 1.0, 1, 1], [1.5, 1.0, 1, 1]]}
+        {'total': 3, 'points': [[0.5, 1.0, 1, 1], [2.5, 1.0, 1, 1]]}
         """
         west, south, east, north = bounds
         inside = (self.lon >= west) & (self.lon <= east) & (self.lat >= south) & (self.lat <= north)
