@@ -288,6 +288,7 @@ def test_files_read_without_a_copy_give_the_same_map(finished, tmp_path):
 # Fetching
 
 
+@pytest.mark.slow
 def test_a_date_that_cannot_be_read_degrades_its_patches_and_the_next_run_takes_up_only_it(finished, tmp_path):
     plan, _ = make_plan(read_project(finished))
     victim = plan.source.passes[plan.dates[2]][0]

@@ -317,6 +317,7 @@ def test_two_workers_of_which_one_is_killed_twice_give_the_same_bytes(finished, 
     assert made(other) == made(finished)
 
 
+@pytest.mark.slow
 def test_stored_imagery_gives_the_same_map(finished, tmp_path):
     other = fresh(finished, tmp_path)
     project = other / "landweave.toml"
@@ -326,7 +327,7 @@ def test_stored_imagery_gives_the_same_map(finished, tmp_path):
     assert made(other)["map.tif"] == made(finished)["map.tif"]
 
 
-@pytest.mark.parametrize("moment", [0.35, 0.75])
+@pytest.mark.parametrize("moment", [pytest.param(0.35, marks=pytest.mark.slow), 0.75])
 def test_a_killed_run_goes_on_to_the_same_bytes(finished, tmp_path, moment):
     other = fresh(finished, tmp_path)
     written = other / "out" / "ledger.sqlite"

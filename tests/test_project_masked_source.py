@@ -85,6 +85,7 @@ def test_another_dilation_reads_masks_again_and_no_band(finished, tmp_path, load
     assert set(loads) == {("SCL",)}
 
 
+@pytest.mark.slow
 def test_another_threshold_of_the_cloud_mask_remakes_all_that_follows_it_and_nothing_before(finished, tmp_path, loads):
     """By the ledger: what is stale and why, before; what was made, after. ``cloud`` is the archive's cloud probability."""
     folder = tmp_path / "threshold"
@@ -197,6 +198,7 @@ def detecting(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_clouds_that_are_looked_for_are_where_the_simulated_clouds_are(detecting):
     plan, cells = make_plan(read_project(detecting))
     land = make_country(size_km=1.2, seed=14)
@@ -224,6 +226,7 @@ def test_clouds_that_are_looked_for_are_where_the_simulated_clouds_are(detecting
         assert np.mean(shares) < 0.2
 
 
+@pytest.mark.slow
 def test_the_mask_of_a_patch_is_that_of_its_strips_and_of_its_neighbours(detecting):
     plan, cells = make_plan(read_project(detecting))
     cell = next(cell for cell in cells if (read_patch(_zarr(detecting, cell))["cloud_mask"].values > 0).any())
@@ -237,6 +240,7 @@ def test_the_mask_of_a_patch_is_that_of_its_strips_and_of_its_neighbours(detecti
         assert (strip[name].values[0] == kept[name].values[number, 10:20]).all()
 
 
+@pytest.mark.slow
 def test_what_is_kept_of_the_ten_bands_is_the_mask_alone(detecting):
     _, cells = make_plan(read_project(detecting))
     names = set(map(str, read_patch(_zarr(detecting, cells[0])).data_vars))
