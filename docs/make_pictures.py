@@ -59,7 +59,8 @@ def few_colours(source: Path, output: Path, *, colours: int = 128, tallest: int 
     with Image.open(source) as full:
         cut = full.convert("RGB").crop((0, 0, full.width, min(full.height, tallest)))
     output.parent.mkdir(parents=True, exist_ok=True)
-    cut.quantize(colours, dither=Image.Dither.NONE).save(output, optimize=True)
+    # By coverage, not by frequency: the few pixels of a class in a legend keep their colour.
+    cut.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(output, optimize=True)
 
 
 def of_pages(folder: Path, opened: Any, scratch: Path) -> None:
