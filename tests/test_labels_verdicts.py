@@ -137,6 +137,24 @@ def test_a_label_that_was_typed_in_before_is_not_lost(tmp_path):
     assert column(path)[3] == "water"
 
 
+@pytest.mark.parametrize("first", ["forest", None])
+def test_a_label_that_is_typed_in_between_two_verdicts_is_not_lost_either(tmp_path, first):
+    path = tmp_path / "sample.gpkg"
+    kept, unit = a_sample(path), place("1", queue="sample")
+    kept.put(verdict("1", first, key="1", place=unit))
+    type_in(path, "water")
+    kept.put(verdict("2", "forest", key="1", by="bo", place=unit))
+    assert told(path)["1", IN_FILE] == "water"
+    type_in(path, "grass")
+    kept.undo("bo", "2")
+    assert told(path) == {("1", "ana"): first, ("1", IN_FILE): "grass"}
+
+
+def type_in(path, label):
+    with changing(path) as file:
+        file.execute("UPDATE sample SET reference = ? WHERE id = 1", (label,))
+
+
 def test_a_label_that_was_typed_in_as_a_number_is_read_as_its_class(tmp_path):
     path = tmp_path / "sample.gpkg"
     a_sample(path)
@@ -298,7 +316,7 @@ def grid():
     return GeoBox((10, 10), Affine(10, 0, 500_000, 0, -10, 100_100), CRS)
 
 
-def correction(shape, value, about=0, crs=CRS):
+def correction(shape, value, about=None, crs=CRS):
     return Correction(shape=shapely.to_wkb(shape), crs=crs, value=value, about=about)
 
 

@@ -242,6 +242,9 @@ def test_a_polygon_in_another_crs_is_the_same_polygon(triangle):
     assert back.symmetric_difference(read_polygon(triangle)).area < 1e-9
     with pytest.raises(InputError, match="no polygon"):
         read_polygon({"type": "Polygon", "coordinates": []})
+    tangle = np.random.default_rng(0).random((2000, 2))
+    with pytest.raises(InputError, match="its edges cross"):
+        read_polygon({"type": "Polygon", "coordinates": [[*tangle.tolist(), tangle[0].tolist()]]})
 
 
 def test_only_the_page_itself_may_post(client, triangle):
@@ -257,6 +260,9 @@ def test_only_the_page_itself_may_post(client, triangle):
         assert client.post("/areas", content=body, headers=headers).status_code == status, headers
     assert client.post("/areas", content=b" " * (areas.MOST_BYTES + 1), headers=plain).status_code == 413
     assert client.post("/areas", content=iter([b"{}"]), headers=plain).status_code == 411
+    # A server that is told both reads the chunks, however many there are.
+    both = {**plain, "content-length": "2", "transfer-encoding": "chunked"}
+    assert client.post("/areas", content=b"{}", headers=both).status_code == 411
     assert client.post("/pixel", content=body, headers=plain).status_code == 405
     assert client.put("/areas", content=body, headers=plain).status_code == 405
     assert client.get("/areas").status_code == 405

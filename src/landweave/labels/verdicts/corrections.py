@@ -23,8 +23,8 @@ class Correction:
     crs: str
     value: int
     """Class value; 0 where the place is to have no label: interpreters differ, are unsure or name an alternate."""
-    about: int
-    """Class value by the register when it was judged; only pixels that it still calls so change. 0: any class."""
+    about: int | None
+    """Class value by the register when it was judged; only pixels that it still calls so change. None: any class."""
 
 
 def read_corrections(path: Path, legend: Legend) -> tuple[Correction, ...]:
@@ -69,7 +69,7 @@ def _correction(path: Path, told: Sequence[PlaceVerdict], crs: str, legend: Lege
     except InputError as error:
         raise InputError(f"{path}: a verdict names a class that is gone: {error}") from None
     code = newest.told.get("reference_code")
-    about = int(legend.translate([code])[0][0]) if code else NONE
+    about = int(legend.translate([code])[0][0]) if code else None
     return Correction(shape=newest.shape, crs=crs, value=value, about=about)
 
 
@@ -112,7 +112,7 @@ def correct(values: np.ndarray, corrections: Sequence[Correction], geobox: GeoBo
         if shapely.is_empty(placed[0]):
             continue
         inside = rasterize([(placed[0], 1)], out_shape=values.shape, transform=geobox.affine, dtype="uint8") > 0
-        inside &= (values == one.about) if one.about != NONE else (values != NONE)
+        inside &= (values != NONE) & (True if one.about is None else values == one.about)
         corrected[inside], judged[inside] = one.value, True
     return corrected, judged
 

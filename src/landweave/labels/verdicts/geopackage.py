@@ -13,7 +13,7 @@ from odc.geo.crs import CRS
 
 from landweave.errors import InputError
 
-BUSY = 30.0
+BUSY = 10.0
 """Seconds to wait for another writer."""
 
 _ENVELOPES = (0, 32, 48, 48, 64)

@@ -129,7 +129,7 @@ class VerdictFile:
                 make_layer(file, LAYER, crs=self._crs, columns=_COLUMNS, description="Verdicts of interpreters")
             if file.execute("SELECT 1 FROM verdicts WHERE uid = ?", (verdict.uid,)).fetchone():
                 return
-            self._keep_older_label(file, place)
+            self._keep_label(file, place)
             mine = (place.key, verdict.interpreter)
             file.execute("UPDATE verdicts SET superseded = 1 WHERE key = ? AND interpreter = ?", mine)
             _insert(file, verdict)
@@ -144,6 +144,8 @@ class VerdictFile:
             found = file.execute("SELECT key FROM verdicts WHERE interpreter = ? AND uid = ?", own).fetchone()
             if found is None:
                 return
+            one = file.execute(f"SELECT {_READ} FROM verdicts WHERE interpreter = ? AND uid = ?", own)  # noqa: S608 - ours
+            self._keep_label(file, _verdict(one.fetchone()).place)
             file.execute("DELETE FROM verdicts WHERE interpreter = ? AND uid = ?", own)
             file.execute(
                 "UPDATE verdicts SET superseded = 0 "
@@ -164,18 +166,23 @@ class VerdictFile:
             query = "SELECT key, interpreter, class FROM verdicts WHERE superseded = 0 ORDER BY fid"
             return [(key, who, name) for key, who, name in file.execute(query)]
 
-    def _keep_older_label(self, file: sqlite3.Connection, place: JudgedPlace) -> None:
-        """A label that was typed in elsewhere takes part as a verdict of its own, so that none is lost."""
+    def _keep_label(self, file: sqlite3.Connection, place: JudgedPlace) -> None:
+        """A label that was typed in elsewhere, before or meanwhile, takes part as a verdict, so that none is lost."""
         f = self._filled
-        if f is None or file.execute("SELECT 1 FROM verdicts WHERE key = ?", (place.key,)).fetchone():
+        if f is None:
             return
         query = f"SELECT {f.column_sql} FROM {f.table_sql} WHERE CAST({f.id_sql} AS TEXT) = ?"  # noqa: S608 - quoted
         found = file.execute(query, (place.key,)).fetchone()
         label = "" if found is None or found[0] is None else str(found[0]).strip()
-        if label:
-            name = f.spelled.get(label.casefold(), label)
-            older = PlaceVerdict(uid=f"{IN_FILE} {place.key}", interpreter=IN_FILE, name=name, place=place)
-            _insert(file, older)
+        name = f.spelled.get(label.casefold(), label)
+        rows = file.execute("SELECT class FROM verdicts WHERE key = ? AND superseded = 0", (place.key,)).fetchall()
+        if not label or name == agreed([known for (known,) in rows]):
+            return
+        own = (place.key, IN_FILE)
+        before = file.execute("SELECT COUNT(*) FROM verdicts WHERE key = ? AND interpreter = ?", own).fetchone()[0]
+        file.execute("UPDATE verdicts SET superseded = 1 WHERE key = ? AND interpreter = ?", own)
+        uid = f"{IN_FILE} {place.key}" + (f" {before}" if before else "")
+        _insert(file, PlaceVerdict(uid=uid, interpreter=IN_FILE, name=name, place=place))
 
     def _fill(self, file: sqlite3.Connection, key: str) -> None:
         f = self._filled

@@ -117,6 +117,9 @@ def _queue_of_places(run: FinishedRun, path: Path) -> Queue:
         name, source, layer = "label_errors", run.folder / layout.LABEL_ERRORS, "label_errors"
     if not source.exists():
         raise InputError(f"{source}: the list of doubtful places is missing; make it with `landweave run`.")
+    with reading(path) as content:
+        if content is not None and has_table(content, DESIGN):
+            raise InputError(f"{path}: this is a sample; keep verdicts on places in a file of their own.")
     frame = gpd.read_file(source, layer=layer)
     file = VerdictFile(path, crs=frame.crs.to_string())
     verdicts = read_verdicts(path)

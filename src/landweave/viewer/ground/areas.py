@@ -33,10 +33,14 @@ MOST_PIXELS, MOST_CLIPPED = 100_000_000, 16_000_000
 """Pixels of a polygon's bounding box: of which areas are counted, and which are cut out."""
 
 MOST_VERTICES = 20_000
+MOST_CROSSED = 100
+"""Vertices of a polygon whose edges cross: repairing it finds every crossing, which may be the square of them."""
 MOST_BYTES = 1_000_000
 """Of a request."""
 
 _STRIP = 2_000_000
+_MOST_BENT = 1_000_000
+"""Points of a polygon whose edges are bent."""
 _BENDS = 400
 """An edge as long as the map is bent in so many places, as the map's projection bends it."""
 
@@ -191,7 +195,8 @@ class Areas:
     def _placed(self, grid: MapGrid, shape: Any) -> Any:
         """A polygon in the CRS of a map; what reaches far beyond the map is cut off before its edges are bent."""
         ground = bounds_near(GeoBox(grid.shape, grid.transform, grid.crs), "EPSG:4326")
-        edge = max(ground[2] - ground[0], ground[3] - ground[1]) / _BENDS
+        # Edges that reach far beyond the map are bent at fewer points, so that no polygon becomes too large.
+        edge = max(max(ground[2] - ground[0], ground[3] - ground[1]) / _BENDS, shapely.length(shape) / _MOST_BENT)
         shapes, lost = place(np.array([shape], object), source="EPSG:4326", target=grid.crs, near=ground, edge=edge)
         if lost.any():
             raise InputError("The polygon has no place in the CRS of the map.")
@@ -273,6 +278,8 @@ def read_polygon(geometry: Mapping[str, Any], crs: str = "EPSG:4326") -> Any:
         refuse(f"it has {count:,} vertices; simplify it to {MOST_VERTICES:,}")
     if not np.isfinite(shapely.get_coordinates(shape)).all():
         refuse("its coordinates are not finite")
+    if count > MOST_CROSSED and not shapely.is_valid(shape):
+        refuse("its edges cross or touch one another; draw it without crossings, or repair it")
     shape = shapely.make_valid(shape)
     if crs != "EPSG:4326":
         try:

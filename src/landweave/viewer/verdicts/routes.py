@@ -244,7 +244,7 @@ def _queue(judging: Judging, interpreter: str, *, again: bool = True) -> dict[st
     """The places in order, the interpreter's own verdicts, and progress; nothing of what others say."""
     listed = {place.id: place for place in judging.open().places} if again else {}
     # In the order of the newest list; what it no longer has comes last, since an open page may still show it.
-    places = {**listed, **judging.places}
+    places = {**listed, **{name: place for name, place in judging.places.items() if name not in listed}}
     judging.places.update(places)
     own = {v.place.key: v for v in judging.queue.file.current() if v.interpreter == interpreter}
     ids = {place.place.key: place.id for place in judging.places.values()}

@@ -62,7 +62,7 @@ class TokenGate:
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
         if scope["path"] == "/" and len(given) == 1 and self._is(given[0].encode()):
             answer = Response(status_code=303, headers={"Location": "/", "Cache-Control": "no-store"})
-            answer.set_cookie(self._cookie, self._token.decode(), httponly=True, samesite="strict", path="/")
+            answer.set_cookie(self._cookie, self._token.decode(), httponly=True, samesite="lax", path="/")
             return answer
         bearer = headers.get(b"authorization", b"").removeprefix(b"Bearer ")
         if self._is(bearer) or self._is(self._brought(headers.get(b"cookie", b""))):

@@ -185,11 +185,10 @@ def _of_vector(path: Path, start: list[KeyLine], column: str | None, crs: str | 
     codes = [code_text(code) for _, values in _each(opened, [chosen]) for code in values.tolist()]
     names = _names_of(codes, _each(opened, [name for name in columns if name != chosen]))
     counts = Counter(codes)
-    west, south, east, north = opened.bounds
     return LabelsFound(
         table="reference", entries=tuple(entries), codes=_ordered(counts), names=names, unit=kind,
         ignored=_nothing(counts, names),
-        bounds=_degrees(np.array([west, west, east, east]), np.array([south, north, south, north]), opened.crs),
+        bounds=_box_degrees(opened.bounds, opened.crs),
         found=(f"{opened.features} {kind}, classes in {chosen}",), open=tuple(notes),
     )  # fmt: skip
 
@@ -235,11 +234,9 @@ def _of_raster(path: Path, start: list[KeyLine]) -> LabelsFound:
         notes.append(
             "The code 0 of the reference is taken for no class; give it a [[class]] in legend.toml if it is one."
         )
-    x = np.array([bounds.left, bounds.left, bounds.right, bounds.right])
-    y = np.array([bounds.bottom, bounds.top, bounds.bottom, bounds.top])
     return LabelsFound(
         table="reference", entries=tuple(entries), codes=_ordered(found), names=tags, colors=colors, unit="pixels",
-        ignored=ignored, bounds=_degrees(x, y, crs.to_wkt()),
+        ignored=ignored, bounds=_box_degrees(tuple(bounds), crs.to_wkt()),
         found=(f"a raster of {read.shape[1]} x {read.shape[0]} pixels",), open=tuple(notes),
     )  # fmt: skip
 
@@ -354,6 +351,17 @@ def _ordered(counts: Mapping[str, int]) -> dict[str, int]:
         return number is None, float(code) if number else 0.0, code
 
     return {code: counts[code] for code in sorted(counts, key=key) if code}
+
+
+def _box_degrees(bounds: Sequence[float], crs: Any) -> tuple[float, float, float, float] | None:
+    # Along the edges, since the northernmost point of a box need not be a corner.
+    left, bottom, right, top = bounds
+    steps = np.linspace(0, 1, 101)
+    x, y = left + (right - left) * steps, bottom + (top - bottom) * steps
+    side = np.ones(101)
+    return _degrees(
+        np.concatenate([x, x, left * side, right * side]), np.concatenate([bottom * side, top * side, y, y]), crs
+    )
 
 
 def _degrees(x: np.ndarray, y: np.ndarray, crs: Any) -> tuple[float, float, float, float] | None:

@@ -16,6 +16,9 @@ _FILLS = (-9999.0, -32768.0, -3000.0, -28672.0, 65535.0, -3.4028234663852886e38)
 _LARGEST = 3.2767
 """Reflectance beyond which values are clipped."""
 
+_RAISED = 1000
+"""Numbers that are hardly ever undercut where an offset was added: dark water and shadow have less without one."""
+
 
 def read_numbers_of(files: Sequence[tuple[Path, int, Header]]) -> tuple[list[KeyLine], list[str]]:
     """Keys ``scale`` and ``nodata`` of a source of rasters, and what cannot be found out.
@@ -52,6 +55,13 @@ def read_numbers_of(files: Sequence[tuple[Path, int, Header]]) -> tuple[list[Key
         entries.append(said)
     values = values[np.isfinite(values) & (values != (np.nan if nodata is None else nodata))]
     high = float(np.percentile(np.abs(values), 98)) if values.size else 0.0
+    there = values[values != 0]
+    low = float(np.percentile(there, 2)) if there.size else 0.0
+    if low >= _RAISED and not bands[0].is_float and not bands[0].has_scale:
+        unknown.append(
+            f"Few numbers are below {low:.0f}: the images may have an offset that they do not state, as Sentinel-2 "
+            "since 2022 (source.offset = -0.1) and Landsat collection 2 (scale = 2.75e-5, offset = -0.2)."
+        )
     return [_scale(bands[0], high, unknown), *entries], unknown
 
 

@@ -155,7 +155,12 @@ def _area(given: Given, images: ImagesFound | None, labels: LabelsFound | None) 
     if images is None or images.grids:
         return [], []
     if labels is not None and labels.bounds is not None:
-        bounds = [round(bound, 5) for bound in labels.bounds]
+        # Outwards, so that nothing is cut off.
+        west, south, east, north = labels.bounds
+        bounds = [
+            *(math.floor(n * 1e5) / 1e5 for n in (west, south)),
+            *(math.ceil(n * 1e5) / 1e5 for n in (east, north)),
+        ]
         where = KeyLine(key="bounds", value=bounds, comment="west, south, east, north: those of the reference")
         return [where, *_patch_size(labels.bounds)], []
     if images.days:
