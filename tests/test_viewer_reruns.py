@@ -1,6 +1,7 @@
 """The view and the run behind it: other projects, failed patches, reruns while somebody looks."""
 
 import json
+import logging
 import os
 import shutil
 import threading
@@ -150,6 +151,10 @@ def test_images_of_a_run_that_has_changed_are_read_again(rerun, monkeypatch):
 
 
 def test_a_project_edited_under_an_open_view_is_refused_once_it_is_run_into(rerun, monkeypatch, caplog):
+    # A server that another test started in this process may have silenced them.
+    monkeypatch.setattr(logging.getLogger("uvicorn"), "propagate", True)
+    monkeypatch.setattr(logging.getLogger("uvicorn.error"), "propagate", True)
+    caplog.set_level("WARNING", logger="uvicorn.error")
     client = TestClient(make_app(open_view(rerun)), base_url="http://127.0.0.1")
     edit(rerun, "patch_size = 60", "patch_size = 50")
     assert client.get("/view.json").status_code == 200
