@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import shapely
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from odc.geo.geom import Geometry
@@ -170,12 +170,19 @@ def test_which_pixels_an_area_holds_does_not_depend_on_the_size_of_cells(slip):
     assert 88 * 82 <= len(found[0]) <= 90 * 84
 
 
+def has_pixels(cell):
+    inside = cell.inside()
+    return inside is None or inside.any()
+
+
 @settings(max_examples=25)
 @given(st.floats(17.97, 17.999), st.floats(18.0005, 18.03), st.floats(-60, 60))
+@example(17.97, 18.01918771840312, 18.01918771840312)  # the area touches a cell and holds none of its pixels
 def test_patches_of_two_zones_given_back_are_what_they_were(west, east, south):
     area = shapely.Polygon([(west, south), (east, south + 0.003), (east, south + 0.02), (west, south + 0.015)])
-    cells = utm_cells(area, resolution=20, patch_size=30)
-    again = given_cells({cell.name: cell.geobox for cell in cells}, area=area)
+    # Whether a cell is touched that holds no pixel of the area, rounding decides; nothing of it is mapped.
+    cells = [cell for cell in utm_cells(area, resolution=20, patch_size=30) if has_pixels(cell)]
+    again = [cell for cell in given_cells({cell.name: cell.geobox for cell in cells}, area=area) if has_pixels(cell)]
     assert [cell.name for cell in again] == [cell.name for cell in cells]
     for cell, other in zip(cells, again, strict=True):
         for pixels in (type(cell).inside, type(cell).own, type(cell).mapped):
