@@ -98,8 +98,8 @@ export class Beside {
   }
 }
 
+// Whose it is, the panel says as text: the library would take it for markup.
 function elsewhere(overlay) {
-  const attributions = overlay.attribution;
-  if (overlay.type === "wms") return new TileWMS({ url: overlay.url, params: { LAYERS: overlay.layers, TRANSPARENT: true }, attributions });
-  return new XYZ({ url: overlay.url, attributions });
+  if (overlay.type === "wms") return new TileWMS({ url: overlay.url, params: { LAYERS: overlay.layers, TRANSPARENT: true } });
+  return new XYZ({ url: overlay.url });
 }
