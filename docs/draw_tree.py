@@ -18,6 +18,7 @@ ROOMS = {
     "accuracy": "labels and probabilities in, figures out; it only measures",
     "accuracy/design_based": "estimates from a probability sample",
     "accuracy/spatial": "what neighbours, patches and borders do to the figures",
+    "accuracy/trust": "where a map can be trusted: sets of classes, and likeness to the training land",
     "api": "functions for whoever holds a Dataset: load, mask, features, predict",
     "classifier": "fit on a table, predict on features, calibrate, save, load",
     "cli": "one command per verb",
