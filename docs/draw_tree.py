@@ -41,6 +41,7 @@ ROOMS = {
     "runs/estimate": "`landweave estimate`: from a labelled sample to areas and accuracy",
     "runs/fetch": "stage `fetch`: a patch's imagery, its masks, what was seen",
     "runs/mapping": "stages `grid`, `predict`, `mosaic`",
+    "runs/mapping/trust": "`[map] trust = true`: sets of classes, likeness to the training land, `trust.tif`",
     "runs/pipeline": "which stage runs, what is up to date, what a run reports",
     "runs/project": "the project file, and all that it names, opened",
     "runs/project/starter": "`landweave init`: a project file by what is found in the files that are given",

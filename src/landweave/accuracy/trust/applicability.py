@@ -101,6 +101,14 @@ class Applicability:
             density[part] = near
         return index, density
 
+    def among(self, X: np.ndarray, folds: np.ndarray) -> "Applicability":
+        """The same space, unit and threshold with other training rows, (n, all features), and their folds, (n,)."""
+        rows = np.ascontiguousarray(self._placed(np.asarray(X)), "float32")
+        order, starts, centres, radius = _clusters(rows)
+        own = np.asarray(folds).astype("int64")[order]
+        changed = {"members": rows[order], "folds": own, "starts": starts, "centres": centres, "radius": radius}
+        return Applicability(**{**vars(self), **changed})
+
     def inside(self, index: np.ndarray) -> np.ndarray:
         """Whether places of these dissimilarity indices lie within the area of applicability, bool (n,)."""
         return np.asarray(np.asarray(index) <= self.threshold)
@@ -138,7 +146,7 @@ def fit_applicability(X: np.ndarray, *, importance: np.ndarray, folds: np.ndarra
     Raises
     ------
     InputError
-        With fewer than two rows, or where no two rows differ.
+        With fewer than two rows, or where no two rows differ, or every row is repeated in another fold.
     ValueError
         When shapes do not fit, or an importance is not finite.
 
@@ -176,6 +184,8 @@ def fit_applicability(X: np.ndarray, *, importance: np.ndarray, folds: np.ndarra
     known = own[np.isfinite(own)]
     low, high = np.quantile(known, [0.25, 0.75])
     threshold = float(min(high + 1.5 * (high - low), known[-1]))
+    if not threshold > 0:
+        raise InputError("the training rows repeat each other from fold to fold, so no place can be unlike them.")
     return Applicability(**{**vars(found), "threshold": threshold, "training": known})
 
 
