@@ -14,17 +14,9 @@ from landweave.runs.mapping.mosaic import write_mosaics
 from landweave.runs.mapping.seams import write_seams
 from landweave.runs.mapping.task import PredictTask, pieces_of, predict
 from landweave.runs.mapping.trust.product import remove_trust
+from landweave.runs.pipeline import trust_stages as trust
 from landweave.runs.pipeline.notices import failures, notices
 from landweave.runs.pipeline.state import Run, Stage
-from landweave.runs.pipeline.trust_stages import (
-    applicability_inputs,
-    make_applicability,
-    make_trust,
-    predict_trust_inputs,
-    trust_inputs,
-    trust_task,
-    wants_trust,
-)
 from landweave.runs.report.page import write_report
 from landweave.runs.sample.assignment import fold_folders
 from landweave.runs.sample.labels import label, verdicts_print
@@ -229,7 +221,7 @@ def make_accuracy(run: Run) -> dict[str, Any]:
 def predict_inputs(run: Run, cell: Cell) -> Inputs:
     """Imagery, model, the folds in use and the thresholds."""
     model = run.plan.project.model
-    return predict_trust_inputs(run, cell) | {
+    return trust.predict_trust_inputs(run, cell) | {
         "imagery": run.pixels_of(cell),
         "labels": run.files_of(f"label/{cell.name}") if run.plan.reference is not None else "",
         "model": run.given or run.files_of("train"),
@@ -247,7 +239,7 @@ def predict_task(run: Run, cell: Cell) -> PredictTask:
     return PredictTask(
         cell=cell, keep=run.keep(cell), model=run.model, folds=fold_folders(trained, own),
         fetch=fetch_task(run, cell), confidence=run.confidence if trained is not None else (),
-        trust=trust_task(run, cell),
+        trust=trust.trust_task(run, cell),
     )  # fmt: skip
 
 
@@ -294,13 +286,13 @@ def mosaic_inputs(run: Run) -> Inputs:
         "predictions": fingerprint([entry.files for _, entry in run.made("predict")]),
         "legend": fingerprint(classes),
         "map settings": fingerprint(run.plan.project.map.of_mosaic()),
-        **({"trust": run.files_of("trust")} if wants_trust(run) else {}),
+        **({"trust": run.files_of("trust")} if trust.wants_trust(run) else {}),
     }
 
 
 def make_mosaic(run: Run) -> dict[str, Any]:
     """Write ``map.tif`` and ``confidence.tif``."""
-    if not wants_trust(run):
+    if not trust.wants_trust(run):
         remove_trust(run.plan)
     return write_mosaics(run.plan, [cell.name for cell, _ in run.made("predict")])
 
@@ -358,8 +350,8 @@ STAGES = (
     ),
     Stage(name="validate", revision=3, needed=learns, once_inputs=validate_inputs, once=make_accuracy),
     Stage(
-        name="validate", needed=lambda run: wants_trust(run) and learns(run), once_key="applicability",
-        once_inputs=applicability_inputs, once=make_applicability,
+        name="validate", needed=lambda run: trust.wants_trust(run) and learns(run), once_key="applicability",
+        once_inputs=trust.applicability_inputs, once=trust.make_applicability,
     ),
     Stage(
         name="predict", revision=4, after=("fetch",), inputs=predict_inputs, task=predict_task, work=predict,
@@ -370,7 +362,10 @@ STAGES = (
         once_inputs=suspects_inputs, once=make_suspects,
     ),
     Stage(name="mosaic", once_key="seams", once_inputs=seams_inputs, once=make_seams),
-    Stage(name="mosaic", needed=wants_trust, once_key="trust", once_inputs=trust_inputs, once=make_trust),
+    Stage(
+        name="mosaic", needed=trust.wants_trust, once_key="trust", once_inputs=trust.trust_inputs,
+        once=trust.make_trust,
+    ),
     Stage(name="mosaic", revision=2, once_inputs=mosaic_inputs, once=make_mosaic),
     Stage(name="report", once_inputs=report_inputs, once=make_report),
 )  # fmt: skip

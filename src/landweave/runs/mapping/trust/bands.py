@@ -20,7 +20,7 @@ _YES, _NO = "#1b7837", "#e0e0e0"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Band:
+class TrustBand:
     """A band of ``trust.tif``; 0 is no data in all of them."""
 
     name: str
@@ -44,7 +44,7 @@ class Band:
         return ramp_style(self.low + self.plus, self.high + self.plus, unit=self.unit, band=number)
 
 
-def bands(legend: Legend, *, sets: bool, applicability: bool, observed: int) -> list[Band]:
+def bands(legend: Legend, *, sets: bool, applicability: bool, observed: int) -> list[TrustBand]:
     """The bands that a run can make, in their order.
 
     Parameters
@@ -56,29 +56,33 @@ def bands(legend: Legend, *, sets: bool, applicability: bool, observed: int) -> 
     observed
         Most observations of a pixel.
     """
-    found = [Band(name="margin", title="margin of the class shown over the next", unit=" %")]
+    found = [TrustBand(name="margin", title="margin of the class shown over the next", unit=" %")]
     if sets:
         shades = ("#1a9850", "#fee08b", "#fdae61", "#f46d43", "#d73027", "#a50026")
         sizes = {n: (f"{n} classes" if n > 1 else "1 class", shades[min(n, len(shades)) - 1]) for n in range(1, 7)}
         sizes |= {n: (f"{n} classes", shades[-1]) for n in range(7, len(legend.classes) + 1)}
         kept = {n: told for n, told in sizes.items() if n <= max(2, len(legend.classes))}
         found.append(
-            Band(name="set_size", title="classes in the set", codes=kept | {EMPTY: ("no class fits", "#54278f")})
+            TrustBand(name="set_size", title="classes in the set", codes=kept | {EMPTY: ("no class fits", "#54278f")})
         )
     if applicability:
         told = {1: ("inside the area of applicability", _YES), 2: ("outside", "#d73027")}
         found += [
-            Band(
+            TrustBand(
                 name="dissimilarity", title="unlikeness to the training land", high=200, unit=" % of the threshold"
             ),
-            Band(name="applicability", title="area of applicability", codes=told),
-            Band(name="density", title="training rows that are like it", low=0, high=MOST_NEAR, plus=1),
+            TrustBand(name="applicability", title="area of applicability", codes=told),
+            TrustBand(name="density", title="training rows that are like it", low=0, high=MOST_NEAR, plus=1),
         ]  # fmt: skip
-    found.append(Band(name="observations", title="valid observations", low=0, high=min(max(observed, 1), 254), plus=1))
-    found.append(Band(name="flags", title="flags", codes=_flags(sets=sets, applicability=applicability)))
+    found.append(
+        TrustBand(name="observations", title="valid observations", low=0, high=min(max(observed, 1), 254), plus=1)
+    )
+    found.append(TrustBand(name="flags", title="flags", codes=_flags(sets=sets, applicability=applicability)))
     if sets:
         found += [
-            Band(name=f"member_{c.value}", title=f"in the set: {c.name}", codes={1: ("no", _NO), 2: ("yes", c.color)})
+            TrustBand(
+                name=f"member_{c.value}", title=f"in the set: {c.name}", codes={1: ("no", _NO), 2: ("yes", c.color)}
+            )
             for c in legend.classes
         ]
     return found

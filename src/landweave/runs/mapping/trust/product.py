@@ -14,7 +14,7 @@ from landweave.patch.grid import Cell
 from landweave.patch.painting import beyond_border, continued
 from landweave.patch.store import read_raster, write_bytes, write_json, write_raster
 from landweave.runs import layout
-from landweave.runs.mapping.trust.bands import Band, bands, made
+from landweave.runs.mapping.trust.bands import TrustBand, bands, made
 from landweave.runs.mapping.trust.calibration import Regions, calibrate
 from landweave.runs.mapping.trust.training import read_applicability
 from landweave.runs.project.plan import Plan
@@ -90,7 +90,7 @@ def _styles(plan: Plan) -> list[Path]:
     return [path for name in names for path in sorted(plan.folder.glob(name))]
 
 
-def _write_styles(plan: Plan, listed: Sequence[Band]) -> list[str]:
+def _write_styles(plan: Plan, listed: Sequence[TrustBand]) -> list[str]:
     """A style for each band; the one that QGIS takes by itself shows the size of sets, or else the second best."""
     files = []
     order = [band.name for band in listed]
@@ -103,7 +103,7 @@ def _write_styles(plan: Plan, listed: Sequence[Band]) -> list[str]:
     return files
 
 
-def _told(band: Band, number: int, counted: Mapping[int, int] | None) -> dict[str, Any]:
+def _told(band: TrustBand, number: int, counted: Mapping[int, int] | None) -> dict[str, Any]:
     told: dict[str, Any] = {"band": number, "name": band.name, "title": band.title}
     if band.codes is None:
         return told | {"unit": band.unit.strip(), "stored_plus": band.plus, "least": band.low, "greatest": band.high}
