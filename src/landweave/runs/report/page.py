@@ -98,6 +98,7 @@ def write_report(
         hectares=hectares,
         notes=[*([POINTS] if points and accuracy is not None else []), *_notes(accuracy)],
         seams=read_record(plan.folder / layout.SEAMS) or None,
+        trust=read_record(plan.folder / layout.TRUST_SUMMARY) or None if plan.project.map.trust else None,
         observed=observed(plan, list(seen), [info["valid_counts"] for info in seen.values()]) if seen else None,
     )
     html = render_report(content)

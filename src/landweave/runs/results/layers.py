@@ -25,6 +25,7 @@ from landweave.patch.store import read_raster, write_json, write_raster
 from landweave.runs import layout
 from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun
+from landweave.runs.results.trust_layers import trust_files
 
 REVISION = 2
 """Raised when maps are made otherwise than before, so that those of before are made again."""
@@ -42,7 +43,8 @@ class Layers:
 
     files: Mapping[str, Path]
     """``prediction``, ``confidence``, and as far as there is something to make them of ``reference``,
-    ``disagreement`` and ``observations``: uint8, 0 nothing. Observations are the number of valid ones, plus 1."""
+    ``disagreement`` and ``observations``: uint8, 0 nothing. Observations are the number of valid ones, plus 1.
+    ``trust_margin`` and so on: bands of ``trust.tif``."""
 
     mapped: Mapping[str, Any]
     """``title``, and by class value ``pixels`` and ``area_ha`` (true area)."""
@@ -84,6 +86,10 @@ def make_layers(run: FinishedRun) -> Layers:
         elif stamp.get(name) != stamps[name] or not path.exists():
             _make(run, layer, sources, path)
         files[name] = path
+    bands = trust_files(run, place)
+    if bands:
+        files |= bands
+        stamps["trust"] = fingerprint(_print(run.folder / layout.TRUST))
     stamps["mapped"] = fingerprint(_print(whole["map"]))
     fresh = stamp.get("mapped") == stamps["mapped"] and "areas" in stamp
     areas = stamp["areas"] if fresh else _areas(whole["map"])
