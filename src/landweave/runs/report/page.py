@@ -154,6 +154,7 @@ def evaluation_report(figures: Mapping[str, Any], legend: Legend, table: Path) -
             facts={"Made with": f"landweave {landweave.__version__}", f"SHA-256 of {table.name}": checksum(table)},
             settings={
                 "model": figures["model"],
+                "parameters": ", ".join(f"{k} = {v}" for k, v in figures["params"].items()) or "defaults",
                 "seed": str(figures["seed"]),
                 "split": figures["split"]["how"],
                 "features": ", ".join(figures["features"]),
