@@ -1,5 +1,7 @@
 """Files of an archive's scenes. What the item leaves unsaid, the file says: band, numbers, mask, place."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from landweave.errors import InputError
 from landweave.patch.raster.header import Band, Header
 from landweave.sources.pixels import UNKNOWN, header_at, read_codes
 from landweave.sources.remote import is_remote, serve_s3_from
-from landweave.sources.stac.catalogues import names_of
+from landweave.sources.stac.catalogues import CLASSES, names_of
 from landweave.sources.stac.scenes import Asset, Scene
 
 PER_CENT = 100
@@ -68,6 +70,36 @@ def reading_of(asset: Asset, variable: str, header: Header) -> Reading:
     )
 
 
+def difference(asset: Asset, variable: str, header: Header) -> str:
+    """Where item and file say different things of nodata, scale or offset, and which of them is used; else empty.
+
+    InputError as for :func:`reading_of`. A file without scale and offset says nothing of them.
+    """
+    band = _band(asset, variable, header)
+    found = []
+    if asset.nodata is not None and band.nodata is not None and not _same(asset.nodata, band.nodata):
+        found.append(f"nodata is {asset.nodata:g} in the item (used) and {band.nodata:g} in the file")
+    # What the baseline implies of an offset is the item's word too, though the file's goes before it.
+    spoken = asset.told or asset.offset != 0
+    if spoken and band.has_scale:
+        who = ("item (used)", "file") if asset.told else ("item", "file (used)")
+        for name in ("scale", "offset"):
+            item, file = getattr(asset, name), getattr(band, name)
+            if not _same(item, file):
+                found.append(f"{name} is {item:g} in the {who[0]} and {file:g} in the {who[1]}")
+    return ", ".join(found)
+
+
+def differences(scene: Scene, names: Iterable[str]) -> dict[str, str]:
+    """Variable to :func:`difference`, where there is one; errors as for :func:`read_how`."""
+    told = {
+        name: difference(scene.assets[name], name, header_at(place_of(scene.assets[name])))
+        for name in names
+        if name in scene.assets and name not in CLASSES
+    }
+    return {name: text for name, text in told.items() if text}
+
+
 def place_of(asset: Asset) -> Path | str:
     """A file, or an address."""
     # Here, and not once at the start: a worker may be another process on another machine.
@@ -88,6 +120,10 @@ def codes_of(scene: Scene, name: str, geobox: GeoBox) -> np.ndarray:
     # Where nobody knows what is there, a probability says cloud; scene classes have a class for it.
     missing, most = (0, UNKNOWN) if name == "SCL" else (UNKNOWN, PER_CENT)
     return read_codes(place, how.band, how.grid, geobox, missing=missing, masked=how.masked, most=most)
+
+
+def _same(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=1e-6) or (math.isnan(one) and math.isnan(other))
 
 
 def _band(asset: Asset, variable: str, header: Header) -> Band:
