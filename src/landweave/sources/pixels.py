@@ -22,6 +22,7 @@ from landweave.patch.align import nearest_pixels, pixel_offset
 from landweave.patch.model import REFLECTANCE_SCALE, to_int16
 from landweave.patch.raster.files import open_raster, refusal, system_error
 from landweave.patch.raster.header import Header, header_of
+from landweave.patch.raster.mask_bits import MaskBits
 from landweave.sources.remote import is_remote, patiently, readable, remote_settings, vsi_name
 from landweave.sources.warping import touching, warped
 
@@ -211,7 +212,7 @@ def to_reflectance(numbers: np.ndarray, *, scale: float, offset: float) -> np.nd
 
 def read_codes(
     path: Path | str, band: int, source: GeoBox, target: GeoBox, *,
-    missing: int = UNKNOWN, masked: bool = True, most: int | None = 255,
+    missing: int = UNKNOWN, masked: bool = True, most: int | None = 255, meaning: MaskBits | None = None,
 ) -> np.ndarray:  # fmt: skip
     """A band of codes on any grid, by the nearest pixel.
 
@@ -224,6 +225,8 @@ def read_codes(
     most
         The greatest code beside :data:`UNKNOWN`; None: any whole number, those beyond a byte become
         :data:`UNKNOWN`, which is right where all that matters is that they are not 0.
+    meaning
+        What bits and values mean: any whole number becomes its code of :class:`.MaskBits`.
 
     Returns
     -------
@@ -244,14 +247,17 @@ def read_codes(
     values = read_window(path, band, None, (top, left), shape, masked=masked)
     known = ~np.isnan(values)
     fits = values == np.rint(values)
-    if most is not None:
+    if most is not None and meaning is None:
         fits &= ((values >= 0) & (values <= most)) | (values == UNKNOWN)
     wrong = values[known & ~fits]
     if wrong.size:
         raise InputError(
             f"{readable(path)}: band {band} is used as a mask or as classes, but holds {wrong[0]:g}: whole numbers "
-            f"from 0 to {most or 255} are needed; write bits as a layer of 0 and 1, and probabilities in per cent."
+            f"from 0 to {most or 255} are needed; name what bits mean by mask_bits, and write probabilities in per "
+            "cent."
         )
+    if meaning is not None:
+        values = np.where(known, meaning.codes(np.where(known, values, 0)), np.nan)
     codes = np.where(known, values, missing)
     values = np.where((codes < 0) | (codes > UNKNOWN), UNKNOWN, codes).astype("uint8")
     classes[inside] = values[rows[inside] - top, columns[inside] - left]

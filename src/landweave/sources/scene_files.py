@@ -10,7 +10,9 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
+from landweave.patch.align import nearest_pixels
 from landweave.patch.raster.header import Band, Header
+from landweave.patch.raster.mask_bits import NO_DATA, VALID, MaskBits
 from landweave.sources.pixels import UNKNOWN, header_at, read_codes
 from landweave.sources.remote import is_remote, serve_s3_from
 from landweave.sources.stac.catalogues import CLASSES, names_of
@@ -18,6 +20,9 @@ from landweave.sources.stac.scenes import Asset, Scene
 
 PER_CENT = 100
 """The most that a provider's probability of cloud or snow can be."""
+
+CLEAR = 254
+"""Valid by a mask whose meaning is known, until scenes are fused."""
 
 _TOLERANCE = 0.01  # of a pixel
 _UNTOLD_NODATA = 0.0
@@ -114,12 +119,27 @@ def read_how(scene: Scene, name: str) -> tuple[Path | str, Reading]:
     return place, reading_of(scene.assets[name], name, header_at(place))
 
 
-def codes_of(scene: Scene, name: str, geobox: GeoBox) -> np.ndarray:
-    """Classes or per cents of a scene on a grid, uint8 (y, x), 0 outside; InputError for values that are neither."""
+def codes_of(scene: Scene, name: str, geobox: GeoBox, *, meaning: MaskBits | None = None) -> np.ndarray:
+    """Classes or per cents of a scene on a grid, uint8 (y, x), 0 outside; InputError for values that are neither.
+
+    With ``meaning``: its codes, but for 0 where the scene has no data and :data:`CLEAR` where it is valid, so that the
+    next scene may say more; :func:`from_marked` ends that.
+    """
     place, how = read_how(scene, name)
     # Where nobody knows what is there, a probability says cloud; scene classes have a class for it.
     missing, most = (0, UNKNOWN) if name == "SCL" else (UNKNOWN, PER_CENT)
-    return read_codes(place, how.band, how.grid, geobox, missing=missing, masked=how.masked, most=most)
+    codes = read_codes(
+        place, how.band, how.grid, geobox, missing=missing, masked=how.masked, most=most, meaning=meaning
+    )  # fmt: skip
+    if meaning is None:
+        return codes
+    inside = nearest_pixels(how.grid, geobox)[2]
+    return np.where(inside & (codes == VALID), CLEAR, np.where(codes == NO_DATA, 0, codes)).astype("uint8")
+
+
+def from_marked(codes: np.ndarray) -> np.ndarray:
+    """Codes of :class:`.MaskBits` from those of several scenes as :func:`codes_of` gives them; uint8, same shape."""
+    return np.where(codes == CLEAR, VALID, np.where(codes == 0, NO_DATA, codes)).astype("uint8")
 
 
 def _same(one: float, other: float) -> bool:

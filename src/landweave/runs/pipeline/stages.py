@@ -38,6 +38,9 @@ NOT_PIXELS = {
     "timeout",
     "attribution",
     "licence",
+    # The stamp of the source has them.
+    "mask_bits",
+    "mask_values",
 }
 """Keys of ``[source]`` that decide which scenes there are, or what is done with them later, but no pixel of them."""
 

@@ -112,7 +112,7 @@ class Plan(Shown):
     def masks_decide(self) -> bool:
         """Whether masks alone tell the most that can be valid of a date, so that its bands may be left unread."""
         rule = self.project.source.cloud_rule
-        return rule == "scl" or (rule == "mask" and "SCL" in self.mask_variables)
+        return rule in {"scl", "coded"} or (rule == "mask" and "SCL" in self.mask_variables)
 
     @property
     def thresholds(self) -> dict[int, float]:
@@ -220,10 +220,12 @@ def _recipe(project: Project, source: Source, days: tuple[int, ...]) -> Recipe:
     except InputError as error:
         raise InputError(f"{project.file}: {error}") from None
     rule = project.source.cloud_rule
-    wanted = {"mask": project.source.mask, "decided": project.source.mask, "scl": "SCL"}.get(rule)
+    own = project.source.mask
+    wanted = {"mask": own, "decided": own, "coded": own, "scl": "SCL"}.get(rule)
     if wanted and wanted not in source.variables:
+        shown = "mask" if rule == "coded" else rule
         raise InputError(
-            f'{project.file}: clouds = "{rule}" needs the variable {wanted}, which is missing in the imagery; '
+            f'{project.file}: clouds = "{shown}" needs the variable {wanted}, which is missing in the imagery; '
             f"it has {', '.join(source.variables)}."
         )
     if rule == "s2cloudless":

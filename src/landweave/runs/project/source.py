@@ -1,5 +1,6 @@
 """From `[source]` to the source of pixels."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from landweave.errors import InputError
@@ -17,27 +18,34 @@ from landweave.sources.protocol import Source
 def open_source(project: Project, *, remember: bool = False) -> Source:
     """The source that ``[source]`` describes; ``remember`` as for :func:`make_plan`."""
     settings = project.source
+    meaning = {} if settings.meaning is None else {str(settings.mask): settings.meaning}
     if settings.type == "simulated":
         from landweave.sources.simulated.source import SimulatedSource
 
         return SimulatedSource(size_km=settings.size_km, n_dates=settings.dates, seed=settings.seed)
     if settings.type == "stac" and is_collection(project.path(str(settings.url))):
+        if meaning:
+            raise InputError(
+                f"{project.file}: source.mask_bits: masks of a data set are decided; remove mask_bits and mask_values."
+            )
         return open_collection(
             project.path(str(settings.url)), needed=_needed(project), resampling=settings.method
         )  # fmt: skip
     if settings.type == "stac":
         from landweave.runs.project.archive import open_archive
 
-        return open_archive(project, area_of(project), needed=_needed(project), remember=remember)
+        archive = open_archive(project, area_of(project), needed=_needed(project), remember=remember)
+        return replace(archive, meaning=meaning)
     if settings.type == "eopatches":
-        return _open_eopatches(project)
+        return replace(_open_eopatches(project), meaning=meaning)
     from landweave.sources.rasters import open_rasters
 
-    return open_rasters(
+    rasters = open_rasters(
         root=project.file.parent, table=settings.table, pattern=settings.pattern, scale=settings.scale,
         offset=settings.offset, nodata=settings.nodata, bands=_spectral(project), mask=settings.mask,
         mask_above=settings.mask_above, resampling=settings.method,
     )  # fmt: skip
+    return replace(rasters, meaning=meaning)
 
 
 def masked(source: Source, settings: SourceSettings, sides: tuple[float, float]) -> tuple[Source, tuple[str, ...]]:

@@ -14,11 +14,12 @@ from odc.geo.geobox import GeoBox
 from landweave.errors import InputError
 from landweave.patch.align import outline_bounds
 from landweave.patch.model import NODATA, make_patch
+from landweave.patch.raster.mask_bits import MaskBits, meant
 from landweave.patch.summary import Shown, listed, span
 from landweave.sources.pixels import header_at, read_coarse, read_on, stored_bytes, to_reflectance
 from landweave.sources.protocol import Source, days_between
 from landweave.sources.remote import is_remote, missing_keys, wait_at_most
-from landweave.sources.scene_files import codes_of, place_of, read_how
+from landweave.sources.scene_files import codes_of, from_marked, place_of, read_how
 from landweave.sources.stac.catalogues import CATALOGUES, CLASSES
 from landweave.sources.stac.footprint import meet
 from landweave.sources.stac.grouping import passes
@@ -62,6 +63,9 @@ class StacSource(Shown):
 
     timeout: float | None = None
     """Seconds after which a server that is silent is given up; None: the usual ones."""
+
+    meaning: Mapping[str, MaskBits] = field(default_factory=dict)
+    """Mask to what its bits and values mean, where it is no percentage."""
 
     def _summary(self) -> Mapping[str, object]:
         return {
@@ -139,7 +143,7 @@ class StacSource(Shown):
                 used = {name: asset for name, asset in scene.assets.items() if name in names}
                 assets = [(n, named_place(a.href), a.scale, a.offset, a.nodata, *_unsaid(a)) for n, a in used.items()]
                 fact = [str(day), scene.id, sorted(assets), self.offsets.get(scene.id), self.resampling]
-                digest.update(json.dumps(fact).encode())
+                digest.update(json.dumps(fact + meant(self.meaning)).encode())
                 for asset in used.values():
                     if not is_remote(asset.href):
                         digest.update(_head(asset.href))
@@ -254,12 +258,16 @@ class StacSource(Shown):
                     fused[name][empty] = values[empty]
             if classes and bare.any():
                 leading = "SCL" if "SCL" in scene.assets else classes[0]
-                here = codes_of(scene, leading, geobox)
+                here = codes_of(scene, leading, geobox, meaning=self.meaning.get(leading))
                 taken = bare & (here != 0)
                 for name in classes:
-                    values = here if name == leading else codes_of(scene, name, geobox)
+                    how = self.meaning.get(name)
+                    values = here if name == leading else codes_of(scene, name, geobox, meaning=how)
                     fused[name][taken] = values[taken]
                 bare &= ~taken
+        for name in classes:
+            if name in self.meaning:
+                fused[name] = from_marked(fused[name])
         return fused
 
     def _band(self, scene: Scene, name: str, geobox: GeoBox) -> np.ndarray:
