@@ -59,6 +59,8 @@ class LabelledSample:
     """Of that map."""
     left_out: int
     """Units without a label that were left out."""
+    columns: Mapping[str, tuple[str, ...]]
+    """All columns of the file as text, one value a unit; "" for none."""
 
 
 ALIASES = {
@@ -215,6 +217,7 @@ def read_sample(
         classes={int(v): str(name) for v, name in (content or {}).get("classes", {}).items()},
         fingerprint=(content or {}).get("fingerprint"),
         left_out=units.drawn - int(keep.sum()),
+        columns={str(name): tuple(code_text(v) for v in table.frame[name][keep]) for name in table.frame},
     )
 
 
