@@ -167,6 +167,7 @@ def estimate_accuracy(
     figures = estimate(
         read.stratum, mapped, reference, strata=read.strata, classes=names, areas=read.areas,
         districts=place, district_areas=areas,
+        district_strata=zones.classes(counted.zone_classes) if zones and counted and same else None,
     )  # fmt: skip
     if zones is not None and counted is not None and same is False:
         notes.append("Areas of districts are those of the land that the map to be judged shows.")
