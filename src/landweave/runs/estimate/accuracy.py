@@ -9,6 +9,8 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from landweave.accuracy.design_based.estimates import MAPPED_TITLE, estimate
+from landweave.accuracy.design_based.linear import UnitDesign, stratified_design
+from landweave.accuracy.design_based.stratified import Strata
 from landweave.errors import InputError
 from landweave.legend import NONE, Legend
 from landweave.maps.areas import MapGrid, count_classes
@@ -16,6 +18,7 @@ from landweave.patch.store import read_points, write_json, write_text
 from landweave.patch.tables.places import PlaceKeys
 from landweave.runs.estimate.labels import class_values
 from landweave.runs.estimate.map import MapSource, find_map
+from landweave.runs.estimate.map_assisted import DESIGN, add_assisted, check_estimator
 from landweave.runs.estimate.map_column import check_against, classes_in, column_of, names_of, unmapped_note
 from landweave.runs.estimate.sample_file import LABEL, LabelledSample, read_sample
 from landweave.runs.project.plan import Plan
@@ -48,6 +51,8 @@ class AccuracyRequest:
     """Leave out units without a label."""
     map_column: str | None = None
     """Column of the map's classes, where there is no raster of the map."""
+    estimator: str = DESIGN
+    """One of :data:`landweave.runs.estimate.map_assisted.ESTIMATORS`."""
 
 
 def estimate_request(request: AccuracyRequest) -> dict[str, Any]:
@@ -70,6 +75,7 @@ def estimate_request(request: AccuracyRequest) -> dict[str, Any]:
         legend=request.legend, districts=request.districts, column=request.column, label=request.label,
         layer=request.layer, district_layer=request.district_layer, design=request.design,
         drop_unlabelled=request.drop_unlabelled, map_column=request.map_column,
+        estimator=request.estimator,
     )  # fmt: skip
 
 
@@ -89,6 +95,7 @@ def estimate_accuracy(
     encoding: str | None = None,
     places: PlaceKeys | None = None,
     map_column: str | None = None,
+    estimator: str = DESIGN,
 ) -> dict[str, Any]:
     """What a labelled sample says of a map: accuracies and areas with intervals.
 
@@ -107,6 +114,9 @@ def estimate_accuracy(
     map_column
         The column of the sample with the map's classes, where there is no raster of the map. A sample from elsewhere is
         judged by its column ``map`` or ``map_class`` without being asked.
+    estimator
+        Of the areas: ``design`` (the sample and its strata), or ``difference`` or ``regression``, which start from the
+        areas of the map's classes; see :func:`landweave.accuracy.design_based.assisted.assisted_areas`.
 
     Returns
     -------
@@ -124,6 +134,7 @@ def estimate_accuracy(
         raise InputError(
             f"{read.path}: give the map to judge as a raster or as the column {map_column!r}, not as both."
         )
+    check_estimator(estimator, raster=map_source is not None)
     found_column = column_of(read, map_column)
     judged = found_column if map_source is None else None
     names = names_of(read, [judged]) if judged and legend is None and not read.classes else _names(
@@ -169,6 +180,12 @@ def estimate_accuracy(
         districts=place, district_areas=areas,
         district_strata=zones.classes(counted.zone_classes) if zones and counted and same else None,
     )  # fmt: skip
+    if counted is not None and estimator != DESIGN:
+        add_assisted(
+            figures, _design_of(read), mapped, reference, names=names, method=estimator, districts=place,
+            areas={v: area / 1e4 for v, area in counted.areas.items()},
+            district_areas=zones.classes(counted.zone_classes) if zones else None,
+        )  # fmt: skip
     if zones is not None and counted is not None and same is False:
         notes.append("Areas of districts are those of the land that the map to be judged shows.")
     if place is not None and (place == "").any():
@@ -177,6 +194,7 @@ def estimate_accuracy(
         "title": "Accuracy and area, estimated from a probability sample",
         "sample": read.path.name, "map": None if map_source is None else map_source.grid.path.name,
         "map_column": judged,
+        "estimator": DESIGN,
         "strata_are_the_maps_classes": same,
         **figures,
         "mapped": None if counted is None else {
@@ -255,6 +273,16 @@ def _names(read: LabelledSample, map_source: MapSource | None, legend: str | Pat
     if map_source is not None and map_source.names:
         return dict(map_source.names)
     return dict(read.classes) or {v: s.name for v, s in read.strata.items()}
+
+
+def _design_of(read: LabelledSample) -> UnitDesign:
+    keys = list(read.strata)
+    strata = Strata(
+        units=np.array([s.units for s in read.strata.values()], "float64"),
+        areas=np.array([s.area for s in read.strata.values()], "float64"),
+    )
+    at = np.array([keys.index(key) for key in read.stratum.tolist()])
+    return stratified_design(at, strata, areas=read.areas, finite=True)
 
 
 def _mapped(grid: MapGrid, read: LabelledSample) -> np.ndarray:
