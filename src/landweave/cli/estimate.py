@@ -22,7 +22,7 @@ Units = Annotated[
 Target = Annotated[float, typer.Option(help="Standard error of the overall accuracy to plan for.")]
 ClassTarget = Annotated[float | None, typer.Option(help="Standard error of each user's accuracy to plan for.")]
 Minimum = Annotated[int, typer.Option(min=2, help="Minimum number of units per class.")]
-Allocation = Annotated[str, typer.Option(help="How to divide the units: proportional, equal or neyman.")]
+Allocation = Annotated[str, typer.Option(help="How to divide the units: proportional, equal, neyman or power.")]
 Expect = Annotated[
     list[str] | None,
     typer.Option(help="Expected user's accuracy: 0.9 for all classes, forest=0.95 for one; repeat for several."),

@@ -19,8 +19,27 @@ from landweave.patch.tables.places import PlaceKeys
 from landweave.runs.estimate.labels import class_values
 from landweave.runs.estimate.map import MapSource, find_map
 from landweave.runs.estimate.map_assisted import DESIGN, add_assisted, check_estimator
-from landweave.runs.estimate.map_column import check_against, classes_in, column_of, names_of, unmapped_note
+from landweave.runs.estimate.map_column import (
+    check_against,
+    classes_in,
+    column_of,
+    names_of,
+    strata_are_classes,
+    unmapped_note,
+)
 from landweave.runs.estimate.sample_file import LABEL, LabelledSample, read_sample
+from landweave.runs.estimate.strata_classes import (
+    areas_on,
+    check_against_map,
+    check_numbers,
+    check_same_names,
+    classes_of_strata,
+    names_of_strata,
+    no_class,
+    notes_without_map,
+    swap_note,
+    units_on,
+)
 from landweave.runs.project.plan import Plan
 from landweave.runs.project.settings import Project, read_project
 
@@ -154,35 +173,38 @@ def estimate_accuracy(
         names |= {v: str(v) for v in counted.pixels if v not in names}
     reference = class_values(read, names)
     notes: list[str] = []
+    sizes = read.areas
     if map_source is not None and counted is not None:
         mapped = _mapped(map_source.grid, read)
         same = None if read.fingerprint is None else counted.fingerprint == read.fingerprint
+        if read.called:
+            sizes = areas_on(map_source.grid, read)
+            notes += check_against_map(
+                read, grid=map_source.grid, counted=counted, names=names, mapped=mapped, areas=sizes
+            )
         if found_column is not None:
             notes += check_against(read, found_column, names, mapped)
     elif judged is not None:
         mapped = classes_in(read, judged, names)
-        same = all(names.get(m, "").casefold() == read.strata[h].name.casefold() for h, m in zip(
-            read.stratum.tolist(), mapped.tolist(), strict=True
-        ))  # fmt: skip
+        same = strata_are_classes(read, mapped, names)
         notes += unmapped_note(names, mapped, reference, judged)
     else:
-        mapped, same = read.stratum, True
-        strange = [s.name for v, s in read.strata.items() if v not in names]
-        if strange:
-            raise InputError(f"{read.path}: stratum {strange[0]!r} is not a class; give the map to judge with --map.")
+        mapped, same = classes_of_strata(read, names), True
+        notes += notes_without_map(read, mapped, reference, names) if read.called else []
     notes += _notes(read, mapped, same=same, column=judged)
+    notes += [*read.design_notes, *swap_note(mapped, reference, names)]
     place, areas = (None, None) if zones is None else (
         zones.of_points(read.x, read.y, crs=read.crs),
         zones.sizes(counted.zone_areas) if counted else {},
     )  # fmt: skip
     figures = estimate(
-        read.stratum, mapped, reference, strata=read.strata, classes=names, areas=read.areas,
+        read.stratum, mapped, reference, strata=read.strata, classes=names, areas=sizes,
         districts=place, district_areas=areas,
         district_strata=zones.classes(counted.zone_classes) if zones and counted and same else None,
     )  # fmt: skip
     if counted is not None and estimator != DESIGN:
         add_assisted(
-            figures, _design_of(read), mapped, reference, names=names, method=estimator, districts=place,
+            figures, _design_of(read, sizes), mapped, reference, names=names, method=estimator, districts=place,
             areas={v: area / 1e4 for v, area in counted.areas.items()},
             district_areas=zones.classes(counted.zone_classes) if zones else None,
         )  # fmt: skip
@@ -269,41 +291,36 @@ def write_figures(figures: Mapping[str, Any], *, output: Path | None = None, rep
 
 def _names(read: LabelledSample, map_source: MapSource | None, legend: str | Path | None) -> dict[int, str]:
     if legend is not None:
-        return Legend.read(legend).names
-    if map_source is not None and map_source.names:
-        return dict(map_source.names)
-    return dict(read.classes) or {v: s.name for v, s in read.strata.items()}
+        names = Legend.read(legend).names
+    elif map_source is not None and map_source.names:
+        names = dict(map_source.names)
+    elif read.classes:
+        return dict(read.classes)
+    else:
+        check_numbers(read, {})
+        return names_of_strata(read, values=map_source is not None)
+    check_same_names(read, names, judged=map_source is not None)
+    return names
 
 
-def _design_of(read: LabelledSample) -> UnitDesign:
+def _design_of(read: LabelledSample, sizes: np.ndarray | None) -> UnitDesign:
     keys = list(read.strata)
     strata = Strata(
         units=np.array([s.units for s in read.strata.values()], "float64"),
         areas=np.array([s.area for s in read.strata.values()], "float64"),
     )
     at = np.array([keys.index(key) for key in read.stratum.tolist()])
-    return stratified_design(at, strata, areas=read.areas, finite=True)
+    return stratified_design(at, strata, areas=sizes, finite=True)
 
 
 def _mapped(grid: MapGrid, read: LabelledSample) -> np.ndarray:
     """The map's class at each unit; InputError where a unit lies outside the map."""
-    from landweave.patch.align import pixels_of, to_crs
+    from landweave.patch.align import to_crs
 
-    if read.crs is None or not (np.isfinite(read.x) & np.isfinite(read.y)).all():
-        raise InputError(
-            f"{read.path}: the points have no coordinates or no CRS; give a table "
-            "columns longitude and latitude, or others by estimate.x, y and crs."
-        )
-    x, y = to_crs(read.x, read.y, source=read.crs, target=grid.crs)
-    _, _, inside = pixels_of(GeoBox(grid.shape, grid.transform, grid.crs), x, y)
-    outside = np.flatnonzero(~inside)
-    if len(outside):
-        raise InputError(
-            f"{read.path}, {read.places[outside[0]]}: the point is outside the map {grid.path.name} "
-            f"({len(outside)} of {len(x)} do); give the map of this area."
-        )
-    values = read_points(grid.path, x, y).astype("int64")
-    return np.where(values == (NONE if grid.nodata is None else grid.nodata), NONE, values)
+    units_on(grid, read)
+    return no_class(
+        read_points(grid.path, *to_crs(read.x, read.y, source=read.crs, target=grid.crs)).astype("int64"), grid
+    )
 
 
 def _notes(read: LabelledSample, mapped: np.ndarray, *, same: bool | None, column: str | None = None) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from landweave.accuracy.design_based.designs import ALLOCATIONS, allocate, anticipated, class_sizes, sample_size
+from landweave.accuracy.design_based.designs import ALLOCATIONS, allocate, anticipated, class_sizes, smallest_size
 from landweave.errors import InputError
 from landweave.maps.areas import Counted, count_classes
 from landweave.maps.stratified_sample import draw_pixels
@@ -41,7 +41,7 @@ class SizeRequest:
     minimum: int = MINIMUM
     """Fewest units of a class."""
     allocation: str = "proportional"
-    """``proportional``, ``equal`` or ``neyman``."""
+    """``proportional``, ``equal``, ``neyman`` or ``power``."""
     expected: Sequence[str] = ()
     """User's accuracies: ``0.9`` for all classes, ``forest=0.95`` for one."""
 
@@ -64,8 +64,9 @@ def plan_size(
     -------
     dict
         JSON-ready: ``n``, ``target``, ``chosen``, ``classes`` (name to ``value``, ``share``,
-        ``expected_users_accuracy``, ``pixels``) and ``allocations``: of each way ``sizes``, and the anticipated
-        ``se_overall`` and ``se_users`` by class.
+        ``expected_users_accuracy``, ``pixels``) and ``allocations``: of each way ``sizes``, the anticipated
+        ``se_overall`` and ``se_users`` by class, and ``n_for_target``, the units that this way needs for the target.
+        ``n`` is that of the chosen way unless it was given.
 
     Raises
     ------
@@ -100,8 +101,11 @@ def plan_size(
     if request.class_target is not None:
         least = np.maximum(least, class_sizes(users, se=request.class_target))
     capped = least if have is None else np.minimum(least, have)
-    wanted = sample_size(share, users, se=request.target, population=None if have is None else int(have.sum()))
-    n = request.n if request.n is not None else max(math.ceil(round(wanted, 9)), int(capped.sum()))
+
+    def needed(method: str, bound: np.ndarray) -> int:
+        return smallest_size(share, users, se=request.target, method=method, minimum=bound, units=have)
+
+    n = request.n if request.n is not None else needed(request.allocation, least)
     chosen = f"{request.allocation}, at least {request.minimum} a class"
     ways = {chosen: (request.allocation, least)}
     ways |= {f"{m}, at least {request.minimum} a class": (m, least) for m in ALLOCATIONS if n >= capped.sum()}
@@ -111,9 +115,10 @@ def plan_size(
         sizes = allocate(n, share, method=method, accuracies=users, minimum=bound, units=have)
         named = dict(zip(names, sizes.tolist(), strict=True))
         if named not in [other["sizes"] for other in allocations.values()]:
-            overall, by_class = anticipated(np.maximum(sizes, 2), share, users)
+            overall, by_class = anticipated(np.maximum(sizes, 2), share, users, units=have)
             allocations[way] = {
-                "sizes": named, "se_overall": overall, "se_users": dict(zip(names, by_class.tolist(), strict=True))
+                "sizes": named, "se_overall": overall, "se_users": dict(zip(names, by_class.tolist(), strict=True)),
+                "n_for_target": needed(method, bound),
             }  # fmt: skip
     return {
         "n": n, "target": request.target, "class_target": request.class_target, "minimum": request.minimum,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,15 +15,12 @@ from landweave.legend import code_text
 from landweave.maps.areas import Counted, MapGrid, PixelAreas
 from landweave.maps.qgis_styles import vector_style
 from landweave.maps.stratified_sample import Drawn
-from landweave.patch.tables.numbers import read_numbers
 from landweave.patch.tables.places import PlaceKeys, place_columns, read_places
-from landweave.patch.tables.reading import PARQUET, Table, read_table_file
+from landweave.patch.tables.reading import PARQUET, read_table_file
 from landweave.patch.vectors.layers import layer_names, open_layer, read_features
 from landweave.patch.vectors.points import is_point_table
 from landweave.patch.vectors.writing import write_layers
-
-if TYPE_CHECKING:
-    import pandas as pd
+from landweave.runs.estimate.design_columns import SampleTable, Units, units_of_columns
 
 FORMAT = "landweave sample design 1"
 LAYER, PIXELS, DESIGN = "sample", "pixels", "design"
@@ -31,8 +28,6 @@ LAYER, PIXELS, DESIGN = "sample", "pixels", "design"
 
 LABEL = "reference"
 """The column to fill in."""
-
-_DESIGN_COLUMNS = "stratum, stratum_pixels (or inclusion_probability) and stratum_area_ha"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +52,10 @@ class LabelledSample:
     """Classes of the map that the sample was drawn from; empty where that is not known."""
     fingerprint: str | None
     """Of that map."""
+    called: dict[int, tuple[str, ...]]
+    """What the columns of a sample from elsewhere call each stratum; empty for a sample that landweave drew."""
+    design_notes: tuple[str, ...]
+    """What the reader of the figures must know of the design."""
     left_out: int
     """Units without a label that were left out."""
     columns: Mapping[str, tuple[str, ...]]
@@ -195,7 +194,7 @@ def read_sample(
     elif design is not None:
         raise InputError(f"{design}: the file has no design; give the GeoPackage written by `landweave estimate draw`.")
     else:
-        units = _units_of_columns(path, table)
+        units = units_of_columns(path, table, drop=drop_unlabelled)
     labels = [code_text(text) for text in table.frame[label]]
     missing = [place for place, text in zip(table.places, labels, strict=True) if not text]
     if missing and not drop_unlabelled:
@@ -216,34 +215,14 @@ def read_sample(
         strata=units.strata,
         classes={int(v): str(name) for v, name in (content or {}).get("classes", {}).items()},
         fingerprint=(content or {}).get("fingerprint"),
+        called=units.called,
+        design_notes=units.notes,
         left_out=units.drawn - int(keep.sum()),
         columns={str(name): tuple(code_text(v) for v in table.frame[name][keep]) for name in table.frame},
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Table:
-    frame: "pd.DataFrame"
-    decimal: str
-    places: tuple[str, ...]
-    ids: tuple[str, ...]
-    x: np.ndarray
-    y: np.ndarray
-    crs: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Units:
-    stratum: np.ndarray
-    areas: np.ndarray | None
-    x: np.ndarray
-    y: np.ndarray
-    crs: str | None
-    strata: dict[int, Stratum]
-    drawn: int
-
-
-def _read_table(path: Path, label: str, layer: str | None, encoding: str | None, keys: PlaceKeys) -> _Table:
+def _read_table(path: Path, label: str, layer: str | None, encoding: str | None, keys: PlaceKeys) -> SampleTable:
     if not path.exists():
         raise InputError(f"{path}: no such sample file.")
     crs: str | None = None
@@ -275,7 +254,7 @@ def _read_table(path: Path, label: str, layer: str | None, encoding: str | None,
     ids = tuple(code_text(v) for v in frame["id"]) if "id" in frame else ("",) * len(frame)
     word, first = ("line", 2) if is_table else ("row", 1)
     places = tuple(f"{word} {i + first}" + (f" (id {name})" if name else "") for i, name in enumerate(ids))
-    return _Table(frame=frame, decimal=decimal, places=places, ids=ids, x=x, y=y, crs=crs)
+    return SampleTable(frame=frame, decimal=decimal, places=places, ids=ids, x=x, y=y, crs=crs)
 
 
 def _read_design(path: Path) -> dict[str, Any] | None:
@@ -299,7 +278,7 @@ def _read_design(path: Path) -> dict[str, Any] | None:
     return content
 
 
-def _units_of_design(path: Path, table: _Table, content: Mapping[str, Any], *, drop: bool) -> _Units:
+def _units_of_design(path: Path, table: SampleTable, content: Mapping[str, Any], *, drop: bool) -> Units:
     units = content["units"]
     known = {str(name): i for i, name in enumerate(units["id"])}
     if "id" not in table.frame:
@@ -327,13 +306,13 @@ def _units_of_design(path: Path, table: _Table, content: Mapping[str, Any], *, d
         int(s["value"]): Stratum(name=s["name"], units=int(s["pixels"]), area=float(s["area_ha"]))
         for s in content["strata"]
     }
-    return _Units(
+    return Units(
         stratum=np.array(units["stratum"], "int64")[at], areas=np.array(units["area_m2"], "float64")[at],
-        x=x, y=y, crs=content["crs"], strata=strata, drawn=len(known),
+        x=x, y=y, crs=content["crs"], strata=strata, drawn=len(known), called={},
     )  # fmt: skip
 
 
-def _check_not_moved(path: Path, table: _Table, x: np.ndarray, y: np.ndarray, *, crs: str, pixel: float) -> None:
+def _check_not_moved(path: Path, table: SampleTable, x: np.ndarray, y: np.ndarray, *, crs: str, pixel: float) -> None:
     from landweave.patch.align import to_crs
 
     if table.crs is None:
@@ -344,37 +323,3 @@ def _check_not_moved(path: Path, table: _Table, x: np.ndarray, y: np.ndarray, *,
         raise InputError(
             f"{path}, {table.places[moved[0]]}: the point was moved; move it back to the pixel that was drawn."
         )
-
-
-def _units_of_columns(path: Path, table: _Table) -> _Units:
-    """The design as columns: what a sample from elsewhere needs."""
-    frame = table.frame
-    sizes = next((name for name in ("stratum_pixels", "inclusion_probability") if name in frame), None)
-    if "stratum" not in frame or sizes is None or "stratum_area_ha" not in frame:
-        raise InputError(
-            f"{path}: the sample has no design, so nothing can be estimated from it; draw one with "
-            f"`landweave estimate draw`, or add the columns {_DESIGN_COLUMNS}."
-        )
-    texts = [code_text(v) for v in frame["stratum"]]
-    names = sorted(set(texts), key=lambda t: (not t.isdecimal(), int(t) if t.isdecimal() else 0, t))
-    keys = {t: int(t) if all(n.isdecimal() for n in names) else i for i, t in enumerate(names, start=1)}
-    shown = [code_text(v) for v in frame["stratum_name"]] if "stratum_name" in frame else texts
-    numbers = {
-        n: read_numbers(Table(path=path, frame=frame, decimal=table.decimal), n) for n in (sizes, "stratum_area_ha")
-    }
-    strata = {}
-    for text in names:
-        rows = np.array([t == text for t in texts])
-        size, area = (numbers[n][rows] for n in (sizes, "stratum_area_ha"))
-        for column, values in ((sizes, size), ("stratum_area_ha", area)):
-            if not (np.isfinite(values).all() and np.ptp(values) <= 1e-9 * abs(values[0]) and values[0] > 0):
-                raise InputError(
-                    f"{path}: stratum {text or '(none)'!r} needs one number above 0 in {column}, the same in each row."
-                )
-        units = float(size[0]) if sizes == "stratum_pixels" else rows.sum() / float(size[0])
-        name = shown[int(np.flatnonzero(rows)[0])] or text
-        strata[keys[text]] = Stratum(name=name, units=round(units), area=float(area[0]))
-    return _Units(
-        stratum=np.array([keys[t] for t in texts], "int64"), areas=None, x=table.x, y=table.y, crs=table.crs,
-        strata=strata, drawn=len(texts),
-    )  # fmt: skip
