@@ -73,7 +73,7 @@ def test_a_class_that_only_the_labels_name_is_named_and_case_makes_no_class(tmp_
 
 
 def test_labels_that_are_numbers_are_refused_where_the_map_has_names(tmp_path):
-    labels = ["1"] + list(REFERENCE)[1:]
+    labels = ["1", *REFERENCE[1:]]
     with pytest.raises(
         InputError, match=r"line 2 \(id 1\): the label 1 is a number, but the classes of the map are names"
     ):

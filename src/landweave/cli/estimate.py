@@ -81,6 +81,9 @@ def draw(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed; each seed draws another sample.")] = 42,
     blind: Annotated[bool, typer.Option("--blind", help="Do not show the map's class to the interpreter.")] = False,
+    extend: Annotated[
+        Path | None, typer.Option(help="Sample of this map to extend; its units and labels stay, its seed is used.")
+    ] = None,
     legend: LegendFile = None,
     as_json: Json = False,
 ) -> None:
@@ -92,10 +95,14 @@ def draw(
         n=n, target=target, class_target=class_target, minimum=minimum, allocation=allocation, expected=expect or ()
     )
     drawn = draw_sample(
-        find_map(source, legend=legend), output, request=request, per_class=per_class or (), seed=seed, blind=blind
-    )
+        find_map(source, legend=legend), output, request=request, per_class=per_class or (), seed=seed, blind=blind,
+        extend=extend,
+    )  # fmt: skip
     lines = [f"{name:<24} {units:>6}" for name, units in drawn["sizes"].items()]
-    lines.append(f"{drawn['n']} units; fill in the column reference, then run: landweave estimate accuracy {output}")
+    added = "" if extend is None else f", {drawn['new']} of them new"
+    lines.append(
+        f"{drawn['n']} units{added}; fill in the column reference, then run: landweave estimate accuracy {output}"
+    )
     SPEECH.answer("estimate draw", {"file": str(output), **drawn}, lines, as_json=as_json)
 
 

@@ -1,7 +1,7 @@
 """A probability sample as a file: written to be labelled, read back with the design that it was drawn by."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,7 @@ def write_sample(
     names: Mapping[int, str],
     how: Mapping[str, Any],
     blind: bool = False,
+    filled: Mapping[str, Sequence[str | None]] | None = None,
 ) -> Path:
     """Write a drawn sample as a GeoPackage, ready to be labelled.
 
@@ -96,6 +97,8 @@ def write_sample(
         Seed and allocation, kept with the design.
     blind
         Keep the stratum out of the points' columns, so that it does not sway whoever labels them.
+    filled
+        What the columns ``reference`` and ``remark`` of the first units hold already.
     """
     import geopandas as gpd
     import pandas as pd
@@ -106,8 +109,10 @@ def write_sample(
     x, y = (p * (drawn.column + 0.5) + q * (drawn.row + 0.5) + r for p, q, r in ((a, b, c), (d, e, f)))
     areas = PixelAreas(grid.crs, grid.transform, grid.shape).at(drawn.row, drawn.column)
     number = np.arange(1, len(x) + 1)
-    empty = pd.array([None] * len(x), dtype="string")
-    columns: dict[str, Any] = {"id": number, LABEL: empty, "remark": empty}
+    columns: dict[str, Any] = {"id": number}
+    for name in (LABEL, "remark"):
+        there = list((filled or {}).get(name, ()))
+        columns[name] = pd.array(there + [None] * (len(x) - len(there)), dtype="string")
     if not blind:
         strata = drawn.stratum.tolist()
         columns |= {
@@ -188,7 +193,7 @@ def read_sample(
     path = Path(path)
     recover(path)
     table = _read_table(path, label, layer, encoding, places or PlaceKeys())
-    content = _read_design(Path(design) if design is not None else path)
+    content = read_design(Path(design) if design is not None else path)
     if content is not None:
         units = _units_of_design(path, table, content, drop=drop_unlabelled)
     elif design is not None:
@@ -257,7 +262,7 @@ def _read_table(path: Path, label: str, layer: str | None, encoding: str | None,
     return SampleTable(frame=frame, decimal=decimal, places=places, ids=ids, x=x, y=y, crs=crs)
 
 
-def _read_design(path: Path) -> dict[str, Any] | None:
+def read_design(path: Path) -> dict[str, Any] | None:
     """The design that a drawn file holds; None where it holds none."""
     import pyogrio
     from pyogrio.errors import DataSourceError
