@@ -81,13 +81,18 @@ def draw(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed; each seed draws another sample.")] = 42,
     blind: Annotated[bool, typer.Option("--blind", help="Do not show the map's class to the interpreter.")] = False,
+    sampling: Annotated[
+        str, typer.Option(help="How to draw: stratified, or systematic or two-stage, which need --n.")
+    ] = "stratified",
+    clusters: Annotated[int, typer.Option(min=2, help="Blocks of a two-stage sample.")] = 50,
+    block: Annotated[int, typer.Option(min=1, help="Side of such a block in pixels.")] = 100,
     extend: Annotated[
         Path | None, typer.Option(help="Sample of this map to extend; its units and labels stay, its seed is used.")
     ] = None,
     legend: LegendFile = None,
     as_json: Json = False,
 ) -> None:
-    """Draw a stratified random sample of a map's pixels, to be labelled in QGIS."""
+    """Draw a random sample of a map's pixels, to be labelled in QGIS or in the browser."""
     from landweave.runs.estimate.draw import SizeRequest, draw_sample
     from landweave.runs.estimate.map import find_map
 
@@ -96,7 +101,7 @@ def draw(
     )
     drawn = draw_sample(
         find_map(source, legend=legend), output, request=request, per_class=per_class or (), seed=seed, blind=blind,
-        extend=extend,
+        extend=extend, sampling=sampling, clusters=clusters, block=block,
     )  # fmt: skip
     lines = [f"{name:<24} {units:>6}" for name, units in drawn["sizes"].items()]
     added = "" if extend is None else f", {drawn['new']} of them new"

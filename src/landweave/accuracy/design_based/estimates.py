@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from landweave.accuracy.design_based.intervals import better, quantile, wald
+from landweave.accuracy.design_based.linear import UnitDesign, cells, design_measures
 from landweave.accuracy.design_based.post_stratified import Cells, cells_of, share_intervals
-from landweave.accuracy.design_based.stratified import Measure, Strata, cell_shares, measures, tally
+from landweave.accuracy.design_based.stratified import Measure, Strata, Tally, cell_shares, measures, tally
 from landweave.errors import InputError
 from landweave.legend import NONE
 
@@ -56,6 +57,7 @@ def estimate(
     district_strata: Mapping[str, Mapping[int, tuple[float, float]]] | None = None,
     finite: bool = True,
     level: float = 0.95,
+    design: UnitDesign | None = None,
 ) -> dict[str, Any]:
     """Accuracy of a map and area of its classes from a stratified random sample with reference labels.
 
@@ -87,6 +89,8 @@ def estimate(
         Whether a stratum that was sampled to the last unit has no sampling error.
     level
         Coverage of the intervals, 0..1.
+    design
+        Of a sample that is not a stratified random one: its weights add up to the strata's hectares.
 
     Returns
     -------
@@ -130,9 +134,15 @@ def estimate(
     )
     size = None if areas is None else _checked_areas(areas, len(h))
     whole = tally(h, m, r, h=len(keys), k=k, areas=size)
-    write = _Writer(names, level=level)
+    write = _Writer(names, level=level if design is None else design.level(level))
     total = float(sizes.areas.sum())
-    shares, _ = cell_shares(sizes, whole, finite=finite)
+    shares = cell_shares(sizes, whole, finite=finite)[0] if design is None else cells(design, m, r, k=k)
+
+    def measured(inside: np.ndarray | None, part: Tally | None = None) -> dict[str, Measure]:
+        if design is not None:
+            return design_measures(design, m, r, k=k, inside=inside)
+        return measures(sizes, whole, part=part, finite=finite)
+
     counts = whole.count.sum(axis=0).T
     figures: dict[str, Any] = {
         "sample_units": len(h),
@@ -140,7 +150,7 @@ def estimate(
         "few_omitted_units": FEW_OMITTED,
         "level": level,
         "area_ha": total,
-        **write.figures(measures(sizes, whole, finite=finite), area=total),
+        **write.figures(measured(None), area=total),
         "confusion": {
             "labels": names,
             "counts": counts[:, :k].astype("int64").tolist(),
@@ -162,7 +172,7 @@ def estimate(
                 h[inside], m[inside], r[inside], h=len(keys), k=k, areas=None if size is None else size[inside]
             )
             known = (district_areas or {}).get(name)
-            found = measures(sizes, whole, part=part, finite=finite)
+            found = measured(inside, part)
             figures["districts"][name] = {
                 "sample_units": int(inside.sum()),
                 "area_ha": known,
@@ -171,10 +181,10 @@ def estimate(
             }
             cells_there = (district_strata or {}).get(name, {})
             within = {keys.index(key): cell for key, cell in cells_there.items() if key in strata}
-            cells = cells_of(h, inside, strata=sizes, areas=within)
-            if cells.keys:
+            there = cells_of(h, inside, strata=sizes, areas=within)
+            if there.keys:
                 figures["districts"][name] |= _post_stratified(
-                    write, cells, figures["districts"][name], sample=(m, r, size),
+                    write, there, figures["districts"][name], sample=(m, r, size),
                     names=[s.name for s in strata.values()], finite=finite, level=level,
                 )  # fmt: skip
     return figures
@@ -182,7 +192,7 @@ def estimate(
 
 def _post_stratified(
     write: "_Writer",
-    cells: Cells,
+    found_in: Cells,
     ratio: Mapping[str, Any],
     *,
     sample: tuple[np.ndarray, np.ndarray, np.ndarray | None],
@@ -194,12 +204,12 @@ def _post_stratified(
     mapped, reference, size = sample
     k = len(ratio["classes"])
     part = tally(
-        cells.position, mapped[cells.rows], reference[cells.rows], h=len(cells.keys), k=k,
-        areas=None if size is None else size[cells.rows],
+        found_in.position, mapped[found_in.rows], reference[found_in.rows], h=len(found_in.keys), k=k,
+        areas=None if size is None else size[found_in.rows],
     )  # fmt: skip
-    area = float(cells.strata.areas.sum())
-    found = write.figures(measures(cells.strata, part, finite=finite), area=area, units=ratio["sample_units"])
-    endless = cells.strata if finite else replace(cells.strata, units=np.full(len(cells.keys), np.inf))
+    area = float(found_in.strata.areas.sum())
+    found = write.figures(measures(found_in.strata, part, finite=finite), area=area, units=ratio["sample_units"])
+    endless = found_in.strata if finite else replace(found_in.strata, units=np.full(len(found_in.keys), np.inf))
     low, high = share_intervals(part, endless, level=level)
     for i, (name, row) in enumerate(found["classes"].items()):
         row["total_ha"] = ratio["classes"][name]["total_ha"]
@@ -213,8 +223,8 @@ def _post_stratified(
         "area_ha": area,
         "estimator": "post-stratified",
         "borrowed": {
-            "strata": [names[key] for key, lacks in zip(cells.keys, cells.borrowed, strict=True) if lacks],
-            "share": float(cells.strata.areas[cells.borrowed].sum()) / area,
+            "strata": [names[key] for key, lacks in zip(found_in.keys, found_in.borrowed, strict=True) if lacks],
+            "share": float(found_in.strata.areas[found_in.borrowed].sum()) / area,
         },
         **found,
     }

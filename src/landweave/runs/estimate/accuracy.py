@@ -9,13 +9,12 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from landweave.accuracy.design_based.estimates import MAPPED_TITLE, estimate
-from landweave.accuracy.design_based.linear import UnitDesign, stratified_design
-from landweave.accuracy.design_based.stratified import Strata
 from landweave.errors import InputError
 from landweave.legend import NONE, Legend
 from landweave.maps.areas import MapGrid, count_classes
 from landweave.patch.store import read_points, write_json, write_text
 from landweave.patch.tables.places import PlaceKeys
+from landweave.runs.estimate.grid_draw import plan_notes, unit_design
 from landweave.runs.estimate.labels import class_values
 from landweave.runs.estimate.map import MapSource, find_map
 from landweave.runs.estimate.map_assisted import DESIGN, add_assisted, check_estimator
@@ -176,7 +175,7 @@ def estimate_accuracy(
     sizes = read.areas
     if map_source is not None and counted is not None:
         mapped = _mapped(map_source.grid, read)
-        same = None if read.fingerprint is None else counted.fingerprint == read.fingerprint
+        same = None if read.fingerprint is None else counted.fingerprint == read.fingerprint and read.plan is None
         if read.called:
             sizes = areas_on(map_source.grid, read)
             notes += check_against_map(
@@ -188,10 +187,15 @@ def estimate_accuracy(
         mapped = classes_in(read, judged, names)
         same = strata_are_classes(read, mapped, names)
         notes += unmapped_note(names, mapped, reference, judged)
+    elif read.plan is not None:
+        mapped, same = read.extra["mapped"], False
     else:
         mapped, same = classes_of_strata(read, names), True
         notes += notes_without_map(read, mapped, reference, names) if read.called else []
-    notes += _notes(read, mapped, same=same, column=judged)
+    # A sample without strata of classes judges any map alike.
+    notes += _notes(read, mapped, same=same or read.plan is not None, column=judged)
+    drawn = unit_design(read, sizes)
+    notes += plan_notes(read, drawn)
     notes += [*read.design_notes, *swap_note(mapped, reference, names)]
     place, areas = (None, None) if zones is None else (
         zones.of_points(read.x, read.y, crs=read.crs),
@@ -199,12 +203,12 @@ def estimate_accuracy(
     )  # fmt: skip
     figures = estimate(
         read.stratum, mapped, reference, strata=read.strata, classes=names, areas=sizes,
-        districts=place, district_areas=areas,
+        districts=place, district_areas=areas, design=None if read.plan is None else drawn,
         district_strata=zones.classes(counted.zone_classes) if zones and counted and same else None,
     )  # fmt: skip
     if counted is not None and estimator != DESIGN:
         add_assisted(
-            figures, _design_of(read, sizes), mapped, reference, names=names, method=estimator, districts=place,
+            figures, drawn, mapped, reference, names=names, method=estimator, districts=place,
             areas={v: area / 1e4 for v, area in counted.areas.items()},
             district_areas=zones.classes(counted.zone_classes) if zones else None,
         )  # fmt: skip
@@ -301,16 +305,6 @@ def _names(read: LabelledSample, map_source: MapSource | None, legend: str | Pat
         return names_of_strata(read, values=map_source is not None)
     check_same_names(read, names, judged=map_source is not None)
     return names
-
-
-def _design_of(read: LabelledSample, sizes: np.ndarray | None) -> UnitDesign:
-    keys = list(read.strata)
-    strata = Strata(
-        units=np.array([s.units for s in read.strata.values()], "float64"),
-        areas=np.array([s.area for s in read.strata.values()], "float64"),
-    )
-    at = np.array([keys.index(key) for key in read.stratum.tolist()])
-    return stratified_design(at, strata, areas=sizes, finite=True)
 
 
 def _mapped(grid: MapGrid, read: LabelledSample) -> np.ndarray:

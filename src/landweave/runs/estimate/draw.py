@@ -13,6 +13,7 @@ from landweave.errors import InputError
 from landweave.maps.areas import Counted, count_classes
 from landweave.maps.stratified_sample import draw_pixels
 from landweave.runs.estimate.extend import copy_verdicts, extended, how_extended, read_before
+from landweave.runs.estimate.grid_draw import BLOCK, CLUSTERS, STRATIFIED, draw_on_grid
 from landweave.runs.estimate.map import MapSource
 from landweave.runs.estimate.sample_file import write_sample
 
@@ -142,6 +143,9 @@ def draw_sample(
     seed: int = 42,
     blind: bool = False,
     extend: Path | None = None,
+    sampling: str = STRATIFIED,
+    clusters: int = CLUSTERS,
+    block: int = BLOCK,
 ) -> dict[str, Any]:
     """Draw a stratified random sample from a map and write it, ready to be labelled.
 
@@ -163,6 +167,9 @@ def draw_sample(
     extend
         A sample of the same map that is to be extended: its units stay with their labels, and further ones come to
         them until ``request`` or ``per_class`` is met. Its seed is used again, and it stays blind.
+    sampling, clusters, block
+        ``stratified``, or ``systematic`` or ``two-stage`` with ``request.n`` units, see
+        :func:`landweave.runs.estimate.grid_draw.draw_on_grid`.
 
     Returns
     -------
@@ -174,6 +181,14 @@ def draw_sample(
         raise InputError(f"{output}: give the name of a .gpkg file in a folder that exists.")
     if output.exists():
         raise InputError(f"{output}: the file exists and may contain labels; give another name or remove it.")
+    if sampling != STRATIFIED:
+        if extend is not None or per_class:
+            raise InputError(
+                f"--sampling {sampling}: --extend and --per-class are for stratified samples; leave them out."
+            )
+        return draw_on_grid(
+            source, output, sampling=sampling, n=request.n, seed=seed, blind=blind, clusters=clusters, block=block
+        )
     counted = count_classes(source.grid)
     plan = plan_size(request, source=source, counted=counted)
     sizes: dict[str, int] = plan["allocations"][plan["chosen"]]["sizes"]
