@@ -1,6 +1,6 @@
 """Do probabilities mean what they say: confidence against agreement, bin by bin, and in single numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -139,6 +139,52 @@ def _agreement(land: np.ndarray, sure: np.ndarray, right: np.ndarray) -> np.ndar
 
 def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.asarray(np.divide(a, b, out=np.full(a.shape, np.nan), where=b > 0))
+
+
+def reliability_of_parts(
+    truth: np.ndarray,
+    shown: np.ndarray,
+    confidence: np.ndarray,
+    parts: Mapping[str, np.ndarray],
+    *,
+    weights: np.ndarray | None = None,
+    clusters: np.ndarray | None = None,
+    seed: int = 42,
+) -> dict[str, Any]:
+    """Mean confidence against agreement of parts of the land: one temperature may be right on average and in no part.
+
+    Parameters
+    ----------
+    truth, shown, confidence, weights, clusters, seed
+        As of :func:`reliability`.
+    parts
+        Name to the rows of a part, bool (n,).
+
+    Returns
+    -------
+    dict
+        Name to ``{pixels, share, confidence, agreement, overconfidence}``: ``share`` of the land that is shown,
+        ``agreement`` the value, ``overconfidence`` a score; None where a part has no pixels.
+    """
+    use = (truth > 0) & (shown > 0) & np.isfinite(confidence)
+    land = np.where(use, 1.0 if weights is None else np.asarray(weights, "float64"), 0.0)
+    right, sure, total = truth == shown, np.where(use, confidence, 0.0), float(land.sum())
+    found = {}
+    for name, rows in parts.items():
+        own = np.flatnonzero(use & rows)
+        held = float(land[own].sum())
+        gap = reliability(
+            truth[own], shown[own], confidence[own], weights=land[own],
+            clusters=None if clusters is None else np.asarray(clusters)[own], bins=1, seed=seed,
+        )["overconfidence"]  # fmt: skip
+        found[name] = {
+            "pixels": len(own),
+            "share": held / total if total > 0 else None,
+            "confidence": float((land[own] * sure[own]).sum() / held) if held > 0 else None,
+            "agreement": float(land[own][right[own]].sum() / held) if held > 0 else None,
+            "overconfidence": gap,
+        }
+    return found
 
 
 def brier(

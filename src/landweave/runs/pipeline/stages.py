@@ -132,6 +132,7 @@ def sample_task(run: Run, cell: Cell) -> SampleTask:
         quotas={unit: plan.quotas[unit] for unit in own if unit in plan.quotas},
         test_rate=plan.test_rate,
         fetch=fetch_task(run, cell),
+        factors=plan.factors,
     )
 
 
@@ -329,7 +330,7 @@ STAGES = (
         work=label,
     ),
     Stage(
-        name="sample", revision=2, needed=lambda run: run.plan.reference is not None, after=("fetch", "label"),
+        name="sample", revision=3, needed=lambda run: run.plan.reference is not None, after=("fetch", "label"),
         frozen=True,
         inputs=sample_inputs, task=sample_task, work=sample, once_inputs=samples_inputs, once=make_samples,
     ),
@@ -337,12 +338,12 @@ STAGES = (
         name="sample", needed=lambda run: run.plan.project.training is not None, frozen=True, revision=2,
         once_inputs=samples_inputs, once=make_samples,
     ),
-    Stage(name="train", needed=learns, frozen=True, once_inputs=train_inputs, once=make_model),
+    Stage(name="train", revision=2, needed=learns, frozen=True, once_inputs=train_inputs, once=make_model),
     Stage(
         name="validate", needed=lambda run: run.plan.reference is not None, once_key="splits",
         once_inputs=splits_inputs, once=make_splits,
     ),
-    Stage(name="validate", revision=3, needed=learns, once_inputs=validate_inputs, once=make_accuracy),
+    Stage(name="validate", revision=4, needed=learns, once_inputs=validate_inputs, once=make_accuracy),
     Stage(
         name="predict", revision=4, after=("fetch",), inputs=predict_inputs, task=predict_task, work=predict,
         recorded=drop_imagery,

@@ -9,7 +9,7 @@ import numpy as np
 from landweave.accuracy.class_balance import equal_footing
 from landweave.accuracy.curves import precision_recall_curves, roc_curves
 from landweave.accuracy.metrics import score
-from landweave.accuracy.reliability import reliability
+from landweave.accuracy.reliability import brier, reliability, reliability_of_parts
 from landweave.classifier.model import decide
 from landweave.classifier.thresholds import GRID, choose_thresholds, cross_fitted_classes, threshold_effect
 from landweave.labels.draw import evenly
@@ -37,6 +37,8 @@ class Rows:
     """Class values of the map, uint8 (n,), thresholds applied; None: as the thresholds say."""
     folds: np.ndarray | None = None
     """Fold of each row, (n,)."""
+    core: np.ndarray | None = None
+    """Whether the row lies inside the eroded reference, bool (n,); None where there is none."""
     seen: np.ndarray | None = None
     """Whether the row has any observation, bool (n,); without one no class is ever shown. None: all have."""
 
@@ -52,6 +54,7 @@ def judge(
     *,
     classes: Mapping[int, str],
     thresholds: Mapping[int, float] | None = None,
+    check: Rows | None = None,
     seed: int = 42,
 ) -> dict[str, Any]:
     """``roc``, ``precision_recall``, ``calibration``, ``equal_footing`` and ``thresholds`` of ``accuracy.json``.
@@ -59,7 +62,7 @@ def judge(
     Parameters
     ----------
     test
-        Rows of the test places.
+        Rows of the figures.
     training
         Out-of-fold rows of the training places, from which thresholds are chosen; None where there are none. The very
         rows of ``test`` where all are cross-validated.
@@ -67,19 +70,30 @@ def judge(
         Class value to name, in the legend's order.
     thresholds
         Those in force.
+    check
+        Rows of places that had no say in the choice of thresholds; None: those of ``test``.
     seed
         Of the intervals.
     """
     t, p, w = test.truth, test.probabilities, test.weights
     shown = test.shown if test.shown is not None else decide(p, list(classes), thresholds=thresholds)[0]
+    sure = _confidence(p, shown, list(classes))
+    land: dict[str, Any] = {"weights": w, "clusters": test.clusters, "seed": seed}
+    parts = {f"shown as {name}": shown == value for value, name in classes.items()}
+    if test.core is not None and test.core.any() and not test.core.all():
+        parts |= {"core": test.core, "ring": ~test.core}
+    of_parts = reliability_of_parts(t, shown, sure, parts, **land)
     return {
         "roc": roc_curves(t, p, w, classes),
         "precision_recall": precision_recall_curves(t, p, w, classes),
-        "calibration": reliability(
-            t, shown, _confidence(p, shown, list(classes)), weights=w, clusters=test.clusters, seed=seed
-        ),
+        "calibration": {
+            **reliability(t, shown, sure, **land),
+            "brier": brier(t, p, classes=list(classes), **land),
+            "classes": {name: of_parts.pop(f"shown as {name}") for name in classes.values()},
+            "parts": of_parts,
+        },
         "equal_footing": equal_footing(t, p, classes=classes, weights=w, clusters=test.clusters, seed=seed),
-        "thresholds": advise(test, training, classes=classes, thresholds=thresholds or {}),
+        "thresholds": advise(test if check is None else check, training, classes=classes, thresholds=thresholds or {}),
     }
 
 
