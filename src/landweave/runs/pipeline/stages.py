@@ -104,10 +104,14 @@ def label_inputs(run: Run, cell: Cell) -> Inputs:
     }
 
 
+_NOT_LABELS = {"legend", "truth", "verdicts", "label_errors_precision"}
+"""Keys of ``[reference]`` that change no label, or have a fingerprint of their own."""
+
+
 def _of_reference(settings: dict[str, Any]) -> dict[str, Any]:
     # Keys that came later are left out where they are not set, so that runs from before them stay up to date.
     later = {name for name in ("encoding", "band", "x", "y", "crs") if settings[name] is None}
-    return {name: value for name, value in settings.items() if name not in {"legend", "truth", "verdicts", *later}}
+    return {name: value for name, value in settings.items() if name not in {*_NOT_LABELS, *later}}
 
 
 def sample_inputs(run: Run, cell: Cell) -> Inputs:
@@ -250,8 +254,10 @@ def drop_imagery(run: Run, cell: Cell) -> None:
 def suspects_inputs(run: Run) -> Inputs:
     """What the pieces of the reference look like, the reference itself, and the classes; never thresholds."""
     looks = [[path, entry.files[path]] for _, entry in run.made("predict") for path in pieces_of(entry.files)]
+    settings = run.plan.project.reference
     return {
         "pieces": fingerprint(looks),
+        "least precision": fingerprint(settings and settings.label_errors_precision),
         "reference": run.reference,
         "classes": fingerprint([_labels(run), run.plan.project.sampling.seed]),
     }
@@ -350,6 +356,7 @@ STAGES = (
     ),
     Stage(
         name="predict", needed=lambda run: run.plan.reference is not None, once_key="label errors",
+        revision=2,
         once_inputs=suspects_inputs, once=make_suspects,
     ),
     Stage(name="mosaic", once_key="seams", once_inputs=seams_inputs, once=make_seams),
