@@ -112,9 +112,21 @@ def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> d
         jobs[layout.TESTER] = own
     jobs[layout.MODEL] = everything
     models = _fit_all(plan, assignment, recipe, matrix, label, rows["unit"].to_numpy(), jobs, missing)
+    asked = {layout.fold(n): folded & (fold == n) for n in numbers} | {layout.TESTER: ~folded}
+    known = np.zeros(len(rows), "uint8")
+    if assignment is None or assignment.kind != "none":
+        polygons = plan.project.reference is not None and plan.reference.kind == "polygons"
+        known = known_rows(
+            matrix, {name: (jobs[name], part) for name, part in asked.items() if name in jobs},
+            polygons=rows["piece"].to_numpy() if polygons else None, missing=NODATA,
+        )  # fmt: skip
+    # Land that a model knows in part would make it look surer than it may be of all other land.
+    weights, partly = rows["weight"].to_numpy("float64"), land & (known > 0)
+    if not np.array_equal(partly, land):
+        weights = np.where(partly, 0.0, weights)
     models, held_out = cross_calibrate(
-        models, {layout.fold(n): folded & (fold == n) for n in numbers}, matrix, label,
-        classes=plan.legend.values, weights=rows["weight"].to_numpy(), land=land if land.any() else None,
+        models, {layout.fold(n): asked[layout.fold(n)] for n in numbers}, matrix, label,
+        classes=plan.legend.values, weights=weights, land=land if land.any() else None,
         soften=plan.project.model.calibration == "temperature", threads=usable_cores(),
     )  # fmt: skip
     temperature = models[layout.MODEL].temperature
@@ -127,14 +139,6 @@ def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> d
     shutil.rmtree(plan.folder / layout.FOLDS, ignore_errors=True)
     for folder, model in models.items():
         model.save(plan.folder / folder)
-    asked = {layout.fold(n): folded & (fold == n) for n in numbers} | {layout.TESTER: ~folded}
-    known = np.zeros(len(rows), "uint8")
-    if assignment is None or assignment.kind != "none":
-        polygons = plan.project.reference is not None and plan.reference.kind == "polygons"
-        known = known_rows(
-            matrix, {name: (jobs[name], part) for name, part in asked.items() if name in jobs},
-            polygons=rows["piece"].to_numpy() if polygons else None, missing=NODATA,
-        )  # fmt: skip
     write_held_out(plan, rows, held_out, seen=any_known(matrix[:, : recipe.dated]), known=known)
     absent = [plan.legend.names[value] for value in plan.legend.values if not (label[taught] == value).any()]
     return {

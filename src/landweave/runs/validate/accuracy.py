@@ -81,7 +81,7 @@ def measure(
     if assignment is not None and len(test.rows) and len(test.rows) < len(held.rows):
         figures["held_out"] = _held_out(test, **options)
         check: Rows = _rows(test, clusters=None)
-        training: Rows | None = _rows(read_held_out(plan, "land"), clusters=None)
+        training: Rows | None = _clean(read_held_out(plan, "land"))
     else:
         check, training = rows, _training(plan, kind, rows, held)
     figures |= judge(rows, training, check=check, thresholds=plan.thresholds, **options)
@@ -131,7 +131,13 @@ def _training(plan: Plan, kind: str, tested: Rows, held: HeldOut) -> Rows | None
         return None
     if not (held.rows["split"] == "test").any():
         return tested
-    return _rows(read_held_out(plan, "train"), clusters=None)
+    return _clean(read_held_out(plan, "train"))
+
+
+def _clean(held: HeldOut) -> Rows:
+    """Without what the models knew in part, unless that is all."""
+    held = held.only(held.known == 0) if (held.known == 0).any() else held
+    return _rows(held, clusters=held.rows["unit"].to_numpy())
 
 
 def _rows(held: HeldOut, *, clusters: np.ndarray | None) -> Rows:

@@ -8,8 +8,9 @@ import numpy as np
 
 from landweave.accuracy.class_balance import equal_footing
 from landweave.accuracy.curves import precision_recall_curves, roc_curves
+from landweave.accuracy.jackknife import by_cluster, interval_t, jackknifed
 from landweave.accuracy.metrics import score
-from landweave.accuracy.reliability import brier, reliability, reliability_of_parts
+from landweave.accuracy.reliability import FEW_CLUSTERS, brier, reliability, reliability_of_parts
 from landweave.classifier.model import decide
 from landweave.classifier.thresholds import GRID, choose_thresholds, cross_fitted_classes, threshold_effect
 from landweave.labels.draw import evenly
@@ -103,7 +104,8 @@ def advise(
     """Thresholds chosen on ``training``, what they do there and on ``test``, and what moving each one does.
 
     They are suggested only where such thresholds also help on places that had no say in the choice: chosen without a
-    fold and applied to it, fold after fold, they must raise the objective.
+    fold and applied to it, fold after fold, they must raise the objective, and by more than chance: where there are
+    clusters enough, the interval of the gain (95 %, clusters left out in turn) must lie above 0.
     """
     asked = 0 if training is None else int(np.isfinite(training.asked).all(axis=1).sum())
     if training is None or not asked:
@@ -115,11 +117,12 @@ def advise(
     plain, now, then = (
         _figures(some, classes, decide(some.asked, values, thresholds=t)[0]) for t in ({}, thresholds, chosen)
     )
-    elsewhere = None
+    elsewhere, gain = None, None
     if chosen and some.folds is not None:
         shown = cross_fitted_classes(some.asked, some.truth, folds=some.folds, **options)
         elsewhere = _figures(some, classes, shown)
-    holds = elsewhere is not None and elsewhere[OBJECTIVE] > plain[OBJECTIVE]
+        gain = _gain(some, values, decide(some.asked, values, thresholds={})[0], shown)
+    holds = elsewhere is not None and elsewhere[OBJECTIVE] > plain[OBJECTIVE] and (gain is None or gain[0] > 0)
     # Of a cross-validated table the training rows are the test rows: then nothing is left to check by.
     sides = {"out_of_fold": training} | ({"test": test} if training is not test else {})
     figures: dict[str, Any] = {"out_of_fold": {"plain": plain, "now": now, "chosen": then, "cross_fitted": elsewhere}}
@@ -131,10 +134,46 @@ def advise(
         "rows": len(some.truth),
         "now": {classes[value]: t for value, t in thresholds.items()},
         "chosen": {classes[value]: t for value, t in chosen.items()},
+        "gain": None if gain is None else {"low": gain[0], "high": gain[1]},
         "suggested": {classes[value]: t for value, t in chosen.items()} if holds else {},
         **figures,
         "classes": {name: _moved(sides, values, value, thresholds) for value, name in classes.items()},
     }
+
+
+def _gain(rows: Rows, values: Sequence[int], before: np.ndarray, after: np.ndarray) -> tuple[float, float] | None:
+    """Interval of what the mean F1 of the classes gains; None without clusters, or with few."""
+    if rows.clusters is None:
+        return None
+    units = np.unique(rows.clusters, return_inverse=True)[1].reshape(-1)
+    n = int(units.max(initial=-1)) + 1
+    if n < FEW_CLUSTERS:
+        return None
+    k = len(values)
+    column = np.full(256, k)
+    column[list(values)] = np.arange(k)
+    use = np.flatnonzero(column[rows.truth] < k)
+    true, land = column[rows.truth[use]], np.ones(len(use)) if rows.weights is None else rows.weights[use]
+
+    def cells(shown: np.ndarray) -> np.ndarray:
+        return np.asarray(true * (k + 1) + column[shown[use]])
+
+    size = k * (k + 1)
+    held = by_cluster(
+        ((name, (units[use], cells(s), land, size)) for name, s in (("a", before), ("b", after))), n, seed=0
+    )
+    whole, without = jackknifed(held, lambda a, b: _mean_f1(b, k) - _mean_f1(a, k))
+    return interval_t(float(whole), without, held["a"].sum(axis=1), share=False)
+
+
+def _mean_f1(sums: np.ndarray, k: int) -> np.ndarray:
+    """Plain mean of the F1 of the classes that occur, of confusion matrices (m, k (k + 1))."""
+    matrix = sums.reshape(-1, k, k + 1)
+    there = matrix.sum(axis=2)
+    both = there + matrix[:, :, :k].sum(axis=1)
+    right = np.diagonal(matrix[:, :, :k], axis1=1, axis2=2)
+    f1 = np.divide(2 * right, both, out=np.zeros(both.shape), where=both > 0)
+    return np.asarray((f1 * (there > 0)).sum(axis=1) / np.maximum((there > 0).sum(axis=1), 1))
 
 
 def _some(rows: Rows) -> Rows:
@@ -142,7 +181,7 @@ def _some(rows: Rows) -> Rows:
     use = evenly(np.flatnonzero(np.isfinite(rows.asked).all(axis=1)), MOST)
     parts = {
         name: None if values is None else values[use]
-        for name, values in (("weights", rows.weights), ("folds", rows.folds))
+        for name, values in (("weights", rows.weights), ("folds", rows.folds), ("clusters", rows.clusters))
     }
     return Rows(truth=rows.truth[use], probabilities=rows.probabilities[use], **parts)
 
