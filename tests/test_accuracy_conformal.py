@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landweave.accuracy.calibration_error import calibration_errors
 from landweave.accuracy.confident_learning import doubtful_labels
 from landweave.accuracy.conformal import (
     conformal_coverage,
@@ -17,6 +16,7 @@ from landweave.accuracy.conformal import (
     coverage_range,
     least_calibration,
 )
+from landweave.accuracy.reliability import calibration_errors
 from landweave.errors import InputError
 
 TOY = [.05, .10, .12, .15, .20, .22, .25, .30, .35, .40, .45, .50, .55, .60, .65, .70, .75, .80, .90]  # fmt: skip

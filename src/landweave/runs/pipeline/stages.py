@@ -107,10 +107,14 @@ def label_inputs(run: Run, cell: Cell) -> Inputs:
     }
 
 
+_NOT_LABELS = {"legend", "truth", "verdicts", "label_errors_precision"}
+"""Keys of ``[reference]`` that change no label, or have a fingerprint of their own."""
+
+
 def _of_reference(settings: dict[str, Any]) -> dict[str, Any]:
     # Keys that came later are left out where they are not set, so that runs from before them stay up to date.
     later = {name for name in ("encoding", "band", "x", "y", "crs") if settings[name] is None}
-    return {name: value for name, value in settings.items() if name not in {"legend", "truth", "verdicts", *later}}
+    return {name: value for name, value in settings.items() if name not in {*_NOT_LABELS, *later}}
 
 
 def sample_inputs(run: Run, cell: Cell) -> Inputs:
@@ -135,6 +139,7 @@ def sample_task(run: Run, cell: Cell) -> SampleTask:
         quotas={unit: plan.quotas[unit] for unit in own if unit in plan.quotas},
         test_rate=plan.test_rate,
         fetch=fetch_task(run, cell),
+        factors=plan.factors,
     )
 
 
@@ -252,8 +257,10 @@ def drop_imagery(run: Run, cell: Cell) -> None:
 def suspects_inputs(run: Run) -> Inputs:
     """What the pieces of the reference look like, the reference itself, and the classes; never thresholds."""
     looks = [[path, entry.files[path]] for _, entry in run.made("predict") for path in pieces_of(entry.files)]
+    settings = run.plan.project.reference
     return {
         "pieces": fingerprint(looks),
+        "least precision": fingerprint(settings and settings.label_errors_precision),
         "reference": run.reference,
         "classes": fingerprint([_labels(run), run.plan.project.sampling.seed]),
     }
@@ -332,7 +339,7 @@ STAGES = (
         work=label,
     ),
     Stage(
-        name="sample", revision=2, needed=lambda run: run.plan.reference is not None, after=("fetch", "label"),
+        name="sample", revision=3, needed=lambda run: run.plan.reference is not None, after=("fetch", "label"),
         frozen=True,
         inputs=sample_inputs, task=sample_task, work=sample, once_inputs=samples_inputs, once=make_samples,
     ),
@@ -340,18 +347,19 @@ STAGES = (
         name="sample", needed=lambda run: run.plan.project.training is not None, frozen=True, revision=2,
         once_inputs=samples_inputs, once=make_samples,
     ),
-    Stage(name="train", needed=learns, frozen=True, once_inputs=train_inputs, once=make_model),
+    Stage(name="train", revision=2, needed=learns, frozen=True, once_inputs=train_inputs, once=make_model),
     Stage(
-        name="validate", needed=lambda run: run.plan.reference is not None, once_key="splits",
+        name="validate", revision=2, needed=lambda run: run.plan.reference is not None, once_key="splits",
         once_inputs=splits_inputs, once=make_splits,
     ),
-    Stage(name="validate", revision=3, needed=learns, once_inputs=validate_inputs, once=make_accuracy),
+    Stage(name="validate", revision=4, needed=learns, once_inputs=validate_inputs, once=make_accuracy),
     Stage(
         name="predict", revision=4, after=("fetch",), inputs=predict_inputs, task=predict_task, work=predict,
         recorded=drop_imagery,
     ),
     Stage(
         name="predict", needed=lambda run: run.plan.reference is not None, once_key="label errors",
+        revision=2,
         once_inputs=suspects_inputs, once=make_suspects,
     ),
     Stage(name="mosaic", once_key="seams", once_inputs=seams_inputs, once=make_seams),
