@@ -13,6 +13,8 @@ from landweave.runs.mapping.label_errors import list_suspects
 from landweave.runs.mapping.mosaic import write_mosaics
 from landweave.runs.mapping.seams import write_seams
 from landweave.runs.mapping.task import PredictTask, pieces_of, predict
+from landweave.runs.mapping.trust.product import remove_trust
+from landweave.runs.pipeline import trust_stages as trust
 from landweave.runs.pipeline.notices import failures, notices
 from landweave.runs.pipeline.state import Run, Stage
 from landweave.runs.report.page import write_report
@@ -227,7 +229,7 @@ def make_accuracy(run: Run) -> dict[str, Any]:
 def predict_inputs(run: Run, cell: Cell) -> Inputs:
     """Imagery, model, the folds in use and the thresholds."""
     model = run.plan.project.model
-    return {
+    return trust.predict_trust_inputs(run, cell) | {
         "imagery": run.pixels_of(cell),
         "labels": run.files_of(f"label/{cell.name}") if run.plan.reference is not None else "",
         "model": run.given or run.files_of("train"),
@@ -245,6 +247,7 @@ def predict_task(run: Run, cell: Cell) -> PredictTask:
     return PredictTask(
         cell=cell, keep=run.keep(cell), model=run.model, folds=fold_folders(trained, own),
         fetch=fetch_task(run, cell), confidence=run.confidence if trained is not None else (),
+        trust=trust.trust_task(run, cell),
     )  # fmt: skip
 
 
@@ -287,17 +290,20 @@ def make_seams(run: Run) -> dict[str, Any]:
 
 
 def mosaic_inputs(run: Run) -> Inputs:
-    """All predictions, the legend with its colours, and the map's settings."""
+    """What the map is made of, and the trust layers that its STAC item names."""
     classes = [(c.value, c.name, c.color) for c in run.plan.legend.classes]
     return {
         "predictions": fingerprint([entry.files for _, entry in run.made("predict")]),
         "legend": fingerprint(classes),
-        "map settings": fingerprint(run.plan.project.map.model_dump(mode="json")),
+        "map settings": fingerprint(run.plan.project.map.of_mosaic()),
+        **({"trust": run.files_of("trust")} if trust.wants_trust(run) else {}),
     }
 
 
 def make_mosaic(run: Run) -> dict[str, Any]:
     """Write ``map.tif`` and ``confidence.tif``."""
+    if not trust.wants_trust(run):
+        remove_trust(run.plan)
     return write_mosaics(run.plan, [cell.name for cell, _ in run.made("predict")])
 
 
@@ -354,6 +360,10 @@ STAGES = (
     ),
     Stage(name="validate", revision=4, needed=learns, once_inputs=validate_inputs, once=make_accuracy),
     Stage(
+        name="validate", needed=lambda run: trust.wants_trust(run) and learns(run), once_key="applicability",
+        once_inputs=trust.applicability_inputs, once=trust.make_applicability,
+    ),
+    Stage(
         name="predict", revision=4, after=("fetch",), inputs=predict_inputs, task=predict_task, work=predict,
         recorded=drop_imagery,
     ),
@@ -363,6 +373,10 @@ STAGES = (
         once_inputs=suspects_inputs, once=make_suspects,
     ),
     Stage(name="mosaic", once_key="seams", once_inputs=seams_inputs, once=make_seams),
+    Stage(
+        name="mosaic", needed=trust.wants_trust, once_key="trust", once_inputs=trust.trust_inputs,
+        once=trust.make_trust,
+    ),
     Stage(name="mosaic", revision=2, once_inputs=mosaic_inputs, once=make_mosaic),
     Stage(name="report", once_inputs=report_inputs, once=make_report),
 )  # fmt: skip

@@ -166,6 +166,14 @@ class MapSettings(Settings):
 
     crs: str | None = None
     resolution: float | None = Field(None, gt=0)
+    trust: bool = False
+    """Write ``trust.tif``."""
+    trust_level: float = Field(0.9, ge=0.5, le=0.999)
+    """How often the set of classes of a pixel shall hold the reference's class."""
+
+    def of_mosaic(self) -> dict[str, Any]:
+        """The keys that decide ``map.tif``, as JSON values."""
+        return self.model_dump(mode="json", include={"crs", "resolution"})
 
 
 class Project(Shown, Settings):
