@@ -20,15 +20,16 @@ from landweave.patch.staging import assemble, quicklook, read_notes, read_stage,
 from landweave.patch.store import read_patch, sync
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
-from landweave.sources.pixels import keep_open
+from landweave.sources.opened import keep_open
 from landweave.sources.protocol import Source
 
 READERS = 8
 """Dates that are read from a server at a time. From a disk it is one: that keeps a core busy, and the other cores are
 for other workers."""
 
-FILES, REMOTE_FILES = 16, 64
-"""Files that a reader keeps open. Opening one again costs little on a disk, and two requests on a server."""
+FILES, REMOTE_FILES = 512, 64
+"""Files that a reader keeps open: the next patch on the same files needs neither their headers again nor the blocks
+that GDAL's cache still holds. There are several readers of a server."""
 
 PIXELS = "3"
 """Raised when the way from files to pixels changes, so that nothing staged or stored before is taken for the same."""
