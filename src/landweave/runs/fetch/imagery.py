@@ -1,7 +1,7 @@
 """A patch's imagery brought once: date by date, masks first, taken up where it stopped."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -66,7 +66,12 @@ class FetchTask:
     """Scene to the offset that its pixels speak for, where these are trusted more than its metadata."""
 
 
-def fetch_stack(plan: Plan, task: FetchTask, inside: np.ndarray | None) -> list[Path]:
+def fetch_stack(
+    plan: Plan,
+    task: FetchTask,
+    inside: np.ndarray | None,
+    look: Callable[[slice, Mapping[str, np.ndarray]], None] | None = None,
+) -> list[Path]:
     """Write ``patches/<name>.zarr`` and a quicklook for each date.
 
     Parameters
@@ -75,6 +80,8 @@ def fetch_stack(plan: Plan, task: FetchTask, inside: np.ndarray | None) -> list[
         What and where.
     inside
         The patch's pixels within the area, bool (y, x); None for all. Ground beyond does not decide what is read.
+    look
+        As of :func:`~landweave.patch.staging.assemble`.
 
     Returns
     -------
@@ -113,7 +120,7 @@ def fetch_stack(plan: Plan, task: FetchTask, inside: np.ndarray | None) -> list[
     }
     kinds = {n: "uint8" if n in source.categorical else "int16" for n in plan.variables}
     parts_of = [[path for path in (part.masks, part.bands) if path] for part in whole]
-    assemble(target, parts_of, times=plan.dates, variables=kinds, geobox=cell.geobox, notes=notes)
+    assemble(target, parts_of, times=plan.dates, variables=kinds, geobox=cell.geobox, notes=notes, look=look)
     shutil.rmtree(folder, ignore_errors=True)
     return [target, *looks]
 
@@ -175,9 +182,9 @@ def _part(
         stored = plan.folder / layout.stack(cell.name)
         with named(stored):
             patch = read_patch(stored)[list(names)].isel(time=held).load()
-        return stage(folder, label, {name: patch[name].values for name in names}, cell.geobox)
+        return stage(folder, label, {name: patch[name].values for name in names})
     patch = source.load(cell.geobox, [day], names)
-    return stage(folder, label, {name: patch[name].values[0] for name in names}, cell.geobox)
+    return stage(folder, label, {name: patch[name].values[0] for name in names})
 
 
 def _promising(plan: Plan, masks: dict[str, np.ndarray], inside: np.ndarray | None) -> bool:
