@@ -55,6 +55,7 @@ ROOMS = {
     "sources/patchwise": "imagery that comes in patches of its own",
     "sources/simulated": "a seeded country and its satellite",
     "sources/simulated/archive": "what `landweave simulate` writes",
+    "sources/warping": "pixels of one grid on another",
     "sources/stac": "archives of scenes",
     "tree_models": "LightGBM's text, evaluated on arrays; knows no pixels",
     "viewer": "the browser view",
