@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landweave.accuracy.confident_learning import doubtful_labels
+from landweave.accuracy.reliability import calibration_errors
 from landweave.accuracy.trust.conformal import (
     conformal_coverage,
     conformal_sets,
@@ -17,7 +18,6 @@ from landweave.accuracy.trust.conformal import (
     coverage_range,
     least_calibration,
 )
-from landweave.accuracy.reliability import calibration_errors
 from landweave.errors import InputError
 
 TOY = [.05, .10, .12, .15, .20, .22, .25, .30, .35, .40, .45, .50, .55, .60, .65, .70, .75, .80, .90]  # fmt: skip
