@@ -337,12 +337,12 @@ STAGES = (
         name="sample", needed=lambda run: run.plan.project.training is not None, frozen=True, revision=2,
         once_inputs=samples_inputs, once=make_samples,
     ),
-    Stage(name="train", needed=learns, frozen=True, once_inputs=train_inputs, once=make_model),
+    Stage(name="train", revision=2, needed=learns, frozen=True, once_inputs=train_inputs, once=make_model),
     Stage(
         name="validate", needed=lambda run: run.plan.reference is not None, once_key="splits",
-        once_inputs=splits_inputs, once=make_splits,
+        revision=2, once_inputs=splits_inputs, once=make_splits,
     ),
-    Stage(name="validate", revision=3, needed=learns, once_inputs=validate_inputs, once=make_accuracy),
+    Stage(name="validate", revision=4, needed=learns, once_inputs=validate_inputs, once=make_accuracy),
     Stage(
         name="predict", revision=4, after=("fetch",), inputs=predict_inputs, task=predict_task, work=predict,
         recorded=drop_imagery,
