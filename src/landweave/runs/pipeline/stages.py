@@ -355,7 +355,7 @@ STAGES = (
     ),
     Stage(name="train", revision=2, needed=learns, frozen=True, once_inputs=train_inputs, once=make_model),
     Stage(
-        name="validate", revision=2, needed=lambda run: run.plan.reference is not None, once_key="splits",
+        name="validate", revision=3, needed=lambda run: run.plan.reference is not None, once_key="splits",
         once_inputs=splits_inputs, once=make_splits,
     ),
     Stage(name="validate", revision=4, needed=learns, once_inputs=validate_inputs, once=make_accuracy),

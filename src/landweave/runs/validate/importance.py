@@ -1,6 +1,5 @@
 """What the model looks at, and whether it leans on single acquisitions: ``importance.json``."""
 
-import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -11,6 +10,7 @@ from landweave.accuracy.importance import SNOW_SHARE, class_histograms, feeding,
 from landweave.classifier.calibration import align_columns
 from landweave.classifier.estimators import Boosted, Estimator, Learnt
 from landweave.classifier.model import Model, decide
+from landweave.engine.machine import usable_cores
 from landweave.features.interpolation import any_known
 from landweave.features.recipe import Recipe
 from landweave.labels.draw import evenly
@@ -152,7 +152,7 @@ def _permuted(
     rules: dict[str, Any] = {"thresholds": plan.thresholds, "reject_below": plan.project.model.reject_below}
 
     def predict(X: np.ndarray) -> np.ndarray:
-        p = align_columns(model.probabilities(X, threads=os.cpu_count() or 1), model.classes, plan.legend.values)
+        p = align_columns(model.probabilities(X, threads=usable_cores()), model.classes, plan.legend.values)
         return decide(p, plan.legend.values, **rules)[0]
 
     def shuffle(kind: str, most: int, repeats: int) -> dict[str, Any]:
