@@ -26,6 +26,7 @@ ROOMS = {
     "engine": "work of any kind, and what is up to date; knows nothing of maps",
     "eolearn": "eo-learn's names over our functions; may be removed without trace",
     "features": "X: pixels to features, pure functions and their kernels",
+    "features/series": "more than a line between observations: composites, metrics, smoothers, harmonics, seasons",
     "labels": "y: the reference on a grid, who trains and tests, which pixels",
     "labels/verdicts": "what interpreters say of places, kept and put into effect",
     "maps": "patches of classes to a map, its areas, what is beside it",
