@@ -249,9 +249,8 @@ class RasterSource(Shown, LocalSource):
                 fused[here] = self._classes(layer, geobox)[here]
                 left &= ~here
         if name == self.mask and left.any():
-            for grid in {
-                layer.grid for layer in of_day if layer.variable not in self.categorical and layer.grid in near
-            }:
+            bands_of_day = (layer for layer in of_day if layer.variable not in self.categorical)
+            for grid in {layer.grid for layer in bands_of_day if layer.grid in near}:
                 fused[left & nearest_pixels(grid, geobox)[2]] = UNKNOWN
         return fused
 

@@ -10,11 +10,9 @@ from landweave.runs.fetch.imagery import FetchTask, delete_imagery
 from landweave.runs.fetch.task import fetch
 from landweave.runs.mapping.grid import write_grid
 from landweave.runs.mapping.label_errors import list_suspects
-from landweave.runs.mapping.mosaic import write_mosaics
 from landweave.runs.mapping.seams import write_seams
 from landweave.runs.mapping.task import PredictTask, pieces_of, predict
-from landweave.runs.mapping.trust.product import remove_trust
-from landweave.runs.pipeline import trust_stages as trust
+from landweave.runs.pipeline import map_stages
 from landweave.runs.pipeline.notices import failures, notices
 from landweave.runs.pipeline.state import Run, Stage
 from landweave.runs.report.page import write_report
@@ -229,7 +227,7 @@ def make_accuracy(run: Run) -> dict[str, Any]:
 def predict_inputs(run: Run, cell: Cell) -> Inputs:
     """Imagery, model, the folds in use and the thresholds."""
     model = run.plan.project.model
-    return trust.predict_trust_inputs(run, cell) | {
+    return map_stages.predict_trust_inputs(run, cell) | {
         "imagery": run.pixels_of(cell),
         "labels": run.files_of(f"label/{cell.name}") if run.plan.reference is not None else "",
         "model": run.given or run.files_of("train"),
@@ -247,7 +245,7 @@ def predict_task(run: Run, cell: Cell) -> PredictTask:
     return PredictTask(
         cell=cell, keep=run.keep(cell), model=run.model, folds=fold_folders(trained, own),
         fetch=fetch_task(run, cell), confidence=run.confidence if trained is not None else (),
-        trust=trust.trust_task(run, cell),
+        trust=map_stages.trust_task(run, cell),
     )  # fmt: skip
 
 
@@ -287,24 +285,6 @@ def seams_inputs(run: Run) -> Inputs:
 def make_seams(run: Run) -> dict[str, Any]:
     """Write ``seams.json``."""
     return write_seams(run.plan, [cell for cell, _ in run.made("predict")])
-
-
-def mosaic_inputs(run: Run) -> Inputs:
-    """What the map is made of, and the trust layers that its STAC item names."""
-    classes = [(c.value, c.name, c.color) for c in run.plan.legend.classes]
-    return {
-        "predictions": fingerprint([entry.files for _, entry in run.made("predict")]),
-        "legend": fingerprint(classes),
-        "map settings": fingerprint(run.plan.project.map.of_mosaic()),
-        **({"trust": run.files_of("trust")} if trust.wants_trust(run) else {}),
-    }
-
-
-def make_mosaic(run: Run) -> dict[str, Any]:
-    """Write ``map.tif`` and ``confidence.tif``."""
-    if not trust.wants_trust(run):
-        remove_trust(run.plan)
-    return write_mosaics(run.plan, [cell.name for cell, _ in run.made("predict")])
 
 
 def report_inputs(run: Run) -> Inputs:
@@ -360,8 +340,8 @@ STAGES = (
     ),
     Stage(name="validate", revision=4, needed=learns, once_inputs=validate_inputs, once=make_accuracy),
     Stage(
-        name="validate", needed=lambda run: trust.wants_trust(run) and learns(run), once_key="applicability",
-        once_inputs=trust.applicability_inputs, once=trust.make_applicability,
+        name="validate", needed=lambda run: map_stages.wants_trust(run) and learns(run), once_key="applicability",
+        once_inputs=map_stages.applicability_inputs, once=map_stages.make_applicability,
     ),
     Stage(
         name="predict", revision=4, after=("fetch",), inputs=predict_inputs, task=predict_task, work=predict,
@@ -374,10 +354,10 @@ STAGES = (
     ),
     Stage(name="mosaic", once_key="seams", once_inputs=seams_inputs, once=make_seams),
     Stage(
-        name="mosaic", needed=trust.wants_trust, once_key="trust", once_inputs=trust.trust_inputs,
-        once=trust.make_trust,
+        name="mosaic", needed=map_stages.wants_trust, once_key="trust", once_inputs=map_stages.trust_inputs,
+        once=map_stages.make_trust,
     ),
-    Stage(name="mosaic", revision=2, once_inputs=mosaic_inputs, once=make_mosaic),
+    Stage(name="mosaic", revision=2, once_inputs=map_stages.mosaic_inputs, once=map_stages.make_mosaic),
     Stage(name="report", once_inputs=report_inputs, once=make_report),
 )  # fmt: skip
 """In order. Samples come from patches or from a table, so ``sample`` has two rows, of which one is needed."""
