@@ -38,6 +38,7 @@ NOT_PIXELS = {
     "timeout",
     "attribution",
     "licence",
+    "undated",
     # The stamp of the source has them.
     "mask_bits",
     "mask_values",
@@ -286,6 +287,7 @@ def mosaic_inputs(run: Run) -> Inputs:
         "predictions": fingerprint([entry.files for _, entry in run.made("predict")]),
         "legend": fingerprint(classes),
         "map settings": fingerprint(run.plan.project.map.model_dump(mode="json")),
+        **({"undated": "yes"} if run.plan.project.source.undated else {}),
     }
 
 
