@@ -109,6 +109,12 @@ def test_codes_that_the_legend_joins_are_not_pointed_out(tmp_path):
     assert not any("blanks only" in line for line in check_facts(read_project(project))["notes"])
 
 
+def test_patches_one_row_high_are_named(tmp_path):
+    project, _ = two_class_world(tmp_path, size=81, patch=40)
+    notes = check_facts(read_project(project))["notes"]
+    assert any("5 of 9 patches are less than 16 pixels wide or high, such as" in note for note in notes), notes
+
+
 def test_of_very_many_pixels_some_patches_are_counted_and_check_says_so(tmp_path, monkeypatch):
     project, _ = two_class_world(tmp_path)
     monkeypatch.setattr("landweave.runs.pipeline.label_counts.MOST_COUNTED", 5 * 20 * 20)

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from landweave.runs.sample.table import TableFeatures
 
 
+SLIVER = 16
+"""Pixels along a side below which a patch is pointed out."""
+
+
 def check_project(project: Project) -> list[str]:
     """Open everything a project names, and say in a few lines what a run would work on.
 
@@ -73,7 +77,7 @@ def check_facts(project: Project) -> Facts:
         _check_truth(plan, counts)
         if counts.assignment is not None:
             try_rows(plan, counts.assignment)
-    notes += _place_notes(project, cells)
+    notes += [*_place_notes(project, cells), *_sliver_notes(project, cells)]
     _open_districts(project, cells)
     check_overlays(project.view, project.path)
     notes += _sample_notes(project)
@@ -249,6 +253,18 @@ def _period_notes(plan: Plan) -> list[str]:
         return []
     share = f"{beyond} of {len(plan.recipe.days)} target days"
     return [f"{share} are before the first date or after the last one, and have no values."]
+
+
+def _sliver_notes(project: Project, cells: Sequence[Cell]) -> list[str]:
+    """Patches that are left over at the edge of the imagery, a few pixels wide."""
+    sides = {cell.name: (int(cell.geobox.shape[1]), int(cell.geobox.shape[0])) for cell in cells}
+    longest = max(max(pair) for pair in sides.values())
+    thin = [name for name, pair in sides.items() if min(pair) < min(SLIVER, longest / 4)]
+    if not thin or len(cells) == 1:
+        return []
+    across, down = sides[thin[0]]
+    few = f"{len(thin)} of {len(cells)} patches are less than {SLIVER} pixels wide or high, such as {thin[0]} with"
+    return [f"{few} {across} x {down} pixels; each is a unit of the split like a whole one, so change area.patch_size."]
 
 
 def _place_notes(project: Project, cells: Sequence[Cell]) -> list[str]:
