@@ -77,7 +77,7 @@ def check_facts(project: Project) -> Facts:
         _check_truth(plan, counts)
         if counts.assignment is not None:
             try_rows(plan, counts.assignment)
-    notes += [*_place_notes(project, cells), *_sliver_notes(project, cells)]
+    notes += [*_place_notes(project, cells), *_sliver_notes(cells)]
     _open_districts(project, cells)
     check_overlays(project.view, project.path)
     notes += _sample_notes(project)
@@ -255,7 +255,7 @@ def _period_notes(plan: Plan) -> list[str]:
     return [f"{share} are before the first date or after the last one, and have no values."]
 
 
-def _sliver_notes(project: Project, cells: Sequence[Cell]) -> list[str]:
+def _sliver_notes(cells: Sequence[Cell]) -> list[str]:
     """Patches that are left over at the edge of the imagery, a few pixels wide."""
     sides = {cell.name: (int(cell.geobox.shape[1]), int(cell.geobox.shape[0])) for cell in cells}
     longest = max(max(pair) for pair in sides.values())
