@@ -38,6 +38,7 @@ NOT_PIXELS = {
     "timeout",
     "attribution",
     "licence",
+    "undated",
     # The stamp of the source has them.
     "mask_bits",
     "mask_values",

@@ -19,9 +19,11 @@ from landweave.engine.machine import usable_cores
 from landweave.errors import InputError
 from landweave.maps.areas import count_classes, open_map
 from landweave.maps.mosaic import CACHE_MB, mosaic
+from landweave.maps.qgis_styles import classes_style, ramp_style
+from landweave.maps.sidecars import qgis_style
 from landweave.patch.grid import Cell
 from landweave.patch.painting import beyond_border, continued
-from landweave.patch.store import read_raster, write_json, write_raster
+from landweave.patch.store import read_raster, write_bytes, write_json, write_raster
 from landweave.runs import layout
 from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun
@@ -34,6 +36,14 @@ _ROWS = 64
 AGREE, DIFFER, EDGE = 1, 2, 3
 """Values of the map of disagreement: as the reference; otherwise within the eroded reference; otherwise in its buffer,
 where a mixed pixel or a shifted outline explains as much."""
+
+
+DISAGREEMENT = {
+    AGREE: ("agree", "#d9d9d9"),
+    DIFFER: ("differ", "#c0267e"),
+    EDGE: ("differ at an edge (within the reference's buffer)", "#f2a7cf"),
+}
+"""Name and colour of its values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +94,8 @@ def make_layers(run: FinishedRun) -> Layers:
         elif stamp.get(name) != stamps[name] or not path.exists():
             _make(run, layer, sources, path)
         files[name] = path
+        if path.is_relative_to(place):
+            _write_style(run, name, path)
     stamps["mapped"] = fingerprint(_print(whole["map"]))
     fresh = stamp.get("mapped") == stamps["mapped"] and "areas" in stamp
     areas = stamp["areas"] if fresh else _areas(whole["map"])
@@ -93,6 +105,18 @@ def make_layers(run: FinishedRun) -> Layers:
     version = fingerprint([stamps, _print(whole["confidence"])])[:12]
     mapped = {"title": MAPPED_TITLE, "classes": {int(value): found for value, found in areas.items()}}
     return Layers(files=files, mapped=mapped, version=version)
+
+
+def _write_style(run: FinishedRun, name: str, path: Path) -> None:
+    """The QGIS style of a map that is made here, beside it."""
+    styles = {
+        "reference": lambda: qgis_style(run.plan.legend),
+        "disagreement": lambda: classes_style(DISAGREEMENT),
+        "observations": lambda: ramp_style(1, max(len(run.plan.dates), 1) + 1, zero=1),
+    }
+    content, beside = styles[name](), path.with_suffix(".qml")
+    if not beside.exists() or beside.read_bytes() != content:
+        write_bytes(beside, content, synced=False)
 
 
 def place_of_views(folder: Path) -> Path:
