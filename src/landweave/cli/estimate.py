@@ -134,6 +134,10 @@ def accuracy(
     map_column: Annotated[
         str | None, typer.Option(help="Column of the map's classes, if there is no raster of the map.")
     ] = None,
+    interpreter: Annotated[
+        list[str] | None,
+        typer.Option(help="Whose labels count: a column of labels or a name in the verdicts; of several the majority."),
+    ] = None,
     estimator: Annotated[
         str, typer.Option(help="Of the areas: design, or difference or regression, which use the areas of the map.")
     ] = "design",
@@ -150,7 +154,8 @@ def accuracy(
         AccuracyRequest(
             source=source, map=map_path, districts=districts, column=column, label=label, layer=layer,
             district_layer=district_layer, design=design,
-            drop_unlabelled=drop_unlabelled, map_column=map_column, estimator=estimator, legend=legend,
+            drop_unlabelled=drop_unlabelled, map_column=map_column, estimator=estimator,
+            interpreters=tuple(interpreter or ()), legend=legend,
         )
     )  # fmt: skip
     write_figures(figures, output=output, report=report_path)
