@@ -15,8 +15,7 @@ VALUES = (1, 2, 3, 4, 5, 6, 8, 9)
 BANDS = ("B02", "B03", "B04", "B08", "B11", "B12")
 
 
-@pytest.fixture(scope="module")
-def population():
+def simulated_population():
     """Pixels by map class, true class and quarter of the country: a quick classifier's map of six dates."""
     from sklearn.tree import DecisionTreeClassifier
 
@@ -36,6 +35,11 @@ def population():
     counts = np.bincount(np.ravel_multi_index(order, (8, 8, 4)), minlength=256).reshape(8, 8, 4)
     assert counts.sum() == 640_000
     return counts
+
+
+@pytest.fixture(scope="module")
+def population():
+    return simulated_population()
 
 
 def draw(population, sizes, *, seed=1):

@@ -119,6 +119,9 @@ def accuracy(
         bool,
         typer.Option("--drop-unlabelled", help="Leave out units without a label; they count as missing at random."),
     ] = False,
+    map_column: Annotated[
+        str | None, typer.Option(help="Column of the map's classes, if there is no raster of the map.")
+    ] = None,
     legend: LegendFile = None,
     output: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
     report_path: Annotated[Path | None, typer.Option("--report", help="Write the figures to this HTML page.")] = None,
@@ -132,7 +135,7 @@ def accuracy(
         AccuracyRequest(
             source=source, map=map_path, districts=districts, column=column, label=label, layer=layer,
             district_layer=district_layer, design=design,
-            drop_unlabelled=drop_unlabelled, legend=legend,
+            drop_unlabelled=drop_unlabelled, map_column=map_column, legend=legend,
         )
     )  # fmt: skip
     write_figures(figures, output=output, report=report_path)

@@ -39,7 +39,9 @@ def narrow_line(figures: Mapping[str, Any]) -> str:
 def design_line(figures: Mapping[str, Any]) -> str:
     """What was sampled and what is judged by it."""
     what = f"{figures['sample_units']} units in {len(figures['strata'])} strata"
-    judged = f"; the map {figures['map']}" if figures["map"] else "; the map it was drawn from"
+    column = figures.get("map_column")
+    drawn = f"; the map in the column {column}" if column else "; the map it was drawn from"
+    judged = f"; the map {figures['map']}" if figures["map"] else drawn
     return f"{figures['sample']}: {what}{judged}"
 
 

@@ -1,12 +1,13 @@
 """From a labelled probability sample to published figures: accuracies and areas with standard errors and intervals."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from landweave.accuracy.design_based.intervals import better, quantile, wald
+from landweave.accuracy.design_based.post_stratified import Cells, cells_of, share_intervals
 from landweave.accuracy.design_based.stratified import Measure, Strata, cell_shares, measures, tally
 from landweave.errors import InputError
 from landweave.legend import NONE
@@ -52,6 +53,7 @@ def estimate(
     areas: np.ndarray | None = None,
     districts: np.ndarray | Sequence[str] | None = None,
     district_areas: Mapping[str, float] | None = None,
+    district_strata: Mapping[str, Mapping[int, tuple[float, float]]] | None = None,
     finite: bool = True,
     level: float = 0.95,
 ) -> dict[str, Any]:
@@ -77,6 +79,10 @@ def estimate(
     district_areas
         Hectares of the strata in each district, by name. A class's area in a district is then its share there times
         this; without it an estimated total, which is far less precise.
+    district_strata
+        Units and hectares of each stratum in each district, by name and by key of the stratum. A district's figures
+        are then post-stratified by stratum x district, which is more precise again; see
+        :func:`landweave.accuracy.design_based.post_stratified.cells_of`.
     finite
         Whether a stratum that was sampled to the last unit has no sampling error.
     level
@@ -90,9 +96,12 @@ def estimate(
         ``producers_accuracy``, ``f1``, ``share``, ``area_ha``, and ``omitted_units``, ``effective_omitted_units``,
         ``too_narrow``), ``confusion`` (``labels``, ``counts`` with rows reference and columns map, ``shares``),
         ``strata``, and ``districts`` (name to the same figures, ``sample_units``, ``area_ha`` and of each class
-        ``total_ha``, which adds up over districts to the whole). A score is ``{value, se, low, high, interval, wald}``:
-        ``interval`` names the better interval, which ``low`` and ``high`` are: ``wald``, or ``wilson`` where fewer
-        than 10 units are expected to have, or not to have, the property; ``reason`` says why something is missing.
+        ``total_ha``, which adds up over districts to the whole; ``estimator``, and ``borrowed``: ``strata`` with fewer
+        than two units there, which take the rate of the whole stratum, and their ``share`` of the land). A score is
+        ``{value, se, low, high, interval, wald}``: ``interval`` names the better interval, which ``low`` and ``high``
+        are: ``wald``, or ``wilson`` where fewer
+        than 10 units are expected to have, or not to have, the property; areas and shares of a post-stratified district
+        have ``mover``, put together from an interval in each stratum; ``reason`` says why something is missing.
 
     Raises
     ------
@@ -157,9 +166,58 @@ def estimate(
             figures["districts"][name] = {
                 "sample_units": int(inside.sum()),
                 "area_ha": known,
+                "estimator": "ratio",
                 **write.figures(found, area=known, units=int(inside.sum())),
             }
+            cells_there = (district_strata or {}).get(name, {})
+            within = {keys.index(key): cell for key, cell in cells_there.items() if key in strata}
+            cells = cells_of(h, inside, strata=sizes, areas=within)
+            if cells.keys:
+                figures["districts"][name] |= _post_stratified(
+                    write, cells, figures["districts"][name], sample=(m, r, size),
+                    names=[s.name for s in strata.values()], finite=finite, level=level,
+                )  # fmt: skip
     return figures
+
+
+def _post_stratified(
+    write: "_Writer",
+    cells: Cells,
+    ratio: Mapping[str, Any],
+    *,
+    sample: tuple[np.ndarray, np.ndarray, np.ndarray | None],
+    names: Sequence[str],
+    finite: bool,
+    level: float,
+) -> dict[str, Any]:
+    """Figures of a district by its cells; ``ratio`` holds those that know only its area."""
+    mapped, reference, size = sample
+    k = len(ratio["classes"])
+    part = tally(
+        cells.position, mapped[cells.rows], reference[cells.rows], h=len(cells.keys), k=k,
+        areas=None if size is None else size[cells.rows],
+    )  # fmt: skip
+    area = float(cells.strata.areas.sum())
+    found = write.figures(measures(cells.strata, part, finite=finite), area=area, units=ratio["sample_units"])
+    endless = cells.strata if finite else replace(cells.strata, units=np.full(len(cells.keys), np.inf))
+    low, high = share_intervals(part, endless, level=level)
+    for i, (name, row) in enumerate(found["classes"].items()):
+        row["total_ha"] = ratio["classes"][name]["total_ha"]
+        for key in ("sample_units", "omitted_units", "effective_omitted_units"):
+            row[key] = ratio["classes"][name][key]
+        for key, factor in (("share", 1.0), ("area_ha", area)):
+            if row[key]["low"] is not None:
+                ends = {"low": float(low[i]) * factor, "high": float(high[i]) * factor, "interval": "mover"}
+                row[key] = {name: value for name, value in row[key].items() if name != "reason"} | ends
+    return {
+        "area_ha": area,
+        "estimator": "post-stratified",
+        "borrowed": {
+            "strata": [names[key] for key, lacks in zip(cells.keys, cells.borrowed, strict=True) if lacks],
+            "share": float(cells.strata.areas[cells.borrowed].sum()) / area,
+        },
+        **found,
+    }
 
 
 class _Writer:

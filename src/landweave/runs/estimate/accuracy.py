@@ -1,6 +1,5 @@
 """``landweave estimate accuracy``: what a labelled probability sample says of a map."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,9 @@ from landweave.legend import NONE, Legend
 from landweave.maps.areas import MapGrid, count_classes
 from landweave.patch.store import read_points, write_json, write_text
 from landweave.patch.tables.places import PlaceKeys
+from landweave.runs.estimate.labels import class_values
 from landweave.runs.estimate.map import MapSource, find_map
+from landweave.runs.estimate.map_column import check_against, classes_in, column_of, names_of, unmapped_note
 from landweave.runs.estimate.sample_file import LABEL, LabelledSample, read_sample
 from landweave.runs.estimate.strata_classes import (
     areas_on,
@@ -26,6 +27,7 @@ from landweave.runs.estimate.strata_classes import (
     names_of_strata,
     no_class,
     notes_without_map,
+    size_note,
     swap_note,
     units_on,
 )
@@ -57,6 +59,8 @@ class AccuracyRequest:
     """The drawn file, where the labelled one lost its design."""
     drop_unlabelled: bool = False
     """Leave out units without a label."""
+    map_column: str | None = None
+    """Column of the map's classes, where there is no raster of the map."""
 
 
 def estimate_request(request: AccuracyRequest) -> dict[str, Any]:
@@ -78,7 +82,7 @@ def estimate_request(request: AccuracyRequest) -> dict[str, Any]:
         request.source, map_source=None if request.map is None else find_map(request.map, legend=request.legend),
         legend=request.legend, districts=request.districts, column=request.column, label=request.label,
         layer=request.layer, district_layer=request.district_layer, design=request.design,
-        drop_unlabelled=request.drop_unlabelled,
+        drop_unlabelled=request.drop_unlabelled, map_column=request.map_column,
     )  # fmt: skip
 
 
@@ -97,6 +101,7 @@ def estimate_accuracy(
     drop_unlabelled: bool = False,
     encoding: str | None = None,
     places: PlaceKeys | None = None,
+    map_column: str | None = None,
 ) -> dict[str, Any]:
     """What a labelled sample says of a map: accuracies and areas with intervals.
 
@@ -112,19 +117,31 @@ def estimate_accuracy(
     districts, column, district_layer, district_encoding
         Polygons and the column of their names, for figures by district; their layer and encoding, see
         :func:`landweave.runs.estimate.districts.read_districts`.
+    map_column
+        The column of the sample with the map's classes, where there is no raster of the map. A sample from elsewhere is
+        judged by its column ``map`` or ``map_class`` without being asked.
 
     Returns
     -------
     dict
         What :func:`landweave.accuracy.design_based.estimates.estimate` gives, and ``title``, ``sample``, ``map``,
-        ``strata_are_the_maps_classes``, ``mapped`` (``title`` and by class ``pixels`` and ``area_ha``), ``colors`` and
+        ``map_column`` (the column that was judged, or None), ``strata_are_the_maps_classes``, ``mapped`` (``title`` and
+        by class ``pixels`` and ``area_ha``), ``colors`` and
         ``notes``.
     """
     read = read_sample(
         sample, label=label, layer=layer, design=design, drop_unlabelled=drop_unlabelled, encoding=encoding,
         places=places,
     )  # fmt: skip
-    names = _names(read, map_source, legend)
+    if map_source is not None and map_column is not None:
+        raise InputError(
+            f"{read.path}: give the map to judge as a raster or as the column {map_column!r}, not as both."
+        )
+    found_column = column_of(read, map_column)
+    judged = found_column if map_source is None else None
+    names = names_of(read, [judged]) if judged and legend is None and not read.classes else _names(
+        read, map_source, legend
+    )  # fmt: skip
     zones = None
     if districts is not None:
         from landweave.runs.estimate.districts import read_districts
@@ -137,7 +154,7 @@ def estimate_accuracy(
     counted = count_classes(map_source.grid, zones=zones.shapes if zones else ()) if map_source else None
     if counted is not None:
         names |= {v: str(v) for v in counted.pixels if v not in names}
-    reference = _values(read, names)
+    reference = class_values(read, names)
     notes: list[str] = []
     sizes = read.areas
     if map_source is not None and counted is not None:
@@ -148,10 +165,21 @@ def estimate_accuracy(
             notes += check_against_map(
                 read, grid=map_source.grid, counted=counted, names=names, mapped=mapped, areas=sizes
             )
+        if found_column is not None:
+            notes += check_against(read, found_column, names, mapped)
+    elif judged is not None:
+        mapped = classes_in(read, judged, names)
+        same = all(names.get(m, "").casefold() == read.strata[h].name.casefold() for h, m in zip(
+            read.stratum.tolist(), mapped.tolist(), strict=True
+        ))  # fmt: skip
+        notes += [*unmapped_note(names, mapped, reference, judged), *(size_note(read) if read.called else [])]
     else:
         mapped, same = classes_of_strata(read, names), True
         notes += notes_without_map(read, mapped, reference, names) if read.called else []
-    notes += [*_notes(read, mapped, same=same), *read.design_notes, *swap_note(mapped, reference, names)]
+    notes = [
+        *_notes(read, mapped, same=same, column=judged), *notes, *read.design_notes,
+        *swap_note(mapped, reference, names),
+    ]  # fmt: skip
     place, areas = (None, None) if zones is None else (
         zones.of_points(read.x, read.y, crs=read.crs),
         zones.sizes(counted.zone_areas) if counted else {},
@@ -159,6 +187,7 @@ def estimate_accuracy(
     figures = estimate(
         read.stratum, mapped, reference, strata=read.strata, classes=names, areas=sizes,
         districts=place, district_areas=areas,
+        district_strata=zones.classes(counted.zone_classes) if zones and counted and same else None,
     )  # fmt: skip
     if zones is not None and counted is not None and same is False:
         notes.append("Areas of districts are those of the land that the map to be judged shows.")
@@ -167,6 +196,7 @@ def estimate_accuracy(
     return {
         "title": "Accuracy and area, estimated from a probability sample",
         "sample": read.path.name, "map": None if map_source is None else map_source.grid.path.name,
+        "map_column": judged,
         "strata_are_the_maps_classes": same,
         **figures,
         "mapped": None if counted is None else {
@@ -253,23 +283,6 @@ def _names(read: LabelledSample, map_source: MapSource | None, legend: str | Pat
     return names
 
 
-def _values(read: LabelledSample, names: Mapping[int, str]) -> np.ndarray:
-    """Class values of the labels, which may be names or, where no class is called by a number, values."""
-    table = {name: value for value, name in names.items()}
-    if not any(name.isdecimal() for name in table):
-        table |= {str(value): value for value in names}
-    folded = {name.casefold(): value for name, value in table.items()}
-    found = []
-    for place, text in zip(read.places, read.labels, strict=True):
-        value = table.get(text, folded.get(text.casefold()))
-        if value is None:
-            near = difflib.get_close_matches(text, table, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(names.values())}."
-            raise InputError(f"{read.path}, {place}: the legend has no class {text!r}; {hint}")
-        found.append(value)
-    return np.array(found, "int64")
-
-
 def _mapped(grid: MapGrid, read: LabelledSample) -> np.ndarray:
     """The map's class at each unit; InputError where a unit lies outside the map."""
     from landweave.patch.align import to_crs
@@ -280,9 +293,14 @@ def _mapped(grid: MapGrid, read: LabelledSample) -> np.ndarray:
     )
 
 
-def _notes(read: LabelledSample, mapped: np.ndarray, *, same: bool | None) -> list[str]:
+def _notes(read: LabelledSample, mapped: np.ndarray, *, same: bool | None, column: str | None = None) -> list[str]:
     notes = []
-    if same is False:
+    if same is False and column is not None:
+        notes.append(
+            f"The map is judged by the column {column!r}; its classes are not the strata, so the estimators of Stehman "
+            "(2014) are used."
+        )
+    elif same is False:
         notes.append(
             "The map is not the one that the sample was drawn from; the strata are those of the earlier map, so the "
             "estimators of Stehman (2014) are used, and the figures speak of the land that it had classified."

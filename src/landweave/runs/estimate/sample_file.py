@@ -58,6 +58,8 @@ class LabelledSample:
     """What the reader of the figures must know of the design."""
     left_out: int
     """Units without a label that were left out."""
+    columns: Mapping[str, tuple[str, ...]]
+    """All columns of the file as text, one value a unit; "" for none."""
 
 
 ALIASES = {
@@ -216,6 +218,7 @@ def read_sample(
         called=units.called,
         design_notes=units.notes,
         left_out=units.drawn - int(keep.sum()),
+        columns={str(name): tuple(code_text(v) for v in table.frame[name][keep]) for name in table.frame},
     )
 
 
