@@ -8,7 +8,7 @@ MEASURES = {"users_accuracy": "user's accuracy", "producers_accuracy": "producer
 
 INTERVALS = (
     "Intervals are put together from an interval in each stratum, so they allow for omissions that the sample did not "
-    "see. In simulations 95 % intervals contained the truth in 92 to 98 of 100 samples, also for rare classes."
+    "see. In simulations 95 % intervals contained the truth in 93 to 99 of 100 samples, also for rare classes."
 )
 
 WIDE = (
