@@ -37,6 +37,7 @@ from landweave.runs.estimate.strata_classes import (
     names_of_strata,
     no_class,
     notes_without_map,
+    size_note,
     swap_note,
     units_on,
 )
@@ -193,17 +194,19 @@ def estimate_accuracy(
     elif judged is not None:
         mapped = classes_in(read, judged, names)
         same = strata_are_classes(read, mapped, names)
-        notes += unmapped_note(names, mapped, reference, judged)
+        notes += [*unmapped_note(names, mapped, reference, judged), *(size_note(read) if read.called else [])]
     elif read.plan is not None:
         mapped, same = read.extra["mapped"], False
     else:
         mapped, same = classes_of_strata(read, names), True
         notes += notes_without_map(read, mapped, reference, names) if read.called else []
-    # A sample without strata of classes judges any map alike.
-    notes += _notes(read, mapped, same=same or read.plan is not None, column=judged)
     drawn = unit_design(read, sizes)
-    notes += plan_notes(read, drawn)
-    notes += [*read.design_notes, *swap_note(mapped, reference, names)]
+    # A sample without strata of classes judges any map alike.
+    alike = same if read.plan is None else True
+    notes = [
+        *_notes(read, mapped, same=alike, column=judged), *plan_notes(read, drawn), *notes, *read.design_notes,
+        *swap_note(mapped, reference, names),
+    ]  # fmt: skip
     place, areas = (None, None) if zones is None else (
         zones.of_points(read.x, read.y, crs=read.crs),
         zones.sizes(counted.zone_areas) if counted else {},
