@@ -204,19 +204,21 @@ def swap_note(mapped: np.ndarray, reference: np.ndarray, names: Mapping[int, str
     return [f"{told} otherwise ({', '.join(swapped)}); check that strata, map and labels number the classes alike."]
 
 
+def size_note(read: LabelledSample) -> list[str]:
+    """What is assumed of the size of units, where no map says it."""
+    sizes = [s.area / s.units for s in read.strata.values()]
+    if max(sizes) <= ALIKE * min(sizes):
+        return [f"All units are assumed to have one size, {sizes[0]:.4g} ha (stratum_area_ha by the number of pixels)."]
+    told = f"The strata have units of {min(sizes):.4g} to {max(sizes):.4g} ha on average, so units differ in size"
+    mend = "Give the map with --map to weigh each by its area."
+    return [f"{told} (pixels in degrees do); within a stratum they are assumed to be equal. {mend}"]
+
+
 def notes_without_map(
     read: LabelledSample, mapped: np.ndarray, reference: np.ndarray, names: Mapping[int, str]
 ) -> list[str]:
     """What is assumed of a sample from elsewhere where no map says it: the size of units, and what strata are."""
-    sizes = [s.area / s.units for s in read.strata.values()]
-    if max(sizes) > ALIKE * min(sizes):
-        told = f"The strata have units of {min(sizes):.4g} to {max(sizes):.4g} ha on average, so units differ in size"
-        mend = "Give the map with --map to weigh each by its area."
-        notes = [f"{told} (pixels in degrees do); within a stratum they are assumed to be equal. {mend}"]
-    else:
-        notes = [
-            f"All units are assumed to have one size, {sizes[0]:.4g} ha (stratum_area_ha by the number of pixels)."
-        ]
+    notes = size_note(read)
     labelled, drawn = set(reference.tolist()), set(mapped.tolist())
     unseen = [names[value] for value in names if value in drawn - labelled]
     if unseen:
