@@ -98,6 +98,7 @@ def write_report(
         hectares=hectares,
         notes=[*([POINTS] if points and accuracy is not None else []), *_notes(accuracy)],
         seams=read_record(plan.folder / layout.SEAMS) or None,
+        trust=read_record(plan.folder / layout.TRUST_SUMMARY) or None if plan.project.map.trust else None,
         observed=observed(plan, list(seen), [info["valid_counts"] for info in seen.values()]) if seen else None,
     )
     html = _undated(render_report(content), plan)
@@ -178,6 +179,7 @@ def evaluation_report(figures: Mapping[str, Any], legend: Legend, table: Path) -
             facts={"Made with": f"landweave {landweave.__version__}", f"SHA-256 of {table.name}": checksum(table)},
             settings={
                 "model": figures["model"],
+                "parameters": ", ".join(f"{k} = {v}" for k, v in figures["params"].items()) or "defaults",
                 "seed": str(figures["seed"]),
                 "split": figures["split"]["how"],
                 "features": ", ".join(figures["features"]),

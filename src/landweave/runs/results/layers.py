@@ -27,6 +27,7 @@ from landweave.patch.store import read_raster, write_bytes, write_json, write_ra
 from landweave.runs import layout
 from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun
+from landweave.runs.results.trust_layers import trust_files
 
 REVISION = 2
 """Raised when maps are made otherwise than before, so that those of before are made again."""
@@ -52,7 +53,8 @@ class Layers:
 
     files: Mapping[str, Path]
     """``prediction``, ``confidence``, and as far as there is something to make them of ``reference``,
-    ``disagreement`` and ``observations``: uint8, 0 nothing. Observations are the number of valid ones, plus 1."""
+    ``disagreement`` and ``observations``: uint8, 0 nothing. Observations are the number of valid ones, plus 1.
+    ``trust_margin`` and so on: bands of ``trust.tif``."""
 
     mapped: Mapping[str, Any]
     """``title``, and by class value ``pixels`` and ``area_ha`` (true area)."""
@@ -96,6 +98,10 @@ def make_layers(run: FinishedRun) -> Layers:
         files[name] = path
         if path.is_relative_to(place):
             _write_style(run, name, path)
+    bands = trust_files(run, place)
+    if bands:
+        files |= bands
+        stamps["trust"] = fingerprint(_print(run.folder / layout.TRUST))
     stamps["mapped"] = fingerprint(_print(whole["map"]))
     fresh = stamp.get("mapped") == stamps["mapped"] and "areas" in stamp
     areas = stamp["areas"] if fresh else _areas(whole["map"])
