@@ -16,6 +16,8 @@ from landweave.runs.mapping.task import PredictTask, pieces_of, predict
 from landweave.runs.pipeline.notices import failures, notices
 from landweave.runs.pipeline.state import Run, Stage
 from landweave.runs.report.page import write_report
+from landweave.runs.results.layers import make_layers, slow_to_make
+from landweave.runs.results.run import FinishedRun
 from landweave.runs.sample.assignment import fold_folders
 from landweave.runs.sample.labels import label, verdicts_print
 from landweave.runs.sample.table import custom_code, from_parts, from_series_table, truth_print
@@ -291,6 +293,18 @@ def make_mosaic(run: Run) -> dict[str, Any]:
     return write_mosaics(run.plan, [cell.name for cell, _ in run.made("predict")])
 
 
+def view_inputs(run: Run) -> Inputs:
+    """The map, and the patches' files that the view shows as maps."""
+    parts = [[entry.files for _, entry in run.made(stage)] for stage in ("fetch", "label", "predict")]
+    return {"map": run.files_of("mosaic"), "patches": fingerprint(parts)}
+
+
+def make_view(run: Run) -> dict[str, Any]:
+    """Write ``view/``; it may be deleted, so none of its files is recorded."""
+    make_layers(FinishedRun(plan=run.plan, cells=tuple(run.cells)))
+    return {"files": [], "info": {}}
+
+
 def report_inputs(run: Run) -> Inputs:
     """All that the report shows."""
     shown = {key: run.files_of(key) for key in ("train", "validate", "mosaic")}
@@ -353,6 +367,10 @@ STAGES = (
     ),
     Stage(name="mosaic", once_key="seams", once_inputs=seams_inputs, once=make_seams),
     Stage(name="mosaic", revision=2, once_inputs=mosaic_inputs, once=make_mosaic),
+    Stage(
+        name="mosaic", needed=lambda run: slow_to_make(run.cells), once_key="view", once_inputs=view_inputs,
+        once=make_view,
+    ),
     Stage(name="report", once_inputs=report_inputs, once=make_report),
 )  # fmt: skip
 """In order. Samples come from patches or from a table, so ``sample`` has two rows, of which one is needed."""
