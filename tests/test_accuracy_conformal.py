@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landweave.accuracy.calibration_error import calibration_errors
 from landweave.accuracy.confident_learning import doubtful_labels
+from landweave.accuracy.reliability import calibration_errors
 from landweave.accuracy.trust.conformal import (
     conformal_coverage,
     conformal_sets,

@@ -23,7 +23,7 @@ _PUBLIC = {
     "compare": "landweave.runs.results.compare",
     "compare_masks": "landweave.features.coverage",
     "compute_features": "landweave.api.compute",
-    "calibration_errors": "landweave.accuracy.calibration_error",
+    "calibration_errors": "landweave.accuracy.reliability",
     "conformal_coverage": "landweave.accuracy.trust.conformal",
     "conformal_sets": "landweave.accuracy.trust.conformal",
     "conformal_threshold": "landweave.accuracy.trust.conformal",

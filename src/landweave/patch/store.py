@@ -21,6 +21,7 @@ from rasterio.warp import transform
 
 from landweave.errors import InputError, blame_machine, named
 from landweave.patch.model import TIME
+from landweave.patch.raster.header import check_chunks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -242,6 +243,8 @@ def read_patch(path: str | Path) -> xr.Dataset:
     try:
         with named(path):
             patch: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None, mask_and_scale=False)
+            for one in patch.variables.values():
+                check_chunks(one.shape, one.encoding.get("chunks"), one.dtype)
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001 - Zarr, its codecs and xarray refuse in many ways
@@ -325,7 +328,13 @@ def sweep(folder: Path, stem: str | None = None) -> None:
 
 
 def write_raster(
-    path: str | Path, values: np.ndarray, geobox: GeoBox, *, names: Sequence[str] = (), nodata: int = 0
+    path: str | Path,
+    values: np.ndarray,
+    geobox: GeoBox,
+    *,
+    names: Sequence[str] = (),
+    nodata: int = 0,
+    synced: bool = True,
 ) -> Path:
     """Write a GeoTIFF (deflate, 256-pixel tiles), whole or not at all.
 
@@ -341,6 +350,8 @@ def write_raster(
         One description a band.
     nodata
         Value that means missing.
+    synced
+        As for :func:`write_whole`.
     """
     profile = {
         "driver": "GTiff", "count": values.shape[0], "height": values.shape[1], "width": values.shape[2],
@@ -354,7 +365,7 @@ def write_raster(
             for number, name in enumerate(names, start=1):
                 file.set_band_description(number, name)
 
-    return write_whole(path, write)
+    return write_whole(path, write, synced=synced)
 
 
 def read_points(path: str | Path, x: np.ndarray, y: np.ndarray, *, like: str | Path | None = None) -> np.ndarray:

@@ -11,7 +11,7 @@ from landweave.errors import InputError
 from landweave.runs import layout
 from landweave.runs.estimate.accuracy import estimate_project
 from landweave.runs.results.compare import comparison_of
-from landweave.runs.results.layers import Layers
+from landweave.runs.results.layers import DISAGREEMENT, Layers
 from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun
 from landweave.runs.results.trust_layers import layer_of, trust_bands
@@ -27,9 +27,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "title": "disagreement of reference and held-out prediction",
         "kind": "codes",
         "codes": [
-            {"value": 1, "name": "agree", "color": "#d9d9d9"},
-            {"value": 2, "name": "differ", "color": "#c0267e"},
-            {"value": 3, "name": "differ at an edge (within the reference's buffer)", "color": "#f2a7cf"},
+            {"value": value, "name": name, "color": color} for value, (name, color) in DISAGREEMENT.items()
         ],
     },
     "confidence": {
