@@ -32,11 +32,11 @@ def test_trust_layers_have_the_same_bytes_for_any_number_of_workers(finished, tm
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_sets_cover_every_class_and_district_within_two_points(seed, tmp_path):
-    project = small_country(tmp_path / "country", size_km=6, dates=8, seed=seed)
+    project = small_country(tmp_path / "country", size_km=6, dates=8, seed=seed, patch=150)
     file = project / "landweave.toml" if project.is_dir() else project
     text = (
         file.read_text()
-        .replace("step_days = 16", "step_days = 45")
+        .replace("step_days = 60", "step_days = 45")
         .replace("[model]", "[map]\ntrust = true\n\n[model]")
     )
     file.write_text(text)
