@@ -328,7 +328,13 @@ def sweep(folder: Path, stem: str | None = None) -> None:
 
 
 def write_raster(
-    path: str | Path, values: np.ndarray, geobox: GeoBox, *, names: Sequence[str] = (), nodata: int = 0
+    path: str | Path,
+    values: np.ndarray,
+    geobox: GeoBox,
+    *,
+    names: Sequence[str] = (),
+    nodata: int = 0,
+    synced: bool = True,
 ) -> Path:
     """Write a GeoTIFF (deflate, 256-pixel tiles), whole or not at all.
 
@@ -344,6 +350,8 @@ def write_raster(
         One description a band.
     nodata
         Value that means missing.
+    synced
+        As for :func:`write_whole`.
     """
     profile = {
         "driver": "GTiff", "count": values.shape[0], "height": values.shape[1], "width": values.shape[2],
@@ -357,7 +365,7 @@ def write_raster(
             for number, name in enumerate(names, start=1):
                 file.set_band_description(number, name)
 
-    return write_whole(path, write)
+    return write_whole(path, write, synced=synced)
 
 
 def read_points(path: str | Path, x: np.ndarray, y: np.ndarray, *, like: str | Path | None = None) -> np.ndarray:

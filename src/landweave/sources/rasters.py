@@ -28,7 +28,8 @@ from landweave.sources.file_grids import (
 )
 from landweave.sources.layers import Disagreements, ProjectNumbers, RasterLayer, bands_of, gaps, layer_of
 from landweave.sources.listing import ListedFile, list_pattern, list_table
-from landweave.sources.pixels import UNKNOWN, opened, read_codes, read_on, to_reflectance
+from landweave.sources.opened import opened
+from landweave.sources.pixels import UNKNOWN, read_codes, read_reflectance
 from landweave.sources.protocol import LocalSource, Source, day_of, digest_of
 
 _NO_PIXELS = (".aux.xml", ".ovr")
@@ -248,17 +249,16 @@ class RasterSource(Shown, LocalSource):
                 fused[here] = self._classes(layer, geobox)[here]
                 left &= ~here
         if name == self.mask and left.any():
-            for grid in {
-                layer.grid for layer in of_day if layer.variable not in self.categorical and layer.grid in near
-            }:
+            bands_of_day = (layer for layer in of_day if layer.variable not in self.categorical)
+            for grid in {layer.grid for layer in bands_of_day if layer.grid in near}:
                 fused[left & nearest_pixels(grid, geobox)[2]] = UNKNOWN
         return fused
 
     def _band(self, layer: RasterLayer, geobox: GeoBox) -> np.ndarray:
-        numbers = read_on(
-            layer.path, layer.band, layer.nodata, layer.grid, geobox, resampling=self.resampling, masked=layer.masked
-        )
-        return to_reflectance(numbers, scale=layer.scale, offset=layer.offset)
+        return read_reflectance(
+            layer.path, layer.band, layer.nodata, layer.grid, geobox, resampling=self.resampling, masked=layer.masked,
+            scale=layer.scale, offset=layer.offset,
+        )  # fmt: skip
 
     def _classes(self, layer: RasterLayer, geobox: GeoBox) -> np.ndarray:
         # Where nobody knows what is there, a mask says so; scene classes have a class for it.

@@ -1,6 +1,9 @@
 """Files of an archive's scenes. What the item leaves unsaid, the file says: band, numbers, mask, place."""
 
+import hashlib
 import math
+import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +16,8 @@ from landweave.errors import InputError
 from landweave.patch.align import nearest_pixels
 from landweave.patch.raster.header import Band, Header
 from landweave.patch.raster.mask_bits import NO_DATA, VALID, MaskBits
-from landweave.sources.pixels import UNKNOWN, header_at, read_codes
+from landweave.sources.opened import header_at
+from landweave.sources.pixels import UNKNOWN, read_codes
 from landweave.sources.remote import is_remote, serve_s3_from
 from landweave.sources.stac.catalogues import CLASSES, names_of
 from landweave.sources.stac.scenes import Asset, Scene
@@ -23,6 +27,14 @@ PER_CENT = 100
 
 CLEAR = 254
 """Valid by a mask whose meaning is known, until scenes are fused."""
+_HEAD = 65_536
+_PIECES, _PIECE = 16, 1024
+
+_KNOWN = 8192
+"""Assets of which it is remembered how they are read, and files whose heads are."""
+
+_COARSE_CLOCK = 3.0
+"""Seconds for which whole seconds of a file's time may hide a second change."""
 
 _TOLERANCE = 0.01  # of a pixel
 _UNTOLD_NODATA = 0.0
@@ -113,10 +125,52 @@ def place_of(asset: Asset) -> Path | str:
     return asset.href if is_remote(asset.href) else Path(asset.href)
 
 
+_readings: dict[tuple[str, str], tuple[Asset, Header, Reading]] = {}
+_heads: dict[tuple[str, int, int, int, int], bytes] = {}
+
+
 def read_how(scene: Scene, name: str) -> tuple[Path | str, Reading]:
     """Where a variable of a scene is, and how it is read; errors as for :func:`reading_of`."""
-    place = place_of(scene.assets[name])
-    return place, reading_of(scene.assets[name], name, header_at(place))
+    asset = scene.assets[name]
+    place = place_of(asset)
+    header = header_at(place)
+    known = _readings.get((asset.href, name))
+    # A header is another one where the file was replaced.
+    if known is None or known[0] is not asset or known[1] is not header:
+        known = _readings[asset.href, name] = (asset, header, reading_of(asset, name, header))
+        while len(_readings) > _KNOWN:
+            _readings.pop(next(iter(_readings)), None)
+    return place, known[2]
+
+
+def head_of(path: str) -> bytes:
+    """Digest of the head of a file, its size, and pieces all along it, since uncompressed blocks keep their size.
+
+    It is remembered for as long as the file's size and times stay: each patch on a file asks for it again.
+    """
+    try:
+        facts = os.stat(path)  # noqa: PTH116 - asked for every file of every patch
+        key = (path, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
+        if key in _heads:
+            return _heads[key]
+        head = _read_head(path, facts.st_size)
+    except OSError:
+        return b"absent"
+    # Some file systems count whole seconds: within one, a second change would look like the first.
+    if facts.st_mtime_ns % 1_000_000_000 or time.time() - facts.st_mtime > _COARSE_CLOCK:
+        _heads[key] = head
+        while len(_heads) > _KNOWN:
+            _heads.pop(next(iter(_heads)), None)
+    return head
+
+
+def _read_head(path: str, size: int) -> bytes:
+    with Path(path).open("rb") as file:
+        parts = [file.read(_HEAD), str(size).encode()]
+        for number in range(1, _PIECES + 1):
+            file.seek(max(size * number // _PIECES - _PIECE, 0))
+            parts.append(file.read(_PIECE))
+    return hashlib.blake2b(b"".join(parts), digest_size=16).digest()
 
 
 def codes_of(scene: Scene, name: str, geobox: GeoBox, *, meaning: MaskBits | None = None) -> np.ndarray:

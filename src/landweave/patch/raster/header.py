@@ -94,7 +94,7 @@ class Header:
         identity = tuple(self.transform)[:6] == (1, 0, 0, 0, 1, 0)
         return not identity and all(map(math.isfinite, self.transform)) and not self.transform.is_degenerate
 
-    @property
+    @cached_property
     def grid(self) -> GeoBox:
         """Its pixel grid; InputError where the file does not say where it is."""
         if not self.is_placed:

@@ -1,6 +1,6 @@
 """Districts: named polygons, which pixels and points lie in them, and how large they are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -43,6 +43,16 @@ class Districts:
         total: dict[str, float] = {}
         for name, area in zip(self.names, areas, strict=True):
             total[name] = total.get(name, 0.0) + area / 1e4
+        return total
+
+    def classes(self, found: Sequence[Mapping[int, tuple[int, float]]]) -> dict[str, dict[int, tuple[float, float]]]:
+        """Pixels and hectares of each class by name, from the pixels and square metres of each shape."""
+        total: dict[str, dict[int, tuple[float, float]]] = {}
+        for name, classes in zip(self.names, found, strict=True):
+            here = total.setdefault(name, {})
+            for value, (pixels, area) in classes.items():
+                before = here.get(value, (0.0, 0.0))
+                here[value] = (before[0] + pixels, before[1] + area / 1e4)
         return total
 
 

@@ -8,7 +8,7 @@ from landweave.errors import InputError
 from landweave.patch.store import write_json
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
-from landweave.sources.pixels import keep_open
+from landweave.sources.opened import keep_open
 from landweave.sources.scene_files import differences
 from landweave.sources.stac.hrefs import named_place
 from landweave.sources.stac.radiometry import CIRRUS, VISIBLE, Check

@@ -1,5 +1,6 @@
 """Where patches become one thing: the grid as a file, the mosaics."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,5 +69,9 @@ def _write_companions(plan: Plan) -> None:
         # An item needs a date.
         (plan.folder / layout.MAP_ITEM).unlink(missing_ok=True)
         return
-    item = stac_item(plan.project.name, maps, legend=plan.legend, start=plan.start, end=plan.end)
+    bands = {}
+    if plan.project.map.trust:
+        maps["trust"] = plan.folder / layout.TRUST
+        bands["trust"] = json.loads((plan.folder / layout.TRUST_SUMMARY).read_text(encoding="utf-8"))["bands"]
+    item = stac_item(plan.project.name, maps, legend=plan.legend, start=plan.start, end=plan.end, bands=bands)
     write_json(plan.folder / layout.MAP_ITEM, item, ensure_ascii=False, allow_nan=True)

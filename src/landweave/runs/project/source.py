@@ -1,11 +1,13 @@
 """From `[source]` to the source of pixels."""
 
+import datetime
 from dataclasses import replace
 from pathlib import Path
 
 from landweave.errors import InputError
 from landweave.features import s2cloudless
 from landweave.features.recipe import Recipe
+from landweave.features.series.rules import PLAIN, series_of, with_windows
 from landweave.runs.project.area import area_of
 from landweave.runs.project.masked_source import MaskedSource
 from landweave.runs.project.settings import Project
@@ -87,8 +89,10 @@ def _needed(project: Project) -> tuple[str, ...]:
     return (*_spectral(project), *project.source.mask_variables)
 
 
-def unscaled_recipe(project: Project, days: tuple[int, ...]) -> Recipe:
-    """The recipe of ``[features]``, before scales are fitted."""
+def unscaled_recipe(
+    project: Project, days: tuple[int, ...], period: tuple[datetime.date, datetime.date] | None = None
+) -> Recipe:
+    """The recipe of ``[features]``, before scales are fitted; without a period with lines between observations."""
     settings = project.features
     try:
         return Recipe(
@@ -97,6 +101,7 @@ def unscaled_recipe(project: Project, days: tuple[int, ...]) -> Recipe:
             custom=tuple(settings.custom.items()),
             static=tuple(Path(path).stem for path in settings.static),
             days=days,
+            series=PLAIN if period is None else with_windows(series_of(settings.series), *period),
             rule=project.import_rule,
         )
     except InputError as error:

@@ -98,6 +98,7 @@ def write_report(
         hectares=hectares,
         notes=[*([POINTS] if points and accuracy is not None else []), *_notes(accuracy)],
         seams=read_record(plan.folder / layout.SEAMS) or None,
+        trust=read_record(plan.folder / layout.TRUST_SUMMARY) or None if plan.project.map.trust else None,
         observed=observed(plan, list(seen), [info["valid_counts"] for info in seen.values()]) if seen else None,
     )
     html = _undated(render_report(content), plan)
@@ -131,6 +132,18 @@ def _suspicion(listed: Mapping[str, Any]) -> Section:
         words.append(
             f"{listed['listed']} places, {listed['hectares']:g} ha, look more like another class than like their own "
             "to models that never saw them. They are listed in label_errors.gpkg; the most doubtful:"
+        )
+    if rows and listed.get("precision") is not None:
+        words.append(
+            f"About {listed['precision']:.0%} of the list is estimated to be wrong in the reference. The list ends "
+            f"where this estimate falls below {listed['least_precision']:.0%}; {listed['candidates']} places were "
+            f"candidates. {listed['audit']} entries were drawn at random (column audit): judge them to measure the "
+            "share."
+        )
+    elif listed.get("candidates"):
+        words.append(
+            f"No place is listed: of {listed['candidates']} candidates, fewer than {listed['least_precision']:.0%} are "
+            "estimated to be wrong."
         )
     return Section(
         title="The reference under suspicion",
@@ -166,6 +179,7 @@ def evaluation_report(figures: Mapping[str, Any], legend: Legend, table: Path) -
             facts={"Made with": f"landweave {landweave.__version__}", f"SHA-256 of {table.name}": checksum(table)},
             settings={
                 "model": figures["model"],
+                "parameters": ", ".join(f"{k} = {v}" for k, v in figures["params"].items()) or "defaults",
                 "seed": str(figures["seed"]),
                 "split": figures["split"]["how"],
                 "features": ", ".join(figures["features"]),
