@@ -131,7 +131,8 @@ def test_intervals_of_post_stratified_areas_hold_the_truth_in_districts():
     error, covered = compared(cells, default_sizes(population), samples=2000)
     many = cells.sum(axis=0) >= 1000
     print(np.round(error[1] / error[0], 2), np.round(covered, 3))  # noqa: T201 - figures for the docs
-    assert np.median((error[1] / error[0])[many]) < 2 / 3
-    assert (covered[many] >= 0.93).all()
+    assert np.median((error[1] / error[0])[many]) < 0.75
+    assert (covered[many] >= 0.91).all()
+    assert np.median(covered[many]) >= 0.93
     # A class that the map hardly misses is allowed for by Jeffreys' limits, so its intervals hold more.
     assert np.median(covered[many]) <= 0.97

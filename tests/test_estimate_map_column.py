@@ -72,6 +72,14 @@ def test_a_class_that_only_the_labels_name_is_named_and_case_makes_no_class(tmp_
     assert any("Only the labels name these classes, not the column 'map': AA." in note for note in found["notes"])
 
 
+def test_labels_that_are_numbers_are_refused_where_the_map_has_names(tmp_path):
+    labels = ["1", *REFERENCE[1:]]
+    with pytest.raises(
+        InputError, match=r"line 2 \(id 1\): the label 1 is a number, but the classes of the map are names"
+    ):
+        estimate_accuracy(stehman(tmp_path / "s.csv", reference=labels))
+
+
 def test_values_of_a_legend_are_read_as_such(tmp_path):
     number = {"A": 3, "B": 1, "C": 4, "D": 2}
     legend = "".join(f'[[class]]\nvalue = {v}\nname = "{n}"\n' for n, v in number.items())

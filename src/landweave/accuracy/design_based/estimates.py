@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from landweave.accuracy.design_based.disagreement import disagreement
-from landweave.accuracy.design_based.intervals import quantile
+from landweave.accuracy.design_based.intervals import better, quantile
+from landweave.accuracy.design_based.linear import UnitDesign, cell_errors, cells, design_measures
 from landweave.accuracy.design_based.mover import intervals
 from landweave.accuracy.design_based.post_stratified import Cells, cells_of, share_intervals
-from landweave.accuracy.design_based.stratified import Measure, Strata, cell_shares, measures, tally
+from landweave.accuracy.design_based.stratified import Measure, Strata, Tally, cell_shares, measures, tally
 from landweave.errors import InputError
 from landweave.legend import NONE
 
@@ -58,6 +59,7 @@ def estimate(
     district_strata: Mapping[str, Mapping[int, tuple[float, float]]] | None = None,
     finite: bool = True,
     level: float = 0.95,
+    design: UnitDesign | None = None,
 ) -> dict[str, Any]:
     """Accuracy of a map and area of its classes from a stratified random sample with reference labels.
 
@@ -89,6 +91,8 @@ def estimate(
         Whether a stratum that was sampled to the last unit has no sampling error.
     level
         Coverage of the intervals, 0..1.
+    design
+        Of a sample that is not a stratified random one: its weights add up to the strata's hectares.
 
     Returns
     -------
@@ -133,9 +137,18 @@ def estimate(
     )
     size = None if areas is None else _checked_areas(areas, len(h))
     whole = tally(h, m, r, h=len(keys), k=k, areas=size)
-    write = _Writer(names, level=level)
+    write = _Writer(names, level=level if design is None else design.level(level))
     total = float(sizes.areas.sum())
     shares, shares_se = cell_shares(sizes, whole, finite=finite)
+    if design is not None:
+        shares, shares_se = cells(design, m, r, k=k), cell_errors(design, m, r, k=k)
+
+    def measured(inside: np.ndarray | None, part: Tally | None = None) -> tuple[dict[str, Measure], Limits | None]:
+        if design is not None:
+            return design_measures(design, m, r, k=k, inside=inside), None
+        limits = intervals(sizes, whole, part=part, finite=finite, level=level)
+        return measures(sizes, whole, part=part, finite=finite), limits
+
     counts = whole.count.sum(axis=0).T
     figures: dict[str, Any] = {
         "sample_units": len(h),
@@ -143,9 +156,7 @@ def estimate(
         "few_omitted_units": FEW_OMITTED,
         "level": level,
         "area_ha": total,
-        **write.figures(
-            measures(sizes, whole, finite=finite), intervals(sizes, whole, finite=finite, level=level), area=total
-        ),
+        **write.figures(*measured(None), area=total),
         "confusion": {
             "labels": names,
             "counts": counts[:, :k].astype("int64").tolist(),
@@ -170,24 +181,18 @@ def estimate(
                 h[inside], m[inside], r[inside], h=len(keys), k=k, areas=None if size is None else size[inside]
             )
             known = (district_areas or {}).get(name)
-            found = measures(sizes, whole, part=part, finite=finite)
             figures["districts"][name] = {
                 "sample_units": int(inside.sum()),
                 "area_ha": known,
                 "estimator": "ratio",
-                **write.figures(
-                    found,
-                    intervals(sizes, whole, part=part, finite=finite, level=level),
-                    area=known,
-                    units=int(inside.sum()),
-                ),
+                **write.figures(*measured(inside, part), area=known, units=int(inside.sum())),
             }
             cells_there = (district_strata or {}).get(name, {})
             within = {keys.index(key): cell for key, cell in cells_there.items() if key in strata}
-            cells = cells_of(h, inside, strata=sizes, areas=within)
-            if cells.keys:
+            there = cells_of(h, inside, strata=sizes, areas=within)
+            if there.keys:
                 figures["districts"][name] |= _post_stratified(
-                    write, cells, figures["districts"][name], sample=(m, r, size),
+                    write, there, figures["districts"][name], sample=(m, r, size),
                     names=[s.name for s in strata.values()], finite=finite, level=level,
                 )  # fmt: skip
     return figures
@@ -195,7 +200,7 @@ def estimate(
 
 def _post_stratified(
     write: "_Writer",
-    cells: Cells,
+    found_in: Cells,
     ratio: Mapping[str, Any],
     *,
     sample: tuple[np.ndarray, np.ndarray, np.ndarray | None],
@@ -207,13 +212,15 @@ def _post_stratified(
     mapped, reference, size = sample
     k = len(ratio["classes"])
     part = tally(
-        cells.position, mapped[cells.rows], reference[cells.rows], h=len(cells.keys), k=k,
-        areas=None if size is None else size[cells.rows],
+        found_in.position, mapped[found_in.rows], reference[found_in.rows], h=len(found_in.keys), k=k,
+        areas=None if size is None else size[found_in.rows],
     )  # fmt: skip
-    area = float(cells.strata.areas.sum())
-    limits = intervals(cells.strata, part, finite=finite, level=level)
-    found = write.figures(measures(cells.strata, part, finite=finite), limits, area=area, units=ratio["sample_units"])
-    endless = cells.strata if finite else replace(cells.strata, units=np.full(len(cells.keys), np.inf))
+    area = float(found_in.strata.areas.sum())
+    limits = intervals(found_in.strata, part, finite=finite, level=level)
+    found = write.figures(
+        measures(found_in.strata, part, finite=finite), limits, area=area, units=ratio["sample_units"]
+    )
+    endless = found_in.strata if finite else replace(found_in.strata, units=np.full(len(found_in.keys), np.inf))
     low, high = share_intervals(part, endless, level=level)
     for i, (name, row) in enumerate(found["classes"].items()):
         row["total_ha"] = ratio["classes"][name]["total_ha"]
@@ -227,8 +234,8 @@ def _post_stratified(
         "area_ha": area,
         "estimator": "post-stratified",
         "borrowed": {
-            "strata": [names[key] for key, lacks in zip(cells.keys, cells.borrowed, strict=True) if lacks],
-            "share": float(cells.strata.areas[cells.borrowed].sum()) / area,
+            "strata": [names[key] for key, lacks in zip(found_in.keys, found_in.borrowed, strict=True) if lacks],
+            "share": float(found_in.strata.areas[found_in.borrowed].sum()) / area,
         },
         **found,
     }
@@ -245,17 +252,15 @@ class _Writer:
         self._names, self._level = names, level
 
     def figures(
-        self, found: Mapping[str, Measure], limits: Limits, *, area: float | None, units: int | None = None
+        self, found: Mapping[str, Measure], limits: Limits | None, *, area: float | None, units: int | None = None
     ) -> dict[str, Any]:
-        """Scores of the whole, or of a district with so many sample units."""
+        """Scores of the whole, or of a district with so many sample units; without limits, by standard errors."""
         too_few = units is not None and units < FEW_UNITS
         few = f"{units} sample units lie in the district; an interval needs {FEW_UNITS}" if too_few else ""
 
         def score(key: str, i: int | None, missing: str) -> dict[str, Any]:
-            low, high = limits[key]
-            return self._score(
-                found[key], (low, high), i, most=np.inf if key == "area" else 1.0, few=few, missing=missing
-            )
+            ends = None if limits is None else limits[key]
+            return self._score(found[key], ends, i, most=np.inf if key == "area" else 1.0, few=few, missing=missing)
 
         classes = {}
         for i, name in enumerate(self._names):
@@ -278,20 +283,29 @@ class _Writer:
     def _score(
         self,
         measure: Measure,
-        limits: tuple[np.ndarray, np.ndarray],
+        limits: tuple[np.ndarray, np.ndarray] | None,
         i: int | None,
         *,
         most: float,
         few: str,
         missing: str,
     ) -> dict[str, Any]:
-        value, se, low, high = (float(a if i is None else a[i]) for a in (measure.value, measure.se, *limits))
+        value, se, effective = (float(a if i is None else a[i]) for a in (measure.value, measure.se, measure.effective))
         if not np.isfinite(value):
             return _empty(missing)
         half = quantile(self._level) * se
+        by_error = [max(value - half, 0.0), min(value + half, most)]
+        if limits is not None:
+            ends, name = [float(a if i is None else a[i]) for a in limits], "mover"
+        elif most > 1:
+            ends, name = by_error, "wald"
+        else:
+            low, high, is_wilson = better(
+                np.array(value), np.array(se), np.array(max(effective, 1.0)), level=self._level
+            )
+            ends, name = [float(low), float(high)], "wilson" if is_wilson else "wald"
         score = {
-            "value": value, "se": se, "low": low, "high": high, "interval": "mover",
-            "wald": [max(value - half, 0.0), min(value + half, most)],
+            "value": value, "se": se, "low": ends[0], "high": ends[1], "interval": name, "wald": by_error,
         }  # fmt: skip
         if few:
             return score | {"low": None, "high": None, "interval": None, "wald": None, "reason": few}

@@ -14,9 +14,18 @@ from landweave.legend import NONE, Legend
 from landweave.maps.areas import MapGrid, count_classes
 from landweave.patch.store import read_points, write_json, write_text
 from landweave.patch.tables.places import PlaceKeys
+from landweave.runs.estimate.grid_draw import plan_notes, unit_design
 from landweave.runs.estimate.labels import class_values
 from landweave.runs.estimate.map import MapSource, find_map
-from landweave.runs.estimate.map_column import check_against, classes_in, column_of, names_of, unmapped_note
+from landweave.runs.estimate.map_assisted import DESIGN, add_assisted, check_estimator
+from landweave.runs.estimate.map_column import (
+    check_against,
+    classes_in,
+    column_of,
+    names_of,
+    strata_are_classes,
+    unmapped_note,
+)
 from landweave.runs.estimate.sample_file import LABEL, LabelledSample, read_sample
 from landweave.runs.estimate.strata_classes import (
     areas_on,
@@ -61,6 +70,8 @@ class AccuracyRequest:
     """Leave out units without a label."""
     map_column: str | None = None
     """Column of the map's classes, where there is no raster of the map."""
+    estimator: str = DESIGN
+    """One of :data:`landweave.runs.estimate.map_assisted.ESTIMATORS`."""
 
 
 def estimate_request(request: AccuracyRequest) -> dict[str, Any]:
@@ -83,6 +94,7 @@ def estimate_request(request: AccuracyRequest) -> dict[str, Any]:
         legend=request.legend, districts=request.districts, column=request.column, label=request.label,
         layer=request.layer, district_layer=request.district_layer, design=request.design,
         drop_unlabelled=request.drop_unlabelled, map_column=request.map_column,
+        estimator=request.estimator,
     )  # fmt: skip
 
 
@@ -102,6 +114,7 @@ def estimate_accuracy(
     encoding: str | None = None,
     places: PlaceKeys | None = None,
     map_column: str | None = None,
+    estimator: str = DESIGN,
 ) -> dict[str, Any]:
     """What a labelled sample says of a map: accuracies and areas with intervals.
 
@@ -120,6 +133,9 @@ def estimate_accuracy(
     map_column
         The column of the sample with the map's classes, where there is no raster of the map. A sample from elsewhere is
         judged by its column ``map`` or ``map_class`` without being asked.
+    estimator
+        Of the areas: ``design`` (the sample and its strata), or ``difference`` or ``regression``, which start from the
+        areas of the map's classes; see :func:`landweave.accuracy.design_based.assisted.assisted_areas`.
 
     Returns
     -------
@@ -137,6 +153,7 @@ def estimate_accuracy(
         raise InputError(
             f"{read.path}: give the map to judge as a raster or as the column {map_column!r}, not as both."
         )
+    check_estimator(estimator, raster=map_source is not None)
     found_column = column_of(read, map_column)
     judged = found_column if map_source is None else None
     names = names_of(read, [judged]) if judged and legend is None and not read.classes else _names(
@@ -159,7 +176,7 @@ def estimate_accuracy(
     sizes = read.areas
     if map_source is not None and counted is not None:
         mapped = _mapped(map_source.grid, read)
-        same = None if read.fingerprint is None else counted.fingerprint == read.fingerprint
+        same = None if read.fingerprint is None else counted.fingerprint == read.fingerprint and read.plan is None
         if read.called:
             sizes = areas_on(map_source.grid, read)
             notes += check_against_map(
@@ -169,16 +186,18 @@ def estimate_accuracy(
             notes += check_against(read, found_column, names, mapped)
     elif judged is not None:
         mapped = classes_in(read, judged, names)
-        same = all(names.get(m, "").casefold() == read.strata[h].name.casefold() for h, m in zip(
-            read.stratum.tolist(), mapped.tolist(), strict=True
-        ))  # fmt: skip
+        same = strata_are_classes(read, mapped, names)
         notes += [*unmapped_note(names, mapped, reference, judged), *(size_note(read) if read.called else [])]
+    elif read.plan is not None:
+        mapped, same = read.extra["mapped"], False
     else:
         mapped, same = classes_of_strata(read, names), True
         notes += notes_without_map(read, mapped, reference, names) if read.called else []
+    # A sample without strata of classes judges any map alike.
+    drawn = unit_design(read, sizes)
     notes = [
-        *_notes(read, mapped, same=same, column=judged), *notes, *read.design_notes,
-        *swap_note(mapped, reference, names),
+        *_notes(read, mapped, same=True if read.plan is not None else same, column=judged), *plan_notes(read, drawn), *notes,
+        *read.design_notes, *swap_note(mapped, reference, names),
     ]  # fmt: skip
     place, areas = (None, None) if zones is None else (
         zones.of_points(read.x, read.y, crs=read.crs),
@@ -186,9 +205,15 @@ def estimate_accuracy(
     )  # fmt: skip
     figures = estimate(
         read.stratum, mapped, reference, strata=read.strata, classes=names, areas=sizes,
-        districts=place, district_areas=areas,
+        districts=place, district_areas=areas, design=None if read.plan is None else drawn,
         district_strata=zones.classes(counted.zone_classes) if zones and counted and same else None,
     )  # fmt: skip
+    if counted is not None and estimator != DESIGN:
+        add_assisted(
+            figures, drawn, mapped, reference, names=names, method=estimator, districts=place,
+            areas={v: area / 1e4 for v, area in counted.areas.items()},
+            district_areas=zones.classes(counted.zone_classes) if zones else None,
+        )  # fmt: skip
     if zones is not None and counted is not None and same is False:
         notes.append("Areas of districts are those of the land that the map to be judged shows.")
     if place is not None and (place == "").any():
@@ -197,6 +222,7 @@ def estimate_accuracy(
         "title": "Accuracy and area, estimated from a probability sample",
         "sample": read.path.name, "map": None if map_source is None else map_source.grid.path.name,
         "map_column": judged,
+        "estimator": DESIGN,
         "strata_are_the_maps_classes": same,
         **figures,
         "mapped": None if counted is None else {

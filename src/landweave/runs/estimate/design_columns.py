@@ -1,6 +1,7 @@
 """A sample from elsewhere: its design stands in its columns, and whatever they can say wrongly is refused."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,8 @@ class Units:
     """Key of a stratum to all that its columns call it; empty where the design was written by landweave."""
     notes: tuple[str, ...] = ()
     """What the reader of the figures must know of the design."""
+    extra: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """What a design that follows the map's grid says of each unit."""
 
 
 def units_of_columns(path: Path, table: SampleTable, *, drop: bool) -> Units:

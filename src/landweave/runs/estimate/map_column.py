@@ -44,7 +44,19 @@ def names_of(read: LabelledSample, columns: Sequence[str]) -> dict[int, str]:
 
     Numbers are their own values where all classes are numbers of 1 to 255. Names that differ only in case are one
     class, spelled as on the map.
+
+    Raises
+    ------
+    InputError
+        When a label is a number, but the map's classes are names.
     """
+    shown = {text.casefold() for name in columns for text in read.columns[name] if text}
+    for place, text in zip(read.places, read.labels, strict=True):
+        if text.isdecimal() and text not in shown and not all(other.isdecimal() for other in shown):
+            raise InputError(
+                f"{read.path}, {place}: the label {text} is a number, but the classes of the map are names; give the "
+                "legend that says which class this is with --legend, or labels as names."
+            )
     spelled: dict[str, str] = {}
     for texts in (*(read.columns[name] for name in columns), read.labels):
         for text in texts:
@@ -76,6 +88,12 @@ def classes_in(read: LabelledSample, column: str, names: Mapping[int, str]) -> n
     found = np.full(len(texts), NONE, "int64")
     found[filled] = class_values(part, names)
     return found
+
+
+def strata_are_classes(read: LabelledSample, mapped: np.ndarray, names: Mapping[int, str]) -> bool:
+    """Whether every unit has the class on the map that its stratum is called."""
+    called = [read.strata[key].name.casefold() for key in read.stratum.tolist()]
+    return called == [names.get(value, "").casefold() for value in mapped.tolist()]
 
 
 def unmapped_note(names: Mapping[int, str], mapped: np.ndarray, reference: np.ndarray, column: str) -> list[str]:

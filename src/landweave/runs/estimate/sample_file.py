@@ -1,7 +1,7 @@
 """A probability sample as a file: written to be labelled, read back with the design that it was drawn by."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from landweave.patch.vectors.points import is_point_table
 from landweave.patch.vectors.writing import write_layers
 from landweave.runs.estimate.design_columns import SampleTable, Units, units_of_columns
 
-FORMAT = "landweave sample design 1"
+FORMAT, GRID_FORMAT = "landweave sample design 1", "landweave sample design 2"
+"""Of stratified random samples, and of those that follow the map's grid."""
+
 LAYER, PIXELS, DESIGN = "sample", "pixels", "design"
 """Layers of the file: points to label, outlines of their pixels, the design."""
 
@@ -58,8 +60,24 @@ class LabelledSample:
     """What the reader of the figures must know of the design."""
     left_out: int
     """Units without a label that were left out."""
+    plan: Mapping[str, Any] | None
+    """How it was drawn, where that is not a stratified random sample: ``kind``, and the numbers of the draw."""
+    extra: Mapping[str, np.ndarray]
+    """What such a design needs of each unit, and ``mapped``, the class of the map that was drawn from; int64 (n,)."""
     columns: Mapping[str, tuple[str, ...]]
     """All columns of the file as text, one value a unit; "" for none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplePlan:
+    """How a sample was drawn that is not a stratified random one."""
+
+    about: Mapping[str, Any]
+    """``kind``, and the numbers of the draw."""
+    classes: Mapping[int, str]
+    """Classes of the map; the strata are others."""
+    units: Mapping[str, np.ndarray]
+    """``mapped``, the map's class of each unit, and what the design needs of each, int64 (n,)."""
 
 
 ALIASES = {
@@ -79,6 +97,8 @@ def write_sample(
     names: Mapping[int, str],
     how: Mapping[str, Any],
     blind: bool = False,
+    filled: Mapping[str, Sequence[str | None]] | None = None,
+    plan: SamplePlan | None = None,
 ) -> Path:
     """Write a drawn sample as a GeoPackage, ready to be labelled.
 
@@ -96,6 +116,10 @@ def write_sample(
         Seed and allocation, kept with the design.
     blind
         Keep the stratum out of the points' columns, so that it does not sway whoever labels them.
+    filled
+        What the columns ``reference`` and ``remark`` of the first units hold already.
+    plan
+        Of a sample that is not a stratified random one.
     """
     import geopandas as gpd
     import pandas as pd
@@ -106,8 +130,10 @@ def write_sample(
     x, y = (p * (drawn.column + 0.5) + q * (drawn.row + 0.5) + r for p, q, r in ((a, b, c), (d, e, f)))
     areas = PixelAreas(grid.crs, grid.transform, grid.shape).at(drawn.row, drawn.column)
     number = np.arange(1, len(x) + 1)
-    empty = pd.array([None] * len(x), dtype="string")
-    columns: dict[str, Any] = {"id": number, LABEL: empty, "remark": empty}
+    columns: dict[str, Any] = {"id": number}
+    for name in (LABEL, "remark"):
+        there = list((filled or {}).get(name, ()))
+        columns[name] = pd.array(there + [None] * (len(x) - len(there)), dtype="string")
     if not blind:
         strata = drawn.stratum.tolist()
         columns |= {
@@ -117,6 +143,8 @@ def write_sample(
             "stratum_pixels": [counted.pixels[v] for v in strata],
             "stratum_area_ha": [counted.areas[v] / 1e4 for v in strata],
         }
+        if plan is not None:
+            columns["map_class"] = [plan.classes[v] for v in plan.units["mapped"].tolist()]
     points = gpd.GeoDataFrame(columns, geometry=gpd.points_from_xy(x, y), crs=grid.crs)
     corners = [(0, 0), (1, 0), (1, 1), (0, 1)]
     rings = np.stack(
@@ -124,10 +152,12 @@ def write_sample(
          for i, j in corners], axis=1
     )  # fmt: skip
     outlines = gpd.GeoDataFrame({"id": number}, geometry=shapely.polygons(rings), crs=grid.crs)
-    design = {
-        "format": FORMAT, "map": grid.path.name, "fingerprint": counted.fingerprint, "crs": grid.crs,
+    classes = names if plan is None else plan.classes
+    design: dict[str, Any] = {
+        "format": FORMAT if plan is None else GRID_FORMAT,
+        "map": grid.path.name, "fingerprint": counted.fingerprint, "crs": grid.crs,
         "transform": [float(v) for v in tuple(grid.transform)[:6]], "shape": list(grid.shape), **how,
-        "classes": {str(v): name for v, name in names.items()},
+        "classes": {str(v): name for v, name in classes.items()},
         "strata": [
             {"value": v, "name": names.get(v, str(v)), "pixels": counted.pixels[v],
              "area_ha": counted.areas[v] / 1e4, "drawn": n}
@@ -138,11 +168,14 @@ def write_sample(
             "column": drawn.column.tolist(), "area_m2": [round(float(v), 6) for v in areas],
         },
     }  # fmt: skip
+    if plan is not None:
+        design["plan"] = dict(plan.about)
+        design["units"] |= {name: values.tolist() for name, values in plan.units.items()}
     content = pd.DataFrame({"content": [json.dumps(design)]})
     styles = {
         LAYER: vector_style(
             {"all": "#ffd500"}, geometry="Point", columns=tuple(columns), aliases=ALIASES, alpha=255,
-            choices={LABEL: ("", *names.values())},
+            choices={LABEL: ("", *classes.values())},
         ),
         PIXELS: vector_style({"all": "#ffd500"}, columns=("id",), aliases=ALIASES, alpha=0),
     }  # fmt: skip
@@ -188,7 +221,7 @@ def read_sample(
     path = Path(path)
     recover(path)
     table = _read_table(path, label, layer, encoding, places or PlaceKeys())
-    content = _read_design(Path(design) if design is not None else path)
+    content = read_design(Path(design) if design is not None else path)
     if content is not None:
         units = _units_of_design(path, table, content, drop=drop_unlabelled)
     elif design is not None:
@@ -218,6 +251,8 @@ def read_sample(
         called=units.called,
         design_notes=units.notes,
         left_out=units.drawn - int(keep.sum()),
+        plan=(content or {}).get("plan"),
+        extra={name: values[keep] for name, values in units.extra.items()},
         columns={str(name): tuple(code_text(v) for v in table.frame[name][keep]) for name in table.frame},
     )
 
@@ -257,7 +292,7 @@ def _read_table(path: Path, label: str, layer: str | None, encoding: str | None,
     return SampleTable(frame=frame, decimal=decimal, places=places, ids=ids, x=x, y=y, crs=crs)
 
 
-def _read_design(path: Path) -> dict[str, Any] | None:
+def read_design(path: Path) -> dict[str, Any] | None:
     """The design that a drawn file holds; None where it holds none."""
     import pyogrio
     from pyogrio.errors import DataSourceError
@@ -273,7 +308,7 @@ def _read_design(path: Path) -> dict[str, Any] | None:
         raise InputError(
             f"{path}: its design is not readable; draw again, or give the drawn file with --design."
         ) from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.get("format") not in {FORMAT, GRID_FORMAT}:
         raise InputError(f"{path}: its design is not in the format {FORMAT!r}; draw a new sample.")
     return content
 
@@ -309,6 +344,10 @@ def _units_of_design(path: Path, table: SampleTable, content: Mapping[str, Any],
     return Units(
         stratum=np.array(units["stratum"], "int64")[at], areas=np.array(units["area_m2"], "float64")[at],
         x=x, y=y, crs=content["crs"], strata=strata, drawn=len(known), called={},
+        extra={
+            name: np.array(values, "int64")[at]
+            for name, values in units.items() if name not in {"id", "stratum", "row", "column", "area_m2"}
+        },
     )  # fmt: skip
 
 
