@@ -196,8 +196,8 @@ def estimate_accuracy(
     # A sample without strata of classes judges any map alike.
     drawn = unit_design(read, sizes)
     notes = [
-        *_notes(read, mapped, same=True if read.plan is not None else same, column=judged), *plan_notes(read, drawn), *notes,
-        *read.design_notes, *swap_note(mapped, reference, names),
+        *_notes(read, mapped, same=True if read.plan is not None else same, column=judged), *plan_notes(read, drawn),
+        *notes, *read.design_notes, *swap_note(mapped, reference, names),
     ]  # fmt: skip
     place, areas = (None, None) if zones is None else (
         zones.of_points(read.x, read.y, crs=read.crs),
