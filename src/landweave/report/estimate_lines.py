@@ -63,7 +63,28 @@ def accuracy_lines(figures: Mapping[str, Any]) -> list[str]:
         lines += ["", f"district {name}: {district['sample_units']} units{size}", *_table(district)]
     if figures.get("districts"):
         lines += ["", f"Districts with fewer than {figures['few_units']} units have no intervals."]
+    lines += interpreter_lines(figures)
     return lines + [f"note: {note}" for note in figures["notes"]]
+
+
+def interpreter_lines(figures: Mapping[str, Any]) -> list[str]:
+    """How interpreters agree, and the accuracy where an alternate label counts too; empty where neither is known."""
+    lines = []
+    if found := figures.get("interpreters"):
+        lines += ["", "interpreters: share of the land where both name the same class, and Cohen's kappa"]
+        for pair in found["pairs"]:
+            agreement = "—" if pair["agreement"] is None else f"{100 * pair['agreement']:.1f} %"
+            kappa = "—" if pair["kappa"] is None else f"{pair['kappa']:.2f}"
+            lines.append(f"{pair['first']} and {pair['second']}: {agreement}, kappa {kappa}, {pair['units']} units")
+        unsure = [f"{name} {count}" for name, count in found["unsure"].items() if count]
+        lines += [f"units without a sure class: {', '.join(unsure)}"] if unsure else []
+    if either := figures.get("alternate"):
+        value, se = either["overall_accuracy"]["value"], either["overall_accuracy"]["se"]
+        lines += [
+            "",
+            f"overall accuracy if the alternate is right too: {100 * value:.1f} %, standard error {100 * se:.2f}",
+        ]
+    return lines
 
 
 def size_lines(plan: Mapping[str, Any]) -> list[str]:

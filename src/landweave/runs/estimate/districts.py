@@ -14,7 +14,7 @@ from landweave.errors import InputError
 from landweave.legend import code_text
 from landweave.patch.align import to_crs
 from landweave.patch.vectors.layers import VectorLayer, named_column, open_layer, parts_of, read_features
-from landweave.patch.vectors.placing import any_wide, bounds_near, place
+from landweave.patch.vectors.placing import any_wide, bounds_near, place, unrolled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +114,7 @@ def _districts(
     names = tuple(code_text(value) for value in features.values[0])
     if "" in names:
         raise InputError(f"{path}, row {names.index('') + 1}: the district has no name in {named!r}; give it one.")
-    shapes = parts_of(features.shapes, 2)[0]
+    shapes = parts_of(unrolled(features.shapes, found.crs), 2)[0]
     lacking = np.flatnonzero(shapely.is_missing(shapes) | shapely.is_empty(shapes))
     if len(lacking):
         raise InputError(

@@ -119,6 +119,18 @@ def _suspicion(listed: Mapping[str, Any]) -> Section:
             f"{listed['listed']} places, {listed['hectares']:g} ha, look more like another class than like their own "
             "to models that never saw them. They are listed in label_errors.gpkg; the most doubtful:"
         )
+    if rows and listed.get("precision") is not None:
+        words.append(
+            f"About {listed['precision']:.0%} of the list is estimated to be wrong in the reference. The list ends "
+            f"where this estimate falls below {listed['least_precision']:.0%}; {listed['candidates']} places were "
+            f"candidates. {listed['audit']} entries were drawn at random (column audit): judge them to measure the "
+            "share."
+        )
+    elif listed.get("candidates"):
+        words.append(
+            f"No place is listed: of {listed['candidates']} candidates, fewer than {listed['least_precision']:.0%} are "
+            "estimated to be wrong."
+        )
     return Section(
         title="The reference under suspicion",
         paragraphs=words,
