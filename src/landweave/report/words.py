@@ -124,7 +124,7 @@ def _beside(accuracy: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, An
 def _optimism(accuracy: Mapping[str, Any], random: float | None, *, higher: bool) -> str:
     """Whether a random split is too optimistic, as far as the intervals tell it from chance."""
     gaps = (accuracy.get("splits") or {}).get("gaps") or {}
-    gap = next((gaps[key] for key in ("random - patch", "random - block") if key in gaps), {})
+    gap: Mapping[str, Any] = next((gaps[key] for key in ("random - patch", "random - block") if key in gaps), {})
     if gap.get("low") is not None and gap["low"] <= 0 <= gap["high"]:
         return "its difference from whole places held out may be chance"
     if not higher:
