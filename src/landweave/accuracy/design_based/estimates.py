@@ -1,16 +1,16 @@
 """From a labelled probability sample to published figures: accuracies and areas with standard errors and intervals."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from landweave.accuracy.design_based.disagreement import disagreement
-from landweave.accuracy.design_based.intervals import better, quantile
-from landweave.accuracy.design_based.linear import UnitDesign, cell_errors, cells, design_measures
+from landweave.accuracy.design_based.intervals import quantile
+from landweave.accuracy.design_based.linear import UnitDesign, design_cells, design_limits, design_measures
 from landweave.accuracy.design_based.mover import intervals
-from landweave.accuracy.design_based.post_stratified import Cells, cells_of, share_intervals
+from landweave.accuracy.design_based.post_stratified import Cells, cells_of
 from landweave.accuracy.design_based.stratified import Measure, Strata, Tally, cell_shares, measures, tally
 from landweave.errors import InputError
 from landweave.legend import NONE
@@ -107,7 +107,8 @@ def estimate(
         whole; ``estimator``, and ``borrowed``: ``strata`` with fewer than two units there, which take the rate of the
         whole stratum, and their ``share`` of the land). A score is ``{value, se, low, high, interval, wald}``:
         ``interval`` is ``mover``: ``low`` and ``high`` are put together from an interval in each stratum, see
-        :func:`landweave.accuracy.design_based.mover.intervals`; ``wald`` is the value plus and minus 1.96 standard
+        :func:`landweave.accuracy.design_based.mover.intervals`; under a ``design`` it is ``wilson``, see
+        :func:`landweave.accuracy.design_based.linear.design_limits`; ``wald`` is the value plus and minus 1.96 standard
         errors; ``reason`` says why something is missing.
 
     Raises
@@ -137,18 +138,19 @@ def estimate(
     )
     size = None if areas is None else _checked_areas(areas, len(h))
     whole = tally(h, m, r, h=len(keys), k=k, areas=size)
-    write = _Writer(names, level=level if design is None else design.level(level))
+    write = _Writer(names, level=level) if design is None else _Writer(names, level=design.level(level), kind="wilson")
     total = float(sizes.areas.sum())
-    shares, shares_se = cell_shares(sizes, whole, finite=finite)
-    if design is not None:
-        shares, shares_se = cells(design, m, r, k=k), cell_errors(design, m, r, k=k)
 
-    def measured(inside: np.ndarray | None, part: Tally | None = None) -> tuple[dict[str, Measure], Limits | None]:
+    def measured(inside: np.ndarray | None, part: Tally | None = None) -> tuple[dict[str, Measure], Limits]:
         if design is not None:
-            return design_measures(design, m, r, k=k, inside=inside), None
-        limits = intervals(sizes, whole, part=part, finite=finite, level=level)
-        return measures(sizes, whole, part=part, finite=finite), limits
+            there = design_measures(design, m, r, k=k, inside=inside)
+            return there, design_limits(there, level=design.level(level))
+        return (
+            measures(sizes, whole, part=part, finite=finite),
+            intervals(sizes, whole, part=part, finite=finite, level=level),
+        )
 
+    shares, shares_se = cell_shares(sizes, whole, finite=finite) if design is None else design_cells(design, m, r, k=k)
     counts = whole.count.sum(axis=0).T
     figures: dict[str, Any] = {
         "sample_units": len(h),
@@ -189,10 +191,10 @@ def estimate(
             }
             cells_there = (district_strata or {}).get(name, {})
             within = {keys.index(key): cell for key, cell in cells_there.items() if key in strata}
-            there = cells_of(h, inside, strata=sizes, areas=within)
-            if there.keys:
+            cells = cells_of(h, inside, strata=sizes, areas=within)
+            if cells.keys:
                 figures["districts"][name] |= _post_stratified(
-                    write, there, figures["districts"][name], sample=(m, r, size),
+                    write, cells, figures["districts"][name], sample=(m, r, size),
                     names=[s.name for s in strata.values()], finite=finite, level=level,
                 )  # fmt: skip
     return figures
@@ -200,7 +202,7 @@ def estimate(
 
 def _post_stratified(
     write: "_Writer",
-    found_in: Cells,
+    cells: Cells,
     ratio: Mapping[str, Any],
     *,
     sample: tuple[np.ndarray, np.ndarray, np.ndarray | None],
@@ -212,30 +214,21 @@ def _post_stratified(
     mapped, reference, size = sample
     k = len(ratio["classes"])
     part = tally(
-        found_in.position, mapped[found_in.rows], reference[found_in.rows], h=len(found_in.keys), k=k,
-        areas=None if size is None else size[found_in.rows],
+        cells.position, mapped[cells.rows], reference[cells.rows], h=len(cells.keys), k=k,
+        areas=None if size is None else size[cells.rows],
     )  # fmt: skip
-    area = float(found_in.strata.areas.sum())
-    limits = intervals(found_in.strata, part, finite=finite, level=level)
-    found = write.figures(
-        measures(found_in.strata, part, finite=finite), limits, area=area, units=ratio["sample_units"]
-    )
-    endless = found_in.strata if finite else replace(found_in.strata, units=np.full(len(found_in.keys), np.inf))
-    low, high = share_intervals(part, endless, level=level)
-    for i, (name, row) in enumerate(found["classes"].items()):
-        row["total_ha"] = ratio["classes"][name]["total_ha"]
-        for key in ("sample_units", "omitted_units", "effective_omitted_units"):
+    area = float(cells.strata.areas.sum())
+    limits = intervals(cells.strata, part, finite=finite, level=level)
+    found = write.figures(measures(cells.strata, part, finite=finite), limits, area=area, units=ratio["sample_units"])
+    for name, row in found["classes"].items():
+        for key in ("total_ha", "sample_units", "omitted_units", "effective_omitted_units"):
             row[key] = ratio["classes"][name][key]
-        for key, factor in (("share", 1.0), ("area_ha", area)):
-            if row[key]["low"] is not None:
-                ends = {"low": float(low[i]) * factor, "high": float(high[i]) * factor, "interval": "mover"}
-                row[key] = {name: value for name, value in row[key].items() if name != "reason"} | ends
     return {
         "area_ha": area,
         "estimator": "post-stratified",
         "borrowed": {
-            "strata": [names[key] for key, lacks in zip(found_in.keys, found_in.borrowed, strict=True) if lacks],
-            "share": float(found_in.strata.areas[found_in.borrowed].sum()) / area,
+            "strata": [names[key] for key, lacks in zip(cells.keys, cells.borrowed, strict=True) if lacks],
+            "share": float(cells.strata.areas[cells.borrowed].sum()) / area,
         },
         **found,
     }
@@ -248,19 +241,21 @@ Limits = Mapping[str, tuple[np.ndarray, np.ndarray]]
 class _Writer:
     """Arrays become named scores."""
 
-    def __init__(self, names: Sequence[str], *, level: float) -> None:
-        self._names, self._level = names, level
+    def __init__(self, names: Sequence[str], *, level: float, kind: str = "mover") -> None:
+        self._names, self._level, self._kind = names, level, kind
 
     def figures(
-        self, found: Mapping[str, Measure], limits: Limits | None, *, area: float | None, units: int | None = None
+        self, found: Mapping[str, Measure], limits: Limits, *, area: float | None, units: int | None = None
     ) -> dict[str, Any]:
-        """Scores of the whole, or of a district with so many sample units; without limits, by standard errors."""
+        """Scores of the whole, or of a district with so many sample units."""
         too_few = units is not None and units < FEW_UNITS
         few = f"{units} sample units lie in the district; an interval needs {FEW_UNITS}" if too_few else ""
 
         def score(key: str, i: int | None, missing: str) -> dict[str, Any]:
-            ends = None if limits is None else limits[key]
-            return self._score(found[key], ends, i, most=np.inf if key == "area" else 1.0, few=few, missing=missing)
+            low, high = limits[key]
+            return self._score(
+                found[key], (low, high), i, most=np.inf if key == "area" else 1.0, few=few, missing=missing
+            )
 
         classes = {}
         for i, name in enumerate(self._names):
@@ -283,29 +278,20 @@ class _Writer:
     def _score(
         self,
         measure: Measure,
-        limits: tuple[np.ndarray, np.ndarray] | None,
+        limits: tuple[np.ndarray, np.ndarray],
         i: int | None,
         *,
         most: float,
         few: str,
         missing: str,
     ) -> dict[str, Any]:
-        value, se, effective = (float(a if i is None else a[i]) for a in (measure.value, measure.se, measure.effective))
+        value, se, low, high = (float(a if i is None else a[i]) for a in (measure.value, measure.se, *limits))
         if not np.isfinite(value):
             return _empty(missing)
         half = quantile(self._level) * se
-        by_error = [max(value - half, 0.0), min(value + half, most)]
-        if limits is not None:
-            ends, name = [float(a if i is None else a[i]) for a in limits], "mover"
-        elif most > 1:
-            ends, name = by_error, "wald"
-        else:
-            low, high, is_wilson = better(
-                np.array(value), np.array(se), np.array(max(effective, 1.0)), level=self._level
-            )
-            ends, name = [float(low), float(high)], "wilson" if is_wilson else "wald"
         score = {
-            "value": value, "se": se, "low": ends[0], "high": ends[1], "interval": name, "wald": by_error,
+            "value": value, "se": se, "low": low, "high": high, "interval": self._kind,
+            "wald": [max(value - half, 0.0), min(value + half, most)],
         }  # fmt: skip
         if few:
             return score | {"low": None, "high": None, "interval": None, "wald": None, "reason": few}

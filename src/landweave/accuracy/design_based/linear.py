@@ -1,10 +1,11 @@
 """Ratios of totals under any design: each unit's linearised part of the figure, and the variance of their sum."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from landweave.accuracy.design_based.intervals import quantile
+from landweave.accuracy.design_based.intervals import effective_size, quantile, wilson
 from landweave.accuracy.design_based.stratified import Measure, Strata
 
 MOST_DEGREES = 1000
@@ -171,16 +172,30 @@ def total(design: UnitDesign, y: np.ndarray) -> Measure:
     return Measure(value=sums, se=np.sqrt(design.variance(parts)), effective=effective, bearing=(y > 0).sum(axis=0))
 
 
-def cells(design: UnitDesign, mapped: np.ndarray, reference: np.ndarray, *, k: int) -> np.ndarray:
-    """Share of the land in each cell of the error matrix, (k + 1, k): map class, reference class."""
-    flat = np.bincount(mapped * k + reference, design.weight, minlength=(k + 1) * k)
-    return np.asarray(flat.reshape(k + 1, k) / design.weight.sum())
+def design_limits(found: Mapping[str, Measure], *, level: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Limits of the figures of :func:`design_measures`: Wilson's, with the sample size that the standard error implies.
+
+    n = p (1 - p) / SE^2 stands for the units (Dean and Pagano 2015, J. Surv. Stat. Methodol. 3:484). Where all units
+    agree there is no standard error to go by, and Kish's effective number stands for them. Areas have Wald's.
+    """
+    limits = {}
+    for name, measure in found.items():
+        if name == "area":
+            half = quantile(level) * measure.se
+            limits[name] = (np.maximum(measure.value - half, 0), measure.value + half)
+        elif name != "omitted":
+            units = effective_size(measure.value, measure.se, np.maximum(measure.effective, 1.0))
+            limits[name] = wilson(measure.value, np.maximum(units, 1.0), level=level)
+    return limits
 
 
-def cell_errors(design: UnitDesign, mapped: np.ndarray, reference: np.ndarray, *, k: int) -> np.ndarray:
-    """Standard errors of :func:`cells`, (k + 1, k)."""
-    in_cell = (mapped * k + reference)[:, None] == np.arange((k + 1) * k)
-    return ratio(design, in_cell, np.ones((len(mapped), 1))).se.reshape(k + 1, k)
+def design_cells(
+    design: UnitDesign, mapped: np.ndarray, reference: np.ndarray, *, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Share of the land in each cell of the error matrix and its standard error, (k + 1, k): map, reference class."""
+    flat = (mapped * k + reference)[:, None] == np.arange((k + 1) * k)
+    found = ratio(design, flat, np.ones(len(mapped)))
+    return found.value.reshape(k + 1, k), found.se.reshape(k + 1, k)
 
 
 def _means(parts: np.ndarray, design: UnitDesign) -> np.ndarray:

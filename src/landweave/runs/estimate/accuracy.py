@@ -200,11 +200,12 @@ def estimate_accuracy(
     else:
         mapped, same = classes_of_strata(read, names), True
         notes += notes_without_map(read, mapped, reference, names) if read.called else []
-    # A sample without strata of classes judges any map alike.
     drawn = unit_design(read, sizes)
+    # A sample without strata of classes judges any map alike.
+    alike = same if read.plan is None else True
     notes = [
-        *_notes(read, mapped, same=True if read.plan is not None else same, column=judged), *plan_notes(read, drawn),
-        *notes, *read.design_notes, *swap_note(mapped, reference, names),
+        *_notes(read, mapped, same=alike, column=judged), *plan_notes(read, drawn), *notes, *read.design_notes,
+        *swap_note(mapped, reference, names),
     ]  # fmt: skip
     place, areas = (None, None) if zones is None else (
         zones.of_points(read.x, read.y, crs=read.crs),
