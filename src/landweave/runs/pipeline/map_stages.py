@@ -24,6 +24,7 @@ def mosaic_inputs(run: Run) -> Inputs:
         "legend": fingerprint(classes),
         "map settings": fingerprint(run.plan.project.map.of_mosaic()),
         **({"trust": run.files_of("trust")} if wants_trust(run) else {}),
+        **({"undated": "yes"} if run.plan.project.source.undated else {}),
     }
 
 

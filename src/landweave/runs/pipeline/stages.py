@@ -38,6 +38,7 @@ NOT_PIXELS = {
     "timeout",
     "attribution",
     "licence",
+    "undated",
     # The stamp of the source has them.
     "mask_bits",
     "mask_values",
@@ -293,6 +294,8 @@ def report_inputs(run: Run) -> Inputs:
     shown["label errors"] = run.files_of("label errors") if run.plan.reference is not None else ""
     shown["seams"] = run.files_of("seams")
     shown["sample"] = sample_print(run.plan)
+    if map_stages.wants_trust(run):
+        shown["trust"] = run.files_of("trust")
     shown["observations"] = fingerprint([entry.files for _, entry in run.made("fetch")])
     settings = run.plan.project.model_dump(mode="json")
     return {**shown, "project": fingerprint(settings), "notices": fingerprint(notices(run))}

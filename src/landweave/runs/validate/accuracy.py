@@ -181,7 +181,7 @@ def _split(plan: Plan, assignment: Assignment | None, kind: str, unit: np.ndarra
         "train_patches": sum(role in {"train", "both"} for role in roles),
         "test_patches": sum(role in {"test", "both"} for role in roles),
     }
-    count["tested"] = len(np.unique(unit))
+    count |= {"tested": len(np.unique(unit)), "refit": bool(plan.project.model.refit)}
     each = "by a model that was trained without it"
     how = {
         "patch": f"whole patches are held out: each is tested {each}",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from landweave.patch.align import outline_bounds, to_crs
+from landweave.patch.align import outline_bounds, remembered, to_crs
 
 PIECE = 256
 """Pixels of a row that are transformed at a time into another CRS, from multiples of as many of the grid's columns.
@@ -25,7 +25,7 @@ _BENT = 0.1
 """Of a pixel: where the middle of a row is further from the straight line, GDAL may break the line (at 0.125)."""
 
 
-@lru_cache(maxsize=512)
+@remembered(512)
 def touching(source: GeoBox, target: GeoBox) -> tuple[tuple[int, int], tuple[int, int]]:
     """First row and column, and shape, of the source pixels that can touch the target, clipped to the source."""
     left, bottom, right, top = outline_bounds(target, source.crs)
@@ -39,7 +39,7 @@ def touching(source: GeoBox, target: GeoBox) -> tuple[tuple[int, int], tuple[int
     return (first[1], first[0]), (max(last[1] - first[1], 1), max(last[0] - first[0], 1))
 
 
-@lru_cache(maxsize=512)
+@remembered(512)
 def _ratio(source: GeoBox, target: GeoBox) -> tuple[float, float]:
     # Target pixels per source pixel along x and y, measured where the source has its middle.
     height, width = source.shape
@@ -90,7 +90,7 @@ def _pieces(source: GeoBox, target: GeoBox) -> list[tuple[GeoBox, slice, int]]:
     ]
 
 
-@lru_cache(maxsize=64)
+@remembered(64)
 def _lines(source: GeoBox, piece: GeoBox) -> np.ndarray | None:
     """Where the rows of a piece lie on a grid, as GDAL takes them: straight between their ends.
 
