@@ -15,9 +15,8 @@ VALUES = (1, 2, 3, 4, 5, 6, 8, 9)
 BANDS = ("B02", "B03", "B04", "B08", "B11", "B12")
 
 
-@pytest.fixture(scope="module")
-def population():
-    """Pixels by map class, true class and quarter of the country: a quick classifier's map of six dates."""
+def simulated_fields():
+    """Position of map class and of true class of each pixel, (800, 800): a quick classifier's map of six dates."""
     from sklearn.tree import DecisionTreeClassifier
 
     from landweave.sources.simulated.source import SimulatedSource
@@ -30,12 +29,23 @@ def population():
     taught = np.random.default_rng(0).choice(len(truth), 6000, replace=False)
     tree = DecisionTreeClassifier(max_leaf_nodes=150, random_state=0).fit(pixels[taught], truth[taught])
     mapped = tree.predict(pixels)
-    rows, columns = np.indices(source.geobox.shape)
+    return tuple(np.searchsorted(VALUES, values).reshape(source.geobox.shape) for values in (mapped, truth))
+
+
+def simulated_population():
+    """Pixels by map class, true class and quarter of the country."""
+    mapped, truth = simulated_fields()
+    rows, columns = np.indices(mapped.shape)
     quarter = (2 * (rows > rows.max() // 2) + (columns > columns.max() // 2)).ravel()
-    order = np.searchsorted(VALUES, mapped), np.searchsorted(VALUES, truth), quarter
+    order = mapped.ravel(), truth.ravel(), quarter
     counts = np.bincount(np.ravel_multi_index(order, (8, 8, 4)), minlength=256).reshape(8, 8, 4)
     assert counts.sum() == 640_000
     return counts
+
+
+@pytest.fixture(scope="module")
+def population():
+    return simulated_population()
 
 
 def draw(population, sizes, *, seed=1):

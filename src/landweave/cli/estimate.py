@@ -22,7 +22,7 @@ Units = Annotated[
 Target = Annotated[float, typer.Option(help="Standard error of the overall accuracy to plan for.")]
 ClassTarget = Annotated[float | None, typer.Option(help="Standard error of each user's accuracy to plan for.")]
 Minimum = Annotated[int, typer.Option(min=2, help="Minimum number of units per class.")]
-Allocation = Annotated[str, typer.Option(help="How to divide the units: proportional, equal or neyman.")]
+Allocation = Annotated[str, typer.Option(help="How to divide the units: proportional, equal, neyman or power.")]
 Expect = Annotated[
     list[str] | None,
     typer.Option(help="Expected user's accuracy: 0.9 for all classes, forest=0.95 for one; repeat for several."),
@@ -81,10 +81,18 @@ def draw(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed; each seed draws another sample.")] = 42,
     blind: Annotated[bool, typer.Option("--blind", help="Do not show the map's class to the interpreter.")] = False,
+    sampling: Annotated[
+        str, typer.Option(help="How to draw: stratified, or systematic or two-stage, which need --n.")
+    ] = "stratified",
+    clusters: Annotated[int, typer.Option(min=2, help="Blocks of a two-stage sample.")] = 50,
+    block: Annotated[int, typer.Option(min=1, help="Side of such a block in pixels.")] = 100,
+    extend: Annotated[
+        Path | None, typer.Option(help="Sample of this map to extend; its units and labels stay, its seed is used.")
+    ] = None,
     legend: LegendFile = None,
     as_json: Json = False,
 ) -> None:
-    """Draw a stratified random sample of a map's pixels, to be labelled in QGIS."""
+    """Draw a random sample of a map's pixels, to be labelled in QGIS or in the browser."""
     from landweave.runs.estimate.draw import SizeRequest, draw_sample
     from landweave.runs.estimate.map import find_map
 
@@ -92,10 +100,14 @@ def draw(
         n=n, target=target, class_target=class_target, minimum=minimum, allocation=allocation, expected=expect or ()
     )
     drawn = draw_sample(
-        find_map(source, legend=legend), output, request=request, per_class=per_class or (), seed=seed, blind=blind
-    )
+        find_map(source, legend=legend), output, request=request, per_class=per_class or (), seed=seed, blind=blind,
+        extend=extend, sampling=sampling, clusters=clusters, block=block,
+    )  # fmt: skip
     lines = [f"{name:<24} {units:>6}" for name, units in drawn["sizes"].items()]
-    lines.append(f"{drawn['n']} units; fill in the column reference, then run: landweave estimate accuracy {output}")
+    added = "" if extend is None else f", {drawn['new']} of them new"
+    lines.append(
+        f"{drawn['n']} units{added}; fill in the column reference, then run: landweave estimate accuracy {output}"
+    )
     SPEECH.answer("estimate draw", {"file": str(output), **drawn}, lines, as_json=as_json)
 
 
@@ -119,6 +131,12 @@ def accuracy(
         bool,
         typer.Option("--drop-unlabelled", help="Leave out units without a label; they count as missing at random."),
     ] = False,
+    map_column: Annotated[
+        str | None, typer.Option(help="Column of the map's classes, if there is no raster of the map.")
+    ] = None,
+    estimator: Annotated[
+        str, typer.Option(help="Of the areas: design, or difference or regression, which use the areas of the map.")
+    ] = "design",
     legend: LegendFile = None,
     output: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
     report_path: Annotated[Path | None, typer.Option("--report", help="Write the figures to this HTML page.")] = None,
@@ -132,7 +150,7 @@ def accuracy(
         AccuracyRequest(
             source=source, map=map_path, districts=districts, column=column, label=label, layer=layer,
             district_layer=district_layer, design=design,
-            drop_unlabelled=drop_unlabelled, legend=legend,
+            drop_unlabelled=drop_unlabelled, map_column=map_column, estimator=estimator, legend=legend,
         )
     )  # fmt: skip
     write_figures(figures, output=output, report=report_path)

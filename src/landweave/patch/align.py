@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -108,6 +108,7 @@ def to_crs(x: np.ndarray, y: np.ndarray, *, source: Any, target: Any) -> tuple[n
     return np.asarray(moved_x), np.asarray(moved_y)
 
 
+@lru_cache(maxsize=1024)
 def outline_bounds(geobox: GeoBox, crs: Any, *, points: int = 33) -> tuple[float, float, float, float]:
     """Left, bottom, right, top of a geobox in another CRS, its edges taken as curves; a little generous."""
     height, width = geobox.shape

@@ -110,4 +110,4 @@ def from_int16(
 
 def saturated(units: np.ndarray) -> int:
     """How many values of an int16 array stand at either end of the scale."""
-    return int(np.count_nonzero(np.abs(units.astype("int32")) == 32767))
+    return int(np.count_nonzero(units == 32767)) + int(np.count_nonzero(units == -32767))

@@ -21,6 +21,7 @@ from rasterio.warp import transform
 
 from landweave.errors import InputError, blame_machine, named
 from landweave.patch.model import TIME
+from landweave.patch.raster.header import check_chunks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -242,6 +243,8 @@ def read_patch(path: str | Path) -> xr.Dataset:
     try:
         with named(path):
             patch: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None, mask_and_scale=False)
+            for one in patch.variables.values():
+                check_chunks(one.shape, one.encoding.get("chunks"), one.dtype)
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001 - Zarr, its codecs and xarray refuse in many ways

@@ -39,7 +39,9 @@ def narrow_line(figures: Mapping[str, Any]) -> str:
 def design_line(figures: Mapping[str, Any]) -> str:
     """What was sampled and what is judged by it."""
     what = f"{figures['sample_units']} units in {len(figures['strata'])} strata"
-    judged = f"; the map {figures['map']}" if figures["map"] else "; the map it was drawn from"
+    column = figures.get("map_column")
+    drawn = f"; the map in the column {column}" if column else "; the map it was drawn from"
+    judged = f"; the map {figures['map']}" if figures["map"] else drawn
     return f"{figures['sample']}: {what}{judged}"
 
 
@@ -67,7 +69,7 @@ def size_lines(plan: Mapping[str, Any]) -> list[str]:
     rows = list(plan["allocations"].items())
     head = f"{'class':<24} {'share':>8} {'expected':>9}"
     lines = [
-        f"{plan['n']} units; planned for a standard error of the overall accuracy of {plan['target']:g}",
+        *_planned(plan),
         "",
         *(
             f"({i}) {what}{'   <- chosen' if what == plan['chosen'] else ''}"
@@ -81,7 +83,27 @@ def size_lines(plan: Mapping[str, Any]) -> list[str]:
         cells = "".join(f"{a['sizes'][name]:>7} {a['se_users'][name]:>7.3f}" for _, a in rows)
         lines.append(f"{name[:24]:<24} {row['share']:>8.2%} {row['expected_users_accuracy']:>9.2f}{cells}")
     overall = "".join(f"{'':>7} {a['se_overall']:>7.4f}" for _, a in rows)
-    return [*lines, f"{'overall accuracy':<24} {'':>8} {'':>9}{overall}"]
+    needed = "".join(f"{a['n_for_target']:>15}" for _, a in rows)
+    return [
+        *lines,
+        f"{'overall accuracy':<24} {'':>8} {'':>9}{overall}",
+        f"{'units for the target':<43}{needed}",
+    ]
+
+
+def _planned(plan: Mapping[str, Any]) -> list[str]:
+    """What the chosen allocation promises, compared with what was asked."""
+    chosen = plan["allocations"][plan["chosen"]]
+    se, target = chosen["se_overall"], plan["target"]
+    lines = [f"{plan['n']} units; expected standard error of the overall accuracy {se:.4f} (target {target:g})"]
+    if se > target:
+        lines.append(f"! The target is missed: it needs {chosen['n_for_target']} units with this allocation.")
+    if plan["class_target"] is not None:
+        worst = max(chosen["se_users"].values())
+        lines.append(
+            f"expected standard errors of user's accuracies: at most {worst:.4f} (target {plan['class_target']:g})"
+        )
+    return lines
 
 
 def _table(figures: Mapping[str, Any]) -> list[str]:

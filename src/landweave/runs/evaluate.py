@@ -1,6 +1,7 @@
 """``landweave evaluate``: cross-validation, or a given test table, without any raster."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 
 from landweave.accuracy.metrics import score, shares
 from landweave.classifier.calibration import align_columns
-from landweave.classifier.fit import fit
+from landweave.classifier.fit import fit_parts
 from landweave.classifier.model import Model
 from landweave.engine.machine import usable_cores
 from landweave.errors import InputError
@@ -152,13 +153,24 @@ def _no_progress(done: int, total: int) -> None:
     del done, total
 
 
-def _predict(request: Evaluation, taught: np.ndarray, y: np.ndarray, asked: np.ndarray, legend: Legend) -> np.ndarray:
-    estimator = fit(
-        taught, y, type=request.model, seed=request.seed, threads=usable_cores(),
-        feature_names=[f"f{i}" for i in range(taught.shape[1])], rule=ImportRule(anything=request.allow_code),
+def _predict(
+    request: Evaluation, X: np.ndarray, y: np.ndarray, parts: Mapping[str, np.ndarray], asked: Mapping[str, np.ndarray],
+    legend: Legend, tick: Callable[[int, int], None],
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Probabilities of each part's ``asked`` rows of features by a model of the part's rows of the table."""
+    done = itertools.count()
+    tick(0, len(parts))
+    estimators = fit_parts(
+        X, y, parts, type=request.model, seed=request.seed, threads=usable_cores(),
+        feature_names=[f"f{i}" for i in range(X.shape[1])], rule=ImportRule(anything=request.allow_code),
+        after_each=lambda: tick(next(done) + 1, len(parts)),
     )  # fmt: skip
-    model = Model(estimator=estimator, class_names=legend.names)
-    return align_columns(model.probabilities(asked, threads=usable_cores()), model.classes, legend.values)
+    found = {}
+    for name, estimator in estimators.items():
+        model = Model(estimator=estimator, class_names=legend.names)
+        p = model.probabilities(asked[name], threads=usable_cores())
+        found[name] = align_columns(p, model.classes, legend.values)
+    return found
 
 
 def _given(request: Evaluation, table: LabelledTable, legend: Legend) -> _Held:
@@ -173,7 +185,8 @@ def _given(request: Evaluation, table: LabelledTable, legend: Legend) -> _Held:
     truth, unknown = legend.translate(test.labels)
     if unknown:
         raise InputError(f"{request.test}: class {min(unknown)!r} does not occur in {request.table}.")
-    p = _predict(request, table.X, legend.translate(table.labels)[0], test.X, legend)
+    y = legend.translate(table.labels)[0]
+    p = _predict(request, table.X, y, {"": np.ones(len(y), bool)}, {"": test.X}, legend, _no_progress)[""]
     groups = None if test.groups is None else np.asarray(test.groups)
     trained = len(table.labels) if table.groups is None else len(set(table.groups))
     tested = len(truth) if groups is None else len(np.unique(groups))
@@ -205,11 +218,10 @@ def _folds(request: Evaluation, table: LabelledTable, legend: Legend, tick: Call
         fold = group_folds(groups.tolist(), table.labels, k=k, seed=seed)
     y = legend.translate(table.labels)[0]
     p = np.zeros((len(y), len(legend.values)), "float32")
-    for number in range(k):
-        tick(number, k)
-        out = fold == number
-        p[out] = _predict(request, table.X[~out], y[~out], table.X[out], legend)
-    tick(k, k)
+    out = {str(number): fold == number for number in range(k)}
+    parts, asked = {name: ~part for name, part in out.items()}, {name: table.X[part] for name, part in out.items()}
+    for name, found in _predict(request, table.X, y, parts, asked, legend, tick).items():
+        p[out[name]] = found
     count = len(y) if groups is None else len(np.unique(groups))
     unit = {"random": "samples", "group": "groups", "block": "blocks"}[kind]
     split = {

@@ -1,13 +1,15 @@
 """From a labelled probability sample to published figures: accuracies and areas with standard errors and intervals."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from landweave.accuracy.design_based.intervals import better, quantile, wald
-from landweave.accuracy.design_based.stratified import Measure, Strata, cell_shares, measures, tally
+from landweave.accuracy.design_based.linear import UnitDesign, cells, design_measures
+from landweave.accuracy.design_based.post_stratified import Cells, cells_of, share_intervals
+from landweave.accuracy.design_based.stratified import Measure, Strata, Tally, cell_shares, measures, tally
 from landweave.errors import InputError
 from landweave.legend import NONE
 
@@ -52,8 +54,10 @@ def estimate(
     areas: np.ndarray | None = None,
     districts: np.ndarray | Sequence[str] | None = None,
     district_areas: Mapping[str, float] | None = None,
+    district_strata: Mapping[str, Mapping[int, tuple[float, float]]] | None = None,
     finite: bool = True,
     level: float = 0.95,
+    design: UnitDesign | None = None,
 ) -> dict[str, Any]:
     """Accuracy of a map and area of its classes from a stratified random sample with reference labels.
 
@@ -77,10 +81,16 @@ def estimate(
     district_areas
         Hectares of the strata in each district, by name. A class's area in a district is then its share there times
         this; without it an estimated total, which is far less precise.
+    district_strata
+        Units and hectares of each stratum in each district, by name and by key of the stratum. A district's figures
+        are then post-stratified by stratum x district, which is more precise again; see
+        :func:`landweave.accuracy.design_based.post_stratified.cells_of`.
     finite
         Whether a stratum that was sampled to the last unit has no sampling error.
     level
         Coverage of the intervals, 0..1.
+    design
+        Of a sample that is not a stratified random one: its weights add up to the strata's hectares.
 
     Returns
     -------
@@ -90,9 +100,12 @@ def estimate(
         ``producers_accuracy``, ``f1``, ``share``, ``area_ha``, and ``omitted_units``, ``effective_omitted_units``,
         ``too_narrow``), ``confusion`` (``labels``, ``counts`` with rows reference and columns map, ``shares``),
         ``strata``, and ``districts`` (name to the same figures, ``sample_units``, ``area_ha`` and of each class
-        ``total_ha``, which adds up over districts to the whole). A score is ``{value, se, low, high, interval, wald}``:
-        ``interval`` names the better interval, which ``low`` and ``high`` are: ``wald``, or ``wilson`` where fewer
-        than 10 units are expected to have, or not to have, the property; ``reason`` says why something is missing.
+        ``total_ha``, which adds up over districts to the whole; ``estimator``, and ``borrowed``: ``strata`` with fewer
+        than two units there, which take the rate of the whole stratum, and their ``share`` of the land). A score is
+        ``{value, se, low, high, interval, wald}``: ``interval`` names the better interval, which ``low`` and ``high``
+        are: ``wald``, or ``wilson`` where fewer
+        than 10 units are expected to have, or not to have, the property; areas and shares of a post-stratified district
+        have ``mover``, put together from an interval in each stratum; ``reason`` says why something is missing.
 
     Raises
     ------
@@ -121,9 +134,15 @@ def estimate(
     )
     size = None if areas is None else _checked_areas(areas, len(h))
     whole = tally(h, m, r, h=len(keys), k=k, areas=size)
-    write = _Writer(names, level=level)
+    write = _Writer(names, level=level if design is None else design.level(level))
     total = float(sizes.areas.sum())
-    shares, _ = cell_shares(sizes, whole, finite=finite)
+    shares = cell_shares(sizes, whole, finite=finite)[0] if design is None else cells(design, m, r, k=k)
+
+    def measured(inside: np.ndarray | None, part: Tally | None = None) -> dict[str, Measure]:
+        if design is not None:
+            return design_measures(design, m, r, k=k, inside=inside)
+        return measures(sizes, whole, part=part, finite=finite)
+
     counts = whole.count.sum(axis=0).T
     figures: dict[str, Any] = {
         "sample_units": len(h),
@@ -131,7 +150,7 @@ def estimate(
         "few_omitted_units": FEW_OMITTED,
         "level": level,
         "area_ha": total,
-        **write.figures(measures(sizes, whole, finite=finite), area=total),
+        **write.figures(measured(None), area=total),
         "confusion": {
             "labels": names,
             "counts": counts[:, :k].astype("int64").tolist(),
@@ -153,13 +172,62 @@ def estimate(
                 h[inside], m[inside], r[inside], h=len(keys), k=k, areas=None if size is None else size[inside]
             )
             known = (district_areas or {}).get(name)
-            found = measures(sizes, whole, part=part, finite=finite)
+            found = measured(inside, part)
             figures["districts"][name] = {
                 "sample_units": int(inside.sum()),
                 "area_ha": known,
+                "estimator": "ratio",
                 **write.figures(found, area=known, units=int(inside.sum())),
             }
+            cells_there = (district_strata or {}).get(name, {})
+            within = {keys.index(key): cell for key, cell in cells_there.items() if key in strata}
+            there = cells_of(h, inside, strata=sizes, areas=within)
+            if there.keys:
+                figures["districts"][name] |= _post_stratified(
+                    write, there, figures["districts"][name], sample=(m, r, size),
+                    names=[s.name for s in strata.values()], finite=finite, level=level,
+                )  # fmt: skip
     return figures
+
+
+def _post_stratified(
+    write: "_Writer",
+    found_in: Cells,
+    ratio: Mapping[str, Any],
+    *,
+    sample: tuple[np.ndarray, np.ndarray, np.ndarray | None],
+    names: Sequence[str],
+    finite: bool,
+    level: float,
+) -> dict[str, Any]:
+    """Figures of a district by its cells; ``ratio`` holds those that know only its area."""
+    mapped, reference, size = sample
+    k = len(ratio["classes"])
+    part = tally(
+        found_in.position, mapped[found_in.rows], reference[found_in.rows], h=len(found_in.keys), k=k,
+        areas=None if size is None else size[found_in.rows],
+    )  # fmt: skip
+    area = float(found_in.strata.areas.sum())
+    found = write.figures(measures(found_in.strata, part, finite=finite), area=area, units=ratio["sample_units"])
+    endless = found_in.strata if finite else replace(found_in.strata, units=np.full(len(found_in.keys), np.inf))
+    low, high = share_intervals(part, endless, level=level)
+    for i, (name, row) in enumerate(found["classes"].items()):
+        row["total_ha"] = ratio["classes"][name]["total_ha"]
+        for key in ("sample_units", "omitted_units", "effective_omitted_units"):
+            row[key] = ratio["classes"][name][key]
+        for key, factor in (("share", 1.0), ("area_ha", area)):
+            if row[key]["low"] is not None:
+                ends = {"low": float(low[i]) * factor, "high": float(high[i]) * factor, "interval": "mover"}
+                row[key] = {name: value for name, value in row[key].items() if name != "reason"} | ends
+    return {
+        "area_ha": area,
+        "estimator": "post-stratified",
+        "borrowed": {
+            "strata": [names[key] for key, lacks in zip(found_in.keys, found_in.borrowed, strict=True) if lacks],
+            "share": float(found_in.strata.areas[found_in.borrowed].sum()) / area,
+        },
+        **found,
+    }
 
 
 class _Writer:

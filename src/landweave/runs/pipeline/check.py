@@ -17,6 +17,7 @@ from landweave.legend import NONE
 from landweave.patch.align import outline_bounds, pixels_of, to_crs
 from landweave.patch.grid import Cell
 from landweave.patch.raster.files import open_raster
+from landweave.runs.fetch.offsets import difference_notes_of_some
 from landweave.runs.pipeline.check_lines import Facts, check_lines
 from landweave.runs.pipeline.forecast import quick_forecast, shortages
 from landweave.runs.pipeline.label_counts import LabelCounts, count_labels
@@ -79,6 +80,7 @@ def check_facts(project: Project) -> Facts:
     check_overlays(project.view, project.path)
     notes += _sample_notes(project)
     plan.source.reach()
+    notes += difference_notes_of_some(plan)
     _find_lost_images(plan, cells)
     told = quick_forecast(plan, cells, workers=1)
     return {

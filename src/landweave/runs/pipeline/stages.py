@@ -10,9 +10,9 @@ from landweave.runs.fetch.imagery import FetchTask, delete_imagery
 from landweave.runs.fetch.task import fetch
 from landweave.runs.mapping.grid import write_grid
 from landweave.runs.mapping.label_errors import list_suspects
-from landweave.runs.mapping.mosaic import write_mosaics
 from landweave.runs.mapping.seams import write_seams
 from landweave.runs.mapping.task import PredictTask, pieces_of, predict
+from landweave.runs.pipeline import map_stages
 from landweave.runs.pipeline.notices import failures, notices
 from landweave.runs.pipeline.state import Run, Stage
 from landweave.runs.report.page import write_report
@@ -38,6 +38,9 @@ NOT_PIXELS = {
     "timeout",
     "attribution",
     "licence",
+    # The stamp of the source has them.
+    "mask_bits",
+    "mask_values",
 }
 """Keys of ``[source]`` that decide which scenes there are, or what is done with them later, but no pixel of them."""
 
@@ -224,7 +227,7 @@ def make_accuracy(run: Run) -> dict[str, Any]:
 def predict_inputs(run: Run, cell: Cell) -> Inputs:
     """Imagery, model, the folds in use and the thresholds."""
     model = run.plan.project.model
-    return {
+    return map_stages.predict_trust_inputs(run, cell) | {
         "imagery": run.pixels_of(cell),
         "labels": run.files_of(f"label/{cell.name}") if run.plan.reference is not None else "",
         "model": run.given or run.files_of("train"),
@@ -242,6 +245,7 @@ def predict_task(run: Run, cell: Cell) -> PredictTask:
     return PredictTask(
         cell=cell, keep=run.keep(cell), model=run.model, folds=fold_folders(trained, own),
         fetch=fetch_task(run, cell), confidence=run.confidence if trained is not None else (),
+        trust=map_stages.trust_task(run, cell),
     )  # fmt: skip
 
 
@@ -281,21 +285,6 @@ def seams_inputs(run: Run) -> Inputs:
 def make_seams(run: Run) -> dict[str, Any]:
     """Write ``seams.json``."""
     return write_seams(run.plan, [cell for cell, _ in run.made("predict")])
-
-
-def mosaic_inputs(run: Run) -> Inputs:
-    """All predictions, the legend with its colours, and the map's settings."""
-    classes = [(c.value, c.name, c.color) for c in run.plan.legend.classes]
-    return {
-        "predictions": fingerprint([entry.files for _, entry in run.made("predict")]),
-        "legend": fingerprint(classes),
-        "map settings": fingerprint(run.plan.project.map.model_dump(mode="json")),
-    }
-
-
-def make_mosaic(run: Run) -> dict[str, Any]:
-    """Write ``map.tif`` and ``confidence.tif``."""
-    return write_mosaics(run.plan, [cell.name for cell, _ in run.made("predict")])
 
 
 def report_inputs(run: Run) -> Inputs:
@@ -346,10 +335,14 @@ STAGES = (
     ),
     Stage(name="train", revision=2, needed=learns, frozen=True, once_inputs=train_inputs, once=make_model),
     Stage(
-        name="validate", revision=2, needed=lambda run: run.plan.reference is not None, once_key="splits",
+        name="validate", revision=3, needed=lambda run: run.plan.reference is not None, once_key="splits",
         once_inputs=splits_inputs, once=make_splits,
     ),
     Stage(name="validate", revision=4, needed=learns, once_inputs=validate_inputs, once=make_accuracy),
+    Stage(
+        name="validate", needed=lambda run: map_stages.wants_trust(run) and learns(run), once_key="applicability",
+        once_inputs=map_stages.applicability_inputs, once=map_stages.make_applicability,
+    ),
     Stage(
         name="predict", revision=4, after=("fetch",), inputs=predict_inputs, task=predict_task, work=predict,
         recorded=drop_imagery,
@@ -360,7 +353,11 @@ STAGES = (
         once_inputs=suspects_inputs, once=make_suspects,
     ),
     Stage(name="mosaic", once_key="seams", once_inputs=seams_inputs, once=make_seams),
-    Stage(name="mosaic", revision=2, once_inputs=mosaic_inputs, once=make_mosaic),
+    Stage(
+        name="mosaic", needed=map_stages.wants_trust, once_key="trust", once_inputs=map_stages.trust_inputs,
+        once=map_stages.make_trust,
+    ),
+    Stage(name="mosaic", revision=2, once_inputs=map_stages.mosaic_inputs, once=map_stages.make_mosaic),
     Stage(name="report", once_inputs=report_inputs, once=make_report),
 )  # fmt: skip
 """In order. Samples come from patches or from a table, so ``sample`` has two rows, of which one is needed."""

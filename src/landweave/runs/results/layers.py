@@ -70,7 +70,7 @@ def make_layers(run: FinishedRun) -> Layers:
     stamp = read_record(place / layout.LAYERS)
     kept = stamp if place == run.folder else read_record(run.folder / layout.LAYERS)
     stamps: dict[str, Any] = {}
-    settings = run.plan.project.map.model_dump(mode="json")
+    settings = run.plan.project.map.of_mosaic()
     classes = [(c.value, c.name, c.color) for c in run.plan.legend.classes]
     for name, layer in LAYERS.items():
         sources = {cell.name: found for cell in run.cells if all((found := layer.sources(run, cell)).values())}

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
+from odc.geo.crs import CRS
 
 from landweave.errors import InputError
 from landweave.labels.verdicts.geopackage import has_table, reading
-from landweave.labels.verdicts.store import SAMPLE, Filled, JudgedPlace, VerdictFile, read_verdicts
+from landweave.labels.verdicts.store import SAMPLE, Filled, JudgedPlace, VerdictFile, crs_of_verdicts, read_verdicts
 from landweave.legend import Legend
 from landweave.patch.align import to_crs
 from landweave.patch.vectors.layers import open_layer, read_features
@@ -184,6 +185,12 @@ def _queue_of_sample(path: Path, legend: Legend, *, label: str) -> Queue:
     units = read_features(outlines, columns=["id"])
     if not is_text:
         raise InputError(f"{path}: the column {label!r} is not of text; verdicts fill in names of classes.")
+    known = crs_of_verdicts(path)
+    if known is not None and CRS(known) != CRS(outlines.crs):
+        raise InputError(
+            f"{path}: its layer 'verdicts' is in {known}, but the sample is in {outlines.crs}; project this layer to "
+            "the CRS of the sample, or remove it if its verdicts are of another sample."
+        )
     filled = Filled(table=LAYER, id="id", column=label, spelled=_spelled(legend))
     file = VerdictFile(path, crs=outlines.crs, filled=filled)
     crs = file.crs

@@ -2,14 +2,13 @@
 
 import shutil
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from landweave.classifier.calibration import fit_prior
 from landweave.classifier.cross_calibration import cross_calibrate, spread
-from landweave.classifier.fit import fit
+from landweave.classifier.fit import fit, fit_parts
 from landweave.classifier.model import Model
 from landweave.engine.machine import usable_cores
 from landweave.engine.memory import give_freed_memory_back
@@ -166,49 +165,30 @@ def _fit_all(
     jobs: Mapping[str, np.ndarray],
     missing: list[str],
 ) -> dict[str, Model]:
-    """Fit one model a job, side by side: several small fits of a thread each wait for nobody, as threads of one do."""
-    cores = usable_cores()
-    threads = max(1, cores // len(jobs))
-
-    def one(use: np.ndarray) -> Model:
-        fitted = _fit(plan, assignment, recipe, matrix[use], label[use], set(unit[use]), missing, threads)
-        # The next one is fitted in another thread, which does not use what this one has freed.
-        give_freed_memory_back()
-        return fitted
-
-    # The largest first, so that none is left over at the end.
-    order = sorted(jobs, key=lambda name: -int(jobs[name].sum()))
-    with ThreadPoolExecutor(min(cores, len(jobs))) as pool:
-        fitted = dict(zip(order, pool.map(one, [jobs[name] for name in order]), strict=True))
-    return {name: fitted[name] for name in jobs}
-
-
-def _fit(
-    plan: Plan,
-    assignment: Assignment | None,
-    recipe: Recipe,
-    matrix: np.ndarray,
-    label: np.ndarray,
-    units: set[str],
-    missing: list[str],
-    threads: int,
-) -> Model:
+    """Fit one model a job, side by side."""
     settings = plan.project.model
-    estimator = fit(
-        matrix, label, type=settings.type, params=settings.params, seed=plan.project.sampling.seed,
-        threads=threads, feature_names=recipe.feature_names, rule=plan.project.import_rule,
+    # The rows of test places that only the map's model is taught must not even decide the bins of the others.
+    apart = (layout.MODEL,) if layout.TESTER in jobs else ()
+    estimators = fit_parts(
+        matrix, label, jobs, apart=apart, type=settings.type, params=settings.params, seed=plan.project.sampling.seed,
+        threads=usable_cores(), feature_names=recipe.feature_names, rule=plan.project.import_rule,
+        # The next one is fitted in another thread, which does not use what this one has freed.
+        after_each=give_freed_memory_back,
     )  # fmt: skip
-    prior = None
-    if settings.prior == "area" and assignment is not None:
-        land = total({unit: assignment.counts[unit] for unit in units})
-        prior = fit_prior(land, {value: int((label == value).sum()) for value in estimator.classes})
-    return Model(
-        estimator=estimator,
-        class_names=plan.legend.names,
-        recipe=recipe.to_json(),
-        prior=prior,
-        provenance={"project": plan.project.name, "rows": len(label), "missing": missing},
-    )
+    models = {}
+    for name, use in jobs.items():
+        own, prior = label[use], None
+        if settings.prior == "area" and assignment is not None:
+            land = total({unit: assignment.counts[unit] for unit in set(unit[use])})
+            prior = fit_prior(land, {value: int((own == value).sum()) for value in estimators[name].classes})
+        models[name] = Model(
+            estimator=estimators[name],
+            class_names=plan.legend.names,
+            recipe=recipe.to_json(),
+            prior=prior,
+            provenance={"project": plan.project.name, "rows": len(own), "missing": missing},
+        )
+    return models
 
 
 def _spread(plan: Plan, model: Model, matrix: np.ndarray) -> np.ndarray:

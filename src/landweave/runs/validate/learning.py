@@ -12,7 +12,7 @@ from landweave.features.recipe import Recipe
 from landweave.labels.draw import evenly
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.assignment import Assignment
-from landweave.runs.validate.refits import fewer_trees, reduced
+from landweave.runs.validate.refits import reduced, smaller
 
 SHARES = (0.25, 0.5, 1.0)
 """Of the training units; each share holds the one before."""
@@ -74,9 +74,10 @@ def learning_curve(
         )
         if len(np.unique(label[use])) < 2:
             return {"reason": f"{len(taken)} units have training pixels of one class only"}
-        answers.append(predict(fit(matrix[use], label[use]), matrix[asked]))
+        (fitted,) = fit(matrix[use], label[use], [np.ones(len(use), bool)])
+        answers.append(predict(fitted, matrix[asked]))
         found = score(truth, answers[-1], **options)["overall_accuracy"]
         points.append({"share": share, "units": len(taken), "training_rows": len(use), "overall_accuracy": found})
-    settings = {"rows_a_class": rows_a_class, "test_rows": len(asked), "params": fewer_trees(plan, trees)}
+    settings = {"rows_a_class": rows_a_class, "test_rows": len(asked), "params": smaller(plan, trees)}
     gained = change(truth, answers[-2], answers[-1], **options)["change"]
     return {"points": points, "doubling": gained, "settings": settings}

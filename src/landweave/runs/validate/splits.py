@@ -23,13 +23,13 @@ from landweave.runs.project.plan import Plan
 from landweave.runs.sample.assignment import Assignment
 from landweave.runs.sample.table import read_samples
 from landweave.runs.validate.learning import learning_curve
-from landweave.runs.validate.refits import fewer_trees, reduced
+from landweave.runs.validate.refits import reduced, smaller
 
 FOLDS = 3
 """Of every split that is compared."""
 
-ROWS_A_CLASS, TREES, TESTED = 600, 20, 10_000
-"""Splits are compared with at most so many training rows of a class, trees, and test rows."""
+ROWS_A_CLASS, TREES, BINS, TESTED = 600, 20, 31, 10_000
+"""Splits are compared with at most so many training rows of a class, trees, LightGBM's bins, and test rows."""
 
 MAPPED = 4_000
 """Places of the map whose distance to training places is measured."""
@@ -118,7 +118,7 @@ def _splits(
     asked = evenly(np.flatnonzero((split == "test") & dated), TESTED)
     settings = {
         "folds": FOLDS, "rows_a_class": ROWS_A_CLASS, "test_rows": len(asked),
-        "params": fewer_trees(plan, TREES), "on": "the test rows of the headline, against the reference as it is",
+        "params": smaller(plan, TREES, BINS), "on": "the test rows of the headline, against the reference as it is",
     }  # fmt: skip
     if not len(pool) or not len(asked):
         return {"settings": settings, "reason": "no row has a date"}, {}
@@ -131,10 +131,10 @@ def _splits(
             del folds[name]
     if not folds:
         return reasons | {"settings": settings}, {}
-    fit, predict = reduced(plan, assignment, recipe, set(assignment.units), trees=TREES)
+    fit_all, predict = reduced(plan, assignment, recipe, set(assignment.units), trees=TREES, bins=BINS)
     seed = plan.project.sampling.seed
     figures, _ = compare_splits(
-        matrix[pool], label[pool], matrix[asked], label[asked], folds, fit=fit, predict=predict,
+        matrix[pool], label[pool], matrix[asked], label[asked], folds, fit=fit_all, predict=predict,
         classes=plan.legend.names, weights=rows["weight"].to_numpy("float64")[asked],
         clusters=rows["unit"].to_numpy()[asked], rows_a_class=ROWS_A_CLASS, seed=seed,
     )  # fmt: skip

@@ -108,7 +108,7 @@ def look_at_rasters(
     if doubtful and not mask_entries:
         unknown.append(
             f"{some_of(doubtful)} may show clouds, but which numbers do is not known; to use it, set "
-            'source.clouds = "mask", source.mask, and source.mask_above.'
+            'source.clouds = "mask", source.mask, and source.mask_above (per cent) or source.mask_bits (bits).'
         )
     bands = _bands(rows, wanted)
     used = [row for row in rows if row.variable in {*bands, *_mask_variables(mask_entries)}]
