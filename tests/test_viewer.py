@@ -100,6 +100,22 @@ def test_a_tile_holds_the_values_of_the_map_under_its_pixels(view, client, tile_
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_maps_of_the_view_and_pieces_of_labels_have_a_style_for_qgis(view):
+    import xml.etree.ElementTree as ET
+
+    folder = view.run.folder
+    entries = {}
+    for path in [*folder.glob("view/*.tif"), *folder.glob("labels/*_pieces.tif")]:
+        found = ET.parse(path.with_suffix(".qml")).getroot()
+        entries[path.stem] = [(e.get("value"), e.get("label"), e.get("color")) for e in found.iter() if e.get("label")]
+    assert {"reference", "disagreement", "observations"} < set(entries)
+    assert any(name.endswith("_pieces") for name in entries)
+    assert entries["disagreement"][:2] == [("1", "agree", "#d9d9d9"), ("2", "differ", "#c0267e")]
+    # One more than the number of observations is stored.
+    assert entries["observations"][0][:2] == ("1", "0")
+    assert [label for _, label, _ in entries["reference"]] == list(view.run.plan.legend.names.values())
+
+
 def test_a_tile_of_ndvi_and_one_in_colour_are_made_of_the_bands_of_that_date(view, client, tile_of):
     run = view.run
     z, x, y = tile_of(view.tiles.zooms[1])

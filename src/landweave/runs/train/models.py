@@ -15,7 +15,9 @@ from landweave.engine.memory import give_freed_memory_back
 from landweave.errors import InputError
 from landweave.features.interpolation import any_known
 from landweave.features.recipe import Recipe
+from landweave.labels.leakage import known_rows
 from landweave.labels.units import total
+from landweave.patch.model import NODATA
 from landweave.runs import layout
 from landweave.runs.project.given_model import given_model
 from landweave.runs.project.plan import Plan
@@ -99,6 +101,9 @@ def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> d
             f"{plan.project.file}: no training pixel has features: {why}; check clouds, period and step_days."
         )
     everything = taught if plan.project.model.refit else own
+    # Rows of all land in units that train; those without a fold were seen by no model.
+    land = split == "land"
+    folded = own | (land & (fold >= 0))
 
     numbers = range(assignment.folds if assignment is not None else int(fold.max()) + 1)
     jobs = {layout.fold(n): own & (fold != n) for n in numbers}
@@ -106,14 +111,26 @@ def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> d
         jobs[layout.TESTER] = own
     jobs[layout.MODEL] = everything
     models = _fit_all(plan, assignment, recipe, matrix, label, rows["unit"].to_numpy(), jobs, missing)
+    asked = {layout.fold(n): folded & (fold == n) for n in numbers} | {layout.TESTER: ~folded}
+    known = np.zeros(len(rows), "uint8")
+    if assignment is None or assignment.kind != "none":
+        polygons = plan.project.reference is not None and plan.reference.kind == "polygons"
+        known = known_rows(
+            matrix, {name: (jobs[name], part) for name, part in asked.items() if name in jobs},
+            polygons=rows["piece"].to_numpy() if polygons else None, missing=NODATA,
+        )  # fmt: skip
+    # Land that a model knows in part would make it look surer than it may be of all other land.
+    weights, partly = rows["weight"].to_numpy("float64"), land & (known > 0)
+    if not np.array_equal(partly, land):
+        weights = np.where(partly, 0.0, weights)
     models, held_out = cross_calibrate(
-        models, {layout.fold(n): own & (fold == n) for n in numbers}, matrix, label,
-        classes=plan.legend.values, weights=rows["weight"].to_numpy(),
+        models, {layout.fold(n): asked[layout.fold(n)] for n in numbers}, matrix, label,
+        classes=plan.legend.values, weights=weights, land=land if land.any() else None,
         soften=plan.project.model.calibration == "temperature", threads=usable_cores(),
     )  # fmt: skip
     temperature = models[layout.MODEL].temperature
-    if not own.all():
-        held_out[~own] = _spread(plan, models[layout.TESTER], matrix[~own])
+    if not folded.all():
+        held_out[~folded] = _spread(plan, models[layout.TESTER], matrix[~folded])
     if assignment is not None and assignment.kind == "none":
         del models[
             layout.TESTER
@@ -121,7 +138,7 @@ def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> d
     shutil.rmtree(plan.folder / layout.FOLDS, ignore_errors=True)
     for folder, model in models.items():
         model.save(plan.folder / folder)
-    write_held_out(plan, rows, held_out, seen=any_known(matrix[:, : recipe.dated]))
+    write_held_out(plan, rows, held_out, seen=any_known(matrix[:, : recipe.dated]), known=known)
     absent = [plan.legend.names[value] for value in plan.legend.values if not (label[taught] == value).any()]
     return {
         "files": [*models, layout.HELD_OUT],

@@ -22,6 +22,7 @@ from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.assignment import Assignment
 from landweave.runs.sample.table import read_samples
+from landweave.runs.validate.learning import learning_curve
 from landweave.runs.validate.refits import reduced, smaller
 
 FOLDS = 3
@@ -35,7 +36,7 @@ MAPPED = 4_000
 
 
 def write_splits(plan: Plan, cells: Sequence[Cell], assignment: Assignment) -> dict[str, Any]:
-    """Write ``splits.json``: ``splits``, ``distances`` and ``leakage`` of ``accuracy.json``."""
+    """Write ``splits.json``: ``splits``, ``distances``, ``leakage`` and ``learning`` of ``accuracy.json``."""
     write_json(plan.folder / layout.SPLITS, compared(plan, cells, assignment))
     return {"files": [layout.SPLITS], "info": {}}
 
@@ -58,7 +59,8 @@ def compared(plan: Plan, cells: Sequence[Cell], assignment: Assignment) -> dict[
         smaller models, samples and folds are here than the run's. ``distances`` as of
         :func:`landweave.accuracy.spatial.distances.distance_figures`, of ``held_out`` (the test rows of the headline),
         ``map``, and the splits. ``leakage`` as of :func:`landweave.labels.leakage.audit`, with ``lost``: side to the
-        classes that occur elsewhere but not there. Where nothing was held out, each is ``{reason}``.
+        classes that occur elsewhere but not there. ``learning`` as of
+        :func:`landweave.runs.validate.learning.learning_curve`. Where nothing was held out, each is ``{reason}``.
     """
     rows, matrix, recipe = read_samples(plan.folder, rule=plan.recipe.rule)
     if assignment.kind in {"given", "none"}:
@@ -66,7 +68,7 @@ def compared(plan: Plan, cells: Sequence[Cell], assignment: Assignment) -> dict[
             "given": "the model comes from elsewhere: its training places are not here",
             "none": "no place could be held out",
         }[assignment.kind]
-        return {name: {"reason": reason} for name in ("splits", "distances", "leakage")}
+        return {name: {"reason": reason} for name in ("splits", "distances", "leakage", "learning")}
     places = _places(cells, rows["patch"].to_numpy(), rows["x"].to_numpy(), rows["y"].to_numpy())
     split = rows["split"].to_numpy()
     train, test = np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
@@ -92,6 +94,9 @@ def compared(plan: Plan, cells: Sequence[Cell], assignment: Assignment) -> dict[
         "splits": splits | {"range": found},
         "distances": distance_figures(distances, weights, pixel=pixel),
         "leakage": leaks,
+        "learning": learning_curve(
+            plan, assignment, rows, matrix, recipe, rows_a_class=ROWS_A_CLASS, trees=TREES, tested=TESTED
+        ),
     }
 
 

@@ -14,11 +14,13 @@ from odc.geo.geobox import GeoBox
 from landweave.errors import InputError
 from landweave.patch.align import outline_bounds
 from landweave.patch.model import NODATA, make_patch
+from landweave.patch.raster.mask_bits import MaskBits, meant
 from landweave.patch.summary import Shown, listed, span
-from landweave.sources.pixels import header_at, read_coarse, read_on, stored_bytes, to_reflectance
+from landweave.sources.opened import header_at
+from landweave.sources.pixels import read_coarse, read_reflectance, stored_bytes
 from landweave.sources.protocol import Source, days_between
 from landweave.sources.remote import is_remote, missing_keys, wait_at_most
-from landweave.sources.scene_files import codes_of, place_of, read_how
+from landweave.sources.scene_files import codes_of, from_marked, head_of, place_of, read_how
 from landweave.sources.stac.catalogues import CATALOGUES, CLASSES
 from landweave.sources.stac.footprint import meet
 from landweave.sources.stac.grouping import passes
@@ -27,8 +29,6 @@ from landweave.sources.stac.radiometry import CIRRUS, VISIBLE, Check, check
 from landweave.sources.stac.scenes import Asset, Scene
 from landweave.sources.stac.selection import EXCLUDED, INCOMPLETE, OLDER, lacking, sentences, without
 
-_HEAD = 65_536
-_PIECES, _PIECE = 16, 1024
 _FEW_DATES = 3
 """On which the files' bytes are counted."""
 
@@ -62,6 +62,9 @@ class StacSource(Shown):
 
     timeout: float | None = None
     """Seconds after which a server that is silent is given up; None: the usual ones."""
+
+    meaning: Mapping[str, MaskBits] = field(default_factory=dict)
+    """Mask to what its bits and values mean, where it is no percentage."""
 
     def _summary(self) -> Mapping[str, object]:
         return {
@@ -139,12 +142,12 @@ class StacSource(Shown):
                 used = {name: asset for name, asset in scene.assets.items() if name in names}
                 assets = [(n, named_place(a.href), a.scale, a.offset, a.nodata, *_unsaid(a)) for n, a in used.items()]
                 fact = [str(day), scene.id, sorted(assets), self.offsets.get(scene.id), self.resampling]
-                digest.update(json.dumps(fact).encode())
+                digest.update(json.dumps(fact + meant(self.meaning)).encode())
                 for asset in used.values():
                     if not is_remote(asset.href):
-                        digest.update(_head(asset.href))
+                        digest.update(head_of(asset.href))
                         if Path(mask := asset.href + ".msk").exists():
-                            digest.update(_head(mask))
+                            digest.update(head_of(mask))
         return digest.hexdigest()
 
     def load(self, geobox: GeoBox, dates: Sequence[date], variables: Sequence[str]) -> xr.Dataset:
@@ -249,25 +252,41 @@ class StacSource(Shown):
         for scene in scenes:
             for name in variables:
                 empty = fused[name] == NODATA if name not in CLASSES else bare
-                if name not in CLASSES and empty.any():
-                    values = self._band(scene, name, geobox)
-                    fused[name][empty] = values[empty]
-            if classes and bare.any():
+                if name not in CLASSES and (part := _around(empty)):
+                    values = self._band(scene, name, _cropped(geobox, part))
+                    np.copyto(fused[name][part], values, where=empty[part])
+            if classes and (part := _around(bare)):
                 leading = "SCL" if "SCL" in scene.assets else classes[0]
-                here = codes_of(scene, leading, geobox)
-                taken = bare & (here != 0)
+                here = codes_of(scene, leading, _cropped(geobox, part), meaning=self.meaning.get(leading))
+                taken = bare[part] & (here != 0)
                 for name in classes:
-                    values = here if name == leading else codes_of(scene, name, geobox)
-                    fused[name][taken] = values[taken]
-                bare &= ~taken
+                    how = self.meaning.get(name)
+                    values = here if name == leading else codes_of(scene, name, _cropped(geobox, part), meaning=how)
+                    np.copyto(fused[name][part], values, where=taken)
+                bare[part] &= ~taken
+        for name in classes:
+            if name in self.meaning:
+                fused[name] = from_marked(fused[name])
         return fused
 
     def _band(self, scene: Scene, name: str, geobox: GeoBox) -> np.ndarray:
         place, how = read_how(scene, name)
-        numbers = read_on(
-            place, how.band, how.nodata, how.grid, geobox, resampling=self.resampling, masked=how.masked
+        return read_reflectance(
+            place, how.band, how.nodata, how.grid, geobox, resampling=self.resampling, masked=how.masked,
+            scale=how.scale, offset=self.offsets.get(scene.id, how.offset),
         )  # fmt: skip
-        return to_reflectance(numbers, scale=how.scale, offset=self.offsets.get(scene.id, how.offset))
+
+
+def _around(empty: np.ndarray) -> tuple[slice, slice] | None:
+    """The rows and columns that hold all true pixels; None where there is none."""
+    rows, columns = (np.flatnonzero(empty.any(axis=axis)) for axis in (1, 0))
+    return (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)) if rows.size else None
+
+
+def _cropped(geobox: GeoBox, part: tuple[slice, slice]) -> GeoBox:
+    rows, columns = part
+    whole = (rows.stop - rows.start, columns.stop - columns.start) == tuple(geobox.shape)
+    return geobox if whole else geobox[rows, columns]
 
 
 def overview(scene: Scene, *, offset: float | None = None) -> Check:
@@ -365,20 +384,6 @@ def _bytes_of(scene: Scene, variables: Sequence[str], geobox: GeoBox) -> float:
         if name in variables and not is_remote(asset.href) and Path(asset.href).exists()
     }  # fmt: skip
     return sum(stored_bytes(place_of(asset), read_how(scene, name)[1].grid, geobox) for name, asset in here.items())
-
-
-def _head(path: str) -> bytes:
-    """The head of a file, its size, and pieces all along it, since uncompressed blocks keep their size."""
-    try:
-        size = Path(path).stat().st_size
-        with Path(path).open("rb") as file:
-            parts = [file.read(_HEAD), str(size).encode()]
-            for number in range(1, _PIECES + 1):
-                file.seek(max(size * number // _PIECES - _PIECE, 0))
-                parts.append(file.read(_PIECE))
-        return b"".join(parts)
-    except OSError:
-        return b"absent"
 
 
 _: type[Source] = StacSource
