@@ -35,6 +35,7 @@ SECTIONS = {
             "compare",
             "which-dates-matter",
             "area-estimates",
+            "area-designs",
             "publish",
             "share",
             "python-api",
