@@ -60,8 +60,8 @@ def _of_sets(sets: Mapping[str, Any]) -> list[str]:
     far = _short(sets, _ELSEWHERE, ("class", "district"))
     if far:
         words.append(
-            f"In patches that had no part in the fit they also hold fewer in: {', '.join(far)}. Other patches say little "
-            "about these, so do not rely on their sets where there is no reference."
+            f"In patches that had no part in the fit they also hold fewer in: {', '.join(far)}. Other patches say "
+            "little about these, so do not rely on their sets where there is no reference."
         )
     return words
 
