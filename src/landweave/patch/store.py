@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DATA_SET = "landweave data set 1"
-"""What the STAC collection of a data set of patches says of itself, under ``landweave:format``."""
+"""Under ``landweave:format`` in the STAC collection of a data set of patches."""
 
 
 @contextmanager
@@ -69,14 +69,12 @@ def write_whole(path: str | Path, write: Callable[[Path], None], *, synced: bool
         write(part)
         if part.is_dir():
             # On the disk before its name: after a power cut a file may have its size but not its content.
-            for inner in part.rglob("*"):
-                if inner.is_file():
-                    sync(inner)
+            for inner in filter(Path.is_file, part.rglob("*")):
+                sync(inner)
             # A folder cannot replace a full one: the old one steps aside first.
             old = part.with_name(part.name + ".old")
-            for inner in [part, *part.rglob("*")]:
-                if inner.is_dir():
-                    sync_folder(inner)
+            for inner in filter(Path.is_dir, [part, *part.rglob("*")]):
+                sync_folder(inner)
             if path.exists():
                 path.rename(old)
             try:
@@ -399,5 +397,4 @@ def _date_of(group: Any, names: Sequence[str], number: int) -> np.ndarray | None
 def read_raster(path: str | Path) -> np.ndarray:
     """All bands of a GeoTIFF, (band, y, x)."""
     with rasterio.open(path) as file:
-        values: np.ndarray = file.read()
-    return values
+        return file.read()  # type: ignore[no-any-return]
