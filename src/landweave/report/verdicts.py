@@ -158,8 +158,8 @@ def _much_shared(shared: Mapping[str, Any]) -> list[str]:
         return []
     left_out = percent(shared["share"], digits=0)
     words = (
-        f"{left_out} of the labelled land is in polygons that reach into training land, and is left out. The figures are "
-        "those of the rest. Larger patches share fewer polygons."
+        f"{left_out} of the labelled land is in polygons that reach into training land, and is left out. The figures "
+        "are those of the rest. Larger patches share fewer polygons."
     )
     return [words]
 
