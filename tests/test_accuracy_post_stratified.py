@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from landweave.accuracy.design_based.estimates import Stratum, estimate
-from landweave.accuracy.design_based.post_stratified import cells_of, share_intervals
+from landweave.accuracy.design_based.mover import intervals
+from landweave.accuracy.design_based.post_stratified import cells_of
 from landweave.accuracy.design_based.stratified import Strata, Tally, measures
 
 CLASSES = {1: "forest", 2: "other"}
@@ -58,19 +59,7 @@ def test_a_cell_whose_units_are_all_drawn_needs_no_others():
     cells = cells_of(np.array([0, 0, 0]), np.array([True, False, False]), strata=strata, areas={0: (1, 0.1)})
     assert not cells.borrowed.any()
     count = np.array([[[1.0, 0], [0, 0], [0, 0]]])
-    low, high = share_intervals(Tally(count=count, area=count, square=count), cells.strata)
-    assert (low[0], high[0]) == (1, 1)
-
-
-def test_intervals_of_one_stratum_are_jeffreys_and_a_census_has_none():
-    count = np.array([[[20.0, 0], [0, 0], [0, 0]]])
-    sample = Tally(count=count, area=count, square=count)
-    low, high = share_intervals(sample, Strata(units=np.array([np.inf]), areas=np.array([1.0])))
-    # Brown, Cai and DasGupta 2001, table 5: the upper limit of 0 of 20 is 0.117.
-    assert high[1] == pytest.approx(0.117, abs=0.0005)
-    assert low[1] == 0
-    assert low[0] == pytest.approx(1 - high[1])
-    low, high = share_intervals(sample, Strata(units=np.array([20.0]), areas=np.array([1.0])))
+    low, high = intervals(cells.strata, Tally(count=count, area=count, square=count))["share"]
     assert (low[0], high[0]) == (1, 1)
 
 
@@ -109,7 +98,7 @@ def compared(cells, sizes, *, samples, seed=1):
             sample = Tally(count=table, area=table, square=table)
             value = measures(found.strata, sample)["share"].value * truth[q].sum()
             errors[1, i, q] = value - truth[q]
-            low, high = share_intervals(sample, found.strata)
+            low, high = intervals(found.strata, sample)["share"]
             held[i, q] = (low * truth[q].sum() <= truth[q]) & (truth[q] <= high * truth[q].sum())
     return np.sqrt((errors**2).mean(axis=1)), held.mean(axis=0)
 

@@ -63,8 +63,17 @@ def test_small_groups_share_a_threshold_and_unknown_classes_are_in_every_set():
     least = least_codes(own, label, region, np.ones(len(own)), alpha=0.1, classes=3, regions=3)
     assert least[0, 0] == 200  # its own pixels
     assert least[1, 0] == least[2, 0] < 200  # too few of their own: all pixels of the class
-    assert (least[:, 1:] == 1).all()  # 5 pixels, or none, promise nothing
-    assert members(np.array([[0, 1, 0]]), np.array([2]), least).tolist() == [[False, True, False]]
+    assert (least[:, 1] == 0).all()  # 5 pixels promise nothing: it is in every set
+    assert (least[:, 2] == 1).all()  # of a class without a pixel nothing is known
+    assert members(np.array([[0, 0, 0]]), np.array([2]), least).tolist() == [[False, True, False]]
+
+
+def test_a_class_that_models_did_not_know_is_in_every_set_where_that_is_needed():
+    own = np.r_[np.zeros(40), np.full(260, 200)].astype("uint8")
+    cut = {"region": np.zeros(300, int), "weights": np.ones(300), "classes": 1, "regions": 1}
+    least = least_codes(own, np.zeros(300, int), alpha=0.1, **cut)
+    assert members(own[:, None], cut["region"], least).mean() >= 0.9
+    assert least_codes(own, np.zeros(300, int), alpha=0.2, **cut)[0, 0] == 200
 
 
 def test_tables_of_coverage_and_error_weigh_by_land():

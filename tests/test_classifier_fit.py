@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from landweave.classifier.fit import as_floats, fit, fit_parts
+from landweave.classifier.model import Model
 from landweave.errors import InputError
 from landweave.patch.model import NODATA
 
@@ -197,7 +198,6 @@ def test_weights_reach_a_class_behind_the_imputation():
         ("random_woods", {}, "random_woods.*import path"),
         ("sklearn.nothing.Here", {}, "cannot be imported"),
         ("sklearn.svm.SVQ", {}, "cannot be imported"),
-        ("sklearn.svm.SVC", {}, "predict_proba"),
         ("sklearn.linear_model.LinearRegression", {}, "predict_proba"),
         ("os.system", {}, "--allow-code"),
         ("pathlib.Path", {}, "--allow-code"),
@@ -208,6 +208,32 @@ def test_what_cannot_be_trained_is_refused_in_one_line(type_, params, message):
     with pytest.raises(InputError, match=message) as caught:
         fit(X, y, type=type_, params=params, feature_names=NAMES)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("type_", "params"), [("sklearn.svm.SVC", {"C": 2.0}), ("sklearn.linear_model.RidgeClassifier", {})]
+)
+def test_scores_without_probabilities_become_probabilities_by_cross_validation(type_, params, tmp_path):
+    X, y = table(300)
+    fitted = fit(X, y, type=type_, params=params, feature_names=NAMES)
+    p = fitted.predict(X)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    assert (np.array(fitted.classes)[p.argmax(axis=1)] == y).mean() > 0.8
+    kept = Model(estimator=fitted, class_names={value: str(value) for value in fitted.classes})
+    kept.save(tmp_path / "model")
+    np.testing.assert_array_equal(Model.load(tmp_path / "model").probabilities(X), kept.probabilities(X))
+    assert np.array_equal(fit(X, y, type=type_, params=params, feature_names=NAMES).predict(X), p)
+
+
+def test_one_row_of_a_class_gives_no_probabilities():
+    X, y = table(60)
+    with pytest.raises(InputError, match=r"sklearn.svm.LinearSVC .* class 9 has one training row"):
+        fit(
+            np.vstack([X, X[:1]]),
+            np.append(np.where(y == 9, 5, y), 9).astype("uint8"),
+            type="sklearn.svm.LinearSVC",
+            feature_names=NAMES,
+        )
 
 
 def test_weights_that_would_be_ignored_are_refused():

@@ -39,8 +39,9 @@ def fit(
     y
         uint8 (n,) class values 1..255.
     type
-        ``"lightgbm"``, ``"random_forest"``, or the import path of a class with ``fit`` and ``predict_proba`` such as
-        ``"sklearn.svm.SVC"``. One that takes no missing values gets the training median and is standardised.
+        ``"lightgbm"``, ``"random_forest"``, or the import path of a class with ``fit`` and ``predict_proba`` or
+        ``decision_function``, such as ``"sklearn.svm.SVC"``. One that takes no missing values gets the training median
+        and is standardised. Scores of one without probabilities are calibrated by cross-validation.
     params
         Passed to the estimator; LightGBM's own names or scikit-learn's (``n_estimators``, ``random_state``, ...).
         ``class_weight`` ("balanced" or class value to weight) works for LightGBM too. Its ``min_data_in_leaf`` and
@@ -197,16 +198,21 @@ def _learn(
         estimator = kind(**settings)
     except Exception as error:
         raise InputError(f"{path} rejects [model] params: {' '.join(str(error).split())}.") from error
-    if not hasattr(estimator, "fit") or not hasattr(estimator, "predict_proba"):
+    if not hasattr(estimator, "fit") or not (
+        hasattr(estimator, "predict_proba") or hasattr(estimator, "decision_function")
+    ):
         raise InputError(
-            f"{path} predicts no probabilities (predict_proba) with these [model] params; choose another classifier"
-            f"{' or set probability = true' if 'probability' in known else ''}."
+            f"{path} predicts neither probabilities (predict_proba) nor scores (decision_function) with these [model] "
+            "params; choose another classifier."
         )
     from sklearn.utils.validation import has_fit_parameter
 
     weighable = has_fit_parameter(estimator, "sample_weight")
     if weights is not None and not weighable:
         raise InputError(f"{path} does not accept row weights; choose another classifier.")
+    calibrated = not hasattr(estimator, "predict_proba")
+    if calibrated:
+        estimator = _with_probabilities(estimator, y, path, seed)
     whole, step = _accepting_missing(estimator)
     empty = np.isnan(X).all(axis=0)
     if empty.any():
@@ -218,10 +224,35 @@ def _learn(
             whole.fit(X, y, **({} if weights is None else {f"{step}sample_weight": weights}))
     except Exception as error:
         raise InputError(f"{path} cannot be fitted: {' '.join(str(error).split())}") from error
-    if "n_jobs" in known and hasattr(estimator, "set_params"):
+    if calibrated:
+        # How the rows were parted is no part of the model, and would be one more type in its file.
+        estimator.set_params(cv=None)
+    elif "n_jobs" in known and hasattr(estimator, "set_params"):
         # So that the kept model does not tell how many threads made it.
         estimator.set_params(n_jobs=known["n_jobs"].default)
     return whole
+
+
+_PARTS = 5
+"""Of the cross-validation by which scores become probabilities."""
+
+
+def _with_probabilities(estimator: Any, y: np.ndarray, path: str, seed: int) -> Any:
+    """A classifier of scores only, whose scores become probabilities by a sigmoid fitted to cross-validated scores.
+
+    Platt (1999, Advances in Large Margin Classifiers); the classifier itself is fitted to all rows.
+    """
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.model_selection import StratifiedKFold
+
+    values, counts = np.unique(y, return_counts=True)
+    if counts.min() < 2:
+        raise InputError(
+            f"{path} predicts no probabilities, and class {values[counts.argmin()]} has one training row: its scores "
+            "are turned into probabilities by cross-validation, which needs two rows of each class."
+        )
+    parts = StratifiedKFold(min(_PARTS, int(counts.min())), shuffle=True, random_state=seed)
+    return CalibratedClassifierCV(estimator, cv=parts, ensemble=False)
 
 
 def import_path(type: str) -> str | None:  # noqa: A002
@@ -248,9 +279,10 @@ def classifier_class(path: str, rule: ImportRule) -> Any:
         raise InputError(f'[model] type = "{path}": {error}') from None
     if not inspect.isclass(kind):
         raise InputError(f'[model] type = "{path}" is a {type(kind).__name__}, not a classifier class.')
-    lacking = [method for method in ("fit", "predict_proba") if not hasattr(kind, method)]
-    if lacking:
-        raise InputError(f'[model] type = "{path}" is not a classifier with probabilities: it has no {lacking[0]}.')
+    scores = hasattr(kind, "predict_proba") or hasattr(kind, "decision_function")
+    if not hasattr(kind, "fit") or not scores:
+        lacking = "predict_proba or decision_function" if hasattr(kind, "fit") else "fit"
+        raise InputError(f'[model] type = "{path}" is no classifier that can be used here: it has no {lacking}.')
     return kind
 
 

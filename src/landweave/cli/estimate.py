@@ -1,4 +1,4 @@
-"""The command group ``landweave estimate``: size, draw, accuracy."""
+"""The command group ``landweave estimate``: size, draw, accuracy, compare."""
 
 from pathlib import Path
 from typing import Annotated
@@ -134,6 +134,10 @@ def accuracy(
     map_column: Annotated[
         str | None, typer.Option(help="Column of the map's classes, if there is no raster of the map.")
     ] = None,
+    interpreter: Annotated[
+        list[str] | None,
+        typer.Option(help="Whose labels count: a column of labels or a name in the verdicts; of several the majority."),
+    ] = None,
     estimator: Annotated[
         str, typer.Option(help="Of the areas: design, or difference or regression, which use the areas of the map.")
     ] = "design",
@@ -150,8 +154,53 @@ def accuracy(
         AccuracyRequest(
             source=source, map=map_path, districts=districts, column=column, label=label, layer=layer,
             district_layer=district_layer, design=design,
-            drop_unlabelled=drop_unlabelled, map_column=map_column, estimator=estimator, legend=legend,
+            drop_unlabelled=drop_unlabelled, map_column=map_column, estimator=estimator,
+            interpreters=tuple(interpreter or ()), legend=legend,
         )
     )  # fmt: skip
     write_figures(figures, output=output, report=report_path)
     SPEECH.answer("estimate accuracy", figures, accuracy_lines(figures), as_json=as_json)
+
+
+@app.command()
+def compare(
+    source: Annotated[Path, typer.Argument(help="The labelled sample.")],
+    maps: Annotated[
+        list[Path] | None, typer.Option("--map", help="One of the two maps; give the option twice.")
+    ] = None,
+    map_column: Annotated[
+        list[str] | None, typer.Option(help="Instead of a map: a column of the sample with its classes.")
+    ] = None,
+    label: Annotated[str, typer.Option(help="Column of the labels.")] = "reference",
+    layer: Annotated[str | None, typer.Option(help="Layer of the sample, if its file has several.")] = None,
+    design: Annotated[
+        Path | None, typer.Option(help="The drawn file, if the labelled file has lost its design.")
+    ] = None,
+    drop_unlabelled: Annotated[
+        bool,
+        typer.Option("--drop-unlabelled", help="Leave out units without a label; they count as missing at random."),
+    ] = False,
+    legend: LegendFile = None,
+    output: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare the accuracies of two maps by one labelled sample."""
+    from landweave.errors import InputError
+    from landweave.report.map_comparison_lines import compare_lines
+    from landweave.runs.estimate.accuracy import write_figures
+    from landweave.runs.estimate.compare_maps import JudgedMap, compare_maps
+    from landweave.runs.estimate.map import find_map
+
+    given = [JudgedMap(source=find_map(path, legend=legend)) for path in maps or ()]
+    given += [JudgedMap(column=name) for name in map_column or ()]
+    if len(given) != 2:
+        raise InputError(
+            f"{len(given)} maps are given; give two, such as --map old.tif --map new.tif, or --map new.tif "
+            "--map-column old."
+        )
+    figures = compare_maps(
+        source, given[0], given[1], legend=legend, label=label, layer=layer, design=design,
+        drop_unlabelled=drop_unlabelled,
+    )  # fmt: skip
+    write_figures(figures, output=output)
+    SPEECH.answer("estimate compare", figures, compare_lines(figures), as_json=as_json)

@@ -182,10 +182,11 @@ def _by_rule(
     run: Callable[..., None],
 ) -> None:
     """What a rule other than the straight line makes, (columns, p), a few pixels at a time."""
-    from landweave.features.series.compute import outputs
+    from landweave.features.series.compute import compiled, outputs
 
     own = recipe.columns_of(series)
-    gain, offset, scale = np.array([_column_units(column, out.dtype.name) for column in own]).T[:, :, None]
+    units = np.array([_column_units(column, out.dtype.name) for column in own])
+    gain, offset, scale = units.T[:, :, None]
     names = [layer.name for layer in recipe.layers]
     layer = names.index(series["layer"]) if series.rule == "phenology" else None
     for start in range(0, bands.shape[2], _FEW):
@@ -206,7 +207,10 @@ def _by_rule(
         found = outputs(
             series, values, days, targets, bands=seen, valid=counts, linear=linear, layer=layer, plain=run is _plain
         )
-        out[:, part] = _stored((found * gain - offset) / scale, out.dtype.name)
+        if run is _compiled and out.dtype == np.int16:
+            compiled("store")(found, units, out[:, part])
+        else:
+            out[:, part] = _stored((found * gain - offset) / scale, out.dtype.name)
 
 
 def _observed(bands: np.ndarray, valid: np.ndarray, recipe: Recipe) -> np.ndarray:

@@ -165,7 +165,9 @@ def quicklook(path: Path, red: np.ndarray, green: np.ndarray, blue: np.ndarray, 
     profile = {
         "driver": "GTiff", "count": 3, "height": height, "width": width, "dtype": "uint8", "crs": str(geobox.crs),
         "transform": coarse.transform, "compress": "jpeg", "jpeg_quality": 70, "photometric": "ycbcr",
-        "interleave": "pixel", "tiled": True, "blockxsize": 256, "blockysize": 256,
+        "interleave": "pixel", "tiled": True,
+        # No larger than the picture, in JPEG's units of 16 pixels: a block is coded as a whole.
+        "blockxsize": min(256, -(-width // 16) * 16), "blockysize": min(256, -(-height // 16) * 16),
     }  # fmt: skip
 
     def write(part: Path) -> None:

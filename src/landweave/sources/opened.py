@@ -28,7 +28,7 @@ T = TypeVar("T")
 REMOTE_DRIVERS = ("GTiff", "JP2OpenJPEG", "JP2KAK", "JP2ECW", "JP2MrSID")
 """Formats that are read from servers. Others, such as VRT, may name further files, also on this machine."""
 
-FILES_OPEN = 512
+FILES_OPEN = 1024
 """The most files that a thread keeps open, so that neighbouring patches share decoded tiles."""
 
 _FEWER = 256
@@ -82,13 +82,13 @@ def keep_open(files: int) -> None:
 
 @lru_cache(maxsize=1)
 def _allowed() -> int:
-    """A quarter of the files that the system lets a process open."""
+    """Half of the files that the system lets a process open."""
     try:
         import resource
     except ImportError:
         return FILES_OPEN
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return FILES_OPEN if most == resource.RLIM_INFINITY else max(1, most // 4)
+    return FILES_OPEN if most == resource.RLIM_INFINITY else max(1, most // 2)
 
 
 def forget(path: Path | str) -> None:

@@ -10,7 +10,7 @@ from rasterio.enums import MaskFlags
 from rasterio.windows import Window
 
 from landweave.errors import InputError
-from landweave.patch.align import nearest_pixels, pixel_offset
+from landweave.patch.align import nearest_pixels, pixel_offset, remembered
 from landweave.patch.model import NODATA, REFLECTANCE_SCALE
 from landweave.patch.raster.header import Header, header_of
 from landweave.patch.raster.mask_bits import MaskBits
@@ -199,7 +199,7 @@ def read_codes(
     return classes
 
 
-@lru_cache(maxsize=4)
+@remembered(4)
 def _taken(source: GeoBox, target: GeoBox) -> tuple[tuple[int, int], tuple[int, int], np.ndarray, np.ndarray]:
     """Start and shape of the part of a grid that is the nearest to another's pixels, its flat index, and where."""
     rows, columns, inside = nearest_pixels(source, target)

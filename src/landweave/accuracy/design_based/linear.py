@@ -1,10 +1,11 @@
 """Ratios of totals under any design: each unit's linearised part of the figure, and the variance of their sum."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from landweave.accuracy.design_based.intervals import quantile
+from landweave.accuracy.design_based.intervals import effective_size, quantile, wilson
 from landweave.accuracy.design_based.stratified import Measure, Strata
 
 MOST_DEGREES = 1000
@@ -91,7 +92,7 @@ def stratified_design(stratum: np.ndarray, strata: Strata, *, areas: np.ndarray 
     return UnitDesign(weight=weight, stratum=stratum, drawn=count / strata.units * finite)
 
 
-def ratio(design: UnitDesign, y: np.ndarray, x: np.ndarray) -> Measure:
+def ratio_estimate(design: UnitDesign, y: np.ndarray, x: np.ndarray) -> Measure:
     """R = sum w y / sum w x with its standard error: the share of one total in another.
 
     The variance is that of w (y - R x) / sum w x under the design (Cochran 1977, section 6.13). Times a known total of
@@ -107,7 +108,7 @@ def ratio(design: UnitDesign, y: np.ndarray, x: np.ndarray) -> Measure:
     Examples
     --------
     >>> design = UnitDesign(weight=np.full(4, 25.0), stratum=np.zeros(4, int), drawn=np.zeros(1))
-    >>> found = ratio(design, np.array([2.0, 3, 5, 6]), np.array([1.0, 2, 2, 3]))
+    >>> found = ratio_estimate(design, np.array([2.0, 3, 5, 6]), np.array([1.0, 2, 2, 3]))
     >>> float(found.value), round(float(found.se), 4)
     (2.0, 0.2041)
     """
@@ -152,11 +153,11 @@ def design_measures(
         effective = np.nan_to_num((w * omitted).sum(axis=0) ** 2 / (w**2 * omitted).sum(axis=0))
     counted = omitted.sum(axis=0)
     return {
-        "overall_accuracy": ratio(design, right.sum(axis=1), here),
-        "users_accuracy": ratio(design, right, of_map),
-        "producers_accuracy": ratio(design, right, of_reference),
-        "f1": ratio(design, 2 * right, of_map + of_reference),
-        "share": ratio(design, of_reference, here),
+        "overall_accuracy": ratio_estimate(design, right.sum(axis=1), here),
+        "users_accuracy": ratio_estimate(design, right, of_map),
+        "producers_accuracy": ratio_estimate(design, right, of_reference),
+        "f1": ratio_estimate(design, 2 * right, of_map + of_reference),
+        "share": ratio_estimate(design, of_reference, here),
         "area": total(design, of_reference),
         "omitted": Measure(value=counted, se=np.zeros(k), effective=effective, bearing=counted),
     }
@@ -171,10 +172,30 @@ def total(design: UnitDesign, y: np.ndarray) -> Measure:
     return Measure(value=sums, se=np.sqrt(design.variance(parts)), effective=effective, bearing=(y > 0).sum(axis=0))
 
 
-def cells(design: UnitDesign, mapped: np.ndarray, reference: np.ndarray, *, k: int) -> np.ndarray:
-    """Share of the land in each cell of the error matrix, (k + 1, k): map class, reference class."""
-    flat = np.bincount(mapped * k + reference, design.weight, minlength=(k + 1) * k)
-    return np.asarray(flat.reshape(k + 1, k) / design.weight.sum())
+def design_limits(found: Mapping[str, Measure], *, level: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Limits of the figures of :func:`design_measures`: Wilson's, with the sample size that the standard error implies.
+
+    n = p (1 - p) / SE^2 stands for the units (Dean and Pagano 2015, J. Surv. Stat. Methodol. 3:484). Where all units
+    agree there is no standard error to go by, and Kish's effective number stands for them. Areas have Wald's.
+    """
+    limits = {}
+    for name, measure in found.items():
+        if name == "area":
+            half = quantile(level) * measure.se
+            limits[name] = (np.maximum(measure.value - half, 0), measure.value + half)
+        elif name != "omitted":
+            units = effective_size(measure.value, measure.se, np.maximum(measure.effective, 1.0))
+            limits[name] = wilson(measure.value, np.maximum(units, 1.0), level=level)
+    return limits
+
+
+def design_cells(
+    design: UnitDesign, mapped: np.ndarray, reference: np.ndarray, *, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Share of the land in each cell of the error matrix and its standard error, (k + 1, k): map, reference class."""
+    flat = (mapped * k + reference)[:, None] == np.arange((k + 1) * k)
+    found = ratio_estimate(design, flat, np.ones(len(mapped)))
+    return found.value.reshape(k + 1, k), found.se.reshape(k + 1, k)
 
 
 def _means(parts: np.ndarray, design: UnitDesign) -> np.ndarray:

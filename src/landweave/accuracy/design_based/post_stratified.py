@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landweave.accuracy.design_based.stratified import Strata, Tally
+from landweave.accuracy.design_based.stratified import Strata
 
 FEWEST = 2
 """A cell with fewer units has no variance of its own, so it takes the units of its whole stratum."""
@@ -76,52 +76,3 @@ def cells_of(
         borrowed=np.array(borrowed, bool),
         keys=keys,
     )
-
-
-def share_intervals(sample: Tally, strata: Strata, *, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Intervals of the classes' shares of the land, put together from one interval in each stratum (MOVER).
-
-    low = P - sqrt(sum W_h^2 (p_h - l_h)^2), high = P + sqrt(sum W_h^2 (u_h - p_h)^2), with Jeffreys' interval
-    (l_h, u_h) of each stratum's share p_h (Donner and Zou 2012, Stat. Methods Med. Res. 21:347; Brown, Cai and
-    DasGupta 2001, Stat. Sci. 16:101). A stratum where all units agree still has an interval, so an unseen omission
-    is allowed for.
-
-    Parameters
-    ----------
-    sample
-        Tally of the sample, (h, m, k).
-    strata
-        Sizes of the strata.
-    level
-        Coverage, 0..1.
-
-    Returns
-    -------
-    low, high
-        Shares, float64 (k,).
-
-    Examples
-    --------
-    >>> count = np.zeros((1, 3, 2))
-    >>> count[0, 0, 0] = 10
-    >>> low, high = share_intervals(Tally(count=count, area=count, square=count),
-    ...                             Strata(units=np.array([1e6]), areas=np.array([1.0])))
-    >>> low.round(3).tolist(), high.round(3).tolist()
-    ([0.783, 0.0], [1.0, 0.217])
-    """
-    from scipy.special import betaincinv
-
-    of_class, units = sample.area.sum(axis=-2), sample.count.sum(axis=(-1, -2))[:, None]
-    share = of_class / of_class.sum(axis=-1, keepdims=True)
-    hits, tail = share * units, (1 - level) / 2
-    # A stratum that was sampled to the last unit has no error.
-    left = np.sqrt(np.clip(1 - units / strata.units[:, None], 0, 1))
-    low = np.where(hits > 0, betaincinv(hits + 0.5, units - hits + 0.5, tail), 0.0)
-    high = np.where(hits < units, betaincinv(hits + 0.5, units - hits + 0.5, 1 - tail), 1.0)
-    # Jeffreys' limits lie on the wrong side of the share only by rounding.
-    below, above = np.maximum(share - low, 0) * left, np.maximum(high - share, 0) * left
-    weight = (strata.areas / strata.areas.sum())[:, None]
-    whole = (weight * share).sum(axis=0)
-    ends = (np.sqrt((weight**2 * side**2).sum(axis=0)) for side in (below, above))
-    down, up = ends
-    return np.clip(whole - down, 0, 1), np.clip(whole + up, 0, 1)

@@ -47,7 +47,9 @@ def least_codes(
 
     A class has a threshold of its own in a region with :data:`LEAST_GROUP` calibration pixels of it or more. Its other
     regions share one, of all their pixels where these are as many, else of all its pixels. A class without enough
-    calibration pixels for a finite threshold is in every set whose pixel the model gives it any probability for.
+    calibration pixels for a finite threshold is in every set, and so is one that too many of the models which were
+    asked about it did not know. A class without any calibration pixel is in the sets of all pixels that the model gives
+    it any probability for.
 
     Parameters
     ----------
@@ -65,7 +67,7 @@ def least_codes(
     Returns
     -------
     numpy.ndarray
-        uint8 (regions, classes), 1 or more.
+        uint8 (regions, classes); 0 is in every set.
 
     Raises
     ------
@@ -97,7 +99,7 @@ def least_codes(
 
 def _least(scores: np.ndarray, weights: np.ndarray, rows: np.ndarray, alpha: float) -> int:
     threshold = conformal_threshold(scores[rows], alpha=alpha, weights=weights[rows])
-    return max(1, MOST - int(threshold)) if np.isfinite(threshold) else 1
+    return MOST - int(threshold) if np.isfinite(threshold) else 0
 
 
 def members(codes: np.ndarray, region: np.ndarray, least: np.ndarray) -> np.ndarray:

@@ -1,9 +1,7 @@
 """What the rules compute of many pixels at once: the compiled forms, opened when a project first names a rule.
 
-All of them take the layers on each observation, float64 (layers, time, pixels) with NaN where an observation does not
-count, and write float64 (outputs, layers, pixels), NaN missing. Nothing here is public;
-:mod:`landweave.features.series.compute` says what is computed, and :mod:`landweave.features.series.plain` computes the
-same in plain numpy.
+They take layers on each observation, float64 (layers, time, pixels) with NaN where it does not count, and write float64
+(outputs, layers, pixels), NaN missing. :mod:`landweave.features.series.compute` says what is computed.
 """
 
 from typing import Any
@@ -17,6 +15,9 @@ from landweave.patch.model import NODATA
 
 PERCENTILE, MEAN, STD, RANGE, IQR = 0, 1, 2, 3, 4
 """What :func:`window_statistics` takes of the values of a window."""
+
+EXCHANGED = 64
+"""Most observations of a window that are sorted by exchanges."""
 
 BLOCK = 128
 """Pixels whose equations are solved side by side."""
@@ -62,24 +63,44 @@ def observed(bands: Any, others: Any, valid: Any, program: Any, out: Any) -> Non
 def window_statistics(values: Any, first: Any, after: Any, kinds: Any, shares: Any, out: Any) -> None:
     """Statistics ``kinds`` of the observations ``first`` .. ``after`` of each window -> out (windows, stats, l, p)."""
     n_layers, n_times, n_pixels = values.shape
-    held, rising = np.empty(n_times), np.empty(n_times)
-    for w in range(first.size):
+    rising = np.empty((max(n_times, 1), BLOCK))
+    total, square = np.empty(BLOCK), np.empty(BLOCK)
+    count = np.empty(BLOCK, np.int64)
+    for start in range(0, n_pixels, BLOCK):
+        size = min(BLOCK, n_pixels - start)
         for layer in range(n_layers):
-            for j in range(n_pixels):
-                n = 0
-                for t in range(first[w], after[w]):
-                    x = values[layer, t, j]
-                    if np.isfinite(x):
-                        held[n] = x
-                        # Few values, most of them in order already: insertion is the fastest way.
-                        i = n
-                        while i > 0 and rising[i - 1] > x:
-                            rising[i] = rising[i - 1]
-                            i -= 1
-                        rising[i] = x
-                        n += 1
+            for w in range(first.size):
+                rows = values[layer, first[w] : after[w], start : start + size]
+                _counted(rows, rising, count, total, square)
+                _sort(rising[: rows.shape[0]], size)
                 for s in range(kinds.size):
-                    out[w, s, layer, j] = _statistic(held, rising, n, kinds[s], shares[s])
+                    found, kind, share = out[w, s, layer], kinds[s], shares[s]
+                    for j in range(size):
+                        n = count[j]
+                        if n == 0:
+                            x = np.nan
+                        elif kind == PERCENTILE:
+                            x = _percentile(rising, j, n, share)
+                        elif kind == MEAN:
+                            x = total[j] / n
+                        elif kind == STD:
+                            x = np.sqrt(square[j] / n)
+                        elif kind == RANGE:
+                            x = rising[n - 1, j] - rising[0, j]
+                        else:
+                            x = _percentile(rising, j, n, 0.75) - _percentile(rising, j, n, 0.25)
+                        found[start + j] = x
+
+
+def store(values: Any, units: Any, out: Any) -> None:
+    """``values`` float64 (columns, p) in ``units`` (columns, 3), rounded half to even -> out int16, missing NODATA."""
+    for c in range(values.shape[0]):
+        gain, offset, scale = units[c, 0], units[c, 1], units[c, 2]
+        for j in range(values.shape[1]):
+            x = np.rint((values[c, j] * gain - offset) / scale)
+            x = max(x, -32767.0)
+            x = min(x, 32767.0)
+            out[c, j] = np.int16(x) if np.isfinite(values[c, j]) else NODATA
 
 
 def medoids(bands: Any, valid: Any, first: Any, after: Any, out: Any) -> None:
@@ -210,11 +231,9 @@ def harmonics(values: Any, waves: Any, out: Any) -> None:
                     count += known[t]
                 sound = count > m and _cholesky(waves, known, count, lower)
             if not sound:
-                for i in range(m + 1):
-                    out[i, layer, j] = np.nan
+                out[:, layer, j] = np.nan
                 continue
-            for i in range(m):
-                answer[i] = 0.0
+            answer[:] = 0.0
             for t in range(n_times):
                 if known[t]:
                     for i in range(m):
@@ -234,8 +253,7 @@ def harmonics(values: Any, waves: Any, out: Any) -> None:
                     for i in range(m):
                         rest -= waves[t, i] * answer[i]
                     square += rest * rest
-            for i in range(m):
-                out[i, layer, j] = answer[i]
+            out[:m, layer, j] = answer
             out[m, layer, j] = np.sqrt(square / count)
 
 
@@ -243,8 +261,7 @@ def seasons(curves: Any, days: Any, threshold: float, out: Any) -> None:
     """Start, peak, end, amplitude and integral of curves (k, p) on rising ``days`` -> out (5, p)."""
     n_days, n_pixels = curves.shape
     for j in range(n_pixels):
-        for i in range(5):
-            out[i, j] = np.nan
+        out[:, j] = np.nan
         low, high, peak = n_days, -1, -1
         for k in range(n_days):
             if np.isfinite(curves[k, j]):
@@ -268,39 +285,53 @@ def seasons(curves: Any, days: Any, threshold: float, out: Any) -> None:
 
 
 @register_jitable  # type: ignore[untyped-decorator]
-def _statistic(held: Any, rising: Any, n: int, kind: int, share: float) -> float:
-    if n == 0:
-        return np.nan
-    if kind == PERCENTILE:
-        return float(_percentile(rising, n, share))
-    if kind == RANGE:
-        return float(rising[n - 1] - rising[0])
-    if kind == IQR:
-        return float(_percentile(rising, n, 0.75) - _percentile(rising, n, 0.25))
-    mean = 0.0
-    for i in range(n):
-        mean += held[i]
-    mean /= n
-    if kind == MEAN:
-        return mean
-    square = 0.0
-    for i in range(n):
-        square += (held[i] - mean) * (held[i] - mean)
-    return float(np.sqrt(square / n))
+def _counted(rows: Any, rising: Any, count: Any, total: Any, square: Any) -> None:
+    """Observations of each pixel: how many, their sum, and the squares of their distances to their mean."""
+    size = rows.shape[1]
+    for j in range(size):
+        count[j] = 0
+        total[j] = 0.0
+        square[j] = 0.0
+    for t in range(rows.shape[0]):
+        for j in range(size):
+            known = np.isfinite(rows[t, j])
+            # What is missing stands behind all others once they are sorted.
+            rising[t, j] = rows[t, j] if known else np.inf
+            total[j] += rows[t, j] if known else 0.0
+            count[j] += 1 if known else 0
+    for t in range(rows.shape[0]):
+        for j in range(size):
+            away = rows[t, j] - total[j] / max(count[j], 1)
+            square[j] += away * away if np.isfinite(away) else 0.0
 
 
 @register_jitable  # type: ignore[untyped-decorator]
-def _percentile(rising: Any, n: int, share: float) -> float:
+def _sort(rows: Any, size: int) -> None:
+    """Each column, by exchanges of neighbours, which serve many columns at once; of many rows one by one."""
+    if rows.shape[0] > EXCHANGED:
+        for j in range(size):
+            rows[:, j] = np.sort(rows[:, j])
+        return
+    for last in range(rows.shape[0] - 1, 0, -1):
+        for i in range(last):
+            for j in range(size):
+                low, high = rows[i, j], rows[i + 1, j]
+                rows[i, j] = min(high, low)
+                rows[i + 1, j] = max(low, high)
+
+
+@register_jitable  # type: ignore[untyped-decorator]
+def _percentile(rising: Any, j: int, n: int, share: float) -> float:
     """As numpy's default, whose two forms of a weighted mean keep the ends exact."""
     place = share * (n - 1)
     low = int(place)
     if low >= n - 1:
-        return float(rising[n - 1])
+        return float(rising[n - 1, j])
     weight = place - low
-    gap = rising[low + 1] - rising[low]
+    gap = rising[low + 1, j] - rising[low, j]
     if weight < 0.5:
-        return float(rising[low] + gap * weight)
-    return float(rising[low + 1] - gap * (1.0 - weight))
+        return float(rising[low, j] + gap * weight)
+    return float(rising[low + 1, j] - gap * (1.0 - weight))
 
 
 @register_jitable  # type: ignore[untyped-decorator]

@@ -1,6 +1,6 @@
 """``landweave estimate accuracy``: what a labelled probability sample says of a map."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from landweave.maps.areas import MapGrid, count_classes
 from landweave.patch.store import read_points, write_json, write_text
 from landweave.patch.tables.places import PlaceKeys
 from landweave.runs.estimate.grid_draw import plan_notes, unit_design
+from landweave.runs.estimate.interpreters import alternate_figures, interpreter_figures, relabelled
 from landweave.runs.estimate.labels import class_values
 from landweave.runs.estimate.map import MapSource, find_map
 from landweave.runs.estimate.map_assisted import DESIGN, add_assisted, check_estimator
@@ -36,6 +37,7 @@ from landweave.runs.estimate.strata_classes import (
     names_of_strata,
     no_class,
     notes_without_map,
+    size_note,
     swap_note,
     units_on,
 )
@@ -71,6 +73,8 @@ class AccuracyRequest:
     """Column of the map's classes, where there is no raster of the map."""
     estimator: str = DESIGN
     """One of :data:`landweave.runs.estimate.map_assisted.ESTIMATORS`."""
+    interpreters: tuple[str, ...] = ()
+    """Whose labels count: columns of labels, or people who gave verdicts."""
 
 
 def estimate_request(request: AccuracyRequest) -> dict[str, Any]:
@@ -93,7 +97,7 @@ def estimate_request(request: AccuracyRequest) -> dict[str, Any]:
         legend=request.legend, districts=request.districts, column=request.column, label=request.label,
         layer=request.layer, district_layer=request.district_layer, design=request.design,
         drop_unlabelled=request.drop_unlabelled, map_column=request.map_column,
-        estimator=request.estimator,
+        estimator=request.estimator, interpreters=request.interpreters,
     )  # fmt: skip
 
 
@@ -114,6 +118,7 @@ def estimate_accuracy(
     places: PlaceKeys | None = None,
     map_column: str | None = None,
     estimator: str = DESIGN,
+    interpreters: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What a labelled sample says of a map: accuracies and areas with intervals.
 
@@ -135,6 +140,9 @@ def estimate_accuracy(
     estimator
         Of the areas: ``design`` (the sample and its strata), or ``difference`` or ``regression``, which start from the
         areas of the map's classes; see :func:`landweave.accuracy.design_based.assisted.assisted_areas`.
+    interpreters
+        Whose labels count: columns of labels, or people who gave verdicts in the browser. Of several the majority
+        counts; a unit without one has no label. Default: the column ``label``.
 
     Returns
     -------
@@ -146,7 +154,7 @@ def estimate_accuracy(
     """
     read = read_sample(
         sample, label=label, layer=layer, design=design, drop_unlabelled=drop_unlabelled, encoding=encoding,
-        places=places,
+        places=places, relabel=relabelled(Path(sample), interpreters) if interpreters else None,
     )  # fmt: skip
     if map_source is not None and map_column is not None:
         raise InputError(
@@ -186,17 +194,19 @@ def estimate_accuracy(
     elif judged is not None:
         mapped = classes_in(read, judged, names)
         same = strata_are_classes(read, mapped, names)
-        notes += unmapped_note(names, mapped, reference, judged)
+        notes += [*unmapped_note(names, mapped, reference, judged), *(size_note(read) if read.called else [])]
     elif read.plan is not None:
         mapped, same = read.extra["mapped"], False
     else:
         mapped, same = classes_of_strata(read, names), True
         notes += notes_without_map(read, mapped, reference, names) if read.called else []
-    # A sample without strata of classes judges any map alike.
-    notes += _notes(read, mapped, same=same or read.plan is not None, column=judged)
     drawn = unit_design(read, sizes)
-    notes += plan_notes(read, drawn)
-    notes += [*read.design_notes, *swap_note(mapped, reference, names)]
+    # A sample without strata of classes judges any map alike.
+    alike = same if read.plan is None else True
+    notes = [
+        *_notes(read, mapped, same=alike, column=judged), *plan_notes(read, drawn), *notes, *read.design_notes,
+        *swap_note(mapped, reference, names),
+    ]  # fmt: skip
     place, areas = (None, None) if zones is None else (
         zones.of_points(read.x, read.y, crs=read.crs),
         zones.sizes(counted.zone_areas) if counted else {},
@@ -221,6 +231,8 @@ def estimate_accuracy(
         "sample": read.path.name, "map": None if map_source is None else map_source.grid.path.name,
         "map_column": judged,
         "estimator": DESIGN,
+        "interpreters": interpreter_figures(read, interpreters, drawn, names),
+        "alternate": alternate_figures(read, mapped, reference, drawn, names),
         "strata_are_the_maps_classes": same,
         **figures,
         "mapped": None if counted is None else {

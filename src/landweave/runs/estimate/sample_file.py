@@ -1,7 +1,7 @@
 """A probability sample as a file: written to be labelled, read back with the design that it was drawn by."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -191,6 +191,7 @@ def read_sample(
     drop_unlabelled: bool = False,
     encoding: str | None = None,
     places: PlaceKeys | None = None,
+    relabel: Callable[[Mapping[str, Sequence[Any]]], Sequence[str]] | None = None,
 ) -> LabelledSample:
     """Read a labelled sample and its design.
 
@@ -212,6 +213,8 @@ def read_sample(
         Encoding of the text of a shapefile or CSV that does not state it.
     places
         Columns and CRS of the places of a table; see :func:`landweave.patch.tables.places.read_places`.
+    relabel
+        Makes the labels from the file's columns; else they are those of the column ``label``.
 
     Raises
     ------
@@ -228,7 +231,10 @@ def read_sample(
         raise InputError(f"{design}: the file has no design; give the GeoPackage written by `landweave estimate draw`.")
     else:
         units = units_of_columns(path, table, drop=drop_unlabelled)
-    labels = [code_text(text) for text in table.frame[label]]
+    texts: Sequence[Any] = list(table.frame[label])
+    if relabel is not None:
+        texts = relabel({str(name): list(table.frame[name]) for name in table.frame})
+    labels = [code_text(text) for text in texts]
     missing = [place for place, text in zip(table.places, labels, strict=True) if not text]
     if missing and not drop_unlabelled:
         raise InputError(
@@ -236,6 +242,8 @@ def read_sample(
             "label them all, or leave them out with --drop-unlabelled."
         )
     keep = np.array([bool(text) for text in labels], bool)
+    if not keep.any():
+        raise InputError(f"{path}: no unit has a label in {label!r}; fill in this column.")
     return LabelledSample(
         path=path,
         places=tuple(place for place, text in zip(table.places, labels, strict=True) if text),

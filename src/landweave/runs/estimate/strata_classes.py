@@ -165,10 +165,14 @@ def check_against_map(
     """
     expected = [_class_of(read.called[key], names) for key in read.stratum.tolist()]
     agree = np.array([e == m for e, m in zip(expected, mapped.tolist(), strict=True)])
+    shown = {key: np.unique(mapped[read.stratum == key]).tolist() for key in np.unique(read.stratum).tolist()}
     if agree.all():
-        return _as_drawn(read, counted, names)
+        return _as_drawn(read, counted, names, shown)
     _check_extent(read, grid, areas)
     notes = []
+    if all(len(values) == 1 for values in shown.values()) and {v[0] for v in shown.values()} == set(counted.pixels):
+        # Whatever the strata are called, each lies in one class of this map, which may be chance.
+        notes += _as_drawn(read, counted, names, shown, sure=False)
     total, there = sum(s.area for s in read.strata.values()), sum(counted.areas.values()) / 1e4
     if abs(total - there) > SAME * there:
         notes.append(
@@ -204,19 +208,21 @@ def swap_note(mapped: np.ndarray, reference: np.ndarray, names: Mapping[int, str
     return [f"{told} otherwise ({', '.join(swapped)}); check that strata, map and labels number the classes alike."]
 
 
+def size_note(read: LabelledSample) -> list[str]:
+    """What is assumed of the size of units, where no map says it."""
+    sizes = [s.area / s.units for s in read.strata.values()]
+    if max(sizes) <= ALIKE * min(sizes):
+        return [f"All units are assumed to have one size, {sizes[0]:.4g} ha (stratum_area_ha by the number of pixels)."]
+    told = f"The strata have units of {min(sizes):.4g} to {max(sizes):.4g} ha on average, so units differ in size"
+    mend = "Give the map with --map to weigh each by its area."
+    return [f"{told} (pixels in degrees do); within a stratum they are assumed to be equal. {mend}"]
+
+
 def notes_without_map(
     read: LabelledSample, mapped: np.ndarray, reference: np.ndarray, names: Mapping[int, str]
 ) -> list[str]:
     """What is assumed of a sample from elsewhere where no map says it: the size of units, and what strata are."""
-    sizes = [s.area / s.units for s in read.strata.values()]
-    if max(sizes) > ALIKE * min(sizes):
-        told = f"The strata have units of {min(sizes):.4g} to {max(sizes):.4g} ha on average, so units differ in size"
-        mend = "Give the map with --map to weigh each by its area."
-        notes = [f"{told} (pixels in degrees do); within a stratum they are assumed to be equal. {mend}"]
-    else:
-        notes = [
-            f"All units are assumed to have one size, {sizes[0]:.4g} ha (stratum_area_ha by the number of pixels)."
-        ]
+    notes = size_note(read)
     labelled, drawn = set(reference.tolist()), set(mapped.tolist())
     unseen = [names[value] for value in names if value in drawn - labelled]
     if unseen:
@@ -232,12 +238,17 @@ def notes_without_map(
     return notes
 
 
-def _as_drawn(read: LabelledSample, counted: Counted, names: Mapping[int, str]) -> list[str]:
-    """Sizes of strata that are the map's classes."""
+def _as_drawn(
+    read: LabelledSample,
+    counted: Counted,
+    names: Mapping[int, str],
+    shown: Mapping[int, list[int]],
+    *,
+    sure: bool = True,
+) -> list[str]:
+    """Sizes of strata that are the map's classes; ``shown`` gives the one class of each."""
     stratum_of: dict[int, list[int]] = {}
-    for key, called in read.called.items():
-        value = _class_of(called, names)
-        assert value is not None
+    for key, (value,) in shown.items():
         stratum_of.setdefault(value, []).append(key)
     lacking = [value for value in counted.pixels if value not in stratum_of]
     if lacking:
@@ -259,7 +270,7 @@ def _as_drawn(read: LabelledSample, counted: Counted, names: Mapping[int, str]) 
                 f"stratum {names[value]!r} has {given:.6g} {what} in its columns, but the map has {there:.6g} {what} "
                 f"of this class{_hint(given / there) if what == 'ha' else ''}"
             )
-            if off > CHANGED * there:
+            if sure and off > CHANGED * there:
                 raise InputError(
                     f"{read.path}: {told}; correct the columns, or give the map that the sample was drawn from."
                 )

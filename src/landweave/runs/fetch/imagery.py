@@ -27,7 +27,7 @@ READERS = 8
 """Dates that are read from a server at a time. From a disk it is one: that keeps a core busy, and the other cores are
 for other workers."""
 
-FILES, REMOTE_FILES = 512, 64
+FILES, REMOTE_FILES = 1024, 64
 """Files that a reader keeps open: the next patch on the same files needs neither their headers again nor the blocks
 that GDAL's cache still holds. There are several readers of a server."""
 

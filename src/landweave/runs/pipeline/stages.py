@@ -16,6 +16,7 @@ from landweave.runs.pipeline import map_stages
 from landweave.runs.pipeline.notices import failures, notices
 from landweave.runs.pipeline.state import Run, Stage
 from landweave.runs.report.page import write_report
+from landweave.runs.results.layers import slow_to_make
 from landweave.runs.sample.assignment import fold_folders
 from landweave.runs.sample.labels import label, verdicts_print
 from landweave.runs.sample.table import custom_code, from_parts, from_series_table, truth_print
@@ -38,6 +39,7 @@ NOT_PIXELS = {
     "timeout",
     "attribution",
     "licence",
+    "undated",
     # The stamp of the source has them.
     "mask_bits",
     "mask_values",
@@ -293,6 +295,8 @@ def report_inputs(run: Run) -> Inputs:
     shown["label errors"] = run.files_of("label errors") if run.plan.reference is not None else ""
     shown["seams"] = run.files_of("seams")
     shown["sample"] = sample_print(run.plan)
+    if map_stages.wants_trust(run):
+        shown["trust"] = run.files_of("trust")
     shown["observations"] = fingerprint([entry.files for _, entry in run.made("fetch")])
     settings = run.plan.project.model_dump(mode="json")
     return {**shown, "project": fingerprint(settings), "notices": fingerprint(notices(run))}
@@ -358,6 +362,10 @@ STAGES = (
         once=map_stages.make_trust,
     ),
     Stage(name="mosaic", revision=2, once_inputs=map_stages.mosaic_inputs, once=map_stages.make_mosaic),
+    Stage(
+        name="mosaic", needed=lambda run: slow_to_make(run.cells), once_key="view",
+        once_inputs=map_stages.view_inputs, once=map_stages.make_view,
+    ),
     Stage(name="report", once_inputs=report_inputs, once=make_report),
 )  # fmt: skip
 """In order. Samples come from patches or from a table, so ``sample`` has two rows, of which one is needed."""

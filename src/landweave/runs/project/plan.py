@@ -85,6 +85,8 @@ class Plan(Shown):
     def undated(self) -> str | None:
         """A sentence where one step holds all dates, so that features are those of the dates; None for a series."""
         span, step = self.days[-1] - self.days[0], self.project.features.step_days
+        if self.project.source.undated:
+            return DATE_UNKNOWN
         if span >= step:
             return None
         first = day_of(self.dates[0])
@@ -121,6 +123,12 @@ class Plan(Shown):
         return {self.legend.value_of(name): t for name, t in self.project.model.thresholds.items()}
 
 
+DATE_UNKNOWN = "The date of the images is not known: the date in their table only stands in for it (source.undated)."
+
+_SYSTEM = ("/proc", "/sys", "/dev/fd", "/dev/pts", "/dev/mqueue")
+"""Folders of the operating system, which look writable to an administrator."""
+
+
 def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[Cell]]:
     """Open everything that a project names.
 
@@ -142,6 +150,9 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
         For anything that cannot be opened or does not fit together; nothing has been written then.
     """
     check_imports(project)
+    system = next((place for place in _SYSTEM if project.folder.resolve().is_relative_to(place)), None)
+    if system is not None:
+        raise InputError(f"{project.file}: output is in {system}, where no file can be kept; set another folder.")
     spare_locks(_may_lack_locks(project))
     source = one_a_day(open_source(project, remember=remember))
     dates, start, end = _observed(project, source)
@@ -186,6 +197,10 @@ def _observed(project: Project, source: Source) -> tuple[list[datetime.date], da
         span = f"the imagery covers {have[0]} to {have[-1]}" if have else "the imagery has no dates"
         raise InputError(
             f"{project.file}: no date in the period {project.period.start} to {project.period.end}; {span}."
+        )
+    if project.source.undated and len({day_of(date) for date in dates}) > 1:
+        raise InputError(
+            f"{project.file}: source.undated = true, but {project.source.table} has several dates; remove this key."
         )
     return dates, project.period.start or day_of(dates[0]), project.period.end or day_of(dates[-1])
 

@@ -38,7 +38,7 @@ _MEANING = ("mask_bits", "mask_values")
 
 SOURCE_KEYS = {
     "stac": {"url", "collection", "max_cloud_cover", "radiometry", "bands", "mask", "hosts", "timeout", *_MEANING},
-    "rasters": {"table", "pattern", "scale", "offset", "nodata", "mask", *_MEANING},
+    "rasters": {"table", "pattern", "scale", "offset", "nodata", "mask", "undated", *_MEANING},
     "eopatches": {"path", "bands_feature", "band_names", "scale", "offset", "nodata", "mask", "data_mask", *_MEANING},
     "simulated": {"size_km", "dates", "seed"},
 }
@@ -102,6 +102,8 @@ class SourceSettings(Settings):
     offset: float | None = Field(None, allow_inf_nan=False)
     nodata: float | None = None
     mask: str | None = None
+    undated: bool = False
+    """The one date of the table is invented: nobody knows when the images were taken."""
     # eopatches
     path: str | None = None
     """A folder of EOPatches, or one of them."""
@@ -140,6 +142,8 @@ class SourceSettings(Settings):
             )
         if self.type == "rasters" and (self.table is None) == (self.pattern is None):
             raise ValueError("rasters need either table or pattern, not both")
+        if self.undated and not self.table:
+            raise ValueError("undated = true is for a table whose date is invented; remove it")
         if self.type == "eopatches" and not self.path:
             raise ValueError("eopatches need path: a folder of EOPatches")
         if self.scale == 0:

@@ -253,15 +253,15 @@ class StacSource(Shown):
             for name in variables:
                 empty = fused[name] == NODATA if name not in CLASSES else bare
                 if name not in CLASSES and (part := _around(empty)):
-                    values = self._band(scene, name, geobox[part])
+                    values = self._band(scene, name, _cropped(geobox, part))
                     np.copyto(fused[name][part], values, where=empty[part])
             if classes and (part := _around(bare)):
                 leading = "SCL" if "SCL" in scene.assets else classes[0]
-                here = codes_of(scene, leading, geobox[part], meaning=self.meaning.get(leading))
+                here = codes_of(scene, leading, _cropped(geobox, part), meaning=self.meaning.get(leading))
                 taken = bare[part] & (here != 0)
                 for name in classes:
                     how = self.meaning.get(name)
-                    values = here if name == leading else codes_of(scene, name, geobox[part], meaning=how)
+                    values = here if name == leading else codes_of(scene, name, _cropped(geobox, part), meaning=how)
                     np.copyto(fused[name][part], values, where=taken)
                 bare[part] &= ~taken
         for name in classes:
@@ -281,6 +281,12 @@ def _around(empty: np.ndarray) -> tuple[slice, slice] | None:
     """The rows and columns that hold all true pixels; None where there is none."""
     rows, columns = (np.flatnonzero(empty.any(axis=axis)) for axis in (1, 0))
     return (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)) if rows.size else None
+
+
+def _cropped(geobox: GeoBox, part: tuple[slice, slice]) -> GeoBox:
+    rows, columns = part
+    whole = (rows.stop - rows.start, columns.stop - columns.start) == tuple(geobox.shape)
+    return geobox if whole else geobox[rows, columns]
 
 
 def overview(scene: Scene, *, offset: float | None = None) -> Check:
