@@ -84,7 +84,7 @@ def draw(
     sampling: Annotated[
         str, typer.Option(help="How to draw: stratified, or systematic or two-stage, which need --n.")
     ] = "stratified",
-    clusters: Annotated[int, typer.Option(min=2, help="Blocks of a two-stage sample.")] = 50,
+    clusters: Annotated[int, typer.Option(min=3, help="Blocks of a two-stage sample.")] = 50,
     block: Annotated[int, typer.Option(min=1, help="Side of such a block in pixels.")] = 100,
     extend: Annotated[
         Path | None, typer.Option(help="Sample of this map to extend; its units and labels stay, its seed is used.")
