@@ -527,6 +527,15 @@ def test_what_a_run_measured_is_what_a_project_expects(world, tmp_path):
             "--per-class forest=1.5: give a whole number",
         ),
         ({"request": SizeRequest(), "per_class": ["forest=10"]}, "lacks 'meadow & field'"),
+        (
+            {"request": SizeRequest(), "per_class": ["forest=10", "Forest=90"]},
+            "--per-class 'Forest=90': Forest is given twice",
+        ),
+        ({"request": SizeRequest(expected=["0.8", "0.9"])}, "--expect '0.9': a number for all classes is given twice"),
+        (
+            {"request": SizeRequest(), "per_class": ["forest=10", "meadow & field=1", "pond=9"]},
+            "a variance needs two units of every class",
+        ),
         ({"request": SizeRequest(), "per_class": ["wood=10"]}, "no class 'wood'"),
     ],
 )

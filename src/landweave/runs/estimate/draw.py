@@ -83,7 +83,7 @@ def plan_size(
         units = {_name(source.names, v): n for v, n in counted.pixels.items()}
         values = {_name(source.names, v): v for v in counted.pixels}
     else:
-        weight = {name: share for name, share in (_pair(text, "--share") for text in shares) if name}
+        weight = {name: share for name, share in _pairs(shares, "--share").items() if name}
         if not weight or len(weight) < len(shares):
             raise InputError(
                 "give a map, or the shares of all its classes, such as --share forest=0.32 --share other=0.68."
@@ -194,7 +194,7 @@ def draw_sample(
     sizes: dict[str, int] = plan["allocations"][plan["chosen"]]["sizes"]
     how = plan["chosen"]
     if per_class:
-        given = dict(_pair(text, "--per-class") for text in per_class)
+        given = _pairs(per_class, "--per-class")
         _check_names(given, plan["classes"], "--per-class")
         lacking = [name for name in plan["classes"] if name not in given]
         if lacking:
@@ -202,6 +202,10 @@ def draw_sample(
         for name, number in given.items():
             if not number.is_integer():
                 raise InputError(f"--per-class {name}={number:g}: give a whole number of units, such as {name}=150.")
+            if number < min(2, plan["classes"][name]["pixels"]):
+                raise InputError(
+                    f"--per-class {name}={number:g}: a variance needs two units of every class; give at least {name}=2."
+                )
         sizes, how = {name: int(given[name]) for name in plan["classes"]}, "as given"
     by_value = {plan["classes"][name]["value"]: n for name, n in sizes.items()}
     names = {**source.names, **{plan["classes"][name]["value"]: name for name in sizes}}
@@ -246,8 +250,19 @@ def _pair(text: str, option: str) -> tuple[str, float]:
     return name.strip(), value
 
 
+def _pairs(texts: Sequence[str], option: str) -> dict[str, float]:
+    """Class to number; one that is named twice, perhaps in another case, is refused."""
+    found: dict[str, float] = {}
+    for text in texts:
+        name, number = _pair(text, option)
+        if name.casefold() in {known.casefold() for known in found}:
+            raise InputError(f"{option} {text!r}: {name or 'a number for all classes'} is given twice; give it once.")
+        found[name] = number
+    return found
+
+
 def _expected(texts: Sequence[str], names: Sequence[str], measured: Mapping[str, float]) -> np.ndarray:
-    given = dict(_pair(text, "--expect") for text in texts)
+    given = _pairs(texts, "--expect")
     for name, number in given.items():
         if number > 1:
             shown = f"{name}={number:g}" if name else f"{number:g}"
