@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from landweave.accuracy.design_based.designs import ALLOCATIONS, allocate, anticipated, class_sizes, smallest_size
+from landweave.accuracy.design_based.designs import (
+    ALLOCATIONS,
+    allocate,
+    anticipated,
+    class_sizes,
+    expected_omitted,
+    smallest_size,
+)
 from landweave.errors import InputError
 from landweave.maps.areas import Counted, count_classes
 from landweave.maps.stratified_sample import draw_pixels
@@ -25,6 +32,9 @@ TARGET = 0.01
 
 MINIMUM = 50
 """Fewest units of a class (Olofsson et al. 2014, section 5.1.2)."""
+
+OMISSION = 0.1
+"""Share of a class that a map is taken to miss, where nothing is known."""
 
 OFF = 0.01 + 1e-9
 """How far the sum of shares that were given may be from 1: they are rounded."""
@@ -46,6 +56,8 @@ class SizeRequest:
     """``proportional``, ``equal``, ``neyman`` or ``power``."""
     expected: Sequence[str] = ()
     """User's accuracies: ``0.9`` for all classes, ``forest=0.95`` for one."""
+    omission: float = OMISSION
+    """Share of each class that the map is expected to miss; tells how many omitted units the sample will hold."""
 
 
 def plan_size(
@@ -67,7 +79,8 @@ def plan_size(
     dict
         JSON-ready: ``n``, ``target``, ``chosen``, ``classes`` (name to ``value``, ``share``,
         ``expected_users_accuracy``, ``pixels``) and ``allocations``: of each way ``sizes``, the anticipated
-        ``se_overall`` and ``se_users`` by class, and ``n_for_target``, the units that this way needs for the target.
+        ``se_overall`` and ``se_users`` by class, and ``n_for_target``, the units that this way needs for the target,
+        and ``expected_omitted_units`` by class if the map misses ``omission`` of each.
         ``n`` is that of the chosen way unless it was given.
 
     Raises
@@ -121,9 +134,13 @@ def plan_size(
             allocations[way] = {
                 "sizes": named, "se_overall": overall, "se_users": dict(zip(names, by_class.tolist(), strict=True)),
                 "n_for_target": needed(method, bound),
+                "expected_omitted_units": dict(
+                    zip(names, expected_omitted(sizes, share, users, omission=request.omission).tolist(), strict=True)
+                ),
             }  # fmt: skip
     return {
-        "n": n, "target": request.target, "class_target": request.class_target, "minimum": request.minimum,
+        "n": n, "omission": request.omission,
+        "target": request.target, "class_target": request.class_target, "minimum": request.minimum,
         "chosen": chosen,
         "classes": {
             name: {"value": values.get(name), "share": float(share[i]), "expected_users_accuracy": float(users[i]),
