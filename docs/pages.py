@@ -34,6 +34,7 @@ SECTIONS = {
             "compare",
             "which-dates-matter",
             "area-estimates",
+            "area-designs",
             "publish",
             "share",
             "python-api",

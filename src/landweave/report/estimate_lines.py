@@ -46,7 +46,8 @@ def wide_line(figures: Mapping[str, Any]) -> str:
 
 def design_line(figures: Mapping[str, Any]) -> str:
     """What was sampled and what is judged by it."""
-    what = f"{figures['sample_units']} units in {len(figures['strata'])} strata"
+    strata = len(figures["strata"])
+    what = f"{figures['sample_units']} units" + (f" in {strata} strata" if strata > 1 else "")
     column = figures.get("map_column")
     drawn = f"; the map in the column {column}" if column else "; the map it was drawn from"
     judged = f"; the map {figures['map']}" if figures["map"] else drawn
