@@ -30,6 +30,7 @@ SECTIONS = {
             "look-at-the-map",
             "verdicts",
             "how-to-read-the-report",
+            "where-to-trust",
             "label-errors",
             "compare",
             "which-dates-matter",

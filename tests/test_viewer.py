@@ -24,6 +24,8 @@ from landweave.maps.areas import count_classes, open_map
 from landweave.patch.align import outline_bounds
 from landweave.patch.grid import utm_cells
 from landweave.patch.store import read_raster
+from landweave.runs.pipeline.driver import run as run_project
+from landweave.runs.project.settings import read_project
 from landweave.runs.results import layers as layers_module
 from landweave.runs.results.layers import AGREE, DIFFER, EDGE, disagreement, make_layers
 from landweave.runs.results.pixel import REASONS, find_cell, pixel_dossier
@@ -253,6 +255,20 @@ def test_maps_are_made_once_and_again_when_what_they_show_has_changed(finished, 
     labels.write_bytes(labels.read_bytes() + b"\0")
     assert make_layers(run).version != before.version
     assert set(made) == {"reference", "disagreement"}
+
+
+def test_a_run_makes_the_maps_of_a_large_view_with_its_mosaic(finished, tmp_path, monkeypatch):
+    shutil.copytree(finished, tmp_path / "country", ignore=shutil.ignore_patterns("view"))
+    project = read_project(tmp_path / "country")
+    assert run_project(project).made == {}
+    monkeypatch.setattr(layers_module, "LARGE", 1)
+    assert run_project(project).made == {"mosaic": 1}
+    for work in ("_make", "_areas"):
+        monkeypatch.setattr(layers_module, work, None)
+    files = open_view(project.file).tiles.files
+    assert {"reference", "disagreement", "observations"} < set(files)
+    assert all(path.exists() for path in files.values())
+    assert run_project(project).made == {}
 
 
 ATTACKS = {

@@ -42,6 +42,10 @@ def size(
     minimum: Minimum = 50,
     allocation: Allocation = "proportional",
     expect: Expect = None,
+    omission: Annotated[
+        float,
+        typer.Option(help="Share of each class that the map may miss; for the number of omitted units to expect."),
+    ] = 0.1,
     legend: LegendFile = None,
     output: Annotated[Path | None, typer.Option(help="Write the result to this JSON file.")] = None,
     as_json: Json = False,
@@ -54,8 +58,9 @@ def size(
     from landweave.runs.estimate.map import find_map
 
     request = SizeRequest(
-        n=n, target=target, class_target=class_target, minimum=minimum, allocation=allocation, expected=expect or ()
-    )
+        n=n, target=target, class_target=class_target, minimum=minimum, allocation=allocation, expected=expect or (),
+        omission=omission,
+    )  # fmt: skip
     found = None if source is None else find_map(source, legend=legend)
     plan = plan_size(
         request, source=found, counted=None if found is None else count_classes(found.grid), shares=share or ()

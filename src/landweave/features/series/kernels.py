@@ -1,9 +1,7 @@
 """What the rules compute of many pixels at once: the compiled forms, opened when a project first names a rule.
 
-All of them take the layers on each observation, float64 (layers, time, pixels) with NaN where an observation does not
-count, and write float64 (outputs, layers, pixels), NaN missing. Nothing here is public;
-:mod:`landweave.features.series.compute` says what is computed, and :mod:`landweave.features.series.plain` computes the
-same in plain numpy.
+They take layers on each observation, float64 (layers, time, pixels) with NaN where it does not count, and write float64
+(outputs, layers, pixels), NaN missing. :mod:`landweave.features.series.compute` says what is computed.
 """
 
 from typing import Any
@@ -233,11 +231,9 @@ def harmonics(values: Any, waves: Any, out: Any) -> None:
                     count += known[t]
                 sound = count > m and _cholesky(waves, known, count, lower)
             if not sound:
-                for i in range(m + 1):
-                    out[i, layer, j] = np.nan
+                out[:, layer, j] = np.nan
                 continue
-            for i in range(m):
-                answer[i] = 0.0
+            answer[:] = 0.0
             for t in range(n_times):
                 if known[t]:
                     for i in range(m):
@@ -257,8 +253,7 @@ def harmonics(values: Any, waves: Any, out: Any) -> None:
                     for i in range(m):
                         rest -= waves[t, i] * answer[i]
                     square += rest * rest
-            for i in range(m):
-                out[i, layer, j] = answer[i]
+            out[:m, layer, j] = answer
             out[m, layer, j] = np.sqrt(square / count)
 
 
@@ -266,8 +261,7 @@ def seasons(curves: Any, days: Any, threshold: float, out: Any) -> None:
     """Start, peak, end, amplitude and integral of curves (k, p) on rising ``days`` -> out (5, p)."""
     n_days, n_pixels = curves.shape
     for j in range(n_pixels):
-        for i in range(5):
-            out[i, j] = np.nan
+        out[:, j] = np.nan
         low, high, peak = n_days, -1, -1
         for k in range(n_days):
             if np.isfinite(curves[k, j]):

@@ -16,10 +16,9 @@ from landweave.patch.align import outline_bounds, pixels_of, to_crs
 from landweave.patch.grid import Cell
 from landweave.patch.raster.files import open_raster
 from landweave.runs.fetch.offsets import difference_notes_of_some
-from landweave.runs.pipeline.check_labels import label_notes
 from landweave.runs.pipeline.check_lines import Facts, check_lines
 from landweave.runs.pipeline.forecast import quick_forecast, shortages
-from landweave.runs.pipeline.label_counts import LabelCounts, count_labels
+from landweave.runs.pipeline.label_counts import LabelCounts, count_labels, label_notes
 from landweave.runs.project.imports import check_imports
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project

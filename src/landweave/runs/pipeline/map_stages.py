@@ -9,6 +9,8 @@ from landweave.runs.mapping.trust.patch import TrustTask, calibration_quota
 from landweave.runs.mapping.trust.product import remove_trust, write_trust
 from landweave.runs.mapping.trust.training import write_applicability
 from landweave.runs.pipeline.state import Run
+from landweave.runs.results.layers import make_layers
+from landweave.runs.results.run import FinishedRun
 
 Inputs = dict[str, str]
 
@@ -33,6 +35,18 @@ def make_mosaic(run: Run) -> dict[str, Any]:
     if not wants_trust(run):
         remove_trust(run.plan)
     return write_mosaics(run.plan, [cell.name for cell, _ in run.made("predict")])
+
+
+def view_inputs(run: Run) -> Inputs:
+    """The map, and the patches' files that the view shows as maps."""
+    parts = [[entry.files for _, entry in run.made(stage)] for stage in ("fetch", "label", "predict")]
+    return {"map": run.files_of("mosaic"), "patches": fingerprint(parts)}
+
+
+def make_view(run: Run) -> dict[str, Any]:
+    """Write ``view/``; it may be deleted, so none of its files is recorded."""
+    make_layers(FinishedRun(plan=run.plan, cells=tuple(run.cells)))
+    return {"files": [], "info": {}}
 
 
 def wants_trust(run: Run) -> bool:

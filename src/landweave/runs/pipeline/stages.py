@@ -16,6 +16,7 @@ from landweave.runs.pipeline import map_stages
 from landweave.runs.pipeline.notices import failures, notices
 from landweave.runs.pipeline.state import Run, Stage
 from landweave.runs.report.page import write_report
+from landweave.runs.results.layers import slow_to_make
 from landweave.runs.sample.assignment import fold_folders
 from landweave.runs.sample.labels import label, verdicts_print
 from landweave.runs.sample.table import custom_code, from_parts, from_series_table, truth_print
@@ -361,6 +362,10 @@ STAGES = (
         once=map_stages.make_trust,
     ),
     Stage(name="mosaic", revision=2, once_inputs=map_stages.mosaic_inputs, once=map_stages.make_mosaic),
+    Stage(
+        name="mosaic", needed=lambda run: slow_to_make(run.cells), once_key="view",
+        once_inputs=map_stages.view_inputs, once=map_stages.make_view,
+    ),
     Stage(name="report", once_inputs=report_inputs, once=make_report),
 )  # fmt: skip
 """In order. Samples come from patches or from a table, so ``sample`` has two rows, of which one is needed."""

@@ -4,7 +4,7 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,6 +31,9 @@ from landweave.runs.results.trust_layers import trust_files
 
 REVISION = 2
 """Raised when maps are made otherwise than before, so that those of before are made again."""
+
+LARGE = 25_000_000
+"""Pixels from which a run makes these maps with its mosaic: a view would make its user wait for them."""
 
 _ROWS = 64
 
@@ -123,6 +126,12 @@ def _write_style(run: FinishedRun, name: str, path: Path) -> None:
     content, beside = styles[name](), path.with_suffix(".qml")
     if not beside.exists() or beside.read_bytes() != content:
         write_bytes(beside, content, synced=False)
+
+
+def slow_to_make(cells: Sequence[Cell]) -> bool:
+    """Whether a run makes the maps of a view of these patches, rather than the view when it first opens."""
+    pixels: int = sum(cell.geobox.shape[0] * cell.geobox.shape[1] for cell in cells)
+    return pixels >= LARGE
 
 
 def place_of_views(folder: Path) -> Path:
@@ -221,7 +230,8 @@ def _make(run: FinishedRun, layer: _Layer, sources: Mapping[str, dict[str, Path 
                 values = np.where(inside, values, 0)  # nothing is said of ground that nobody asked for
             if beyond is not None:
                 values = continued(values, beyond)
-            parts[name] = write_raster(Path(folder) / f"{name}.tif", values[None], cells[name].geobox)
+            file = Path(folder) / f"{name}.tif"
+            parts[name] = write_raster(file, values[None], cells[name].geobox, synced=False)
         mosaic(
             parts, path, band=1, crs=settings.crs, resolution=settings.resolution, overviews="mode",
             legend=run.plan.legend if layer.classes else None, threads=usable_cores(),
