@@ -21,7 +21,7 @@ from landweave.patch.raster.header import Header, header_of
 from landweave.sources.remote import is_remote, patiently, readable, remote_settings, vsi_name
 
 # GDAL's default, a twentieth of the memory for each process, is too much where there are many.
-os.environ.setdefault("GDAL_CACHEMAX", "256")
+os.environ.setdefault("GDAL_CACHEMAX", "128")
 
 T = TypeVar("T")
 
