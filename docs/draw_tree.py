@@ -54,6 +54,7 @@ ROOMS = {
     "sources/simulated": "a seeded country and its satellite",
     "sources/simulated/archive": "what `landweave simulate` writes",
     "sources/stac": "archives of scenes",
+    "sources/wire": "GeoTIFFs on servers: requests, headers and blocks",
     "tree_models": "LightGBM's text, evaluated on arrays; knows no pixels",
     "viewer": "the browser view",
     "viewer/ground": "what the view shows beside tiles: points, outlines, overlays, areas within polygons",

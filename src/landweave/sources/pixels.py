@@ -24,6 +24,7 @@ from landweave.patch.raster.files import open_raster, refusal, system_error
 from landweave.patch.raster.header import Header, header_of
 from landweave.sources.remote import is_remote, patiently, readable, remote_settings, vsi_name
 from landweave.sources.warping import touching, warped
+from landweave.sources.wire.files import HeaderOnly, Need, Pixels, SmallCopy, far_header, read_far
 
 # GDAL's default, a twentieth of the memory for each process, is too much where there are many.
 os.environ.setdefault("GDAL_CACHEMAX", "256")
@@ -40,6 +41,7 @@ COARSE = 1024
 """Pixels along a side that are enough to judge a scene by."""
 
 _held = threading.local()
+_HEADER = HeaderOnly()
 
 
 UNKNOWN = 255
@@ -124,7 +126,7 @@ def header_at(path: Path | str) -> Header:
     def read(file: Any) -> Header:
         return header_of(file, readable(path))
 
-    return _read(path, read)
+    return far_header(str(path), lambda: _read(path, read)) if is_remote(path) else _read(path, read)
 
 
 def grid_of(path: Path | str) -> GeoBox:
@@ -274,7 +276,7 @@ def read_coarse(
             values[file.read_masks(band, out_shape=wanted) == 0] = np.ma.masked
         return values
 
-    return _read(path, read, band)
+    return _read(path, read, band, need=SmallCopy(shape=shape, band=band))
 
 
 def read_window(
@@ -303,14 +305,15 @@ def read_window(
             there[file.read_masks(band, window=window) == 0] = np.nan
         return there
 
-    part = _read(path, read, band)
+    height, width = start[0] + shape[0] - top, start[1] + shape[1] - left
+    part = _read(path, read, band, need=Pixels(top=top, left=left, height=height, width=width, band=band))
     if part.size:
         row, column = top - start[0], left - start[1]
         values[row : row + part.shape[0], column : column + part.shape[1]] = part
     return values
 
 
-def _read(path: Path | str, read: Callable[[Any], T], band: int = 1) -> T:
+def _read(path: Path | str, read: Callable[[Any], T], band: int = 1, *, need: Need = _HEADER) -> T:
     if is_remote(path):
 
         def attempt() -> T:
@@ -321,7 +324,7 @@ def _read(path: Path | str, read: Callable[[Any], T], band: int = 1) -> T:
                 forget(path)
                 raise
 
-        return patiently(path, attempt)
+        return read_far(str(path), need, read, lambda: patiently(path, attempt))
     try:
         with opened(path) as file:
             return read(file)

@@ -1,18 +1,24 @@
 """Files of an archive's scenes. What the item leaves unsaid, the file says: band, numbers, mask, place."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from odc.geo.geobox import GeoBox
+from rasterio.errors import RasterioError
 
 from landweave.errors import InputError
+from landweave.patch.align import pixel_offset
 from landweave.patch.raster.header import Band, Header
 from landweave.sources.pixels import UNKNOWN, header_at, read_codes
 from landweave.sources.remote import is_remote, serve_s3_from
 from landweave.sources.stac.catalogues import names_of
 from landweave.sources.stac.scenes import Asset, Scene
+from landweave.sources.warping import touching
+from landweave.sources.wire.files import FarFile, HeaderOnly, Need, Pixels, SmallCopy, begin_to_read
 
 PER_CENT = 100
 """The most that a provider's probability of cloud or snow can be."""
@@ -88,6 +94,35 @@ def codes_of(scene: Scene, name: str, geobox: GeoBox) -> np.ndarray:
     # Where nobody knows what is there, a probability says cloud; scene classes have a class for it.
     missing, most = (0, UNKNOWN) if name == "SCL" else (UNKNOWN, PER_CENT)
     return read_codes(place, how.band, how.grid, geobox, missing=missing, masked=how.masked, most=most)
+
+
+def begin(scene: Scene, names: Iterable[str], geobox: GeoBox | None = None) -> None:
+    """Begin to read variables of a scene from a server, side by side; nothing is waited for.
+
+    Parameters
+    ----------
+    scene, names
+        What will be read; a variable that the scene does not have, and what is on this machine, is passed over.
+    geobox
+        The grid on which it will be read; None: the coarsest overview of the whole scene.
+    """
+    for name in names:
+        asset = scene.assets.get(name)
+        if asset is not None and is_remote(asset.href):
+            begin_to_read(place_of(asset), partial(_need, asset, name, geobox))
+
+
+def _need(asset: Asset, name: str, geobox: GeoBox | None, file: FarFile) -> Need:
+    """What of a file will be read. Where this is wrong, the reader asks for what is missing."""
+    try:
+        how = reading_of(asset, name, file.header)
+        if geobox is None:
+            return SmallCopy(band=how.band)
+        offset = pixel_offset(how.grid, geobox)
+        (top, left), (height, width) = touching(how.grid, geobox) if offset is None else (offset, geobox.shape)
+    except (InputError, RasterioError):
+        return HeaderOnly()
+    return Pixels(top=top, left=left, height=height, width=width, band=how.band)
 
 
 def _band(asset: Asset, variable: str, header: Header) -> Band:

@@ -36,6 +36,7 @@ NOT_PIXELS = {
     "max_lost",
     "hosts",
     "timeout",
+    "connections",
     "attribution",
     "licence",
 }

@@ -32,7 +32,7 @@ CLOUD_SETTINGS = {
 """Those that decide where the mask says cloud, and nothing else of the pixels."""
 
 SOURCE_KEYS = {
-    "stac": {"url", "collection", "max_cloud_cover", "radiometry", "bands", "mask", "hosts", "timeout"},
+    "stac": {"url", "collection", "max_cloud_cover", "radiometry", "bands", "mask", "hosts", "timeout", "connections"},
     "rasters": {"table", "pattern", "scale", "offset", "nodata", "mask"},
     "eopatches": {"path", "bands_feature", "band_names", "scale", "offset", "nodata", "mask", "data_mask"},
     "simulated": {"size_km", "dates", "seed"},
@@ -86,6 +86,8 @@ class SourceSettings(Settings):
     """Servers to which an archive's links to further pages may lead, besides its own."""
     timeout: float | None = Field(None, gt=0, le=3600)
     """Seconds after which a server that is silent is given up and asked again; default: 60 (30 for images)."""
+    connections: int | None = Field(None, ge=1, le=256)
+    """Requests for images that a server gets at a time from each worker at most; default: 32."""
     # rasters
     table: str | None = None
     pattern: str | None = None

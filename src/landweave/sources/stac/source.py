@@ -18,7 +18,7 @@ from landweave.patch.summary import Shown, listed, span
 from landweave.sources.pixels import header_at, read_coarse, read_on, stored_bytes, to_reflectance
 from landweave.sources.protocol import Source, days_between
 from landweave.sources.remote import is_remote, missing_keys, wait_at_most
-from landweave.sources.scene_files import codes_of, place_of, read_how
+from landweave.sources.scene_files import begin, codes_of, place_of, read_how
 from landweave.sources.stac.catalogues import CATALOGUES, CLASSES
 from landweave.sources.stac.footprint import meet
 from landweave.sources.stac.grouping import passes
@@ -26,9 +26,9 @@ from landweave.sources.stac.hrefs import named_place
 from landweave.sources.stac.radiometry import CIRRUS, VISIBLE, Check, check
 from landweave.sources.stac.scenes import Asset, Scene
 from landweave.sources.stac.selection import EXCLUDED, INCOMPLETE, OLDER, lacking, sentences, without
+from landweave.sources.wire.files import ask_again, use_wire
 
-_HEAD = 65_536
-_PIECES, _PIECE = 16, 1024
+_HEAD, _PIECES, _PIECE = 65_536, 16, 1024
 _FEW_DATES = 3
 """On which the files' bytes are counted."""
 
@@ -62,6 +62,12 @@ class StacSource(Shown):
 
     timeout: float | None = None
     """Seconds after which a server that is silent is given up; None: the usual ones."""
+
+    connections: int | None = None
+    """Requests that a server gets at a time from each process at most; None: the usual number."""
+
+    headers: Path | None = None
+    """Folder that keeps headers of files on servers from one run to the next; None: none are kept."""
 
     def _summary(self) -> Mapping[str, object]:
         return {
@@ -167,7 +173,7 @@ class StacSource(Shown):
         for name in variables:
             if name not in self.variables:
                 raise InputError(f"The archive has no {name!r}; it has {', '.join(self.variables)}.")
-        wait_at_most(self.timeout)
+        self._prepare()
         arrays: dict[str, list[np.ndarray]] = {name: [] for name in variables}
         for day in dates:
             if day not in self.passes:
@@ -191,7 +197,7 @@ class StacSource(Shown):
             For keys that the archive asks for and the environment does not hold, and where none of three scenes of
             a server can be opened: what was answered.
         """
-        wait_at_most(self.timeout)
+        self._prepare()
         far = [s for s in self.scenes if any(is_remote(a.href) for a in s.assets.values())]
         for name in sorted({s.catalogue for s in far if any(a.href.startswith("s3://") for a in s.assets.values())}):
             lacking = missing_keys(_KEYS.get(name, ()))
@@ -202,7 +208,7 @@ class StacSource(Shown):
         refusals = []
         for scene in far[:: max(1, len(far) // 3)][:3]:
             try:
-                header_at(place_of(next(a for a in scene.assets.values() if is_remote(a.href))))
+                header_at(ask_again(place_of(next(a for a in scene.assets.values() if is_remote(a.href)))))
             except OSError as error:
                 refusals.append(str(error))
             else:
@@ -231,6 +237,10 @@ class StacSource(Shown):
         ]
         return float(np.mean(found)) * len(days) if any(found) else None
 
+    def _prepare(self) -> None:
+        wait_at_most(self.timeout)
+        use_wire(self.connections, self.headers)
+
     def _met(self, geobox: GeoBox, dates: Iterable[date]) -> dict[date, list[Scene]]:
         """Date to the scenes whose footprint meets a piece of ground, where there are any."""
         box = outline_bounds(geobox, "EPSG:4326")
@@ -247,6 +257,7 @@ class StacSource(Shown):
         classes = [name for name in variables if name in CLASSES]
         bare = np.ones(geobox.shape, bool)
         for scene in scenes:
+            begin(scene, [n for n in variables if (bare if n in CLASSES else fused[n] == NODATA).any()], geobox)
             for name in variables:
                 empty = fused[name] == NODATA if name not in CLASSES else bare
                 if name not in CLASSES and empty.any():
@@ -275,6 +286,7 @@ def overview(scene: Scene, *, offset: float | None = None) -> Check:
     shape: tuple[int, int] | None = None
     bands: dict[str, np.ndarray] = {}
     offsets = {}
+    begin(scene, [*VISIBLE, "B08", CIRRUS, "SCL"])
     for name in (*VISIBLE, "B08", CIRRUS):
         if name not in scene.assets:
             continue
@@ -302,6 +314,8 @@ def open_stac(
     left_out: Mapping[str, Sequence[str]] | None = None,
     remarks: Iterable[str] = (),
     timeout: float | None = None,
+    connections: int | None = None,
+    headers: Path | None = None,
 ) -> StacSource:
     """Group scenes to dates and check that they hold what is needed.
 
@@ -319,7 +333,7 @@ def open_stac(
         For messages.
     exclude
         Ids and solar days of scenes that are left out.
-    left_out, remarks, timeout
+    left_out, remarks, timeout, connections, headers
         As in :class:`StacSource`; what is left out here is added.
 
     Raises
@@ -351,6 +365,8 @@ def open_stac(
         left_out={reason: tuple(ids) for reason, ids in why.items() if ids},
         remarks=tuple(remarks),
         timeout=timeout,
+        connections=connections,
+        headers=headers,
     )
 
 
