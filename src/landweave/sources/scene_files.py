@@ -13,9 +13,10 @@ from rasterio.errors import RasterioError
 from landweave.errors import InputError
 from landweave.patch.align import pixel_offset
 from landweave.patch.raster.header import Band, Header
-from landweave.sources.pixels import UNKNOWN, header_at, read_codes
+from landweave.sources.pixels import UNKNOWN, header_at, read_coarse, read_codes
 from landweave.sources.remote import is_remote, serve_s3_from
 from landweave.sources.stac.catalogues import names_of
+from landweave.sources.stac.radiometry import CIRRUS, VISIBLE, Check, check
 from landweave.sources.stac.scenes import Asset, Scene
 from landweave.sources.warping import touching
 from landweave.sources.wire.files import FarFile, HeaderOnly, Need, Pixels, SmallCopy, begin_to_read
@@ -94,6 +95,27 @@ def codes_of(scene: Scene, name: str, geobox: GeoBox) -> np.ndarray:
     # Where nobody knows what is there, a probability says cloud; scene classes have a class for it.
     missing, most = (0, UNKNOWN) if name == "SCL" else (UNKNOWN, PER_CENT)
     return read_codes(place, how.band, how.grid, geobox, missing=missing, masked=how.masked, most=most)
+
+
+def overview(scene: Scene, *, offset: float | None = None) -> Check:
+    """Compare a scene's coarsest overview with its offset, or with another one; see :func:`.radiometry.check`."""
+    shape: tuple[int, int] | None = None
+    bands: dict[str, np.ndarray] = {}
+    offsets = {}
+    begin(scene, [*VISIBLE, "B08", CIRRUS, "SCL"])
+    for name in (*VISIBLE, "B08", CIRRUS):
+        if name not in scene.assets:
+            continue
+        place, how = read_how(scene, name)
+        offsets[name] = how.offset if offset is None else offset
+        numbers = read_coarse(place, shape, band=how.band)
+        shape = shape or (numbers.shape[0], numbers.shape[1])
+        missing = np.ma.getmaskarray(numbers) | (numbers.data == how.nodata)
+        bands[name] = np.where(missing, np.nan, numbers.data.astype("float64") * how.scale + offsets[name])
+    if not bands or shape is None:
+        return Check(verdict="undecided", reason="no spectral band")
+    classes = read_coarse(place_of(scene.assets["SCL"]), shape).data if "SCL" in scene.assets else None
+    return check(bands, offset=offsets[next(iter(bands))], scene_classes=classes)
 
 
 def begin(scene: Scene, names: Iterable[str], geobox: GeoBox | None = None) -> None:

@@ -9,10 +9,10 @@ from landweave.patch.store import write_json
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 from landweave.sources.pixels import keep_open
+from landweave.sources.scene_files import overview
 from landweave.sources.stac.hrefs import named_place
 from landweave.sources.stac.radiometry import Check
 from landweave.sources.stac.scenes import Scene
-from landweave.sources.stac.source import overview
 from landweave.sources.stac.trust import trusted
 
 _READERS = 8

@@ -15,7 +15,7 @@ from landweave.errors import InputError
 from landweave.patch.align import outline_bounds
 from landweave.patch.model import NODATA, make_patch
 from landweave.patch.summary import Shown, listed, span
-from landweave.sources.pixels import header_at, read_coarse, read_on, stored_bytes, to_reflectance
+from landweave.sources.pixels import header_at, read_on, stored_bytes, to_reflectance
 from landweave.sources.protocol import Source, days_between
 from landweave.sources.remote import is_remote, missing_keys, wait_at_most
 from landweave.sources.scene_files import begin, codes_of, place_of, read_how
@@ -23,12 +23,15 @@ from landweave.sources.stac.catalogues import CATALOGUES, CLASSES
 from landweave.sources.stac.footprint import meet
 from landweave.sources.stac.grouping import passes
 from landweave.sources.stac.hrefs import named_place
-from landweave.sources.stac.radiometry import CIRRUS, VISIBLE, Check, check
 from landweave.sources.stac.scenes import Asset, Scene
 from landweave.sources.stac.selection import EXCLUDED, INCOMPLETE, OLDER, lacking, sentences, without
 from landweave.sources.wire.files import ask_again, use_wire
+from landweave.sources.wire.pool import side_by_side
 
 _HEAD, _PIECES, _PIECE = 65_536, 16, 1024
+READERS = 8
+"""Dates that are read from a server at a time."""
+
 _FEW_DATES = 3
 """On which the files' bytes are counted."""
 
@@ -174,12 +177,17 @@ class StacSource(Shown):
             if name not in self.variables:
                 raise InputError(f"The archive has no {name!r}; it has {', '.join(self.variables)}.")
         self._prepare()
+        unknown = [day for day in dates if day not in self.passes]
+        if unknown:
+            raise InputError(f"The archive has no scene of {unknown[0]}; use one of its dates.")
+        met = self._met(geobox, dates)
+
+        def one(day: date) -> dict[str, np.ndarray]:
+            return self._date(geobox, met.get(day, []), variables)
+
         arrays: dict[str, list[np.ndarray]] = {name: [] for name in variables}
-        for day in dates:
-            if day not in self.passes:
-                raise InputError(f"The archive has no scene of {day}; use one of its dates.")
-            met = self._met(geobox, [day]).get(day, [])
-            for name, values in self._date(geobox, met, variables).items():
+        for found in side_by_side(one, dates, READERS if self.remote else 1):
+            for name, values in found.items():
                 arrays[name].append(values)
         shape = (0, *geobox.shape)
         return make_patch(
@@ -279,27 +287,6 @@ class StacSource(Shown):
             place, how.band, how.nodata, how.grid, geobox, resampling=self.resampling, masked=how.masked
         )  # fmt: skip
         return to_reflectance(numbers, scale=how.scale, offset=self.offsets.get(scene.id, how.offset))
-
-
-def overview(scene: Scene, *, offset: float | None = None) -> Check:
-    """Compare a scene's coarsest overview with its offset, or with another one; see :func:`.radiometry.check`."""
-    shape: tuple[int, int] | None = None
-    bands: dict[str, np.ndarray] = {}
-    offsets = {}
-    begin(scene, [*VISIBLE, "B08", CIRRUS, "SCL"])
-    for name in (*VISIBLE, "B08", CIRRUS):
-        if name not in scene.assets:
-            continue
-        place, how = read_how(scene, name)
-        offsets[name] = how.offset if offset is None else offset
-        numbers = read_coarse(place, shape, band=how.band)
-        shape = shape or (numbers.shape[0], numbers.shape[1])
-        missing = np.ma.getmaskarray(numbers) | (numbers.data == how.nodata)
-        bands[name] = np.where(missing, np.nan, numbers.data.astype("float64") * how.scale + offsets[name])
-    if not bands or shape is None:
-        return Check(verdict="undecided", reason="no spectral band")
-    classes = read_coarse(place_of(scene.assets["SCL"]), shape).data if "SCL" in scene.assets else None
-    return check(bands, offset=offsets[next(iter(bands))], scene_classes=classes)
 
 
 def open_stac(

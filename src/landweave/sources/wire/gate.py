@@ -21,8 +21,8 @@ class Gate:
 
     It starts at :data:`START` and doubles while there are no refusals, up to ``most``. Where more than 2 % of the
     answers are refusals, it is halved. If as many requests are answered as before, the server is what bounds them, and
-    the lower bound is kept, and grows by one at a time. If fewer are answered, refusals do not come from the load, and
-    the higher bound is restored. What is read does not depend on it.
+    the lower bound is kept, and grows by one at a time. If fewer are answered, refusals do not come from the load: the
+    higher bound is restored, and grows as long as there are not many more of them. What is read does not depend on it.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class Gate:
             self._borne = share + 0.15
             return before[0]
         if share <= self._borne:
-            return self.limit
+            return self.limit + max(1, self.limit // 4)
         self._slow = True
         self._before = (self.limit, served)
         return self.limit // 2

@@ -1,12 +1,25 @@
 """Threads that wait for servers, beside those that compute."""
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
+
+
+def side_by_side(work: Callable[[S], T], things: Sequence[S], threads: int) -> Iterator[T]:
+    """The work on each thing, in their order, done by so many threads; after an error nothing more is begun."""
+    if threads == 1 or len(things) < 2:
+        yield from map(work, things)
+        return
+    pool = ThreadPoolExecutor(min(threads, len(things)), thread_name_prefix="side")
+    try:
+        yield from pool.map(work, things)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class Waiters:
