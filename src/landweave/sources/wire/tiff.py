@@ -156,7 +156,7 @@ def parse(data: bytes, size: int) -> Tiff:
     """
     try:
         return _parse(data, size)
-    except (struct.error, ValueError, KeyError, OverflowError) as error:
+    except (struct.error, ValueError, KeyError, IndexError, OverflowError) as error:
         raise StrangeTiffError(str(error)) from None
 
 
@@ -223,7 +223,7 @@ def _level(data: bytes, fields: Mapping[int, tuple[int, int, int]], order: str) 
 
     height, width = one(_HEIGHT), one(_WIDTH)
     block = (one(_DOWN), one(_ACROSS)) if _ACROSS in fields else (min(one(_ROWS, height), height), width)
-    offsets, counts = (next(tag for tag in tags if tag in fields) for tags in (_OFFSETS, _COUNTS))
+    offsets, counts = (next((tag for tag in tags if tag in fields), 0) for tags in (_OFFSETS, _COUNTS))
     planes = one(_SAMPLES, 1) if one(_PLANAR, 1) == 2 else 1
     if min(height, width, *block) < 1 or _KINDS[fields[offsets][0]] not in {"u4", "u8"}:
         raise StrangeTiffError("no grid of blocks")
