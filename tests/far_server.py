@@ -11,8 +11,10 @@ import argparse
 import asyncio
 import hashlib
 import json
+import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -112,6 +114,14 @@ async def serve(given):
     ended = asyncio.Event()
     loop.add_reader(sys.stdin, lambda: sys.stdin.buffer.read1() or ended.set())
     await ended.wait()
+    os._exit(0)
+
+
+def free_port():
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 @contextmanager

@@ -182,11 +182,13 @@ class StacSource(Shown):
             raise InputError(f"The archive has no scene of {unknown[0]}; use one of its dates.")
         met = self._met(geobox, dates)
 
-        def one(day: date) -> dict[str, np.ndarray]:
-            return self._date(geobox, met.get(day, []), variables)
+        def one(number: int) -> dict[str, np.ndarray]:
+            for day in dates[number + READERS : number + READERS + 1]:
+                begin(met[day][0], variables, geobox) if day in met else None
+            return self._date(geobox, met.get(dates[number], []), variables)
 
         arrays: dict[str, list[np.ndarray]] = {name: [] for name in variables}
-        for found in side_by_side(one, dates, READERS if self.remote else 1):
+        for found in side_by_side(one, range(len(dates)), READERS if self.remote else 1):
             for name, values in found.items():
                 arrays[name].append(values)
         shape = (0, *geobox.shape)

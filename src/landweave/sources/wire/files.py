@@ -123,7 +123,8 @@ class Wire:
     """
 
     def __init__(self, most: int = MOST, folder: Path | None = None) -> None:
-        self.client, self.pool, self.folder = Client(most), Waiters(most), folder
+        # Twice as many threads: those that wait until they may ask again hold up no others.
+        self.client, self.pool, self.folder = Client(most), Waiters(2 * most), folder
         self._lock = threading.RLock()
         self._files: OrderedDict[str, Future[FarFile]] = OrderedDict()
         self._pieces: OrderedDict[tuple[str, Block], Arriving] = OrderedDict()

@@ -76,7 +76,7 @@ class Gate:
             self._borne = share + 0.15
             return before[0]
         if share <= self._borne:
-            return self.limit + max(1, self.limit // 4)
+            return 2 * self.limit
         self._slow = True
         self._before = (self.limit, served)
         return self.limit // 2

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
@@ -31,13 +32,18 @@ _WHOLE, _PART = 200, 206
 _REFUSED = {429, 503}
 _PIECE = 1 << 16
 _AGENT = "landweave"
-# Settings of GDAL's that are followed here too, or that do not matter here; with others GDAL itself reads.
-_FOLLOWED = {
-    "GDAL_HTTP_TIMEOUT", "GDAL_HTTP_CONNECTTIMEOUT", "GDAL_HTTP_LOW_SPEED_TIME", "GDAL_HTTP_LOW_SPEED_LIMIT",
-    "GDAL_HTTP_MULTIRANGE", "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES", "GDAL_HTTP_MULTIPLEX", "GDAL_HTTP_VERSION",
-    "GDAL_HTTP_MAX_RETRY", "GDAL_HTTP_RETRY_DELAY", "GDAL_HTTP_RETRY_CODES", "GDAL_HTTP_MAX_CACHED_CONNECTIONS",
-    "GDAL_HTTP_MAX_TOTAL_CONNECTIONS", "GDAL_HTTP_TCP_KEEPALIVE",
-}  # fmt: skip
+# What in the environment changes how GDAL reads servers, and is not followed here: with these GDAL itself reads.
+_NOT_FOLLOWED = (
+    "GDAL_HTTPS_PROXY", "GDAL_PROXY_AUTH",
+    *(
+        f"GDAL_HTTP_{name}" for name in (
+            "PROXY", "PROXYUSERPWD", "USERPWD", "AUTH", "BEARER", "NETRC", "NETRC_FILE", "HEADERS", "HEADER_FILE",
+            "COOKIE", "COOKIEFILE", "COOKIEJAR", "UNSAFESSL", "SSLCERT", "SSLCERTTYPE", "SSLKEY", "KEYPASSWD", "CAINFO",
+            "CAPATH", "SSL_VERIFYSTATUS", "USE_CAPI_STORE", "USERAGENT", "REFERER", "PATH_VERBATIM",
+        )
+    ),
+)  # fmt: skip
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +156,7 @@ class Client:
                 tell_of_waiting(address, since, why)
                 forget_signatures()
                 after = error.after if isinstance(error, _AnswerError) else None
-                time.sleep(_pause(tries, after))
+                time.sleep(_pause(tries, after, alive=host.answered > since))
 
     def _ask(self, host: Host, address: str, start: int, stop: int, mark: Mark | None, into: bytearray) -> Mark:
         import urllib3
@@ -206,12 +212,21 @@ class Client:
 
 def is_ours(address: str) -> bool:
     """Whether an address can be read here: not where GDAL is set up for proxies, passwords or keys of roles."""
-    if any(name.startswith("GDAL_HTTP_") and name not in _FOLLOWED for name in os.environ):
+    get = os.environ.get
+    if any(get(name) is not None for name in _NOT_FOLLOWED) or _is_there(get("NETRC") or "~/.netrc", get("HOME")):
         return False
-    parts = urlsplit(address if not address.startswith("s3://") else s3.place_of_key(address)[0])
-    proxies = getproxies_environment()
-    proxied = (parts.scheme in proxies or "all" in proxies) and not proxy_bypass_environment(parts.hostname or "")
-    return not proxied and not _has_netrc() and not (address.startswith("s3://") and remote.keys_of_roles())
+    if address.startswith("s3://"):
+        return not remote.keys_of_roles() and not _is_proxied(s3.place_of_key(address)[0], tuple(map(get, _PROXIES)))
+    return not _is_proxied(_server(address), tuple(map(get, _PROXIES)))
+
+
+@lru_cache(maxsize=64)
+def _is_proxied(server: str, settings: tuple[str | None, ...]) -> bool:
+    """Whether requests to a server go through a proxy, as the environment has it."""
+    if not any(settings):
+        return False
+    parts, proxies = urlsplit(server), getproxies_environment()
+    return (parts.scheme in proxies or "all" in proxies) and not proxy_bypass_environment(parts.hostname or "")
 
 
 def request_of(address: str) -> tuple[str, dict[str, str]]:
@@ -235,10 +250,10 @@ def _web_error() -> type[Exception]:
     return HTTPError
 
 
-def _has_netrc() -> bool:
-    name = os.environ.get("NETRC")
-    # Read by GDAL alone, and rare.
-    return os.path.exists(name or os.path.expanduser("~/.netrc"))  # noqa: PTH110, PTH111 - asked for every file
+@lru_cache(maxsize=8)
+def _is_there(name: str, home: str | None) -> bool:  # noqa: ARG001 - another home has another file
+    # A file of passwords: GDAL reads it.
+    return Path(name).expanduser().exists()
 
 
 def _server(address: str) -> str:
@@ -320,9 +335,13 @@ def _after(fields: Mapping[str, str]) -> float | None:
     return min(max(seconds, 0.0), TOLD) if seconds == seconds else None  # noqa: PLR0124 - not a number
 
 
-def _pause(tries: int, after: float | None) -> float:
-    """Seconds before the next try; what a server says goes before. The jitter spreads many readers over time."""
-    usual = min(remote.PAUSE * 2.0 ** min(tries, 30) / 2, remote.LONGEST)
+def _pause(tries: int, after: float | None, *, alive: bool) -> float:
+    """Seconds before the next try; what a server says goes before. The jitter spreads many readers over time.
+
+    Pauses grow as long as a server answers nobody. Otherwise the number of requests at a time is what slows down.
+    """
+    longest = min(remote.LONGEST, 2 * remote.PAUSE) if alive else remote.LONGEST
+    usual = min(remote.PAUSE * 2.0 ** min(tries, 30) / 2, longest)
     return (usual if after is None else max(after, min(usual, remote.PAUSE))) * random.uniform(1.0, 1.25)  # noqa: S311
 
 
