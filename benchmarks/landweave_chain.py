@@ -78,7 +78,7 @@ def store(given: argparse.Namespace) -> None:
     for t in range(dates):
         layers = {name: np.tile(bands[t, :, :, i].astype("int16"), (given.high, 1)) for i, name in enumerate(BANDS)}
         layers["CLM"] = np.tile(1 - valid[t], (given.high, 1))
-        parts.append([stage(target.with_suffix(".parts"), f"d{t:03d}", layers, geobox)])
+        parts.append([stage(target.with_suffix(".parts"), f"d{t:03d}", layers)])
     kinds = {**dict.fromkeys(BANDS, "int16"), "CLM": "uint8"}
     times = [datetime.date.fromisoformat(text[:10]) for text in meta["timestamps"]]
     assemble(target, parts, times=times, variables=kinds, geobox=geobox, notes={})

@@ -69,8 +69,6 @@ def ours(items, url, square, folder):
     source = open_stac(scenes, needed=list(BANDS), headers=headers)
     x, y = square["corner"]
     box = GeoBox((square["side"], square["side"]), Affine(10, 0, x, 0, -10, y), square["crs"])
-    import landweave.sources.pixels
-    import landweave.sources.wire.files  # noqa: F401
 
     began, cpu = time.monotonic(), time.process_time()
     patch = source.load(box, source.dates(), list(BANDS))
@@ -131,10 +129,10 @@ def ranges(items, square):
     from odc.geo.geobox import GeoBox
 
     from landweave.patch.align import pixel_offset
+    from landweave.sources.files.far import GAP, LONGEST, Pixels
+    from landweave.sources.files.tiff import merged, parse
     from landweave.sources.pixels import grid_of
     from landweave.sources.warping import touching
-    from landweave.sources.wire.files import GAP, LONGEST, Pixels
-    from landweave.sources.wire.tiff import merged, parse
 
     x, y = square["corner"]
     box = GeoBox((square["side"], square["side"]), Affine(10, 0, x, 0, -10, y), square["crs"])
@@ -159,10 +157,12 @@ def told(given, items, square, rows, least):
         TITLE,
         "",
         (
-            f"`python benchmarks/servers.py --size-km {given.size_km:g} --dates {given.dates} --pixels {given.pixels}`, "
+            f"`python benchmarks/servers.py --size-km {given.size_km:g} --dates {given.dates} "
+            f"--pixels {given.pixels}`, "
             f"{datetime.date.today().isoformat()}, {os.cpu_count()} cores ({platform.machine()}), "  # noqa: DTZ011
-            f"Python {platform.python_version()}, load of the machine {load}: {square['side']} x {square['side']} pixels "
-            f"inside one tile, {len(items)} dates, six bands and SCL, bands resampled by cubic convolution. The server "
+            f"Python {platform.python_version()}, load of the machine {load}: "
+            f"{square['side']} x {square['side']} pixels inside one tile, {len(items)} dates, "
+            "six bands and SCL, bands resampled by cubic convolution. The server "
             "answers after 50 ms and shares the machine."
         ),
         "",

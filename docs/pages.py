@@ -21,6 +21,7 @@ SECTIONS = {
             "archives",
             "my-own-images",
             "eopatches",
+            "series-rules",
             "reference",
             "evaluate",
             "large-areas",

@@ -363,10 +363,8 @@ def test_cloudy_dates_are_read_no_further_than_their_masks_until_they_qualify(fi
 
 
 def test_a_staged_part_that_was_damaged_is_not_believed(tmp_path):
-    source = SimulatedSource(size_km=0.6, n_dates=2)
-    geobox = source.geobox[:40, :50]
     values = {"B04": np.arange(2000, dtype="int16").reshape(40, 50), "SCL": np.full((40, 50), 4, "uint8")}
-    path = stage(tmp_path, "2017-01-01_bands_x", values, geobox)
+    path = stage(tmp_path, "2017-01-01_bands_x", values)
     assert staged(tmp_path, "2017-01-01_bands_x") == path
     assert (read_stage(path, slice(3, 9))["B04"] == values["B04"][3:9]).all()
     path.write_bytes(path.read_bytes()[:-20] + b"x" * 20)
@@ -384,7 +382,7 @@ def stack(tmp_path_factory):
     parts = []
     for number, day in enumerate(days):
         arrays = {name: patch[name].values[number] for name in source.variables}
-        parts.append([stage(folder / "parts", str(day), arrays, source.geobox)])
+        parts.append([stage(folder / "parts", str(day), arrays)])
         red, green, blue = (arrays[name] for name in ("B04", "B03", "B02"))
         quicklook(folder / "looks" / f"{day}.tif", red, green, blue, source.geobox)
     kinds = {name: "uint8" if name == "SCL" else "int16" for name in source.variables}

@@ -14,7 +14,8 @@ from landweave.errors import InputError
 from landweave.patch.model import NODATA
 from landweave.runs.pipeline.check import check_project
 from landweave.runs.project.settings import read_project
-from landweave.sources import pixels, remote
+from landweave.sources import remote
+from landweave.sources.files import opened as images
 from landweave.sources.stac import asking
 from landweave.sources.stac.footprint import meet
 from landweave.sources.stac.scenes import read_scene
@@ -32,7 +33,7 @@ def quick(monkeypatch):
     """Short pauses, and no image that is still open from before."""
     monkeypatch.setattr(remote, "PAUSE", 0.01)
     monkeypatch.setattr(asking, "PAUSE", 0.01)
-    monkeypatch.setattr(pixels, "_held", threading.local())
+    monkeypatch.setattr(images, "_held", threading.local())
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_an_image_that_comes_too_slowly_is_given_up_and_asked_for_again(archive,
     assert faults.failed == 1
     assert (patch["B04"].values[0] == NUMBERS["B04"]).all()
     monkeypatch.setattr(remote, "TRIES", 2)
-    monkeypatch.setattr(pixels, "_held", threading.local())
+    monkeypatch.setattr(images, "_held", threading.local())
     with served(archive, Faults(lambda number, path: "slow" if path.endswith(".tif") else None)) as url:
         source = opened(url)
         with pytest.raises(OSError, match=r"B04\.tif: not read after 2 tries: .*[Tt]imed? ?out"):
@@ -162,7 +163,7 @@ def test_one_missing_image_does_not_make_an_archive_out_of_reach(archive, monkey
         assert source.scenes[0].id == "one"
         source.reach()
         down.append(True)
-        monkeypatch.setattr(pixels, "_held", threading.local())
+        monkeypatch.setattr(images, "_held", threading.local())
         with pytest.raises(InputError, match=r"No image of the archive can be read: http\S+\.tif: not read after 5 t"):
             source.reach()
 

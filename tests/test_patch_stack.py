@@ -36,7 +36,7 @@ def cube():
 def folder(cube, tmp_path_factory):
     place = tmp_path_factory.mktemp("stack")
     parts = [
-        [stage(place / "parts", f"d{number}", {name: values[number] for name, values in cube.items()}, GEOBOX)]
+        [stage(place / "parts", f"d{number}", {name: values[number] for name, values in cube.items()})]
         for number in range(TIMES)
     ]
     kinds = {name: values.dtype.name for name, values in cube.items()}

@@ -19,7 +19,8 @@ from landweave.errors import InputError
 from landweave.patch.model import NODATA
 from landweave.patch.raster.files import FORMATS, open_raster
 from landweave.patch.raster.header import header_of
-from landweave.sources.pixels import header_at, read_on, read_static
+from landweave.sources.files.opened import header_at
+from landweave.sources.pixels import read_on, read_static
 from landweave.sources.rasters import open_rasters
 
 CORNER = Affine(10, 0, 500_000, 0, -10, 5_000_000)

@@ -20,7 +20,8 @@ from landweave.runs.pipeline.driver import run
 from landweave.runs.pipeline.state import Options
 from landweave.runs.project.plan import make_plan
 from landweave.runs.project.settings import read_project
-from landweave.sources import pixels, remote
+from landweave.sources import remote
+from landweave.sources.files import opened
 from landweave.sources.stac.scenes import read_scene
 from landweave.sources.stac.source import open_stac
 
@@ -38,7 +39,7 @@ def country(tmp_path_factory):
 def fresh(monkeypatch):
     """Short pauses, and no image that is still open from before."""
     monkeypatch.setattr(remote, "PAUSE", 0.01)
-    monkeypatch.setattr(pixels, "_held", threading.local())
+    monkeypatch.setattr(opened, "_held", threading.local())
 
 
 # An object store
@@ -156,7 +157,7 @@ def test_a_public_bucket_is_read_without_keys_and_a_private_one_asks_for_them(tm
     with served(tmp_path) as url:
         monkeypatch.setenv("AWS_S3_ENDPOINT", url.removeprefix("http://"))
         assert (source.load(box, source.dates(), ["B04"])["B04"].values[0] == numbers["B04"]).all()
-    monkeypatch.setattr(pixels, "_held", threading.local())
+    monkeypatch.setattr(opened, "_held", threading.local())
     no = b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>'
     with served(tmp_path, Faults(lambda number, path: (403, {"Content-Type": "application/xml"}, no))) as url:
         monkeypatch.setenv("AWS_S3_ENDPOINT", url.removeprefix("http://"))
@@ -218,7 +219,7 @@ def test_a_signature_that_has_expired_is_asked_for_anew(tmp_path, monkeypatch):
         valid.clear()
         last = source.load(box[448:], source.dates(), ["B04"])["B04"].values[0]
         (tmp_path / "sentinel-2-l2a" / "one" / "B04.tif").write_text("no image")
-        monkeypatch.setattr(pixels, "_held", threading.local())
+        monkeypatch.setattr(opened, "_held", threading.local())
         with pytest.raises(OSError, match=r"B04\.tif") as caught:
             source.load(box[:64], source.dates(), ["B04"])
         assert "sig=" not in str(caught.value)

@@ -120,6 +120,10 @@ def nearest_neighbour(X, y):
     return X, y
 
 
+def one_by_one(fit):
+    return lambda X, y, parts: [fit(X[used], y[used]) for used in parts]
+
+
 def as_its_neighbour(fitted, X):
     training, y = fitted
     return y[((X[:, None] - training) ** 2).sum(axis=2).argmin(axis=1)]
@@ -142,7 +146,7 @@ def places_and_splits(*, known_by_place):
 def compared(*, known_by_place):
     X, y, folds, clusters = places_and_splits(known_by_place=known_by_place)
     return compare_splits(
-        X, y, X, y, folds, fit=nearest_neighbour, predict=as_its_neighbour, classes=CLASSES, weights=np.ones(len(y)),
+        X, y, X, y, folds, fit=one_by_one(nearest_neighbour), predict=as_its_neighbour, classes=CLASSES, weights=np.ones(len(y)),
         clusters=clusters, rows_a_class=300,
     )  # fmt: skip
 
@@ -168,7 +172,7 @@ def test_a_model_that_knows_classes_is_not():
 def test_no_row_is_asked_of_a_model_that_its_fold_taught():
     X, y, folds, clusters = places_and_splits(known_by_place=True)
     _, taught = compare_splits(
-        X, y, X, y, folds, fit=nearest_neighbour, predict=as_its_neighbour, classes=CLASSES, weights=np.ones(len(y)),
+        X, y, X, y, folds, fit=one_by_one(nearest_neighbour), predict=as_its_neighbour, classes=CLASSES, weights=np.ones(len(y)),
         clusters=clusters, rows_a_class=300,
     )  # fmt: skip
     for name, (own, asked) in folds.items():
@@ -256,7 +260,7 @@ def test_a_thin_fold_takes_no_rows_from_the_others():
     fold[600:] = 1
     seen = []
     compare_splits(
-        X, y, X, y, {"thin": (fold, fold)}, fit=lambda X, y: seen.append(np.bincount(y)), classes=CLASSES,
+        X, y, X, y, {"thin": (fold, fold)}, fit=one_by_one(lambda X, y: seen.append(np.bincount(y))), classes=CLASSES,
         predict=lambda _, X: np.ones(len(X), "uint8"), weights=np.ones(800), clusters=None, rows_a_class=300,
     )  # fmt: skip
     assert sorted(counts[1] for counts in seen) == [5, 300]

@@ -12,7 +12,7 @@ from test_raster_headers import HOLE, KEPT, MASKS, SHAPE, full, tif
 
 from landweave.errors import InputError
 from landweave.patch.model import NODATA
-from landweave.sources.pixels import header_at
+from landweave.sources.files.opened import header_at
 from landweave.sources.scene_files import overview
 from landweave.sources.stac.scenes import read_scene
 from landweave.sources.stac.source import open_stac

@@ -52,7 +52,7 @@ def stack(tmp_path):
     geobox = GeoBox((256, 512), Affine(10.0, 0.0, 500_000.0, 0.0, -10.0, 5_100_000.0), "EPSG:32633")
     days = np.datetime64("2020-01-01") + np.arange(20)
     parts = [
-        [stage(tmp_path / "parts", f"d{day}", {"B04": dice.integers(0, 4000, (256, 512)).astype("int16")}, geobox)]
+        [stage(tmp_path / "parts", f"d{day}", {"B04": dice.integers(0, 4000, (256, 512)).astype("int16")})]
         for day in range(20)
     ]
     return assemble(tmp_path / "p.zarr", parts, times=days, variables={"B04": "int16"}, geobox=geobox, notes={})

@@ -407,6 +407,28 @@ def test_a_grid_across_the_antimeridian_is_labelled_from_both_sides(tmp_path):
     assert got.features == 2
 
 
+@pytest.mark.parametrize("crs", ["EPSG:32660", "EPSG:32601", "EPSG:4326 east", "EPSG:4326 west"])
+def test_a_ring_that_jumps_across_180_degrees_is_taken_the_short_way(tmp_path, crs):
+    # One polygon of 0.4 by 1 degrees with a hole of 0.1 by 0.2, once cut at 180 degrees and once as one ring.
+    hole = [(-179.95, 10.3), (179.95, 10.3), (179.95, 10.5), (-179.95, 10.5)]
+    ring = shapely.Polygon([(179.8, 10), (-179.8, 10), (-179.8, 11), (179.8, 11)], [hole])
+    halves = [shapely.box(179.8, 10, 180, 11) - shapely.box(179.95, 10.3, 180, 10.5),
+              shapely.box(-180, 10, -179.8, 11) - shapely.box(-180, 10.3, -179.95, 10.5)]  # fmt: skip
+    cut = save(tmp_path / "cut.gpkg", [shapely.MultiPolygon(halves)], "2", crs=4326)
+    whole = save(tmp_path / "whole.gpkg", [ring], "2", crs=4326)
+    if crs.startswith("EPSG:4326"):
+        box = (179.7, 9.9, 180, 11.1) if crs.endswith("east") else (-180, 9.9, -179.7, 11.1)
+        grid = GeoBox.from_bbox(box, "EPSG:4326", shape=(120, 30))
+    else:
+        grid = GeoBox.from_bbox((179.7, 9.9, 180.3, 11.1), "EPSG:4326", shape=(120, 60)).to_crs(crs, resolution=1000)
+    wanted = labels(cut, grid).values
+    assert 0.2 < (wanted == 2).mean() < 0.9
+    # The edges of both have other vertices, and bend by less than a tenth of a pixel where they are projected.
+    assert (labels(whole, grid).values != wanted).sum() <= (0 if crs.startswith("EPSG:4326") else 2)
+    # Nowhere else.
+    assert not labels(whole, GeoBox.from_bbox((15, 10, 15.3, 11), "EPSG:4326", shape=(100, 30))).values.any()
+
+
 def test_shapes_that_are_not_far_are_projected_whole(tmp_path):
     # Cut shapes have other vertices, and edges that bend elsewhere.
     shapes = gpd.GeoSeries([shapely.box(12, 43, 18, 46)], crs=4326)

@@ -14,7 +14,7 @@ import urllib.request
 import pytest
 import uvicorn
 
-from landweave.sources import pixels
+from landweave.sources.files import opened
 from landweave.viewer import connections
 from landweave.viewer.connections import Sparing, configured, connections_borne, workers
 
@@ -149,7 +149,7 @@ def test_threads_of_the_view_keep_few_files_open_and_are_no_more_than_cores(monk
     monkeypatch.setattr(connections, "usable_cores", lambda: 3)
     with workers() as pool:
         assert pool._max_workers == 3
-        assert list(pool.map(lambda _: getattr(pixels._held, "most", None), range(9))) == [16] * 9
+        assert list(pool.map(lambda _: getattr(opened._held, "most", None), range(9))) == [16] * 9
 
 
 @pytest.mark.parametrize(("limit", "threads", "want"), [(1024, 2, 256), (240, 2, 80), (64, 16, 8), (10**6, 64, 256)])

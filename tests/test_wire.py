@@ -16,13 +16,14 @@ from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
 from landweave.sources import pixels, remote
-from landweave.sources.wire import headers, ranges
-from landweave.sources.wire.files import Pixels, SmallCopy, Wire
-from landweave.sources.wire.gate import START, Gate
-from landweave.sources.wire.pool import side_by_side
-from landweave.sources.wire.ranges import Client, Mark
-from landweave.sources.wire.s3 import signed
-from landweave.sources.wire.tiff import ShortError, StrangeTiffError, parse
+from landweave.sources.files import headers, ranges
+from landweave.sources.files.far import Pixels, SmallCopy, Wire
+from landweave.sources.files.gate import START, Gate
+from landweave.sources.files.opened import grid_of
+from landweave.sources.files.pool import side_by_side
+from landweave.sources.files.ranges import Client, Mark
+from landweave.sources.files.s3 import signed
+from landweave.sources.files.tiff import ShortError, StrangeTiffError, parse
 
 WINDOW = Window(100, 70, 90, 130)
 NEED = Pixels(top=70, left=100, height=130, width=90)
@@ -344,4 +345,4 @@ def test_pixels_of_a_server_equal_those_of_the_disk(tmp_path):
             there = pixels.read_window(f"{url}/a.tif", 1, 0, start, shape)
             np.testing.assert_array_equal(there, pixels.read_window(tmp_path / "a.tif", 1, 0, start, shape))
         assert (pixels.read_coarse(f"{url}/a.tif") == pixels.read_coarse(tmp_path / "a.tif")).all()
-        assert pixels.grid_of(f"{url}/a.tif") == pixels.grid_of(tmp_path / "a.tif")
+        assert grid_of(f"{url}/a.tif") == grid_of(tmp_path / "a.tif")

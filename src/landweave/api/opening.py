@@ -13,8 +13,8 @@ from landweave.api.period import read_period
 from landweave.errors import InputError
 from landweave.patch.align import outline_bounds
 from landweave.patch.grid import Cell
+from landweave.sources.files.opened import keep_open
 from landweave.sources.patchwise.datasets import is_collection, open_collection
-from landweave.sources.pixels import keep_open
 from landweave.sources.protocol import Source
 from landweave.sources.remote import is_remote, readable
 from landweave.sources.scene_files import overview

@@ -1,9 +1,11 @@
 """Where one pixel grid lies on another, by whole pixels or by the nearest one, and how long its sides are in metres."""
 
 import math
-from collections.abc import Iterable
-from functools import cache
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import cache, wraps
+from typing import Any, TypeVar
 
 import numpy as np
 from odc.geo.crs import CRS
@@ -12,9 +14,14 @@ from pyproj.exceptions import ProjError
 
 from landweave.errors import InputError
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 # Of a pixel. Grids cut from one another agree to far less; a centre on a border falls to the same side everywhere.
 _TOLERANCE = 0.01
 _TIE = 1e-6
+
+_LATTICE = 33
+"""Points along a side of a grid by which its bounds in another CRS are found."""
 
 DEGREE = 111_320.0
 """Metres of a degree of latitude, and of one of longitude at the equator."""
@@ -108,10 +115,41 @@ def to_crs(x: np.ndarray, y: np.ndarray, *, source: Any, target: Any) -> tuple[n
     return np.asarray(moved_x), np.asarray(moved_y)
 
 
-def outline_bounds(geobox: GeoBox, crs: Any, *, points: int = 33) -> tuple[float, float, float, float]:
+def remembered(most: int) -> Callable[[F], F]:
+    """Let a function of grids and CRSs remember its last answers, as many as ``most``.
+
+    As :func:`functools.lru_cache`, but grids are known by shape, transform and the text of their CRS: their own hash
+    writes the CRS in full each time. Answers are shared and may not be changed.
+    """
+
+    def decorate(function: F) -> F:
+        answers: OrderedDict[Any, Any] = OrderedDict()
+
+        @wraps(function)
+        def answer(*given: Any) -> Any:
+            key = tuple(
+                (tuple(each.shape), tuple(each.affine)[:6], str(each.crs)) if isinstance(each, GeoBox) else str(each)
+                for each in given
+            )
+            try:
+                return answers[key]
+            except KeyError:
+                found = answers[key] = function(*given)
+            while len(answers) > most:
+                with suppress(KeyError):
+                    answers.popitem(last=False)
+            return found
+
+        return answer  # type: ignore[return-value]
+
+    return decorate
+
+
+@remembered(4096)
+def outline_bounds(geobox: GeoBox, crs: Any) -> tuple[float, float, float, float]:
     """Left, bottom, right, top of a geobox in another CRS, its edges taken as curves; a little generous."""
     height, width = geobox.shape
-    along = np.linspace(0, 1, points)
+    along = np.linspace(0, 1, _LATTICE)
     # The whole lattice, not only the outline: a pole or a fold of the projection may lie inside.
     x, y = np.meshgrid(along * width, along * height)
     x, y = to_crs(*_apply(geobox.affine, x, y), source=geobox.crs, target=crs)
@@ -119,7 +157,7 @@ def outline_bounds(geobox: GeoBox, crs: Any, *, points: int = 33) -> tuple[float
     if not known.any():
         return np.nan, np.nan, np.nan, np.nan
     left, right, bottom, top = x[known].min(), x[known].max(), y[known].min(), y[known].max()
-    spare_x, spare_y = (right - left) / points, (top - bottom) / points
+    spare_x, spare_y = (right - left) / _LATTICE, (top - bottom) / _LATTICE
     return float(left - spare_x), float(bottom - spare_y), float(right + spare_x), float(top + spare_y)
 
 

@@ -15,6 +15,7 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 
 from landweave.errors import InputError
+from landweave.patch.align import remembered
 
 TIME, Y, X = "time", "y", "x"
 
@@ -42,7 +43,7 @@ def make_patch(variables: Mapping[str, np.ndarray], geobox: GeoBox, times: Itera
     InputError
         When an array's shape does not fit the geobox and the times.
     """
-    coords = dict(xr_coords(geobox, dims=(Y, X)))
+    coords = dict(_coordinates(geobox))
     if times is not None:
         coords[TIME] = np.asarray(list(times), "datetime64[ns]")
     data = {}
@@ -52,6 +53,12 @@ def make_patch(variables: Mapping[str, np.ndarray], geobox: GeoBox, times: Itera
             raise InputError(f"{name} has shape {values.shape}; the patch needs {tuple(shape)}.")
         data[name] = ((Y, X) if values.ndim == 2 else (TIME, Y, X), values)
     return xr.Dataset(data, coords=coords)
+
+
+@remembered(16)
+def _coordinates(geobox: GeoBox) -> Mapping[Any, Any]:
+    found: Mapping[Any, Any] = xr_coords(geobox, dims=(Y, X))
+    return found
 
 
 def flags(meanings: Mapping[int, str], *, colors: Mapping[int, str] | None = None) -> dict[str, Any]:
@@ -110,4 +117,4 @@ def from_int16(
 
 def saturated(units: np.ndarray) -> int:
     """How many values of an int16 array stand at either end of the scale."""
-    return int(np.count_nonzero(np.abs(units.astype("int32")) == 32767))
+    return int(np.count_nonzero(units == 32767)) + int(np.count_nonzero(units == -32767))

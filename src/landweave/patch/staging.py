@@ -4,24 +4,28 @@ Writing a date at a time into chunks that hold all dates would rewrite them agai
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
 from odc.geo.geobox import GeoBox
-from rasterio.windows import Window
 
 from landweave.patch.model import NODATA, make_patch
-from landweave.patch.store import write_whole
+from landweave.patch.stack import describe, write_shard
+from landweave.patch.store import write_bytes, write_whole
 
 ROWS = 64
-"""Rows of a strip: of a staged file's blocks, of a chunk, and of a shard."""
+"""Rows of a strip: of a chunk, and of a shard."""
+
+_ALIGNED = 64
 
 
-def stage(folder: Path, label: str, arrays: Mapping[str, np.ndarray], geobox: GeoBox) -> Path:
-    """Keep one date's variables as ``<label>.<checksum>.tif``.
+def stage(folder: Path, label: str, arrays: Mapping[str, np.ndarray]) -> Path:
+    """Keep one date's variables as ``<label>.<checksum>.raw``, not compressed: it is read again soon, and then deleted.
 
     Parameters
     ----------
@@ -30,31 +34,20 @@ def stage(folder: Path, label: str, arrays: Mapping[str, np.ndarray], geobox: Ge
     label
         Says what the part is: its date, and the fingerprint of what decides its pixels.
     arrays
-        Variable to (y, x), int16 or uint8; all are kept as int16.
-    geobox
-        Their grid.
+        Variable to (y, x), int16 or uint8, all of one shape; all are kept as int16.
     """
-    profile = {
-        "driver": "GTiff", "count": len(arrays), "height": geobox.shape[0], "width": geobox.shape[1],
-        "dtype": "int16", "crs": str(geobox.crs), "transform": geobox.transform, "compress": "zstd", "zstd_level": 1,
-        "predictor": 2, "blockysize": ROWS, "interleave": "band",
-    }  # fmt: skip
-
-    def write(part: Path) -> None:
-        with rasterio.open(part, "w", **profile) as file:
-            for number, (name, values) in enumerate(arrays.items(), start=1):
-                file.write(values.astype("int16"), number)
-                file.set_band_description(number, name)
-
+    shape = next(iter(arrays.values())).shape
+    head = json.dumps({"variables": list(arrays), "shape": shape}).encode()
+    content = b"".join([head.ljust(-(-(len(head) + 1) // _ALIGNED) * _ALIGNED - 1), b"\n",
+                        *(values.astype("<i2").tobytes() for values in arrays.values())])  # fmt: skip
     # Its name will tell its checksum, and waiting for the disk after each date stops the other workers too.
-    whole = write_whole(folder / f"{label}.new.tif", write, synced=False)
-    return whole.rename(folder / f"{label}.{_checksum(whole)}.tif")
+    return write_bytes(folder / f"{label}.{_checksum(content)}.raw", content, synced=False)
 
 
 def staged(folder: Path, label: str) -> Path | None:
     """The part of that label, if it is there and whole; a damaged one is removed."""
-    for path in sorted(folder.glob(f"{label}.*.tif")):
-        if path.name == f"{label}.{_checksum(path)}.tif":
+    for path in sorted(folder.glob(f"{label}.*.raw")):
+        if path.name == f"{label}.{_checksum(path.read_bytes())}.raw":
             return path
         path.unlink()
     return None
@@ -62,10 +55,16 @@ def staged(folder: Path, label: str) -> Path | None:
 
 def read_stage(path: Path, rows: slice | None = None) -> dict[str, np.ndarray]:
     """Variables of a staged part, int16 (y, x); all rows or some."""
-    with rasterio.open(path) as file:
-        window = None if rows is None else Window(0, rows.start, file.width, rows.stop - rows.start)
-        values = file.read(window=window)
-        return dict(zip(file.descriptions, values, strict=True))
+    with path.open("rb") as file:
+        line = file.readline()
+        head = json.loads(line)
+        height, width = head["shape"]
+        top, bottom = (0, height) if rows is None else (rows.start, rows.stop)
+        found = {}
+        for number, name in enumerate(head["variables"]):
+            file.seek(len(line) + 2 * width * (number * height + top))
+            found[name] = np.fromfile(file, "<i2", (bottom - top) * width).reshape(bottom - top, width)
+    return found
 
 
 def assemble(
@@ -76,6 +75,7 @@ def assemble(
     variables: Mapping[str, str],
     geobox: GeoBox,
     notes: Mapping[str, Any],
+    look: Callable[[slice, Mapping[str, np.ndarray]], None] | None = None,
 ) -> Path:
     """Write all dates as one Zarr, strip by strip, whole or not at all.
 
@@ -93,6 +93,8 @@ def assemble(
         Grid of the patch.
     notes
         Attributes of the group, such as what each date was made from.
+    look
+        Given the rows of each strip, top to bottom, and its variables (time, y, x), which are good until it returns.
 
     Returns
     -------
@@ -100,32 +102,28 @@ def assemble(
         A Zarr of int16 and uint8 arrays (time, y, x): chunks of all dates by 64 x 64 pixels, a shard a strip of 64
         rows, zstd.
     """
-    import dask.array
-    import zarr
-    from zarr.codecs import BloscCodec
-
     height, width = geobox.shape
-    codec = BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle")
-    chunks, shards = (len(times), ROWS, ROWS), (len(times), ROWS, -(-width // ROWS) * ROWS)
-    empty = {n: dask.array.zeros((len(times), height, width), dtype=kind, chunks=-1) for n, kind in variables.items()}
-    template = make_patch(empty, geobox, times).assign_attrs(dict(notes))
-    encoding: dict[str, Any] = {n: {"chunks": chunks, "shards": shards, "compressors": [codec]} for n in variables}
+    # Without its CRS as a coordinate, which belongs to the variables, not to the group.
+    coordinates = make_patch({}, geobox, times).reset_coords().assign_attrs(dict(notes))
 
     def write(folder: Path) -> None:
-        template.to_zarr(folder, mode="w", encoding=encoding, zarr_format=3, consolidated=False, compute=False)
-        group: Any = zarr.open_group(folder, mode="r+")
-        for top in range(0, height, ROWS):
+        coordinates.to_zarr(folder, mode="w", zarr_format=3, consolidated=False)
+        for name, kind in variables.items():
+            describe(folder / name, (len(times), height, width), kind, rows=ROWS)
+        blocks = {name: np.empty((len(times), ROWS, width), kind) for name, kind in variables.items()}
+        for number, top in enumerate(range(0, height, ROWS)):
             rows = slice(top, min(top + ROWS, height))
-            blocks = {
-                name: np.full((len(times), rows.stop - top, width), NODATA if kind == "int16" else 0, kind)
-                for name, kind in variables.items()
-            }
-            for number, of_date in enumerate(parts):
+            strip = {name: block[:, : rows.stop - top] for name, block in blocks.items()}
+            for name, kind in variables.items():
+                strip[name][:] = NODATA if kind == "int16" else 0
+            for date, of_date in enumerate(parts):
                 for part in of_date:
                     for name, values in read_stage(part, rows).items():
-                        blocks[name][number] = values
-            for name, block in blocks.items():
-                group[name][:, rows, :] = block
+                        strip[name][date] = values
+            for name, block in strip.items():
+                write_shard(folder / name, number, block, rows=ROWS)
+            if look is not None:
+                look(rows, strip)
 
     return write_whole(path, write)
 
@@ -158,7 +156,7 @@ def quicklook(path: Path, red: np.ndarray, green: np.ndarray, blue: np.ndarray, 
         ``path``, which may not have reached the disk: many of them are waited for together.
     """
     known = (red != NODATA) & (green != NODATA) & (blue != NODATA)
-    shade = [np.clip(band.astype("float32") / 3000, 0, 1) ** (1 / 1.6) * 255 for band in (red, green, blue)]
+    shade = [_shades()[band.view("uint16")] for band in (red, green, blue)]
     coarse = geobox.zoom_out(2)
     height, width = coarse.shape
     picture = np.stack([_halved(np.where(known, band, 0), height, width) for band in shade])
@@ -167,7 +165,9 @@ def quicklook(path: Path, red: np.ndarray, green: np.ndarray, blue: np.ndarray, 
     profile = {
         "driver": "GTiff", "count": 3, "height": height, "width": width, "dtype": "uint8", "crs": str(geobox.crs),
         "transform": coarse.transform, "compress": "jpeg", "jpeg_quality": 70, "photometric": "ycbcr",
-        "interleave": "pixel", "tiled": True, "blockxsize": 256, "blockysize": 256,
+        "interleave": "pixel", "tiled": True,
+        # No larger than the picture, in JPEG's units of 16 pixels: a block is coded as a whole.
+        "blockxsize": min(256, -(-width // 16) * 16), "blockysize": min(256, -(-height // 16) * 16),
     }  # fmt: skip
 
     def write(part: Path) -> None:
@@ -189,11 +189,17 @@ def read_quicklook(path: Path, geobox: GeoBox | None = None) -> np.ndarray:
     return np.asarray(whole[: geobox.shape[0], : geobox.shape[1]])
 
 
+@lru_cache(maxsize=1)
+def _shades() -> np.ndarray:
+    """Brightness of every int16, float32, in the order of its bits as uint16."""
+    numbers = np.arange(1 << 16).astype("uint16").view("int16")
+    return np.asarray(np.clip(numbers.astype("float32") / 3000, 0, 1) ** (1 / 1.6) * 255)
+
+
 def _halved(values: np.ndarray, height: int, width: int) -> np.ndarray:
     padded = np.pad(values, ((0, 2 * height - values.shape[0]), (0, 2 * width - values.shape[1])), mode="edge")
     return np.asarray(padded.reshape(height, 2, width, 2).mean(axis=(1, 3)))
 
 
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+def _checksum(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=8).hexdigest()

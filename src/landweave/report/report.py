@@ -15,6 +15,7 @@ from landweave.report.sections.importance import reasons_section, reliance_warni
 from landweave.report.sections.neighbours import distance_section, edge_section, leakage_section, split_section
 from landweave.report.sections.patches import PatchAgreement, space_section
 from landweave.report.sections.seams import seam_section, seam_warnings
+from landweave.report.sections.trust import trust_section
 from landweave.report.verdicts import few_samples
 from landweave.report.words import headline, split_sentence
 
@@ -171,6 +172,9 @@ class ReportContent:
     seams: Mapping[str, Any] | None = None
     """The content of ``seams.json``."""
 
+    trust: Mapping[str, Any] | None = None
+    """The content of ``trust.json``."""
+
 
 def render_report(content: ReportContent) -> str:
     """The report as one self-contained HTML file without outside links; the same bytes each time.
@@ -216,6 +220,7 @@ def render_report(content: ReportContent) -> str:
         distances=None if accuracy is None else distance_section(accuracy),
         leaks=None if accuracy is None else leakage_section(accuracy),
         seams=seam_section(content.seams),
+        trust=trust_section(content.trust),
         reasons=reasons_section(content.importance, content.acquisitions, colors),
         block=None if content.block is None else _block(content.block, by_value),
         observed=None if content.observed is None else observed_section(content.observed),

@@ -1,137 +1,32 @@
 """Pixels of one band of one file, on its own grid or on another."""
 
-import errno
-import os
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from odc.geo.geobox import GeoBox
 from rasterio.enums import MaskFlags
-from rasterio.env import ensure_env_with_credentials
-from rasterio.errors import RasterioError, RasterioIOError
-from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from landweave.errors import InputError
-from landweave.patch.align import nearest_pixels, pixel_offset
-from landweave.patch.model import REFLECTANCE_SCALE, to_int16
-from landweave.patch.raster.files import open_raster, refusal, system_error
+from landweave.patch.align import nearest_pixels, pixel_offset, remembered
+from landweave.patch.model import NODATA, REFLECTANCE_SCALE
 from landweave.patch.raster.header import Header, header_of
-from landweave.sources.remote import is_remote, patiently, readable, remote_settings, vsi_name
-from landweave.sources.warping import touching, warped
-from landweave.sources.wire.files import HeaderOnly, Need, Pixels, SmallCopy, far_header, read_far
-
-# GDAL's default, a twentieth of the memory for each process, is too much where there are many.
-os.environ.setdefault("GDAL_CACHEMAX", "256")
-
-T = TypeVar("T")
-
-REMOTE_DRIVERS = ("GTiff", "JP2OpenJPEG", "JP2KAK", "JP2ECW", "JP2MrSID")
-"""Formats that are read from servers. Others, such as VRT, may name further files, also on this machine."""
-
-FILES_OPEN = 256
-"""Files that a thread keeps open, so that neighbouring strips and patches share decoded tiles."""
+from landweave.patch.raster.mask_bits import MaskBits
+from landweave.sources.files.far import Pixels, SmallCopy
+from landweave.sources.files.opened import header_at, read_from
+from landweave.sources.remote import readable
+from landweave.sources.warping.warp import touching, warped
 
 COARSE = 1024
 """Pixels along a side that are enough to judge a scene by."""
 
-_held = threading.local()
-_HEADER = HeaderOnly()
-
+_COUNTABLE = ("uint8", "int8", "uint16", "int16")
+"""Types with so few numbers that a table of all of them is made."""
 
 UNKNOWN = 255
 """A categorical value that is missing within the raster: NaN, or masked by the file."""
-
-
-@contextmanager
-def opened(path: Path | str) -> Iterator[Any]:
-    """A raster that is there and can be read; InputError names it otherwise.
-
-    Raises
-    ------
-    InputError
-        For a file that is missing or no raster.
-    OSError
-        For an address (``http``, ``https``, ``s3``) that does not answer as it should, after retries; and where the
-        machine fails, with the file's name.
-    """
-    files: OrderedDict[tuple[str, int, int], Any] = _held.__dict__.setdefault("files", OrderedDict())
-    if is_remote(path):
-        key = (str(path), 0, 0)
-    else:
-        try:
-            facts = Path(path).stat()
-        except OSError as error:
-            raise system_error(Path(path), error) from None
-        # A file that was replaced is another one.
-        key = (str(path), facts.st_mtime_ns, facts.st_size)
-    if key in files:
-        files.move_to_end(key)
-    else:
-        files[key] = _open(path, files)
-        if len(files) > getattr(_held, "most", FILES_OPEN):
-            files.popitem(last=False)[1].close()
-    yield files[key]
-
-
-def keep_open(files: int) -> None:
-    """Let this thread keep only so many files open: each costs a megabyte or two of decoded headers and tiles."""
-    _held.most = files
-
-
-def forget(path: Path | str) -> None:
-    """Close a file that this thread keeps open, so that the next reader opens it anew."""
-    files = _held.__dict__.get("files", {})
-    for key in [key for key in files if key[0] == str(path)]:
-        files.pop(key).close()
-
-
-def _open(path: Path | str, held: OrderedDict[tuple[str, int, int], Any]) -> Any:
-    if is_remote(path):
-        with remote_settings(path):
-            return _open_remote(vsi_name(str(path)))
-    try:
-        return open_raster(Path(path))
-    except OSError as error:
-        if error.errno not in {errno.EMFILE, errno.ENFILE} or not held:
-            raise
-        # Files that are kept open for speed alone must not be what stops this one.
-        while held:
-            held.popitem()[1].close()
-        return open_raster(Path(path))
-
-
-@ensure_env_with_credentials  # type: ignore[untyped-decorator]
-def _open_remote(name: str) -> Any:
-    try:
-        # As rasterio.open does it, which takes one driver only.
-        return DatasetReader(name, driver=list(REMOTE_DRIVERS))
-    except RasterioIOError as error:
-        if "not recognized" not in str(error):
-            raise
-        # What GDAL says of an answer without ranges too, where it may not try every format.
-        raise RasterioIOError(
-            "it is not a GeoTIFF or JPEG 2000 file, or its server does not send ranges of it"
-        ) from None
-
-
-def header_at(path: Path | str) -> Header:
-    """What a raster says of itself."""
-
-    def read(file: Any) -> Header:
-        return header_of(file, readable(path))
-
-    return far_header(str(path), lambda: _read(path, read)) if is_remote(path) else _read(path, read)
-
-
-def grid_of(path: Path | str) -> GeoBox:
-    """A raster's own pixel grid, from its header; InputError where it has none."""
-    return header_at(path).grid
 
 
 def read_on(
@@ -203,17 +98,67 @@ def static_header(path: str | Path) -> Header:
     return header
 
 
+def read_reflectance(
+    path: Path | str, band: int, nodata: float | None, source: GeoBox, target: GeoBox, *,
+    scale: float, offset: float, resampling: str = "bilinear", masked: bool = True,
+) -> np.ndarray:  # fmt: skip
+    """A band on any grid as reflectance: :func:`to_reflectance` of :func:`read_on`, arguments as there.
+
+    Returns
+    -------
+    numpy.ndarray
+        int16 (y, x) of the target, 1e-4; -32768 where missing or outside.
+    """
+    start = pixel_offset(source, target)
+    if start is None:
+        values = read_on(path, band, nodata, source, target, resampling=resampling, masked=masked)
+        return to_reflectance(values, scale=scale, offset=offset)
+    whole = np.full(target.shape, NODATA, "int16")
+    found = _numbers(path, band, start, tuple(target.shape), masked=masked)
+    if found is not None:
+        numbers, hidden, place = found
+        whole[place] = _reflectance(numbers, nodata, scale, offset)
+        if hidden is not None:
+            whole[place][hidden] = NODATA
+    return whole
+
+
+def _reflectance(numbers: np.ndarray, nodata: float | None, scale: float, offset: float) -> np.ndarray:
+    if numbers.dtype in _COUNTABLE:
+        table = _table(numbers.dtype.name, nodata, scale, offset)
+        return np.asarray(table[numbers.view(f"u{numbers.dtype.itemsize}")])
+    values = numbers.astype("float64")
+    if nodata is not None:
+        values[numbers == nodata] = np.nan
+    return to_reflectance(values, scale=scale, offset=offset)
+
+
+@lru_cache(maxsize=64)
+def _table(dtype: str, nodata: float | None, scale: float, offset: float) -> np.ndarray:
+    """Reflectance of every number of a type."""
+    size = np.dtype(dtype).itemsize
+    numbers = np.arange(1 << (8 * size)).astype(f"u{size}").view(dtype)
+    values = numbers.astype("float64")
+    if nodata is not None:
+        values[numbers == nodata] = np.nan
+    return to_reflectance(values, scale=scale, offset=offset)
+
+
 def to_reflectance(numbers: np.ndarray, *, scale: float, offset: float) -> np.ndarray:
     """numbers * scale + offset as int16 in 1e-4 reflectance; -32768 where missing; same shape."""
+    from landweave.sources.warping.kernels import round_off, run
+
     # Rounded to 12 digits: a decimal scale is an exact multiple of the unit, and stays one.
     factor, shift = (float(f"{number / REFLECTANCE_SCALE:.12g}") for number in (scale, offset))
+    units = np.empty(numbers.shape, "int16")
     # What resampling leaves half-way between two units, but for the last bits, falls to the same side in any window.
-    return to_int16(np.round(numbers * factor + shift, 6), scale=1.0)
+    run(round_off, np.ascontiguousarray(numbers, "float64").reshape(-1), factor, shift, units.reshape(-1))
+    return units
 
 
 def read_codes(
     path: Path | str, band: int, source: GeoBox, target: GeoBox, *,
-    missing: int = UNKNOWN, masked: bool = True, most: int | None = 255,
+    missing: int = UNKNOWN, masked: bool = True, most: int | None = 255, meaning: MaskBits | None = None,
 ) -> np.ndarray:  # fmt: skip
     """A band of codes on any grid, by the nearest pixel.
 
@@ -226,6 +171,8 @@ def read_codes(
     most
         The greatest code beside :data:`UNKNOWN`; None: any whole number, those beyond a byte become
         :data:`UNKNOWN`, which is right where all that matters is that they are not 0.
+    meaning
+        What bits and values mean: any whole number becomes its code of :class:`.MaskBits`.
 
     Returns
     -------
@@ -237,27 +184,52 @@ def read_codes(
     InputError
         For a value that is no whole number, or is beyond ``most``.
     """
-    rows, columns, inside = nearest_pixels(source, target)
+    start, shape, taken, inside = _taken(source, target)
     classes = np.zeros(target.shape, "uint8")
-    if not inside.any():
+    if not taken.size:
         return classes
-    top, left = int(rows[inside].min()), int(columns[inside].min())
-    shape = int(rows[inside].max()) - top + 1, int(columns[inside].max()) - left + 1
-    values = read_window(path, band, None, (top, left), shape, masked=masked)
+    found = _numbers(path, band, start, shape, masked=masked)
+    if meaning is None and most == UNKNOWN and found is not None and found[0].dtype == "uint8" and found[1] is None:
+        # Every byte is a code.
+        values = np.full(shape, missing, "uint8")
+        values[found[2]] = found[0]
+    else:
+        found_values = read_window(path, band, None, start, shape, masked=masked)
+        values = _codes(path, band, found_values, missing, most, meaning)
+    classes[inside] = values.reshape(-1)[taken]
+    return classes
+
+
+@remembered(4)
+def _taken(source: GeoBox, target: GeoBox) -> tuple[tuple[int, int], tuple[int, int], np.ndarray, np.ndarray]:
+    """Start and shape of the part of a grid that is the nearest to another's pixels, its flat index, and where."""
+    rows, columns, inside = nearest_pixels(source, target)
+    if not inside.any():
+        return (0, 0), (0, 0), np.zeros(0, "int32"), inside
+    rows, columns = rows[inside], columns[inside]
+    top, left = int(rows.min()), int(columns.min())
+    shape = int(rows.max()) - top + 1, int(columns.max()) - left + 1
+    return (top, left), shape, ((rows - top) * shape[1] + columns - left).astype("int32"), inside
+
+
+def _codes(
+    path: Path | str, band: int, values: np.ndarray, missing: int, most: int | None, meaning: MaskBits | None
+) -> np.ndarray:
     known = ~np.isnan(values)
     fits = values == np.rint(values)
-    if most is not None:
+    if most is not None and meaning is None:
         fits &= ((values >= 0) & (values <= most)) | (values == UNKNOWN)
     wrong = values[known & ~fits]
     if wrong.size:
         raise InputError(
             f"{readable(path)}: band {band} is used as a mask or as classes, but holds {wrong[0]:g}: whole numbers "
-            f"from 0 to {most or 255} are needed; write bits as a layer of 0 and 1, and probabilities in per cent."
+            f"from 0 to {most or 255} are needed; name what bits mean by mask_bits, and write probabilities in per "
+            "cent."
         )
+    if meaning is not None:
+        values = np.where(known, meaning.codes(np.where(known, values, 0)), np.nan)
     codes = np.where(known, values, missing)
-    values = np.where((codes < 0) | (codes > UNKNOWN), UNKNOWN, codes).astype("uint8")
-    classes[inside] = values[rows[inside] - top, columns[inside] - left]
-    return classes
+    return np.where((codes < 0) | (codes > UNKNOWN), UNKNOWN, codes).astype("uint8")
 
 
 def read_coarse(
@@ -276,7 +248,7 @@ def read_coarse(
             values[file.read_masks(band, out_shape=wanted) == 0] = np.ma.masked
         return values
 
-    return _read(path, read, band, need=SmallCopy(shape=shape, band=band))
+    return read_from(path, read, band, need=SmallCopy(shape=shape, band=band))
 
 
 def read_window(
@@ -290,53 +262,38 @@ def read_window(
 ) -> np.ndarray:
     """Digital numbers from row and column ``start``, which may lie beyond the file; float64, NaN missing or outside."""
     values = np.full(shape, np.nan)
-    top, left = max(start[0], 0), max(start[1], 0)
-
-    def read(file: Any) -> np.ndarray:
-        bottom, right = min(start[0] + shape[0], file.height), min(start[1] + shape[1], file.width)
-        if bottom <= top or right <= left:
-            return np.zeros((0, 0))
-        window = Window(left, top, right - left, bottom - top)
-        numbers: np.ndarray = file.read(band, window=window)
-        there = numbers.astype("float64")
+    found = _numbers(path, band, start, shape, masked=masked)
+    if found is not None:
+        numbers, hidden, place = found
+        values[place] = numbers
         if nodata is not None:
-            there[numbers == nodata] = np.nan
-        if masked and MaskFlags.per_dataset in file.mask_flag_enums[band - 1]:
-            there[file.read_masks(band, window=window) == 0] = np.nan
-        return there
-
-    height, width = start[0] + shape[0] - top, start[1] + shape[1] - left
-    part = _read(path, read, band, need=Pixels(top=top, left=left, height=height, width=width, band=band))
-    if part.size:
-        row, column = top - start[0], left - start[1]
-        values[row : row + part.shape[0], column : column + part.shape[1]] = part
+            values[place][numbers == nodata] = np.nan
+        if hidden is not None:
+            values[place][hidden] = np.nan
     return values
 
 
-def _read(path: Path | str, read: Callable[[Any], T], band: int = 1, *, need: Need = _HEADER) -> T:
-    if is_remote(path):
+def _numbers(
+    path: Path | str, band: int, start: tuple[int, int], shape: tuple[int, ...], *, masked: bool
+) -> tuple[np.ndarray, np.ndarray | None, tuple[slice, slice]] | None:
+    """Digital numbers as stored, which of them the file's mask hides, and their place in a window; None outside."""
+    top, left = max(start[0], 0), max(start[1], 0)
 
-        def attempt() -> T:
-            try:
-                with opened(path) as file, remote_settings():
-                    return read(file)
-            except RasterioError:
-                forget(path)
-                raise
+    def read(file: Any) -> tuple[np.ndarray, np.ndarray | None] | None:
+        bottom, right = min(start[0] + shape[0], file.height), min(start[1] + shape[1], file.width)
+        if bottom <= top or right <= left:
+            return None
+        window = Window(left, top, right - left, bottom - top)
+        hides = masked and MaskFlags.per_dataset in file.mask_flag_enums[band - 1]
+        return file.read(band, window=window), (file.read_masks(band, window=window) == 0 if hides else None)
 
-        return read_far(str(path), need, read, lambda: patiently(path, attempt))
-    try:
-        with opened(path) as file:
-            return read(file)
-    except RasterioError as error:
-        told = refusal(Path(path), error)
-        if not isinstance(told, InputError):
-            raise told from None
-        why = str(told).partition("as a raster: ")[2].partition(";")[0].removeprefix(f"band {band}: ")
-        raise InputError(
-            f"{path}: band {band} cannot be read{f' ({why})' if why else ''}; the file is damaged or truncated, "
-            "replace it."
-        ) from None
+    height, width = start[0] + shape[0] - top, start[1] + shape[1] - left
+    part = read_from(path, read, band, need=Pixels(top=top, left=left, height=height, width=width, band=band))
+    if part is None:
+        return None
+    row, column = top - start[0], left - start[1]
+    height, width = part[0].shape
+    return *part, (slice(row, row + height), slice(column, column + width))
 
 
 def stored_bytes(path: Path | str, source: GeoBox, target: GeoBox) -> float:
@@ -357,4 +314,4 @@ def stored_bytes(path: Path | str, source: GeoBox, target: GeoBox) -> float:
                 total += int(size or 0) * down * across / (rows * columns)
         return total
 
-    return _read(path, read)
+    return read_from(path, read)

@@ -1,5 +1,9 @@
 """Files of an archive's scenes. What the item leaves unsaid, the file says: band, numbers, mask, place."""
 
+import hashlib
+import math
+import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -11,18 +15,31 @@ from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 
 from landweave.errors import InputError
-from landweave.patch.align import pixel_offset
+from landweave.patch.align import nearest_pixels, pixel_offset
 from landweave.patch.raster.header import Band, Header
-from landweave.sources.pixels import UNKNOWN, header_at, read_coarse, read_codes
+from landweave.patch.raster.mask_bits import NO_DATA, VALID, MaskBits
+from landweave.sources.files.far import FarFile, HeaderOnly, Need, Pixels, SmallCopy, begin_to_read
+from landweave.sources.files.opened import header_at
+from landweave.sources.pixels import UNKNOWN, read_coarse, read_codes
 from landweave.sources.remote import is_remote, serve_s3_from
-from landweave.sources.stac.catalogues import names_of
+from landweave.sources.stac.catalogues import CLASSES, names_of
 from landweave.sources.stac.radiometry import CIRRUS, VISIBLE, Check, check
 from landweave.sources.stac.scenes import Asset, Scene
-from landweave.sources.warping import touching
-from landweave.sources.wire.files import FarFile, HeaderOnly, Need, Pixels, SmallCopy, begin_to_read
+from landweave.sources.warping.warp import touching
 
 PER_CENT = 100
 """The most that a provider's probability of cloud or snow can be."""
+
+CLEAR = 254
+"""Valid by a mask whose meaning is known, until scenes are fused."""
+_HEAD = 65_536
+_PIECES, _PIECE = 16, 1024
+
+_KNOWN = 8192
+"""Assets of which it is remembered how they are read, and files whose heads are."""
+
+_COARSE_CLOCK = 3.0
+"""Seconds for which whole seconds of a file's time may hide a second change."""
 
 _TOLERANCE = 0.01  # of a pixel
 _UNTOLD_NODATA = 0.0
@@ -75,6 +92,36 @@ def reading_of(asset: Asset, variable: str, header: Header) -> Reading:
     )
 
 
+def difference(asset: Asset, variable: str, header: Header) -> str:
+    """Where item and file say different things of nodata, scale or offset, and which of them is used; else empty.
+
+    InputError as for :func:`reading_of`. A file without scale and offset says nothing of them.
+    """
+    band = _band(asset, variable, header)
+    found = []
+    if asset.nodata is not None and band.nodata is not None and not _same(asset.nodata, band.nodata):
+        found.append(f"nodata is {asset.nodata:g} in the item (used) and {band.nodata:g} in the file")
+    # What the baseline implies of an offset is the item's word too, though the file's goes before it.
+    spoken = asset.told or asset.offset != 0
+    if spoken and band.has_scale:
+        who = ("item (used)", "file") if asset.told else ("item", "file (used)")
+        for name in ("scale", "offset"):
+            item, file = getattr(asset, name), getattr(band, name)
+            if not _same(item, file):
+                found.append(f"{name} is {item:g} in the {who[0]} and {file:g} in the {who[1]}")
+    return ", ".join(found)
+
+
+def differences(scene: Scene, names: Iterable[str]) -> dict[str, str]:
+    """Variable to :func:`difference`, where there is one; errors as for :func:`read_how`."""
+    told = {
+        name: difference(scene.assets[name], name, header_at(place_of(scene.assets[name])))
+        for name in names
+        if name in scene.assets and name not in CLASSES
+    }
+    return {name: text for name, text in told.items() if text}
+
+
 def place_of(asset: Asset) -> Path | str:
     """A file, or an address."""
     # Here, and not once at the start: a worker may be another process on another machine.
@@ -83,18 +130,79 @@ def place_of(asset: Asset) -> Path | str:
     return asset.href if is_remote(asset.href) else Path(asset.href)
 
 
+_readings: dict[tuple[str, str], tuple[Asset, Header, Reading]] = {}
+_heads: dict[tuple[str, int, int, int, int], bytes] = {}
+
+
 def read_how(scene: Scene, name: str) -> tuple[Path | str, Reading]:
     """Where a variable of a scene is, and how it is read; errors as for :func:`reading_of`."""
-    place = place_of(scene.assets[name])
-    return place, reading_of(scene.assets[name], name, header_at(place))
+    asset = scene.assets[name]
+    place = place_of(asset)
+    header = header_at(place)
+    known = _readings.get((asset.href, name))
+    # A header is another one where the file was replaced.
+    if known is None or known[0] is not asset or known[1] is not header:
+        known = _readings[asset.href, name] = (asset, header, reading_of(asset, name, header))
+        while len(_readings) > _KNOWN:
+            _readings.pop(next(iter(_readings)), None)
+    return place, known[2]
 
 
-def codes_of(scene: Scene, name: str, geobox: GeoBox) -> np.ndarray:
-    """Classes or per cents of a scene on a grid, uint8 (y, x), 0 outside; InputError for values that are neither."""
+def head_of(path: str) -> bytes:
+    """Digest of the head of a file, its size, and pieces all along it, since uncompressed blocks keep their size.
+
+    It is remembered for as long as the file's size and times stay: each patch on a file asks for it again.
+    """
+    try:
+        facts = os.stat(path)  # noqa: PTH116 - asked for every file of every patch
+        key = (path, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
+        if key in _heads:
+            return _heads[key]
+        head = _read_head(path, facts.st_size)
+    except OSError:
+        return b"absent"
+    # Some file systems count whole seconds: within one, a second change would look like the first.
+    if facts.st_mtime_ns % 1_000_000_000 or time.time() - facts.st_mtime > _COARSE_CLOCK:
+        _heads[key] = head
+        while len(_heads) > _KNOWN:
+            _heads.pop(next(iter(_heads)), None)
+    return head
+
+
+def _read_head(path: str, size: int) -> bytes:
+    with Path(path).open("rb") as file:
+        parts = [file.read(_HEAD), str(size).encode()]
+        for number in range(1, _PIECES + 1):
+            file.seek(max(size * number // _PIECES - _PIECE, 0))
+            parts.append(file.read(_PIECE))
+    return hashlib.blake2b(b"".join(parts), digest_size=16).digest()
+
+
+def codes_of(scene: Scene, name: str, geobox: GeoBox, *, meaning: MaskBits | None = None) -> np.ndarray:
+    """Classes or per cents of a scene on a grid, uint8 (y, x), 0 outside; InputError for values that are neither.
+
+    With ``meaning``: its codes, but for 0 where the scene has no data and :data:`CLEAR` where it is valid, so that the
+    next scene may say more; :func:`from_marked` ends that.
+    """
     place, how = read_how(scene, name)
     # Where nobody knows what is there, a probability says cloud; scene classes have a class for it.
     missing, most = (0, UNKNOWN) if name == "SCL" else (UNKNOWN, PER_CENT)
-    return read_codes(place, how.band, how.grid, geobox, missing=missing, masked=how.masked, most=most)
+    codes = read_codes(
+        place, how.band, how.grid, geobox, missing=missing, masked=how.masked, most=most, meaning=meaning
+    )  # fmt: skip
+    if meaning is None:
+        return codes
+    inside = nearest_pixels(how.grid, geobox)[2]
+    return np.where(inside & (codes == VALID), CLEAR, np.where(codes == NO_DATA, 0, codes)).astype("uint8")
+
+
+def from_marked(codes: np.ndarray) -> np.ndarray:
+    """Codes of :class:`.MaskBits` from those of several scenes as :func:`codes_of` gives them; uint8, same shape."""
+    return np.where(codes == CLEAR, VALID, np.where(codes == 0, NO_DATA, codes)).astype("uint8")
+
+
+def _same(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=1e-6) or (math.isnan(one) and math.isnan(other))
 
 
 def overview(scene: Scene, *, offset: float | None = None) -> Check:

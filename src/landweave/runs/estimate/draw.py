@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from landweave.accuracy.design_based.designs import ALLOCATIONS, allocate, anticipated, class_sizes, sample_size
+from landweave.accuracy.design_based.designs import ALLOCATIONS, allocate, anticipated, class_sizes, smallest_size
 from landweave.errors import InputError
 from landweave.maps.areas import Counted, count_classes
 from landweave.maps.stratified_sample import draw_pixels
+from landweave.runs.estimate.extend import copy_verdicts, extended, how_extended, read_before
+from landweave.runs.estimate.grid_draw import BLOCK, CLUSTERS, STRATIFIED, draw_on_grid
 from landweave.runs.estimate.map import MapSource
 from landweave.runs.estimate.sample_file import write_sample
 
@@ -41,7 +43,7 @@ class SizeRequest:
     minimum: int = MINIMUM
     """Fewest units of a class."""
     allocation: str = "proportional"
-    """``proportional``, ``equal`` or ``neyman``."""
+    """``proportional``, ``equal``, ``neyman`` or ``power``."""
     expected: Sequence[str] = ()
     """User's accuracies: ``0.9`` for all classes, ``forest=0.95`` for one."""
 
@@ -64,8 +66,9 @@ def plan_size(
     -------
     dict
         JSON-ready: ``n``, ``target``, ``chosen``, ``classes`` (name to ``value``, ``share``,
-        ``expected_users_accuracy``, ``pixels``) and ``allocations``: of each way ``sizes``, and the anticipated
-        ``se_overall`` and ``se_users`` by class.
+        ``expected_users_accuracy``, ``pixels``) and ``allocations``: of each way ``sizes``, the anticipated
+        ``se_overall`` and ``se_users`` by class, and ``n_for_target``, the units that this way needs for the target.
+        ``n`` is that of the chosen way unless it was given.
 
     Raises
     ------
@@ -100,8 +103,11 @@ def plan_size(
     if request.class_target is not None:
         least = np.maximum(least, class_sizes(users, se=request.class_target))
     capped = least if have is None else np.minimum(least, have)
-    wanted = sample_size(share, users, se=request.target, population=None if have is None else int(have.sum()))
-    n = request.n if request.n is not None else max(math.ceil(round(wanted, 9)), int(capped.sum()))
+
+    def needed(method: str, bound: np.ndarray) -> int:
+        return smallest_size(share, users, se=request.target, method=method, minimum=bound, units=have)
+
+    n = request.n if request.n is not None else needed(request.allocation, least)
     chosen = f"{request.allocation}, at least {request.minimum} a class"
     ways = {chosen: (request.allocation, least)}
     ways |= {f"{m}, at least {request.minimum} a class": (m, least) for m in ALLOCATIONS if n >= capped.sum()}
@@ -111,9 +117,10 @@ def plan_size(
         sizes = allocate(n, share, method=method, accuracies=users, minimum=bound, units=have)
         named = dict(zip(names, sizes.tolist(), strict=True))
         if named not in [other["sizes"] for other in allocations.values()]:
-            overall, by_class = anticipated(np.maximum(sizes, 2), share, users)
+            overall, by_class = anticipated(np.maximum(sizes, 2), share, users, units=have)
             allocations[way] = {
-                "sizes": named, "se_overall": overall, "se_users": dict(zip(names, by_class.tolist(), strict=True))
+                "sizes": named, "se_overall": overall, "se_users": dict(zip(names, by_class.tolist(), strict=True)),
+                "n_for_target": needed(method, bound),
             }  # fmt: skip
     return {
         "n": n, "target": request.target, "class_target": request.class_target, "minimum": request.minimum,
@@ -135,6 +142,10 @@ def draw_sample(
     per_class: Sequence[str] = (),
     seed: int = 42,
     blind: bool = False,
+    extend: Path | None = None,
+    sampling: str = STRATIFIED,
+    clusters: int = CLUSTERS,
+    block: int = BLOCK,
 ) -> dict[str, Any]:
     """Draw a stratified random sample from a map and write it, ready to be labelled.
 
@@ -153,17 +164,31 @@ def draw_sample(
         Of the draw.
     blind
         Keep the strata out of the points' columns.
+    extend
+        A sample of the same map that is to be extended: its units stay with their labels, and further ones come to
+        them until ``request`` or ``per_class`` is met. Its seed is used again, and it stays blind.
+    sampling, clusters, block
+        ``stratified``, or ``systematic`` or ``two-stage`` with ``request.n`` units, see
+        :func:`landweave.runs.estimate.grid_draw.draw_on_grid`.
 
     Returns
     -------
     dict
-        ``n``, ``sizes`` by class name and ``seed``.
+        ``n``, ``sizes`` by class name, ``seed``, ``allocation``, and ``new``, the units to be labelled.
     """
     output = Path(output)
     if output.suffix.lower() != ".gpkg" or not output.resolve().parent.is_dir():
         raise InputError(f"{output}: give the name of a .gpkg file in a folder that exists.")
     if output.exists():
         raise InputError(f"{output}: the file exists and may contain labels; give another name or remove it.")
+    if sampling != STRATIFIED:
+        if extend is not None or per_class:
+            raise InputError(
+                f"--sampling {sampling}: --extend and --per-class are for stratified samples; leave them out."
+            )
+        return draw_on_grid(
+            source, output, sampling=sampling, n=request.n, seed=seed, blind=blind, clusters=clusters, block=block
+        )
     counted = count_classes(source.grid)
     plan = plan_size(request, source=source, counted=counted)
     sizes: dict[str, int] = plan["allocations"][plan["chosen"]]["sizes"]
@@ -179,10 +204,30 @@ def draw_sample(
                 raise InputError(f"--per-class {name}={number:g}: give a whole number of units, such as {name}=150.")
         sizes, how = {name: int(given[name]) for name in plan["classes"]}, "as given"
     by_value = {plan["classes"][name]["value"]: n for name, n in sizes.items()}
-    drawn = draw_pixels(source.grid, by_value, pixels=counted.pixels, seed=seed)
     names = {**source.names, **{plan["classes"][name]["value"]: name for name in sizes}}
-    write_sample(output, source.grid, counted, drawn, names=names, how={"seed": seed, "allocation": how}, blind=blind)
-    return {"n": sum(sizes.values()), "sizes": sizes, "seed": seed, "allocation": how}
+    label = {plan["classes"][name]["value"]: name for name in sizes}
+    facts: dict[str, Any] = {"seed": seed, "allocation": how}
+    if extend is None:
+        drawn = draw_pixels(source.grid, by_value, pixels=counted.pixels, seed=seed)
+        write_sample(output, source.grid, counted, drawn, names=names, how=facts, blind=blind)
+        n = new = sum(sizes.values())
+    else:
+        before = read_before(Path(extend), counted)
+        if not per_class:
+            # What is labelled already stays, also where the plan would have taken less of a class.
+            by_value = {value: max(n, before.sizes.get(value, 0)) for value, n in by_value.items()}
+        drawn = extended(before, source.grid, by_value, pixels=counted.pixels, names=names)
+        facts = how_extended(facts, before)
+        write_sample(
+            output, source.grid, counted, drawn, names=names, how=facts, blind=blind or before.blind,
+            filled=before.filled,
+        )  # fmt: skip
+        copy_verdicts(before.path, output)
+        n, new = len(drawn.row), len(drawn.row) - len(before.drawn.row)
+    return {
+        "n": n, "new": new, "sizes": {label[value]: n for value, n in by_value.items()}, "seed": facts["seed"],
+        "allocation": how,
+    }  # fmt: skip
 
 
 def _name(names: Mapping[int, str], value: int) -> str:

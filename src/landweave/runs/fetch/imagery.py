@@ -1,7 +1,7 @@
 """A patch's imagery brought once: date by date, masks first, taken up where it stopped."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -20,15 +20,16 @@ from landweave.patch.staging import assemble, quicklook, read_notes, read_stage,
 from landweave.patch.store import read_patch, sync
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
-from landweave.sources.pixels import keep_open
+from landweave.sources.files.opened import keep_open
 from landweave.sources.protocol import Source
 
 READERS = 8
 """Dates that are read from a server at a time. From a disk it is one: that keeps a core busy, and the other cores are
 for other workers."""
 
-FILES, REMOTE_FILES = 16, 64
-"""Files that a reader keeps open. Opening one again costs little on a disk, and two requests on a server."""
+FILES, REMOTE_FILES = 1024, 64
+"""Files that a reader keeps open: the next patch on the same files needs neither their headers again nor the blocks
+that GDAL's cache still holds. There are several readers of a server."""
 
 PIXELS = "3"
 """Raised when the way from files to pixels changes, so that nothing staged or stored before is taken for the same."""
@@ -65,7 +66,12 @@ class FetchTask:
     """Scene to the offset that its pixels speak for, where these are trusted more than its metadata."""
 
 
-def fetch_stack(plan: Plan, task: FetchTask, inside: np.ndarray | None) -> list[Path]:
+def fetch_stack(
+    plan: Plan,
+    task: FetchTask,
+    inside: np.ndarray | None,
+    look: Callable[[slice, Mapping[str, np.ndarray]], None] | None = None,
+) -> list[Path]:
     """Write ``patches/<name>.zarr`` and a quicklook for each date.
 
     Parameters
@@ -74,6 +80,8 @@ def fetch_stack(plan: Plan, task: FetchTask, inside: np.ndarray | None) -> list[
         What and where.
     inside
         The patch's pixels within the area, bool (y, x); None for all. Ground beyond does not decide what is read.
+    look
+        As of :func:`~landweave.patch.staging.assemble`.
 
     Returns
     -------
@@ -112,7 +120,7 @@ def fetch_stack(plan: Plan, task: FetchTask, inside: np.ndarray | None) -> list[
     }
     kinds = {n: "uint8" if n in source.categorical else "int16" for n in plan.variables}
     parts_of = [[path for path in (part.masks, part.bands) if path] for part in whole]
-    assemble(target, parts_of, times=plan.dates, variables=kinds, geobox=cell.geobox, notes=notes)
+    assemble(target, parts_of, times=plan.dates, variables=kinds, geobox=cell.geobox, notes=notes, look=look)
     shutil.rmtree(folder, ignore_errors=True)
     return [target, *looks]
 
@@ -174,9 +182,9 @@ def _part(
         stored = plan.folder / layout.stack(cell.name)
         with named(stored):
             patch = read_patch(stored)[list(names)].isel(time=held).load()
-        return stage(folder, label, {name: patch[name].values for name in names}, cell.geobox)
+        return stage(folder, label, {name: patch[name].values for name in names})
     patch = source.load(cell.geobox, [day], names)
-    return stage(folder, label, {name: patch[name].values[0] for name in names}, cell.geobox)
+    return stage(folder, label, {name: patch[name].values[0] for name in names})
 
 
 def _promising(plan: Plan, masks: dict[str, np.ndarray], inside: np.ndarray | None) -> bool:

@@ -1,6 +1,6 @@
 """A patch read strip by strip: its bands, and why observations do not count."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,17 +50,26 @@ def scan(
     def read(rows: slice) -> Strip:
         if stored is not None:
             return stored(rows)
-        patch = plan.source.load(strip_geobox(cell.geobox, rows), days, plan.variables)
-        return Strip(bands=np.stack([patch[name].values for name in bands]), masks={n: patch[n].values for n in others})
-
-    def mask(strip: Strip) -> tuple[np.ndarray, ...]:
-        layers = {**dict(zip(bands, strip.bands, strict=True)), **strip.masks}
-        patch = xr.Dataset({name: ((TIME, Y, X), values) for name, values in layers.items()})
-        reasons = reasons_of(plan, patch)
-        return (strip.bands, reasons, cloudiness(plan, patch, reasons)) if sky else (strip.bands, reasons)
+        return strip_of(plan, plan.source.load(strip_geobox(cell.geobox, rows), days, plan.variables))
 
     shards = max(1, STRIP_PIXELS // (ROWS * int(cell.geobox.shape[1])))
-    map_strips(read, mask, write=write, height=cell.rows, strip=shards * ROWS)
+    map_strips(read, lambda strip: judged(plan, strip, sky=sky), write=write, height=cell.rows, strip=shards * ROWS)
+
+
+def strip_of(plan: Plan, layers: Mapping[Any, Any]) -> Strip:
+    """The plan's variables (time, y, x) of some rows, by name, as a strip."""
+    bands = plan.recipe.source_bands
+    others = [name for name in plan.variables if name not in bands]
+    values = {name: np.asarray(layers[name]) for name in plan.variables}
+    return Strip(bands=np.stack([values[name] for name in bands]), masks={name: values[name] for name in others})
+
+
+def judged(plan: Plan, strip: Strip, *, sky: bool) -> tuple[np.ndarray, ...]:
+    """The strip's bands and reasons of masking; with ``sky`` also how cloudy it was: as :func:`scan` writes them."""
+    layers = {**dict(zip(plan.recipe.source_bands, strip.bands, strict=True)), **strip.masks}
+    patch = xr.Dataset({name: ((TIME, Y, X), values) for name, values in layers.items()})
+    reasons = reasons_of(plan, patch)
+    return (strip.bands, reasons, cloudiness(plan, patch, reasons)) if sky else (strip.bands, reasons)
 
 
 def reasons_of(plan: Plan, patch: xr.Dataset) -> np.ndarray:

@@ -18,7 +18,7 @@ from landweave.patch.model import saturated
 from landweave.patch.store import write_raster, write_whole
 from landweave.runs import layout
 from landweave.runs.fetch.imagery import FetchTask, fetch_stack, relative, stored_path
-from landweave.runs.fetch.strips import scan
+from landweave.runs.fetch.strips import judged, scan, strip_of
 from landweave.runs.project.plan import Plan
 
 NDVI_STEP = 4
@@ -39,14 +39,8 @@ def fetch(plan: Plan, task: FetchTask) -> Record:
     seen = np.zeros((2, *cell.geobox.shape), "uint16")
     tally: dict[str, np.ndarray] = {}
     clipped = 0
-    files, stack = [], ""
-    if plan.project.source.stores:
-        made = fetch_stack(plan, task, inside)
-        # What is not kept is no file that must be there; its fingerprint tells later stages of other pixels.
-        files = [relative(plan, path) for path in made if plan.project.source.keep or path.suffix != ".zarr"]
-        stack = fingerprint_of(stored_path(plan, cell))
 
-    def count(rows: slice, strip: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    def count(rows: slice, strip: tuple[np.ndarray, ...]) -> None:
         nonlocal clipped
         bands, reasons, sky = strip
         valid[:] += (reasons[:, here[rows]] == VALID).sum(axis=1)
@@ -56,7 +50,17 @@ def fetch(plan: Plan, task: FetchTask) -> Record:
             tally[key] = tally.get(key, 0) + numbers
         clipped += saturated(bands)
 
-    scan(plan, task, write=count, sky=True)
+    def look(rows: slice, layers: Mapping[str, np.ndarray]) -> None:
+        count(rows, judged(plan, strip_of(plan, layers), sky=True))
+
+    files, stack = [], ""
+    if plan.project.source.stores:
+        made = fetch_stack(plan, task, inside, look)
+        # What is not kept is no file that must be there; its fingerprint tells later stages of other pixels.
+        files = [relative(plan, path) for path in made if plan.project.source.keep or path.suffix != ".zarr"]
+        stack = fingerprint_of(stored_path(plan, cell))
+    else:
+        scan(plan, task, write=count, sky=True)
     files += _write_observations(plan, cell, seen, tally)
     pixels = int(here.sum())
     return {

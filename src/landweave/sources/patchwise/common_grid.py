@@ -12,7 +12,7 @@ from landweave.errors import InputError
 from landweave.patch.align import meets, nearest_pixels, outline_bounds, pixel_offset
 from landweave.patch.model import NODATA, make_patch, to_int16
 from landweave.sources.pixels import UNKNOWN
-from landweave.sources.warping import touching, warped
+from landweave.sources.warping.warp import touching, warped
 
 Place = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Rows, columns and inside, of :func:`landweave.patch.align.nearest_pixels`."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from landweave.errors import InputError, blame_machine, parsed
+from landweave.sources.files.pool import side_by_side
 from landweave.sources.remote import is_remote, readable
 from landweave.sources.stac.hrefs import absolute, may_ask, scheme_of, within
 from landweave.sources.stac.paging import PAGES, Pages, Request, features_of, matched_of, next_link
-from landweave.sources.wire.pool import side_by_side
 
 CATALOGUES = 20_000
 """The most catalogues within a catalogue."""
@@ -132,6 +132,8 @@ class Reader:
         except APIError as error:
             kind = GoneError if status_of(error) in _GONE else InputError
             raise kind(f"{readable(url)}: not reachable: {reason(error)}.") from None
+        except InputError:
+            raise
         except ValueError:
             raise GoneError(
                 f"{readable(url)}: the answer is not valid JSON; give the root of a STAC API or a catalogue."

@@ -14,21 +14,22 @@ from odc.geo.geobox import GeoBox
 from landweave.errors import InputError
 from landweave.patch.align import outline_bounds
 from landweave.patch.model import NODATA, make_patch
+from landweave.patch.raster.mask_bits import MaskBits, meant
 from landweave.patch.summary import Shown, listed, span
-from landweave.sources.pixels import header_at, read_on, stored_bytes, to_reflectance
+from landweave.sources.files.far import ask_again, use_wire
+from landweave.sources.files.opened import header_at
+from landweave.sources.files.pool import side_by_side
+from landweave.sources.pixels import read_reflectance, stored_bytes
 from landweave.sources.protocol import Source, days_between
 from landweave.sources.remote import is_remote, missing_keys, wait_at_most
-from landweave.sources.scene_files import begin, codes_of, place_of, read_how
+from landweave.sources.scene_files import begin, codes_of, from_marked, head_of, place_of, read_how
 from landweave.sources.stac.catalogues import CATALOGUES, CLASSES
 from landweave.sources.stac.footprint import meet
 from landweave.sources.stac.grouping import passes
 from landweave.sources.stac.hrefs import named_place
 from landweave.sources.stac.scenes import Asset, Scene
 from landweave.sources.stac.selection import EXCLUDED, INCOMPLETE, OLDER, lacking, sentences, without
-from landweave.sources.wire.files import ask_again, use_wire
-from landweave.sources.wire.pool import side_by_side
 
-_HEAD, _PIECES, _PIECE = 65_536, 16, 1024
 READERS = 8
 """Dates that are read from a server at a time."""
 
@@ -71,6 +72,9 @@ class StacSource(Shown):
 
     headers: Path | None = None
     """Folder that keeps headers of files on servers from one run to the next; None: none are kept."""
+
+    meaning: Mapping[str, MaskBits] = field(default_factory=dict)
+    """Mask to what its bits and values mean, where it is no percentage."""
 
     def _summary(self) -> Mapping[str, object]:
         return {
@@ -148,12 +152,12 @@ class StacSource(Shown):
                 used = {name: asset for name, asset in scene.assets.items() if name in names}
                 assets = [(n, named_place(a.href), a.scale, a.offset, a.nodata, *_unsaid(a)) for n, a in used.items()]
                 fact = [str(day), scene.id, sorted(assets), self.offsets.get(scene.id), self.resampling]
-                digest.update(json.dumps(fact).encode())
+                digest.update(json.dumps(fact + meant(self.meaning)).encode())
                 for asset in used.values():
                     if not is_remote(asset.href):
-                        digest.update(_head(asset.href))
+                        digest.update(head_of(asset.href))
                         if Path(mask := asset.href + ".msk").exists():
-                            digest.update(_head(mask))
+                            digest.update(head_of(mask))
         return digest.hexdigest()
 
     def load(self, geobox: GeoBox, dates: Sequence[date], variables: Sequence[str]) -> xr.Dataset:
@@ -176,10 +180,10 @@ class StacSource(Shown):
         for name in variables:
             if name not in self.variables:
                 raise InputError(f"The archive has no {name!r}; it has {', '.join(self.variables)}.")
-        self._prepare()
         unknown = [day for day in dates if day not in self.passes]
         if unknown:
             raise InputError(f"The archive has no scene of {unknown[0]}; use one of its dates.")
+        self._prepare()
         met = self._met(geobox, dates)
 
         def one(number: int) -> dict[str, np.ndarray]:
@@ -267,28 +271,46 @@ class StacSource(Shown):
         classes = [name for name in variables if name in CLASSES]
         bare = np.ones(geobox.shape, bool)
         for scene in scenes:
-            begin(scene, [n for n in variables if (bare if n in CLASSES else fused[n] == NODATA).any()], geobox)
+            for name in variables if any(is_remote(asset.href) for asset in scene.assets.values()) else ():
+                if part := _around(bare if name in CLASSES else fused[name] == NODATA):
+                    begin(scene, [name], _cropped(geobox, part))
             for name in variables:
                 empty = fused[name] == NODATA if name not in CLASSES else bare
-                if name not in CLASSES and empty.any():
-                    values = self._band(scene, name, geobox)
-                    fused[name][empty] = values[empty]
-            if classes and bare.any():
+                if name not in CLASSES and (part := _around(empty)):
+                    values = self._band(scene, name, _cropped(geobox, part))
+                    np.copyto(fused[name][part], values, where=empty[part])
+            if classes and (part := _around(bare)):
                 leading = "SCL" if "SCL" in scene.assets else classes[0]
-                here = codes_of(scene, leading, geobox)
-                taken = bare & (here != 0)
+                here = codes_of(scene, leading, _cropped(geobox, part), meaning=self.meaning.get(leading))
+                taken = bare[part] & (here != 0)
                 for name in classes:
-                    values = here if name == leading else codes_of(scene, name, geobox)
-                    fused[name][taken] = values[taken]
-                bare &= ~taken
+                    how = self.meaning.get(name)
+                    values = here if name == leading else codes_of(scene, name, _cropped(geobox, part), meaning=how)
+                    np.copyto(fused[name][part], values, where=taken)
+                bare[part] &= ~taken
+        for name in classes:
+            if name in self.meaning:
+                fused[name] = from_marked(fused[name])
         return fused
 
     def _band(self, scene: Scene, name: str, geobox: GeoBox) -> np.ndarray:
         place, how = read_how(scene, name)
-        numbers = read_on(
-            place, how.band, how.nodata, how.grid, geobox, resampling=self.resampling, masked=how.masked
+        return read_reflectance(
+            place, how.band, how.nodata, how.grid, geobox, resampling=self.resampling, masked=how.masked,
+            scale=how.scale, offset=self.offsets.get(scene.id, how.offset),
         )  # fmt: skip
-        return to_reflectance(numbers, scale=how.scale, offset=self.offsets.get(scene.id, how.offset))
+
+
+def _around(empty: np.ndarray) -> tuple[slice, slice] | None:
+    """The rows and columns that hold all true pixels; None where there is none."""
+    rows, columns = (np.flatnonzero(empty.any(axis=axis)) for axis in (1, 0))
+    return (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)) if rows.size else None
+
+
+def _cropped(geobox: GeoBox, part: tuple[slice, slice]) -> GeoBox:
+    rows, columns = part
+    whole = (rows.stop - rows.start, columns.stop - columns.start) == tuple(geobox.shape)
+    return geobox if whole else geobox[rows, columns]
 
 
 def open_stac(
@@ -370,20 +392,6 @@ def _bytes_of(scene: Scene, variables: Sequence[str], geobox: GeoBox) -> float:
         if name in variables and not is_remote(asset.href) and Path(asset.href).exists()
     }  # fmt: skip
     return sum(stored_bytes(place_of(asset), read_how(scene, name)[1].grid, geobox) for name, asset in here.items())
-
-
-def _head(path: str) -> bytes:
-    """The head of a file, its size, and pieces all along it, since uncompressed blocks keep their size."""
-    try:
-        size = Path(path).stat().st_size
-        with Path(path).open("rb") as file:
-            parts = [file.read(_HEAD), str(size).encode()]
-            for number in range(1, _PIECES + 1):
-                file.seek(max(size * number // _PIECES - _PIECE, 0))
-                parts.append(file.read(_PIECE))
-        return b"".join(parts)
-    except OSError:
-        return b"absent"
 
 
 _: type[Source] = StacSource

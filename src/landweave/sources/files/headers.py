@@ -11,9 +11,9 @@ import threading
 import zlib
 from pathlib import Path
 
+from landweave.sources.files.ranges import Mark
+from landweave.sources.files.tiff import LONGEST
 from landweave.sources.remote import is_signed, readable
-from landweave.sources.wire.ranges import Mark
-from landweave.sources.wire.tiff import LONGEST
 
 
 def name_of(address: str) -> str:

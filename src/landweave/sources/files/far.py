@@ -15,12 +15,12 @@ from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from landweave.patch.raster.header import Header, header_of
+from landweave.sources.files import headers
+from landweave.sources.files.gate import MOST
+from landweave.sources.files.pool import Waiters
+from landweave.sources.files.ranges import ChangedError, Client, Mark, NoRangesError, is_ours
+from landweave.sources.files.tiff import Block, ShortError, StrangeTiffError, Tiff, merged, parse
 from landweave.sources.remote import is_remote, readable
-from landweave.sources.wire import headers
-from landweave.sources.wire.gate import MOST
-from landweave.sources.wire.pool import Waiters
-from landweave.sources.wire.ranges import ChangedError, Client, Mark, NoRangesError, is_ours
-from landweave.sources.wire.tiff import Block, ShortError, StrangeTiffError, Tiff, merged, parse
 
 T = TypeVar("T")
 

@@ -15,10 +15,10 @@ from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
 from landweave.sources import remote
+from landweave.sources.files import s3
+from landweave.sources.files.gate import MOST, Gate
 from landweave.sources.remote import forget_signatures, option, readable, tell_of_waiting, web_name
 from landweave.sources.stac.hrefs import may_ask, scheme_of, within
-from landweave.sources.wire import s3
-from landweave.sources.wire.gate import MOST, Gate
 
 TOLD = 120.0
 """Seconds that a server may make a request wait by ``Retry-After``, whatever it says."""
