@@ -95,3 +95,28 @@ def test_rows_that_do_not_differ_are_refused():
     for rows in (np.ones((5, 2)), np.full((5, 2), np.nan), np.ones((1, 2)), np.ones((0, 2))):
         with pytest.raises(InputError, match="training rows"):
             fit_applicability(rows, importance=np.ones(2), folds=np.zeros(len(rows)))
+
+
+def test_error_outside_is_at_least_twice_that_inside_where_a_region_is_unlike_the_training_land():
+    from sklearn.ensemble import RandomForestClassifier
+
+    rng = np.random.default_rng(6)
+    days = np.arange(0, 360, 16)
+
+    def land(n, early):
+        """Four crops by the day and the width of their green season, which starts ``early`` days before the others."""
+        label = rng.integers(0, 4, n)
+        peak = np.array([120, 160, 200, 160])[label] - early + rng.normal(0, 12, n)
+        width = np.array([30, 30, 30, 70])[label] * rng.uniform(0.8, 1.2, n)
+        curve = np.exp(-(((days - peak[:, None]) / width[:, None]) ** 2)) + rng.normal(0, 0.08, (n, len(days)))
+        return curve, label
+
+    X, y = land(800, 0)
+    forest = RandomForestClassifier(25, random_state=0).fit(X, y)
+    fitted = fit_applicability(X, importance=forest.feature_importances_, folds=np.arange(len(X)) % 5)
+    places = [land(900, 0), land(300, 75)]  # a quarter of the country has its season 75 days early
+    X, y = (np.concatenate(part) for part in zip(*places, strict=True))
+    inside, wrong = fitted.inside(fitted.dissimilarity(X)[0]), forest.predict(X) != y
+    assert inside[:900].mean() > 0.9
+    assert inside[900:].mean() < 0.7
+    assert wrong[~inside].mean() > 2 * wrong[inside].mean()

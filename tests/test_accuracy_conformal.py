@@ -1,6 +1,8 @@
 """Prediction sets, calibration errors and doubtful labels: worked examples, and promises that hold for any numbers."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -204,3 +206,16 @@ def test_coverage_is_that_of_land_where_weights_are_given():
 def test_weights_that_do_not_fit_are_refused(weights):
     with pytest.raises(InputError, match="weight"):
         conformal_threshold([0.1, 0.2], alpha=0.5, weights=weights)
+
+
+def test_sets_are_those_of_mapie_and_crepes():
+    found = json.loads((Path(__file__).parent / "conformal_oracles.json").read_text())
+    label, p, asked = (np.array(v) for v in (*found["calibration"].values(), found["asked"]))
+    scores = 1 - p[np.arange(len(label)), label]
+    plain = conformal_sets(1 - asked, conformal_threshold(scores, alpha=0.1))
+    assert plain.tolist() == np.array(found["mapie"]["marginal"], bool).tolist()
+    assert plain.tolist() == np.array(found["crepes"]["marginal"], bool).tolist()
+    by_class = conformal_thresholds(scores, label, alpha=0.1)
+    sets = conformal_sets(1 - asked, np.array([by_class[k] for k in range(3)]))
+    assert sets.tolist() == np.array(found["crepes"]["by_class"], bool).tolist()
+    assert sets.tolist() != plain.tolist()

@@ -8,7 +8,7 @@ from landweave.accuracy.design_based.linear import (
     UnitDesign,
     design_cells,
     design_measures,
-    ratio,
+    ratio_estimate,
     stratified_design,
     total,
 )
@@ -53,7 +53,7 @@ def test_a_ratio_times_a_known_total_is_cochrans_ratio_estimator():
     x = rng.uniform(1, 9, 50)
     y = 3 * x + rng.normal(0, 1, 50)
     design = UnitDesign(weight=np.full(50, 20.0), stratum=np.zeros(50, int), drawn=np.array([0.05]))
-    found = ratio(design, y, x)
+    found = ratio_estimate(design, y, x)
     r = y.sum() / x.sum()
     variance = (1 - 0.05) / 50 * ((y - r * x) ** 2).sum() / 49 / x.mean() ** 2  # Cochran 1977, equation 6.10
     assert (float(found.value), float(found.se)) == (pytest.approx(r), pytest.approx(variance**0.5))
@@ -92,10 +92,10 @@ def test_neighbours_on_a_grid_that_are_alike_make_the_error_of_a_systematic_samp
     random = UnitDesign(weight=np.ones(144), stratum=np.zeros(144, int), drawn=np.zeros(1))
     one = np.ones(144)
     # 12 of 264 pairs differ, each by 1.
-    assert ratio(design, west, one).se == pytest.approx((144 * 12 / 264 / 2) ** 0.5 / 144)
-    assert ratio(design, west, one).se < ratio(random, west, one).se / 3
+    assert ratio_estimate(design, west, one).se == pytest.approx((144 * 12 / 264 / 2) ** 0.5 / 144)
+    assert ratio_estimate(design, west, one).se < ratio_estimate(random, west, one).se / 3
     noise = np.random.default_rng(0).random(144)
-    assert ratio(design, noise, one).se == pytest.approx(ratio(random, noise, one).se, rel=0.15)
+    assert ratio_estimate(design, noise, one).se == pytest.approx(ratio_estimate(random, noise, one).se, rel=0.15)
 
 
 ACATAMA = np.array([[325, 0, 15], [0, 17, 0], [7, 1, 135]])

@@ -148,6 +148,19 @@ CONTRADICTIONS = {
         sample(stratum_area_ha=sample()["stratum"].map({"forest": 9000, "crop": 4e7, "water": 100})),
         "a pixel of stratum 'forest' has 0.01 ha and one of 'crop' 100 ha",
     ),
+    "shares for areas": (
+        sample(stratum_area_ha=sample()["stratum"].map({k: v / 1_310_000 for k, v in PIXELS.items()})),
+        "adds up to 1; give the hectares of each stratum, not its share",
+    ),
+    "percent for areas": (
+        sample(stratum_area_ha=sample()["stratum"].map({k: v / 13_100 for k, v in PIXELS.items()})),
+        "adds up to 100; give the hectares of each stratum",
+    ),
+    "no label at all": (sample(reference=""), "200 of 200 units have none"),
+    "a stratum with thirty digits": (
+        sample(stratum=sample()["stratum"].map({"forest": 10**30, "crop": 2, "water": 3})),
+        "the label 'forest'|has no class 'forest'",
+    ),
     "more than the earth": (sample(stratum_area_ha=4e10), "more than the earth has"),
     "weights that do not sum": (
         sample(inclusion_probability=2 * PROBABILITY),
@@ -254,6 +267,9 @@ def test_strata_are_checked_against_the_map_they_claim(degrees, tmp_path):
     refused(tmp_path, one, "ha of 'two', but no unit of the sample is in this stratum", map_source=chart)
     half = frame.assign(stratum_pixels=frame["stratum_pixels"] // 2)
     refused(tmp_path, half, "pixels in its columns, but the map has", map_source=chart)
+    renamed = half.assign(stratum=frame["stratum"].map({1: "stratum A", 2: "stratum B"}))
+    notes = judged(tmp_path, renamed, map_source=chart)["notes"]
+    assert sum("or the columns are wrong" in note for note in notes) == 2
     older = frame.assign(stratum_pixels=(frame["stratum_pixels"] * 0.9).astype(int))
     notes = judged(tmp_path, older, map_source=chart)["notes"]
     assert sum("the map has changed since the draw, or the columns are wrong" in note for note in notes) == 2

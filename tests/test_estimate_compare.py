@@ -17,7 +17,7 @@ from landweave.accuracy.design_based.map_comparison import (
 )
 from landweave.errors import InputError
 from landweave.runs.estimate.accuracy import estimate_accuracy
-from landweave.runs.estimate.compare_maps import Judged, compare_maps
+from landweave.runs.estimate.compare_maps import JudgedMap, compare_maps
 from landweave.runs.estimate.map import find_map
 
 
@@ -67,7 +67,7 @@ def test_a_detectable_difference_is_seen_as_often_as_it_says():
 def test_columns_and_rasters_are_compared_alike(world, tmp_path):  # noqa: F811
     folder, _, _ = world
     old, new = (find_map(folder / name) for name in ("map.tif", "truth.tif"))
-    found = compare_maps(folder / "labelled.gpkg", Judged(source=old), Judged(source=new))
+    found = compare_maps(folder / "labelled.gpkg", JudgedMap(source=old), JudgedMap(source=new))
     alone = estimate_accuracy(folder / "labelled.gpkg", map_source=old)
     overall = found["overall_accuracy"]
     assert overall["first"] == pytest.approx(alone["overall_accuracy"]["value"])
@@ -86,7 +86,7 @@ def test_columns_and_rasters_are_compared_alike(world, tmp_path):  # noqa: F811
 
 def test_a_column_against_another_by_the_published_sample(tmp_path, landweave):  # noqa: F811
     path = stehman(tmp_path / "s.csv", best=list(REFERENCE), none=["D"] * 40)
-    found = compare_maps(path, Judged(column="map"), Judged(column="best"))
+    found = compare_maps(path, JudgedMap(column="map"), JudgedMap(column="best"))
     assert found["overall_accuracy"]["first"] == pytest.approx(0.63)
     assert found["overall_accuracy"]["se"] == pytest.approx(0.0846422, abs=1e-7)
     status, out, err = landweave("estimate", "compare", path, "--map-column", "map", "--map-column", "none")
@@ -105,5 +105,5 @@ def test_maps_whose_values_mean_different_classes_are_refused(world, tmp_path): 
     other = write_map(tmp_path / "other.tif", mapped, names={1: "pond", 2: "meadow & field", 5: "forest"})
     with pytest.raises(InputError, match="value 1 is 'pond', but the other map calls it 'forest'"):
         compare_maps(
-            folder / "labelled.gpkg", Judged(source=find_map(folder / "map.tif")), Judged(source=find_map(other))
+            folder / "labelled.gpkg", JudgedMap(source=find_map(folder / "map.tif")), JudgedMap(source=find_map(other))
         )

@@ -29,7 +29,7 @@ def field(*, length, n=70, pixel=20.0, seed=0):
 @pytest.mark.parametrize("length", [40.0, 120.0])
 def test_the_range_of_errors_is_about_three_lengths_of_the_field_that_made_them(length):
     found = []
-    for seed in range(5):
+    for seed in range(3):
         x, y, values = field(length=length, seed=seed)
         found.append(error_range(x, y, values > 0, pixel=20.0)["metres"])
     # Right and wrong of a field cut at its median resemble each other a little less far than the field itself.
@@ -37,8 +37,8 @@ def test_the_range_of_errors_is_about_three_lengths_of_the_field_that_made_them(
 
 
 def test_errors_that_are_independent_have_no_range():
-    x, y, _ = field(length=50.0)
-    for seed in range(20):
+    x, y, _ = field(length=50.0, n=40)
+    for seed in range(8):
         wrong = np.random.default_rng(seed).random(len(x)) < 0.2
         found = error_range(x, y, wrong, pixel=20.0)
         assert found["metres"] is None

@@ -253,6 +253,26 @@ def test_a_random_split_below_the_headline_is_not_called_optimistic():
 
 
 @pytest.mark.parametrize(
+    ("above", "gap", "told"),
+    [
+        (0.001, None, "higher, but within the interval of the agreement, so this may be chance"),
+        (0.03, (-0.01, 0.07), "its difference from whole places held out may be chance"),
+        (0.001, (0.0005, 0.002), "too optimistic, because neighbours were trained on"),
+    ],
+)
+def test_a_random_split_is_called_optimistic_only_beyond_chance(above, gap, told):
+    accuracy = figures()
+    overall = accuracy["overall_accuracy"]
+    accuracy["overall_accuracy"] = overall | {"low": overall["value"] - 0.01, "high": overall["value"] + 0.01}
+    higher = {"value": overall["value"] + above, "low": None, "high": None, "n_clusters": 9}
+    accuracy["splits"] = {"random": {"overall_accuracy": higher}}
+    if gap is not None:
+        accuracy["splits"]["gaps"] = {"random - patch": {"value": above, "low": gap[0], "high": gap[1]}}
+    beside = {name: meaning for name, meaning, *_ in headline(accuracy)["beside"]}
+    assert told in beside["Random split"]
+
+
+@pytest.mark.parametrize(
     ("split", "expected"),
     [
         ({"kind": "patch"}, "From 600 held-out pixels in 12 patches."),

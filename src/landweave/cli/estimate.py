@@ -188,11 +188,11 @@ def compare(
     from landweave.errors import InputError
     from landweave.report.map_comparison_lines import compare_lines
     from landweave.runs.estimate.accuracy import write_figures
-    from landweave.runs.estimate.compare_maps import Judged, compare_maps
+    from landweave.runs.estimate.compare_maps import JudgedMap, compare_maps
     from landweave.runs.estimate.map import find_map
 
-    given = [Judged(source=find_map(path, legend=legend)) for path in maps or ()]
-    given += [Judged(column=name) for name in map_column or ()]
+    given = [JudgedMap(source=find_map(path, legend=legend)) for path in maps or ()]
+    given += [JudgedMap(column=name) for name in map_column or ()]
     if len(given) != 2:
         raise InputError(
             f"{len(given)} maps are given; give two, such as --map old.tif --map new.tif, or --map new.tif "

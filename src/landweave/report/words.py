@@ -115,17 +115,27 @@ def _beside(accuracy: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, An
         same_places = (accuracy.get("held_out") or accuracy)["overall_accuracy"]
         random, held_out = _as_score(by_chance["overall_accuracy"]), same_places["value"]
         higher = held_out is None or random["value"] is None or random["value"] > held_out
-        verdict = (
-            "too optimistic, because neighbours were trained on"
-            if higher
-            else "not higher than the agreement with the reference, so it shows no optimism here"
-        )
+        verdict = _optimism(accuracy, random["value"], higher=higher)
         found.append(("Random split", f"random pixels held out, smaller models: {verdict}", random))
     truth = accuracy.get("against_truth") or {}
     if "overall_accuracy" in truth:
         meaning = "agreement with the simulated truth, on the same pixels; known only because the country is simulated"
         found.append(("Against the truth (simulated)", meaning, _as_score(truth["overall_accuracy"])))
     return found
+
+
+def _optimism(accuracy: Mapping[str, Any], random: float | None, *, higher: bool) -> str:
+    """Whether a random split is too optimistic, as far as the intervals tell it from chance."""
+    gaps = (accuracy.get("splits") or {}).get("gaps") or {}
+    gap: Mapping[str, Any] = next((gaps[key] for key in ("random - patch", "random - block") if key in gaps), {})
+    if gap.get("low") is not None and gap["low"] <= 0 <= gap["high"]:
+        return "its difference from whole places held out may be chance"
+    if not higher:
+        return "not higher than the agreement with the reference, so it shows no optimism here"
+    most = (accuracy.get("held_out") or accuracy)["overall_accuracy"].get("high")
+    if gap.get("low") is None and random is not None and most is not None and random <= most:
+        return "higher, but within the interval of the agreement, so this may be chance"
+    return "too optimistic, because neighbours were trained on"
 
 
 def _checks(accuracy: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:

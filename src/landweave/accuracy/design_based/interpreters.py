@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landweave.accuracy.design_based.linear import UnitDesign, ratio
+from landweave.accuracy.design_based.linear import UnitDesign, ratio_estimate
 
 NOTHING = -1
 """Class of a unit that an interpreter did not judge, or was unsure of."""
@@ -48,7 +48,7 @@ def pair_agreement(a: np.ndarray, b: np.ndarray, design: UnitDesign) -> PairAgre
     both = (a != NOTHING) & (b != NOTHING)
     if not both.any():
         return PairAgreement(units=0, agreement=math.nan, se=math.nan, kappa=math.nan)
-    same = ratio(design, (both & (a == b)).astype("float64"), both.astype("float64"))
+    same = ratio_estimate(design, (both & (a == b)).astype("float64"), both.astype("float64"))
     k = int(max(a[both].max(), b[both].max())) + 1
     share_a, share_b = (np.bincount(v[both], minlength=k) / both.sum() for v in (a, b))
     observed, expected = float((a[both] == b[both]).mean()), float(share_a @ share_b)

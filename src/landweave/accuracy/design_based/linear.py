@@ -92,7 +92,7 @@ def stratified_design(stratum: np.ndarray, strata: Strata, *, areas: np.ndarray 
     return UnitDesign(weight=weight, stratum=stratum, drawn=count / strata.units * finite)
 
 
-def ratio(design: UnitDesign, y: np.ndarray, x: np.ndarray) -> Measure:
+def ratio_estimate(design: UnitDesign, y: np.ndarray, x: np.ndarray) -> Measure:
     """R = sum w y / sum w x with its standard error: the share of one total in another.
 
     The variance is that of w (y - R x) / sum w x under the design (Cochran 1977, section 6.13). Times a known total of
@@ -108,7 +108,7 @@ def ratio(design: UnitDesign, y: np.ndarray, x: np.ndarray) -> Measure:
     Examples
     --------
     >>> design = UnitDesign(weight=np.full(4, 25.0), stratum=np.zeros(4, int), drawn=np.zeros(1))
-    >>> found = ratio(design, np.array([2.0, 3, 5, 6]), np.array([1.0, 2, 2, 3]))
+    >>> found = ratio_estimate(design, np.array([2.0, 3, 5, 6]), np.array([1.0, 2, 2, 3]))
     >>> float(found.value), round(float(found.se), 4)
     (2.0, 0.2041)
     """
@@ -153,11 +153,11 @@ def design_measures(
         effective = np.nan_to_num((w * omitted).sum(axis=0) ** 2 / (w**2 * omitted).sum(axis=0))
     counted = omitted.sum(axis=0)
     return {
-        "overall_accuracy": ratio(design, right.sum(axis=1), here),
-        "users_accuracy": ratio(design, right, of_map),
-        "producers_accuracy": ratio(design, right, of_reference),
-        "f1": ratio(design, 2 * right, of_map + of_reference),
-        "share": ratio(design, of_reference, here),
+        "overall_accuracy": ratio_estimate(design, right.sum(axis=1), here),
+        "users_accuracy": ratio_estimate(design, right, of_map),
+        "producers_accuracy": ratio_estimate(design, right, of_reference),
+        "f1": ratio_estimate(design, 2 * right, of_map + of_reference),
+        "share": ratio_estimate(design, of_reference, here),
         "area": total(design, of_reference),
         "omitted": Measure(value=counted, se=np.zeros(k), effective=effective, bearing=counted),
     }
@@ -194,7 +194,7 @@ def design_cells(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Share of the land in each cell of the error matrix and its standard error, (k + 1, k): map, reference class."""
     flat = (mapped * k + reference)[:, None] == np.arange((k + 1) * k)
-    found = ratio(design, flat, np.ones(len(mapped)))
+    found = ratio_estimate(design, flat, np.ones(len(mapped)))
     return found.value.reshape(k + 1, k), found.se.reshape(k + 1, k)
 
 

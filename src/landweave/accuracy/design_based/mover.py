@@ -47,10 +47,10 @@ def intervals(
     Methods Med. Res. 21:347, section 3). For the accuracy within one stratum this is Wilson's interval itself.
 
     Strata where fewer than :data:`FEW` units are of the kind are one term of the first sum, with the effective number
-    of their units. Limits within a stratum are Wilson's (1927); for producer's accuracy and F1 lowered where one unit
-    was seen (:data:`SINGLE`). A stratum counts as if it had n_h / (1 - n_h / N_h) units, with n_h the effective
-    number where units differ in size. A map class that no unit of a stratum has is taken as impossible there,
-    as it is where the strata are the map's classes; a reference class never is.
+    of their units. Limits within a stratum are Wilson's (1927); for producer's accuracy and F1 lowered where a single
+    unit was seen (:data:`SINGLE`). A stratum counts as if it had n_h / (1 - n_h / N_h) units, with n_h the effective
+    number where units differ in size. A map class that no unit of a stratum has is taken as impossible there, as it is
+    where the strata are the map's classes; a reference class never is.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ MOST_NEAR = 100
 """Training rows that are counted near a place: more say nothing new."""
 
 _ROUNDS = 5
-_CHUNK = 8192
+_CHUNK = 2048
 _NO_FOLD = -1
 
 
@@ -87,23 +87,24 @@ class Applicability:
         reach = np.float32(self.threshold * self.mean_distance)
         for start in range(0, len(X), _CHUNK):
             part = slice(start, start + _CHUNK)
-            exact = self._placed(X[part])
-            rows = np.ascontiguousarray(exact, "float32")
+            rows = self._placed(X[part])
             at, near = np.empty(len(rows), "int64"), np.empty(len(rows), "int64")
             search_kernels.run(
                 search_kernels.nearest, rows, apart[part], self.members, self.folds, self.starts, self.centres,
                 self.radius, reach, np.int64(MOST_NEAR), at, near,
             )  # fmt: skip
-            found = at >= 0
             # The nearest one is chosen in single precision; its distance is that of double.
-            gaps = exact[found] - self.members[at[found]]
-            index[part][found] = np.sqrt(np.einsum("ij,ij->i", gaps, gaps)) / self.mean_distance
-            density[part] = near
+            away = np.empty(len(rows))
+            search_kernels.run(
+                search_kernels.distances, X[part], self.columns, self.centre, self.factor, _missing(X), self.members,
+                at, away,
+            )  # fmt: skip
+            index[part], density[part] = away / self.mean_distance, near
         return index, density
 
     def among(self, X: np.ndarray, folds: np.ndarray) -> "Applicability":
         """The same space, unit and threshold with other training rows, (n, all features), and their folds, (n,)."""
-        rows = np.ascontiguousarray(self._placed(np.asarray(X)), "float32")
+        rows = self._placed(np.asarray(X))
         order, starts, centres, radius = _clusters(rows)
         own = np.asarray(folds).astype("int64")[order]
         changed = {"members": rows[order], "folds": own, "starts": starts, "centres": centres, "radius": radius}
@@ -167,7 +168,7 @@ def fit_applicability(X: np.ndarray, *, importance: np.ndarray, folds: np.ndarra
     if len(X) < 2:
         raise InputError(f"{len(X)} training rows; the area of applicability needs two or more.")
     columns, centre, factor = _space(X, importance)
-    rows = np.ascontiguousarray(_placed(X, columns, centre, factor), "float32")
+    rows = _placed(X, columns, centre, factor)
     sums = np.zeros(len(rows))
     search_kernels.run(search_kernels.sum_of_distances, rows, sums)
     mean = float(sums.sum() / (len(rows) * (len(rows) - 1) / 2))
@@ -207,8 +208,15 @@ def _space(X: np.ndarray, importance: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _placed(X: np.ndarray, columns: np.ndarray, centre: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    values = (_floats(X[:, columns]) - centre) * factor
-    return np.where(np.isfinite(values), values, 0.0)
+    from landweave.accuracy.trust import search_kernels
+
+    rows = np.empty((len(X), len(columns)), "float32")
+    search_kernels.run(search_kernels.place, X, columns, centre, factor, _missing(X), rows)
+    return rows
+
+
+def _missing(X: np.ndarray) -> float:
+    return float(NODATA) if np.issubdtype(X.dtype, np.integer) else float("nan")
 
 
 def _floats(X: np.ndarray) -> np.ndarray:

@@ -113,6 +113,30 @@ def nearest(
         at[i], near[i] = best_at, min(count, most)
 
 
+def place(X: Any, columns: Any, centre: Any, factor: Any, missing: float, rows: Any) -> None:
+    """(X - centre) * factor of some columns of X (n, all) -> float32 (n, f), 0 where X is missing or not finite."""
+    for j in range(columns.size):
+        at = columns[j]
+        for i in range(len(X)):
+            value = np.float64(X[i, at])
+            placed = (value - centre[j]) * factor[j]
+            rows[i, j] = np.float32(placed) if value != missing and np.isfinite(placed) else _ZERO
+
+
+def distances(X: Any, columns: Any, centre: Any, factor: Any, missing: float, members: Any, at: Any, out: Any) -> None:
+    """Distance of each row to the member that was found, in double precision; infinite where none was."""
+    for i in range(len(X)):
+        total = 0.0
+        for j in range(columns.size):
+            value = np.float64(X[i, columns[j]])
+            placed = (value - centre[j]) * factor[j]
+            if value == missing or not np.isfinite(placed):
+                placed = 0.0
+            gap = placed - members[at[i], j]
+            total += gap * gap
+        out[i] = np.sqrt(total) if at[i] >= 0 else np.inf
+
+
 def sum_of_distances(rows: Any, sums: Any) -> None:
     """Sum of the distances of each row to all rows after it: float32 (n, f) -> float64 (n,)."""
     for i in range(len(rows)):

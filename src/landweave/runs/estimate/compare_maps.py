@@ -33,7 +33,7 @@ EQUAL = 1.01
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class JudgedMap:
     """One of the two maps: a raster, or a column of the sample."""
 
     source: MapSource | None = None
@@ -47,8 +47,8 @@ class Judged:
 
 def compare_maps(
     sample: str | Path,
-    first: Judged,
-    second: Judged,
+    first: JudgedMap,
+    second: JudgedMap,
     *,
     legend: str | Path | None = None,
     label: str = LABEL,
@@ -147,7 +147,7 @@ def _share(design: UnitDesign, y: np.ndarray, x: np.ndarray) -> float | None:
     return float((design.weight * y).sum()) / total if total > 0 else None
 
 
-def _names(read: LabelledSample, first: Judged, second: Judged, legend: str | Path | None) -> dict[int, str]:
+def _names(read: LabelledSample, first: JudgedMap, second: JudgedMap, legend: str | Path | None) -> dict[int, str]:
     if legend is not None:
         return Legend.read(legend).names
     names: dict[int, str] = {}
@@ -162,7 +162,7 @@ def _names(read: LabelledSample, first: Judged, second: Judged, legend: str | Pa
     return names or dict(read.classes) or names_of(read, [name for name in columns if name is not None])
 
 
-def _mapped(read: LabelledSample, judged: Judged, names: dict[int, str]) -> np.ndarray:
+def _mapped(read: LabelledSample, judged: JudgedMap, names: dict[int, str]) -> np.ndarray:
     if judged.source is None:
         column = column_of(read, judged.column)
         assert column is not None, "a column that was asked for is found or refused"

@@ -22,6 +22,15 @@ DESIGN_COLUMNS = f"stratum, {PIXELS} (or {PROBABILITY}) and {AREA}"
 SPREAD = 5.0
 """Pixels of a map in degrees differ less than this between its strata, so more is a mixture of units of area."""
 
+ROUNDED = 1e-3
+"""How far shares may be from adding up to 1."""
+
+TINY_HA = 1e-4
+"""No unit is as small as a square metre."""
+
+LONG = 10
+"""Digits of a number that is a text."""
+
 EARTH_HA = 5.101e10
 """Surface of the earth, hectares."""
 
@@ -87,7 +96,7 @@ def units_of_columns(path: Path, table: SampleTable, *, drop: bool) -> Units:
     texts = [code_text(v) for v in frame["stratum"]]
     _check_written(path, table, texts)
     names = sorted(set(texts), key=lambda t: (not t.isdecimal(), int(t) if t.isdecimal() else 0, t))
-    numbered = all(n.isdecimal() for n in names)
+    numbered = all(n.isdecimal() and len(n) < LONG for n in names)
     keys = {t: int(t) if numbered else i for i, t in enumerate(names, start=1)}
     shown = [code_text(v) for v in frame["stratum_name"]] if "stratum_name" in frame else texts
     columns = [name for name in (PIXELS, PROBABILITY, AREA) if name in frame]
@@ -165,6 +174,9 @@ def _check_areas(path: Path, strata: dict[int, Stratum]) -> None:
     total = sum(s.area for s in strata.values())
     if total > EARTH_HA:
         raise InputError(f"{path}: {AREA} adds up to {total:g} ha, more than the earth has; give hectares.")
+    units = sum(s.units for s in strata.values())
+    if abs(total - 1) < ROUNDED or (abs(total - 100) < 100 * ROUNDED and total < TINY_HA * units):
+        raise InputError(f"{path}: {AREA} adds up to {total:g}; give the hectares of each stratum, not its share.")
     low, high = (pick(strata.values(), key=lambda s: s.area / s.units) for pick in (min, max))
     if high.area / high.units > SPREAD * low.area / low.units:
         raise InputError(

@@ -242,6 +242,8 @@ def read_sample(
             "label them all, or leave them out with --drop-unlabelled."
         )
     keep = np.array([bool(text) for text in labels], bool)
+    if not keep.any():
+        raise InputError(f"{path}: no unit has a label in {label!r}; fill in this column.")
     return LabelledSample(
         path=path,
         places=tuple(place for place, text in zip(table.places, labels, strict=True) if text),

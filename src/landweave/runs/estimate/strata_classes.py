@@ -165,10 +165,14 @@ def check_against_map(
     """
     expected = [_class_of(read.called[key], names) for key in read.stratum.tolist()]
     agree = np.array([e == m for e, m in zip(expected, mapped.tolist(), strict=True)])
+    shown = {key: np.unique(mapped[read.stratum == key]).tolist() for key in np.unique(read.stratum).tolist()}
     if agree.all():
-        return _as_drawn(read, counted, names)
+        return _as_drawn(read, counted, names, shown)
     _check_extent(read, grid, areas)
     notes = []
+    if all(len(values) == 1 for values in shown.values()) and {v[0] for v in shown.values()} == set(counted.pixels):
+        # Whatever the strata are called, each lies in one class of this map, which may be chance.
+        notes += _as_drawn(read, counted, names, shown, sure=False)
     total, there = sum(s.area for s in read.strata.values()), sum(counted.areas.values()) / 1e4
     if abs(total - there) > SAME * there:
         notes.append(
@@ -234,12 +238,17 @@ def notes_without_map(
     return notes
 
 
-def _as_drawn(read: LabelledSample, counted: Counted, names: Mapping[int, str]) -> list[str]:
-    """Sizes of strata that are the map's classes."""
+def _as_drawn(
+    read: LabelledSample,
+    counted: Counted,
+    names: Mapping[int, str],
+    shown: Mapping[int, list[int]],
+    *,
+    sure: bool = True,
+) -> list[str]:
+    """Sizes of strata that are the map's classes; ``shown`` gives the one class of each."""
     stratum_of: dict[int, list[int]] = {}
-    for key, called in read.called.items():
-        value = _class_of(called, names)
-        assert value is not None
+    for key, (value,) in shown.items():
         stratum_of.setdefault(value, []).append(key)
     lacking = [value for value in counted.pixels if value not in stratum_of]
     if lacking:
@@ -261,7 +270,7 @@ def _as_drawn(read: LabelledSample, counted: Counted, names: Mapping[int, str]) 
                 f"stratum {names[value]!r} has {given:.6g} {what} in its columns, but the map has {there:.6g} {what} "
                 f"of this class{_hint(given / there) if what == 'ha' else ''}"
             )
-            if off > CHANGED * there:
+            if sure and off > CHANGED * there:
                 raise InputError(
                     f"{read.path}: {told}; correct the columns, or give the map that the sample was drawn from."
                 )

@@ -1,4 +1,4 @@
-"""What `landweave check` says of labels: what lies in the patches, class by class, and codes that look odd."""
+"""What of the reference lies in the patches, counted before a run; and codes that are hardly classes."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -57,18 +57,24 @@ def warped(values: np.ndarray, source: GeoBox, start: tuple[int, int], target: G
     scales = tuple(min(1.0, float(f"{ratio:.3g}")) for ratio in _ratio(source, target))
     height, width = (int(side) for side in target.shape)
     result = np.empty((height, width))
-    for piece, here, first in _pieces(source, target):
-        part = result[:, here]
-        lines = _lines(source, piece) if method in _METHODS and min(scales) >= _SHRUNK else None
-        if lines is not None and not np.isinf(values).any():
-            from landweave.sources.warping.kernels import resample, run
+    there = GeoBox(values.shape, source.affine * source.affine.translation(start[1], start[0]), source.crs)
+    ours = method in _METHODS and min(scales) >= _SHRUNK and not np.isinf(values).any()
+    for piece, whole, first in _pieces(source, target):
+        part = result[:, whole]
+        lines = _lines(there, piece) if ours else None
+        if lines is None:
+            part[:] = _by_gdal(values, there, piece, method, scales)[:, first : first + part.shape[1]]
+            continue
+        from landweave.sources.warping.kernels import resample, run
 
-            lines = lines - (start[1], 0, start[0], 0)
-            run(resample, np.ascontiguousarray(values, "float64"), lines, first, _METHODS[method], part)
-        else:
-            there = source.affine * source.affine.translation(start[1], start[0])
-            whole = _by_gdal(values, there, source.crs, piece, method, scales)
-            part[:] = whole[:, first : first + part.shape[1]]
+        numbers = np.ascontiguousarray(values, "float64")
+        run(resample, numbers, lines, first, _METHODS[method], part)
+        rows, columns, places = _beside(there, piece)
+        here = (columns >= first) & (columns < first + part.shape[1])
+        if here.any():
+            alone = np.empty((int(here.sum()), 1))
+            run(resample, numbers, places[here], 0, _METHODS[method], alone)
+            part[rows[here], columns[here] - first] = alone[:, 0]
     return result
 
 
@@ -104,9 +110,54 @@ def _lines(source: GeoBox, piece: GeoBox) -> np.ndarray | None:
         return None
     height, width = (int(side) for side in piece.shape)
     middle = (width - 1) // 2
+    columns, rows = np.meshgrid(np.array([0, middle, width - 1]), np.arange(height))
+    places = _places(source, piece, rows, columns)
+    if places is None:
+        return None
+    x, y = places
+    steps_x, steps_y = ((side[:, 2] - side[:, 0]) / max(width - 1, 1) for side in (x, y))
+    bent = abs(x[:, 0] + steps_x * middle - x[:, 1]) + abs(y[:, 0] + steps_y * middle - y[:, 1])
+    lines = np.stack([x[:, 0], steps_x, y[:, 0], steps_y], axis=1)
+    # Whatever is not finite is not below.
+    return lines if (bent <= _BENT).all() else None
+
+
+@remembered(64)
+def _beside(source: GeoBox, piece: GeoBox) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels of a piece that lie less than a pixel beside a grid by :func:`_lines`: GDAL transforms these one by one.
+
+    Returns
+    -------
+    rows, columns
+        int64, flat.
+    places
+        float64 (pixels, 4), as of :func:`_lines`, with steps of 0.
+    """
+    lines = _lines(source, piece)
+    nothing = np.zeros(0, "int64"), np.zeros(0, "int64"), np.zeros((0, 4))
+    if lines is None or source.crs == piece.crs:
+        return nothing
+    ends = lines[:, ::2] + lines[:, 1::2] * (int(piece.shape[1]) - 1)
+    corners, size = np.concatenate([lines[:, ::2], ends]), np.array(source.shape[::-1])
+    if (corners >= 0).all() and (corners <= size).all():
+        return nothing
+    steps = np.arange(int(piece.shape[1]))
+    x, y = (lines[:, k, None] + lines[:, k + 1, None] * steps for k in (0, 2))
+    near = (x > -1) & (y > -1) & (x < size[0] + 1) & (y < size[1] + 1)
+    rows, columns = np.nonzero(near & ((x < 0) | (y < 0) | (x >= size[0]) | (y >= size[1])))
+    places = _places(source, piece, rows, columns)
+    if places is None or not rows.size:
+        return nothing
+    return rows, columns, np.stack([places[0], 0 * places[0], places[1], 0 * places[1]], axis=1)
+
+
+def _places(
+    source: GeoBox, piece: GeoBox, rows: np.ndarray, columns: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Where the middles of pixels lie on a grid, x and y in its pixels; None where a place has no answer."""
     a, b, c, d, e, f = tuple(piece.affine)[:6]
-    columns, rows = np.meshgrid(np.array([0, middle, width - 1]) + 0.5, np.arange(height) + 0.5)
-    places = _moved(c + columns * a + rows * b, f + columns * d + rows * e, piece.crs, source.crs)
+    right, down = columns + 0.5, rows + 0.5
+    places = _moved(c + right * a + down * b, f + right * d + down * e, piece.crs, source.crs)
     if places is None:
         return None
     x, y = places
@@ -116,17 +167,12 @@ def _lines(source: GeoBox, piece: GeoBox) -> np.ndarray | None:
     else:
         # As GDAL turns a grid without rotation round.
         a, c, e, f = 1 / a, -c / a, 1 / e, -f / e
-    x, y = c + x * a + y * b, f + x * d + y * e
-    steps_x, steps_y = ((side[:, 2] - side[:, 0]) / max(width - 1, 1) for side in (x, y))
-    bent = abs(x[:, 0] + steps_x * middle - x[:, 1]) + abs(y[:, 0] + steps_y * middle - y[:, 1])
-    lines = np.stack([x[:, 0], steps_x, y[:, 0], steps_y], axis=1)
-    # Whatever is not finite is not below.
-    return lines if (bent <= _BENT).all() else None
+    return c + x * a + y * b, f + x * d + y * e
 
 
 def _moved(x: np.ndarray, y: np.ndarray, crs: Any, target: Any) -> tuple[np.ndarray, np.ndarray] | None:
     """Places in another CRS, by GDAL's own PROJ: that of pyproj may be of another version, and differ in last bits."""
-    if crs == target:
+    if crs == target or not x.size:
         return x, y
     # GDAL fails as a whole where one place has no answer.
     if not np.isfinite(to_crs(x, y, source=crs, target=target)).all():
@@ -144,9 +190,7 @@ def _same_datum(one: Any, other: Any) -> bool:
     return bases[0] is not None and bool(bases[0] == bases[1]) and not any(crs.proj.is_bound for crs in (one, other))
 
 
-def _by_gdal(
-    values: np.ndarray, there: Any, crs: Any, target: GeoBox, method: str, scales: tuple[float, ...]
-) -> np.ndarray:
+def _by_gdal(values: np.ndarray, there: GeoBox, target: GeoBox, method: str, scales: tuple[float, ...]) -> np.ndarray:
     from rasterio.warp import Resampling, reproject
 
     result = np.full(target.shape, np.nan)
@@ -154,8 +198,8 @@ def _by_gdal(
     reproject(
         values,
         result,
-        src_transform=there,
-        src_crs=crs.to_wkt(),
+        src_transform=there.affine,
+        src_crs=there.crs.to_wkt(),
         src_nodata=np.nan,
         dst_transform=target.affine,
         dst_crs=target.crs.to_wkt(),

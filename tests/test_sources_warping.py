@@ -1,0 +1,124 @@
+"""Pixels on other grids: our kernels against GDAL's."""
+
+import os
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from landweave.sources.opened import grid_of, header_at
+from landweave.sources.pixels import read_on, read_reflectance, to_reflectance
+from landweave.sources.scene_files import head_of
+from landweave.sources.warping import warp
+
+SIZES = {10: 240, 20: 120, 60: 40}
+LEFT, TOP = 727_560, 5_103_720
+
+
+def tile(metres):
+    side = SIZES[metres]
+    return GeoBox((side, side), Affine(metres, 0, LEFT, 0, -metres, TOP), "EPSG:32633")
+
+
+TARGETS = {
+    "a part": GeoBox((70, 90), Affine(10, 0, LEFT + 200, 0, -10, TOP - 300), "EPSG:32633"),
+    "beyond a corner": GeoBox((60, 50), Affine(10, 0, LEFT - 100, 0, -10, TOP + 120), "EPSG:32633"),
+    "not aligned": GeoBox((60, 50), Affine(10, 0, LEFT - 97, 0, -10, TOP + 123), "EPSG:32633"),
+    "finer": GeoBox((60, 50), Affine(7, 0, LEFT + 900, 0, -7, TOP - 800), "EPSG:32633"),
+    "south up": GeoBox((60, 50), Affine(10, 0, LEFT + 5, 0, 10, TOP - 700), "EPSG:32633"),
+    "rotated": GeoBox((60, 50), Affine(8, 6, LEFT + 700, 6, -8, TOP - 700), "EPSG:32633"),
+    "one column": GeoBox((60, 1), Affine(10, 0, LEFT + 300, 0, -10, TOP - 700), "EPSG:32633"),
+    "another zone": GeoBox((70, 300), Affine(10, 0, 262_500, 0, -10, 5_103_000), "EPSG:32634"),
+    "degrees": GeoBox((80, 90), Affine(1e-4, 0, 17.945, 0, -1e-4, 46.05), "EPSG:4326"),
+    "nowhere": GeoBox((5, 6), Affine(10, 0, LEFT + 90_000, 0, -10, TOP), "EPSG:32633"),
+}
+
+
+@pytest.mark.parametrize("metres", SIZES)
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_pixel_is_the_one_that_gdal_makes(metres, target, monkeypatch):
+    source, grid, dice = tile(metres), TARGETS[target], np.random.default_rng(metres)
+    start, shape = warp.touching(source, grid)
+    values = dice.integers(1, 9000, shape).astype("float64")
+    holes = values.copy()
+    holes[dice.random(shape) < 0.02] = np.nan
+    holes[shape[0] // 3 : shape[0] // 2, shape[1] // 4 : shape[1] // 2] = np.nan
+    given = [(numbers, method) for numbers in (values, holes) for method in ("nearest", "bilinear", "cubic")]
+    ours = [warp.warped(numbers, source, start, grid, method) for numbers, method in given]
+    assert all(warp._lines(source, piece) is not None for piece, _, _ in warp._pieces(source, grid))
+    monkeypatch.setattr(warp, "_lines", lambda *_: None)
+    for (numbers, method), found in zip(given, ours, strict=True):
+        expected = warp.warped(numbers, source, start, grid, method)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
+        units = [to_reflectance(made, scale=1e-4, offset=-0.1) for made in (found, expected)]
+        np.testing.assert_array_equal(*units)
+    assert np.isfinite(ours[0]).any() == (target != "nowhere")
+
+
+def test_what_gdal_alone_knows_is_left_to_it():
+    lambert = GeoBox((20, 300), Affine(10, 0, 4_940_000, 0, -10, 2_570_000), "EPSG:3035")
+    assert all(warp._lines(tile(10), piece) is None for piece, _, _ in warp._pieces(tile(10), lambert))
+    world = GeoBox((180, 360), Affine(1, 0, -180, 0, -1, 90), "EPSG:4326")
+    arctic = GeoBox((9, 300), Affine(50_000, 0, -7_500_000, 0, -50_000, 200_000), "EPSG:3995")
+    assert any(warp._lines(world, piece) is None for piece, _, _ in warp._pieces(world, arctic)), "rows are straight"
+    infinite = np.full(tile(10).shape, np.inf)
+    found = warp.warped(infinite, tile(10), (0, 0), TARGETS["another zone"], "cubic")
+    assert not np.isfinite(found).any()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "int32", "float32"])
+@pytest.mark.parametrize("hidden", [False, True])
+def test_numbers_of_any_type_become_reflectance(tmp_path, dtype, hidden):
+    numbers = np.arange(120).reshape(10, 12).astype(dtype)
+    grid = GeoBox((10, 12), Affine(10, 0, LEFT, 0, -10, TOP), "EPSG:32633")
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK="YES"), rasterio.open(
+        tmp_path / "a.tif", "w", driver="GTiff", height=10, width=12, count=1, dtype=dtype, crs=str(grid.crs),
+        transform=grid.affine,
+    ) as file:  # fmt: skip
+        file.write(numbers, 1)
+        if hidden:
+            file.write_mask(numbers % 5 > 0)
+    wide = GeoBox((14, 15), Affine(10, 0, LEFT - 20, 0, -10, TOP + 10), "EPSG:32633")
+    expected = np.full((14, 15), -32768)
+    expected[1:11, 2:14] = np.where((numbers == 7) | (hidden & (numbers % 5 == 0)), -32768, numbers * 10.0 - 1000)
+    given = (tmp_path / "a.tif", 1, 7, grid, wide)
+    found = read_reflectance(*given, scale=1e-3, offset=-0.1)
+    assert found.dtype == "int16"
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(to_reflectance(read_on(*given), scale=1e-3, offset=-0.1), expected)
+
+
+def replaced(path, value):
+    """Another image of the same size in bytes, as if written at another time."""
+    with rasterio.open(
+        path, "w", driver="GTiff", height=2, width=2, count=1, dtype="uint8", crs="EPSG:32633",
+        transform=Affine(10, 0, LEFT + value, 0, -10, TOP),
+    ) as file:  # fmt: skip
+        file.write(np.full((1, 2, 2), value, "uint8"))
+    os.utime(path, ns=(value * 1_000_000_007, value * 1_000_000_007))
+    return path
+
+
+def test_a_file_is_looked_at_once_and_again_when_it_is_another_one(tmp_path):
+    path = replaced(tmp_path / "a.tif", 1)
+    first, head = header_at(path), head_of(str(path))
+    assert header_at(path) is first
+    assert head_of(str(path)) is head
+    replaced(path, 2)
+    assert grid_of(path).affine.c == LEFT + 2
+    assert head_of(str(path)) != head
+    path.unlink()
+    assert head_of(str(path)) == b"absent"
+
+
+def test_a_file_written_within_a_second_of_a_coarse_clock_is_looked_at_each_time(tmp_path, monkeypatch):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"a" * 100)
+    os.utime(path, ns=(5_000_000_000, 5_000_000_000))
+    monkeypatch.setattr("landweave.sources.scene_files.time.time", lambda: 6.0)
+    before = head_of(str(path))
+    # As on a file system without times of a change and in the same inode.
+    monkeypatch.setattr("landweave.sources.scene_files._read_head", lambda *_: b"new")
+    assert head_of(str(path)) == b"new" != before
