@@ -123,6 +123,15 @@ def test_of_very_many_pixels_some_patches_are_counted_and_check_says_so(tmp_path
     assert any("Labels were counted in 5 patches, evenly chosen." in line for line in lines)
 
 
+def test_of_many_patches_those_near_labels_are_counted(tmp_path, monkeypatch):
+    # 400 m in the lower left corner are 4 of the 16 patches.
+    project, _ = two_class_world(tmp_path)
+    polygons(project, (2, 10, 10, 200, 390), (7, 200, 10, 390, 390))
+    monkeypatch.setattr("landweave.runs.pipeline.label_counts.MOST_COUNTED", 4 * 20 * 20)
+    found = by_name(check_facts(read_project(project)))
+    assert {name: found[name]["labels"]["pixels"] for name in found} == {"meadow": 19 * 38, "pond": 19 * 38}
+
+
 def test_one_date_is_named_by_check_and_report_and_its_features_are_the_bands(tmp_path):
     project, _ = two_class_world(tmp_path)
     said = one_date(project)

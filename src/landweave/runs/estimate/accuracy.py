@@ -221,14 +221,11 @@ def estimate_accuracy(
         district_strata=_strata_in(zones, counted, read, mapped, same=same) if zones and counted else None,
     )  # fmt: skip
     if counted is not None and estimator != DESIGN:
-        add_assisted(
+        notes += add_assisted(
             figures, drawn, mapped, reference, names=names, method=estimator, districts=place,
             areas={v: area / 1e4 for v, area in counted.areas.items()},
             district_areas=zones.classes(counted.zone_classes) if zones else None,
         )  # fmt: skip
-        notes.append(
-            f"Areas and shares are those of the {estimator} estimator, which uses the areas of the map's classes."
-        )
     if zones is not None and counted is not None and same is False:
         notes.append("Areas of districts are those of the land that the map to be judged shows.")
     if place is not None and (place == "").any():
