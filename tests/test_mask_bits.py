@@ -17,7 +17,7 @@ from landweave.runs.fetch.strips import reasons_of
 from landweave.runs.pipeline.check import check_project
 from landweave.runs.project.plan import make_plan
 from landweave.runs.project.settings import read_project
-from landweave.sources.opened import header_at
+from landweave.sources.files.opened import header_at
 from landweave.sources.stac.scenes import read_scene
 from landweave.sources.stac.source import open_stac
 

@@ -27,7 +27,7 @@ from landweave.runs.project.imports import check_imports
 from landweave.runs.project.one_a_day import one_a_day
 from landweave.runs.project.settings import Project
 from landweave.runs.project.source import masked, open_source, unscaled_recipe
-from landweave.sources.opened import header_at
+from landweave.sources.files.opened import header_at
 from landweave.sources.pixels import static_header
 from landweave.sources.protocol import Source, day_of
 
