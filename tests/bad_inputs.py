@@ -93,6 +93,11 @@ def one_tile_cut_short(project):
     return r"east/S2_2020-06-01_B08.tif"
 
 
+def output_where_no_file_can_be(project):
+    edit(project, 'output = "out"', 'output = "/proc/out"')
+    return r"landweave.toml: output is in /proc, where no file can be kept; set another folder"
+
+
 def not_a_raster(project):
     (project.parent / "S2_2020-06-01_B08.tif").write_text("these are no pixels")
     return r"S2_2020-06-01_B08.tif"
@@ -430,6 +435,7 @@ BAD = {
     "pattern_without_match": pattern_without_match,
     "another_crs": another_crs,
     "not_a_raster": not_a_raster,
+    "output_where_no_file_can_be": output_where_no_file_can_be,
     "truncated": truncated,
     "picture_as_truth": picture_as_truth,
     "no_date_in_the_period": no_date_in_the_period,

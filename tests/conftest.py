@@ -15,6 +15,32 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def without_waiting_for_the_disk():
+    """Tests end processes but never the power, and only a loss of power loses what has not reached the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+@pytest.fixture
+def landweave(monkeypatch, capsys):
+    """Run the command line in this process; status, standard output, standard error."""
+    from landweave.cli.app import main
+    from landweave.cli.terminal.speech import SPEECH
+
+    def call(*words):
+        monkeypatch.setattr("sys.argv", ["landweave", *map(str, words)])
+        monkeypatch.setenv("COLUMNS", "500")
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capsys.readouterr()
+        return end.value.code or 0, said.out, said.err
+
+    yield call
+    SPEECH.ask(quiet=False, verbose=False)
+
+
 collect_ignore = ["qgis_opened.py"]
 """What QGIS's own Python runs."""
 

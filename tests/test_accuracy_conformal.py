@@ -1,18 +1,21 @@
 """Prediction sets, calibration errors and doubtful labels: worked examples, and promises that hold for any numbers."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landweave.accuracy.calibration_error import calibration_errors
 from landweave.accuracy.confident_learning import doubtful_labels
-from landweave.accuracy.conformal import (
+from landweave.accuracy.reliability import calibration_errors
+from landweave.accuracy.trust.conformal import (
     conformal_coverage,
     conformal_sets,
     conformal_threshold,
+    conformal_threshold_by_cluster,
     conformal_thresholds,
     coverage_range,
     least_calibration,
@@ -149,3 +152,70 @@ def test_what_does_not_fit_is_refused_in_one_line(call):
     with pytest.raises(InputError) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.floats(0.01, 0.5), st.floats(0.1, 1e6))
+def test_equal_weights_are_no_weights(scores, alpha, weight):
+    assert conformal_threshold(scores, alpha=alpha, weights=[weight] * len(scores)) == conformal_threshold(
+        scores, alpha=alpha
+    )
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(1, 5)), min_size=1, max_size=40), st.floats(0.05, 0.5))
+def test_a_unit_of_weight_k_counts_as_k_units(units, alpha):
+    scores, weights = zip(*units, strict=True)
+    one_by_one = np.repeat(scores, weights)
+    weighted = conformal_threshold(scores, alpha=alpha, weights=weights, asked_weight=1.0)
+    assert weighted == conformal_threshold(one_by_one, alpha=alpha)
+
+
+def test_weights_undo_a_draw_with_unequal_chances():
+    rng = np.random.default_rng(3)
+    # Half the land is easy; the draw took ten times as many units of the hard half.
+    easy, hard = rng.uniform(0, 0.2, 300), rng.uniform(0, 1, 3000)
+    scores, land = np.concatenate([easy, hard]), np.concatenate([np.full(300, 10.0), np.ones(3000)])
+    fresh = np.concatenate([rng.uniform(0, 0.2, 50_000), rng.uniform(0, 1, 50_000)])
+    plain, weighted = (conformal_threshold(scores, alpha=0.1, weights=w) for w in (None, land))
+    assert (fresh <= plain).mean() > 0.93
+    assert abs((fresh <= weighted).mean() - 0.9) < 0.01
+
+
+def test_calibration_by_cluster_covers_clusters_that_were_never_seen():
+    rng = np.random.default_rng(5)
+
+    def worlds(clusters):  # each cluster has a difficulty of its own
+        return np.clip(rng.uniform(0, 1, clusters)[:, None] * rng.uniform(0, 1, (clusters, 30)), 0, 1)
+
+    covered = {"by cluster": [], "pooled": []}
+    for _ in range(300):
+        taught, fresh = worlds(12), worlds(200)
+        q = conformal_threshold_by_cluster(taught.ravel(), np.repeat(np.arange(12), 30), alpha=0.2)
+        covered["by cluster"].append((fresh <= q).mean())
+        covered["pooled"].append((fresh <= conformal_threshold(taught.ravel(), alpha=0.2)).mean())
+    assert np.mean(covered["by cluster"]) >= 0.8
+    assert np.mean(covered["pooled"]) < np.mean(covered["by cluster"])
+    assert conformal_threshold_by_cluster([0.1] * 30, [1, 2, 3] * 10, alpha=0.2) == math.inf
+
+
+def test_coverage_is_that_of_land_where_weights_are_given():
+    sets, truth = np.array([[True, False], [False, True]]), np.array([0, 0])
+    assert conformal_coverage(sets, truth, weights=[3, 1])["all"] == {"units": 2.0, "coverage": 0.75, "mean_size": 1.0}
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, -1.0], [0.0, 0.0], [1.0, math.nan]])
+def test_weights_that_do_not_fit_are_refused(weights):
+    with pytest.raises(InputError, match="weight"):
+        conformal_threshold([0.1, 0.2], alpha=0.5, weights=weights)
+
+
+def test_sets_are_those_of_mapie_and_crepes():
+    found = json.loads((Path(__file__).parent / "conformal_oracles.json").read_text())
+    label, p, asked = (np.array(v) for v in (*found["calibration"].values(), found["asked"]))
+    scores = 1 - p[np.arange(len(label)), label]
+    plain = conformal_sets(1 - asked, conformal_threshold(scores, alpha=0.1))
+    assert plain.tolist() == np.array(found["mapie"]["marginal"], bool).tolist()
+    assert plain.tolist() == np.array(found["crepes"]["marginal"], bool).tolist()
+    by_class = conformal_thresholds(scores, label, alpha=0.1)
+    sets = conformal_sets(1 - asked, np.array([by_class[k] for k in range(3)]))
+    assert sets.tolist() == np.array(found["crepes"]["by_class"], bool).tolist()
+    assert sets.tolist() != plain.tolist()

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landweave.accuracy.design_based.designs import ALLOCATIONS, allocate, anticipated, class_sizes, sample_size
+from landweave.accuracy.design_based.designs import (
+    ALLOCATIONS,
+    allocate,
+    anticipated,
+    class_sizes,
+    sample_size,
+    smallest_size,
+)
 from landweave.errors import InputError
 
 SHARES, ACCURACIES = [0.02, 0.015, 0.32, 0.645], [0.7, 0.6, 0.9, 0.95]
@@ -91,6 +98,55 @@ def test_a_sample_of_the_size_found_has_the_standard_error_asked_for():
         assert anticipated([n], [1], [users])[1][0] <= 0.04 < anticipated([n - 1], [1], [users])[1][0]
 
 
+@pytest.mark.parametrize(
+    ("shares", "users", "method", "minimum", "n"),
+    [
+        (SHARES, ACCURACIES, "neyman", 2, 645),
+        (SHARES, ACCURACIES, "proportional", 2, 682),
+        (SHARES, ACCURACIES, "proportional", 50, 693),
+        (SHARES, ACCURACIES, "proportional", 75, 737),
+        (SHARES, ACCURACIES, "equal", 50, 1171),
+        ([0.97, 0.01, 0.01, 0.01], [0.85] * 4, "proportional", 50, 1361),
+        ([0.97, 0.01, 0.01, 0.01], [0.85] * 4, "equal", 50, 4805),
+    ],
+)
+def test_the_size_is_the_one_that_its_own_allocation_needs(shares, users, method, minimum, n):
+    """Computed independently by bisection (fault 02)."""
+    assert smallest_size(shares, users, se=0.01, method=method, minimum=minimum) == n
+    sizes = allocate(n, shares, method=method, accuracies=users, minimum=minimum)
+    fewer = allocate(n - 1, shares, method=method, accuracies=users, minimum=minimum)
+    assert anticipated(sizes, shares, users)[0] <= 0.01 < anticipated(fewer, shares, users)[0]
+
+
+@pytest.mark.parametrize("units", [None, [20, 600, 9000, 40_000]], ids=["endless", "finite"])
+@pytest.mark.parametrize("minimum", [2, 75])
+@pytest.mark.parametrize("method", ALLOCATIONS)
+def test_the_promised_error_is_the_error_of_that_allocation(method, minimum, units):
+    """Simulated: 20,000 samples of each design; their standard deviation is known to 0.5 %."""
+    shares = np.array(SHARES if units is None else np.array(units) / sum(units))
+    n = smallest_size(shares, ACCURACIES, se=0.01, method=method, minimum=minimum, units=units)
+    sizes = allocate(n, shares, method=method, accuracies=ACCURACIES, minimum=minimum, units=units)
+    rng = np.random.default_rng(3)
+    if units is None:
+        right = rng.binomial(sizes, ACCURACIES, (20_000, 4))
+    else:
+        good = np.round(np.array(units) * ACCURACIES).astype(int)
+        right = rng.hypergeometric(good, np.array(units) - good, sizes, (20_000, 4))
+    spread = (right / sizes @ shares).std()
+    promised = anticipated(sizes, shares, ACCURACIES, units=units)[0]
+    assert spread == pytest.approx(promised, rel=0.03)
+    assert promised <= 0.01
+    if n > 4 * minimum:
+        assert promised == pytest.approx(0.01, rel=0.03)
+
+
+def test_a_target_beyond_the_population_takes_all_of_it():
+    assert smallest_size([0.5, 0.5], [0.5, 0.5], se=1e-9, units=[30, 40]) == 70
+    assert smallest_size([0.5, 0.5], [1.0, 1.0], se=0.01) == 4
+    with pytest.raises(InputError, match="give a larger one"):
+        smallest_size([0.5, 0.5], [0.5, 0.5], se=1e-12)
+
+
 def test_a_small_population_needs_fewer():
     """With N = 1000, n0 = W S / V and n = n0 / (1 + n0 / N) for one stratum (Cochran 1977, equation 4.4)."""
     n0 = 0.5 * 0.5 / 0.02**2
@@ -106,7 +162,7 @@ def test_a_small_population_needs_fewer():
         (lambda: sample_size([0.5, 0.5], [0.9, 80], se=0.01), "between 0 and 1"),
         (lambda: sample_size([0.5, 0.5], [0.9, 0.8], se=0), "target standard error"),
         (lambda: allocate(10, [0.5, 0.5], minimum=50), "adds up to 100"),
-        (lambda: allocate(10, [0.5, 0.5], method="best"), "choose one of proportional, equal, neyman"),
+        (lambda: allocate(10, [0.5, 0.5], method="best"), "choose one of proportional, equal, neyman, power"),
         (lambda: allocate(10, [0.5, 0.5], method="neyman"), "needs the expected user's accuracy"),
     ],
 )

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landweave.accuracy.label_errors import confident_others, judge_pieces, piece_evidence
+from landweave.accuracy.label_errors import (
+    audited_precision,
+    confident_others,
+    judge_pieces,
+    label_noise,
+    list_length,
+    piece_evidence,
+    wrong_labels,
+)
+from landweave.errors import InputError
 
 CLASSES = ["field", "wood", "pond"]
 
@@ -100,3 +109,59 @@ def test_a_part_is_listed_where_its_piece_is_not():
     found = judge_pieces(rows, parts, classes=CLASSES, classify=memory)
     # The part of piece 81 says nothing more than piece 81, and that of piece 2 is all of it.
     assert found[["piece", "part", "within"]].to_numpy().tolist() == [[81, False, 81], [-1, True, 1]]
+
+
+def noisy(rng, n=4000, k=3, rate=0.06):
+    """Pieces whose looks show their true class clearly or hardly, of whose labels some are wrong at random.
+
+    Looks are normal about the class's own, so the probability of each class given the looks is known.
+    """
+    true, apart = rng.integers(0, k, n), rng.choice([2.0, 4.0], n)[:, None]
+    looks = apart * (true[:, None] == np.arange(k)) + rng.normal(0, 1, (n, k))
+    q = np.exp(apart * (looks - looks.max(axis=1, keepdims=True)))
+    q /= q.sum(axis=1, keepdims=True)
+    wrong = rng.random(n) < rate
+    return np.where(wrong, (true + rng.integers(1, k, n)) % k, true), q, wrong
+
+
+def test_the_noise_that_was_put_in_is_found_and_its_columns_are_shares():
+    label, q, _ = noisy(np.random.default_rng(0), n=20_000)
+    found = label_noise(label, q)
+    np.testing.assert_allclose(found.sum(axis=0), 1)
+    assert np.diagonal(found).min() > 0.85
+    assert 0.01 < found[0, 1] < 0.1
+
+
+def test_the_estimated_share_of_wrong_labels_is_about_the_true_one_at_every_length_of_the_list():
+    label, q, wrong = noisy(np.random.default_rng(1))
+    estimated = wrong_labels(label, q, label_noise(label, q))
+    order = np.argsort(-estimated, kind="stable")
+    for n in (100, 200, 400):
+        assert estimated[order[:n]].mean() == pytest.approx(wrong[order[:n]].mean(), abs=0.15)
+    cut = list_length(estimated[order], 0.5)
+    assert wrong[order[:cut]].mean() == pytest.approx(0.5, abs=0.15)
+
+
+def test_labels_without_noise_or_looks_are_not_wrong():
+    assert wrong_labels(np.array([0, 1]), np.zeros((2, 2)), np.eye(2)).tolist() == [0, 0]
+    assert wrong_labels(np.array([0]), np.array([[0.1, 0.9]]), np.eye(2)).tolist() == [0]
+    assert label_noise(np.zeros(0, int), np.zeros((0, 2))).tolist() == np.eye(2).tolist()
+    assert list_length(np.zeros(0), 0.5) == 0
+    assert list_length(np.zeros(7), 0.0) == 7
+
+
+@pytest.mark.parametrize(("listed", "truly"), [(60, 30), (200, 150), (30, 11), (500, 5)])
+def test_the_interval_of_an_audit_holds_the_share_in_19_of_20_draws_or_more(listed, truly):
+    hypergeom = pytest.importorskip("scipy.stats").hypergeom
+    chance = 0.0
+    for wrong in range(max(0, truly - listed + 30), min(30, truly) + 1):
+        _, low, high = audited_precision(wrong, 30, listed)
+        chance += hypergeom.pmf(wrong, listed, truly, 30) * (low <= truly / listed <= high)
+    assert chance >= 0.95
+
+
+def test_an_audit_of_all_is_a_point_and_numbers_that_do_not_fit_are_refused():
+    assert audited_precision(7, 10, 10) == (0.7, 0.7, 0.7)
+    for numbers in ((3, 0, 10), (4, 3, 10), (1, 11, 10), (-1, 3, 10)):
+        with pytest.raises(InputError, match="judge at least one entry"):
+            audited_precision(*numbers)

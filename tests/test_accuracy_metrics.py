@@ -130,10 +130,8 @@ def test_the_auc_of_one_kind_of_row_is_undefined():
 def test_rescaled_weights_change_nothing(case, factor):
     truth, predicted, weights = case
     clusters = np.arange(len(truth)) % 9
-    plain = score(truth, predicted, classes=CLASSES, weights=weights, clusters=clusters, repeats=20, min_support=1)
-    scaled = score(
-        truth, predicted, classes=CLASSES, weights=weights * factor, clusters=clusters, repeats=20, min_support=1
-    )
+    plain = score(truth, predicted, classes=CLASSES, weights=weights, clusters=clusters, min_support=1)
+    scaled = score(truth, predicted, classes=CLASSES, weights=weights * factor, clusters=clusters, min_support=1)
     assert scaled["confusion"]["counts"] == plain["confusion"]["counts"]
     for kind in ("overall_accuracy", "weighted_f1"):
         assert scaled[kind] == pytest.approx(plain[kind])
@@ -184,7 +182,7 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says():
     held, worlds = 0, 150
     for _ in range(worlds):
         truth, predicted, clusters = simulate(rng, 10)
-        found = score(truth, predicted, classes=CLASSES, clusters=clusters, repeats=300)["overall_accuracy"]
+        found = score(truth, predicted, classes=CLASSES, clusters=clusters)["overall_accuracy"]
         held += found["low"] <= 0.8 <= found["high"]
     assert 0.89 <= held / worlds <= 0.99
 

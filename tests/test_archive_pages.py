@@ -1,12 +1,13 @@
 """Answers in pages: all of them come, from the archive's own servers only, and an endless answer ends."""
 
 import datetime
+import gzip
 import json
 import threading
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from archives import served
+from archives import Faults, served
 
 from landweave.errors import InputError
 from landweave.sources import remote
@@ -83,6 +84,39 @@ def test_all_pages_come_from_a_search_a_collection_and_its_items(place, matched)
     found = ask(api, place)
     assert [item["id"] for item in found.items] == [f"i{n:04d}" for n in range(250)]
     assert not found.remarks
+
+
+PACKED = gzip.compress(b" " * 3_000_000)
+"""3 kB that become 3 MB."""
+ENDLESS = {
+    "plain": (200, {}, b" " * 2_000_000),
+    "packed": (200, {"Content-Encoding": "gzip"}, PACKED),
+    "an error": (500, {}, b" " * 2_000_000),
+    "on the way": (302, {"Location": "/other", "Content-Encoding": "gzip"}, PACKED),
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+@pytest.mark.parametrize("from_second", [False, True])
+def test_an_answer_larger_than_any_useful_one_is_given_up_by_name(monkeypatch, kind, from_second):
+    monkeypatch.setattr(asking, "LARGEST", 1 << 20)
+    faults = Faults(lambda number, path: ENDLESS[kind] if number > from_second else None)
+    api = Api(None)
+    api.page = pages_of(api, 20, 10)
+    with served(None, faults, answer=api) as api.url:
+        place = api.url + ("/search" if from_second else "/")
+        message = f"^{place}: the answer is larger than 1 MB; give another address.$"
+        with pytest.raises(InputError, match=message):
+            search_items(api.url + "/", ALL)
+
+
+def test_an_answer_that_never_ends_is_given_up(monkeypatch):
+    monkeypatch.setattr(asking, "PATIENCE", 0.0)
+    api = Api(lambda number, question: ([scene(0)], None))
+    with pytest.raises(
+        InputError, match=r"^http\S+: the answer is not complete after 0 minutes; give another address\.$"
+    ):
+        ask(api)
 
 
 def test_items_of_a_collection_are_asked_for_within_area_and_period():

@@ -6,6 +6,7 @@ import json
 import geopandas as gpd
 import numpy as np
 import pytest
+import rasterio
 import shapely
 import xarray as xr
 from archives import catalogue, edit, item, land
@@ -187,6 +188,22 @@ def test_scenes_without_dark_ground_follow_those_that_contradict_their_metadata(
     got = xr.open_zarr(stack, consolidated=False, mask_and_scale=False)["B04"].values[1]
     assert set(np.unique(got)) <= {NODATA, 6000}
     assert (got == 6000).any()
+
+
+@pytest.mark.parametrize("rule", ["check", "trust-metadata"])
+def test_a_file_that_says_other_numbers_than_its_item_is_named_by_check_run_and_record(world, rule):
+    # The item says nodata 0 and scale 1e-4; the file of S1 says otherwise.
+    with rasterio.open(world / "sentinel-2-l2a" / "S1" / "B04.tif", "r+", IGNORE_COG_LAYOUT_BREAK="YES") as file:
+        file.nodata, file.scales = 9999, (0.001,)
+    edit(world, 'radiometry = "trust-metadata"', f'radiometry = "{rule}"')
+    said = "B04 of S1: nodata is 0 in the item (used) and 9999 in the file, scale is 0.0001 in the item (used) and 0.001 in"
+    assert any(said in line for line in check_project(read_project(world)))
+    done = result(world, until="fetch")
+    assert any(line.startswith("Items and files disagree in 1 of 3 scenes: " + said) for line in done.notices)
+    decisions = json.loads((world / "out" / "radiometry.json").read_text())
+    assert {name for name, one in decisions.items() if "differs" in one} == {"S1"}
+    assert record(world)["differs"] == {"S1": decisions["S1"]["differs"]}
+    assert "nodata is 0 in the item (used) and 9999 in the file" in decisions["S1"]["differs"]["B04"]
 
 
 @pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 200_000, '{"type": "FeatureCollection", "features": [7]}'])

@@ -94,15 +94,15 @@ def test_what_is_spoilt_was_sound(world):
 
 
 @pytest.mark.parametrize("spoil", [unknown_key, truncated, one_class], ids=lambda f: f.__name__)
-def test_the_command_exits_2_with_one_line(world, spoil):
+def test_the_command_exits_2_with_one_line(world, spoil, landweave):
     spoil(world)
-    done = command("run", world, "--workers", "1")
-    assert done.returncode == 2
-    *stages, last = done.stderr.strip().splitlines()
+    status, out, said = landweave("run", world, "--workers", "1")
+    assert status == 2
+    *stages, last = said.strip().splitlines()
     assert last.startswith("landweave: ")
     # Before it, a line a stage that was done.
     assert not any(line.startswith(("landweave: ", " ")) for line in stages)
-    assert "Traceback" not in done.stderr + done.stdout
+    assert "Traceback" not in said + out
 
 
 def test_a_missing_project_file_exits_2(tmp_path):

@@ -77,12 +77,59 @@ def test_a_reference_without_a_legend_gets_colours_by_the_names_of_its_classes(t
     assert [found[name]["color"] for name in ("forest", "water")] == class_colors(["forest", "water"])
 
 
+def stripes(project, codes, count=16):
+    """Polygons side by side, their codes in turn; without a legend."""
+    width = 800 // count
+    polygons(project, *((codes(k), k * width, 0, (k + 1) * width, 800) for k in range(count)))
+    edit(project, 'legend = "legend.toml"\n', "")
+
+
+@pytest.mark.parametrize(("codes", "said"), [
+    (lambda k: ("Forest", "forest", "water")[k % 3], "only are not one class: 'Forest', 'forest'; correct them"),
+    (lambda k: ("bare soil", "baresoil", "water")[k % 3], "only are not one class: 'bare soil', 'baresoil'; correct"),
+    (lambda k: f"parcel {k}", "Each of the 16 features has a value of its own in use (parcel 0, parcel 1, parcel 10 and"),
+    (lambda k: 1 + k % 3, "The names of the classes are only numbers (1, 2, 3)"),
+    (lambda k: ("forest", "water")[k % 2], ""),
+])  # fmt: skip
+def test_codes_that_are_hardly_classes_are_pointed_out(tmp_path, codes, said):
+    project, _ = two_class_world(tmp_path)
+    stripes(project, codes)
+    words = ("are not one class", "has a value of its own", "are only numbers")
+    found = [line for line in check_facts(read_project(project))["notes"] if any(word in line for word in words)]
+    assert len(found) == bool(said)
+    assert all(said in line for line in found)
+
+
+def test_codes_that_the_legend_joins_are_not_pointed_out(tmp_path):
+    project, _ = two_class_world(tmp_path)
+    polygons(project, ("Wet", 0, 0, 300, 800), ("wet", 300, 0, 400, 800), ("dry", 400, 0, 800, 800))
+    (tmp_path / "legend.toml").write_text(
+        '[[class]]\nvalue = 1\nname = "wet"\ncodes = ["Wet", "wet"]\n[[class]]\nvalue = 2\nname = "dry"\n'
+    )
+    assert not any("blanks only" in line for line in check_facts(read_project(project))["notes"])
+
+
+def test_patches_one_row_high_are_named(tmp_path):
+    project, _ = two_class_world(tmp_path, size=81, patch=40)
+    notes = check_facts(read_project(project))["notes"]
+    assert any("5 of 9 patches are less than 16 pixels wide or high, such as" in note for note in notes), notes
+
+
 def test_of_very_many_pixels_some_patches_are_counted_and_check_says_so(tmp_path, monkeypatch):
     project, _ = two_class_world(tmp_path)
     monkeypatch.setattr("landweave.runs.pipeline.label_counts.MOST_COUNTED", 5 * 20 * 20)
     lines = check_project(read_project(project))
     assert any(", counted in 5 of 16 patches" in line for line in lines)
     assert any("Labels were counted in 5 patches, evenly chosen." in line for line in lines)
+
+
+def test_of_many_patches_those_near_labels_are_counted(tmp_path, monkeypatch):
+    # 400 m in the lower left corner are 4 of the 16 patches.
+    project, _ = two_class_world(tmp_path)
+    polygons(project, (2, 10, 10, 200, 390), (7, 200, 10, 390, 390))
+    monkeypatch.setattr("landweave.runs.pipeline.label_counts.MOST_COUNTED", 4 * 20 * 20)
+    found = by_name(check_facts(read_project(project)))
+    assert {name: found[name]["labels"]["pixels"] for name in found} == {"meadow": 19 * 38, "pond": 19 * 38}
 
 
 def test_one_date_is_named_by_check_and_report_and_its_features_are_the_bands(tmp_path):

@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 import pytest
 
-from landweave.classifier.fit import as_floats, fit
+from landweave.classifier.fit import as_floats, fit, fit_parts
+from landweave.classifier.model import Model
 from landweave.errors import InputError
 from landweave.patch.model import NODATA
 
@@ -31,12 +32,14 @@ def test_lightgbm_learns_and_its_columns_are_the_rising_class_values(classes):
     assert (np.array(classes)[p.argmax(axis=1)] == y).mean() > 0.7
 
 
-def test_the_model_is_lightgbms_own_with_its_defaults():
+def test_the_model_is_lightgbms_own_with_its_defaults_but_for_the_bins_of_a_small_table():
     import lightgbm
 
     X, y = table(classes=(0, 1, 2))
     model = fit(X, y + 1, feature_names=NAMES)
-    own = lightgbm.LGBMClassifier(random_state=42, verbose=-1, n_jobs=1, deterministic=True, force_row_wise=True)
+    own = lightgbm.LGBMClassifier(
+        random_state=42, verbose=-1, n_jobs=1, deterministic=True, force_row_wise=True, max_bin=63
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = own.fit(as_floats(X), y).predict_proba(as_floats(X))
@@ -48,6 +51,64 @@ def test_the_number_of_threads_leaves_no_trace():
     texts = {fit(X, y, params={"n_estimators": 5}, threads=threads, feature_names=NAMES).text for threads in (1, 2)}
     asked = fit(X, y, params={"n_estimators": 5, "n_jobs": 2}, feature_names=NAMES).text
     assert texts == {asked}
+
+
+def parts_of(y):
+    """Parts that overlap, one without a class, one of a single class, one with few rows, and one of all rows."""
+    rows = np.arange(len(y))
+    return {
+        "0": rows % 3 != 0, "1": (rows % 3 != 1) & (y != y[0]), "one": y == y[0], "few": rows % 10 == 0, "all": rows >= 0
+    }  # fmt: skip
+
+
+def test_parts_are_binned_once_and_no_order_and_no_number_of_threads_changes_a_model(monkeypatch):
+    import lightgbm
+
+    X, y = table(900)
+    parts, options = parts_of(y), {"params": {"n_estimators": 3}, "feature_names": NAMES}
+    made = []
+    plain = lightgbm.Dataset.__init__
+
+    def counted(self, data, *args, **more):
+        made.append(data is not None)
+        plain(self, data, *args, **more)
+
+    monkeypatch.setattr(lightgbm.Dataset, "__init__", counted)
+    first = fit_parts(X, y, parts, **options)
+    assert sum(made) == 1
+    other = fit_parts(X, y, dict(reversed(parts.items())), threads=3, **options)
+    assert list(first) == list(parts)
+    assert first == {name: other[name] for name in parts}
+    assert first["one"].classes == (int(y[0]),)
+    assert first["1"].classes == tuple(value for value in np.unique(y).tolist() if value != y[0])
+    assert first["all"].text == fit(X, y, **options).text
+    assert "[min_data_in_leaf: 9]" in first["few"].text
+    assert "[min_data_in_leaf: 20]" in first["all"].text
+
+
+def test_a_part_that_is_binned_apart_leaves_no_trace_in_the_others():
+    X, y = table(900)
+    options = {"params": {"n_estimators": 3}, "feature_names": NAMES}
+    rows = np.arange(len(y))
+    others = {"0": rows < 300, "1": (rows >= 200) & (rows < 600)}
+    alone = fit_parts(X, y, others, **options)
+    with_all = fit_parts(X, y, others | {"all": rows >= 0}, apart=("all",), **options)
+    assert with_all == alone | {"all": fit(X, y, **options)}
+    assert fit_parts(X, y, others | {"all": rows >= 0}, **options)["0"] != alone["0"]
+
+
+def test_parts_of_a_scikit_learn_classifier_are_each_fitted_as_if_alone():
+    X, y = table(300)
+    options = {"type": "random_forest", "params": {"n_estimators": 3}, "feature_names": NAMES}
+    parts = {name: part for name, part in parts_of(y).items() if name in {"0", "1", "all"}}
+    for name, found in fit_parts(X, y, parts, threads=2, **options).items():
+        assert found.files() == fit(X[parts[name]], y[parts[name]], **options).files()
+
+
+def test_bins_that_the_user_gives_are_used():
+    X, y = table(300)
+    text = fit(X, y, params={"n_estimators": 2, "max_bins": 40}, feature_names=NAMES).text
+    assert "[max_bin: 40]" in text
 
 
 def test_names_of_scikit_learn_and_of_lightgbm_mean_the_same():
@@ -137,7 +198,6 @@ def test_weights_reach_a_class_behind_the_imputation():
         ("random_woods", {}, "random_woods.*import path"),
         ("sklearn.nothing.Here", {}, "cannot be imported"),
         ("sklearn.svm.SVQ", {}, "cannot be imported"),
-        ("sklearn.svm.SVC", {}, "predict_proba"),
         ("sklearn.linear_model.LinearRegression", {}, "predict_proba"),
         ("os.system", {}, "--allow-code"),
         ("pathlib.Path", {}, "--allow-code"),
@@ -148,6 +208,32 @@ def test_what_cannot_be_trained_is_refused_in_one_line(type_, params, message):
     with pytest.raises(InputError, match=message) as caught:
         fit(X, y, type=type_, params=params, feature_names=NAMES)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("type_", "params"), [("sklearn.svm.SVC", {"C": 2.0}), ("sklearn.linear_model.RidgeClassifier", {})]
+)
+def test_scores_without_probabilities_become_probabilities_by_cross_validation(type_, params, tmp_path):
+    X, y = table(300)
+    fitted = fit(X, y, type=type_, params=params, feature_names=NAMES)
+    p = fitted.predict(X)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    assert (np.array(fitted.classes)[p.argmax(axis=1)] == y).mean() > 0.8
+    kept = Model(estimator=fitted, class_names={value: str(value) for value in fitted.classes})
+    kept.save(tmp_path / "model")
+    np.testing.assert_array_equal(Model.load(tmp_path / "model").probabilities(X), kept.probabilities(X))
+    assert np.array_equal(fit(X, y, type=type_, params=params, feature_names=NAMES).predict(X), p)
+
+
+def test_one_row_of_a_class_gives_no_probabilities():
+    X, y = table(60)
+    with pytest.raises(InputError, match=r"sklearn.svm.LinearSVC .* class 9 has one training row"):
+        fit(
+            np.vstack([X, X[:1]]),
+            np.append(np.where(y == 9, 5, y), 9).astype("uint8"),
+            type="sklearn.svm.LinearSVC",
+            feature_names=NAMES,
+        )
 
 
 def test_weights_that_would_be_ignored_are_refused():

@@ -146,7 +146,55 @@ def test_no_test_pixel_and_no_fold_was_seen_by_the_model_that_predicts_it(finish
     folds = rows[rows["split"] == "train"].groupby("patch")["fold"].nunique()
     assert (folds == 1).all()
     assert set(rows.loc[rows["split"] == "train", "fold"]) == set(range(5))
-    assert set(rows.loc[rows["split"] != "train", "fold"]) == {5}
+    assert set(rows.loc[rows["split"].isin(("test", "refit")), "fold"]) == {5}
+    asked = rows[rows["split"] == "land"]
+    assert set(asked["fold"]) == set(range(5)), "land of units that train is asked of the models of other folds"
+    assert rows.loc[rows["split"].isin(("test", "land")), "patch"].nunique() == 64
+
+
+def clean_rows(finished):
+    """Rows of the headline: of all land, without what their model knew in part."""
+    rows = pd.read_parquet(finished / "out" / "samples.parquet")
+    held = pd.read_parquet(finished / "out" / "samples_oof.parquet")
+    values = np.array([int(name[2:]) for name in held if name.startswith("p_")])
+    p = held[[f"p_{value}" for value in values]].to_numpy()
+    rows = rows[[*["patch", "unit", "label", "split", "fold", "weight", "core", "thin", "piece"]]].assign(
+        known=held["known"], shown=np.where(held["seen"], values[p.argmax(axis=1)], 0), top=p.max(axis=1)
+    )
+    return rows[rows["split"].isin(("test", "land"))], rows[rows["split"] == "train"]
+
+
+def test_the_headline_is_all_land_without_polygons_that_its_model_was_trained_on(finished):
+    asked, train = clean_rows(finished)
+    figures = open_run(finished).accuracy
+    shared = np.zeros(len(asked), bool)
+    for fold in asked["fold"].unique():
+        known = set(train.loc[train["fold"] != fold, "piece"]) - {0}
+        shared |= ((asked["fold"] == fold) & asked["piece"].isin(known)).to_numpy()
+    assert shared.any()
+    assert ((asked["known"] == 1) == shared).all()
+    own = asked[~shared & (asked["known"] == 0)]
+    right = (own["shown"] == own["label"]).to_numpy()
+    assert figures["overall_accuracy"]["value"] == pytest.approx(np.average(right, weights=own["weight"]))
+    assert figures["overall_accuracy"]["n_clusters"] == own["unit"].nunique() > figures["split"]["test_patches"]
+    land = asked["weight"].to_numpy()
+    every = np.average(asked["shown"] == asked["label"], weights=land)
+    assert figures["shared"]["overall_accuracy"]["value"] == pytest.approx(every)
+    assert figures["shared"]["share"] == pytest.approx(land[asked["known"] > 0].sum() / land.sum())
+    test = own[own["split"] == "test"]
+    assert figures["held_out"]["patches"] == test["unit"].nunique() == figures["split"]["test_patches"]
+    assert figures["held_out"]["test_pixels"] == len(test)
+
+
+def test_stated_probabilities_are_right_about_all_land_and_ring_and_core_are_shown(finished):
+    found = open_run(finished).accuracy["calibration"]
+    assert found["overconfidence"]["low"] - 0.01 < 0 < found["overconfidence"]["high"] + 0.01
+    asked, _ = clean_rows(finished)
+    own = asked[(asked["known"] == 0) & (asked["shown"] > 0)]
+    for name, part in (("core", own[own["core"]]), ("ring", own[~own["core"]])):
+        assert found["parts"][name]["pixels"] == len(part)
+        assert found["parts"][name]["confidence"] == pytest.approx(np.average(part["top"], weights=part["weight"]))
+    assert found["parts"]["ring"]["overconfidence"]["value"] > found["parts"]["core"]["overconfidence"]["value"]
 
 
 def test_weights_of_the_test_rows_add_up_to_the_labelled_land_of_the_test_patches(finished):
@@ -278,8 +326,8 @@ def test_erosion_and_thin_things_are_told_apart_from_the_rest(finished):
     for value, name in open_run(finished).plan.legend.names.items():
         whole, core = (sum(np.count_nonzero(bands[b] == value) for bands in labels) for b in (0, 1))
         assert erosion["removed"][name]["pixels"] == whole - core
-    rows = pd.read_parquet(finished / "out" / "samples.parquet")
-    tested = rows[rows["split"] == "test"]
+    tested = clean_rows(finished)[0]
+    tested = tested[tested["known"] == 0]
     assert 0 < thin["share"] < 0.5
     assert thin["share"] == pytest.approx(tested["weight"][tested["thin"]].sum() / tested["weight"].sum())
     assert sum(part["support"] for part in thin["classes"].values()) == tested["thin"].sum()

@@ -19,6 +19,7 @@ from worlds import CORNER, write_tif
 from landweave.accuracy.design_based.estimates import MAPPED_TITLE
 from landweave.errors import InputError
 from landweave.patch.tables.places import PlaceKeys
+from landweave.report.estimate_lines import size_lines
 from landweave.runs.estimate.accuracy import estimate_accuracy, estimate_project, write_figures
 from landweave.runs.estimate.draw import SizeRequest, draw_sample, plan_size
 from landweave.runs.estimate.map import find_map
@@ -428,12 +429,39 @@ def test_size_and_allocation_from_shares_are_those_of_the_published_example():
     shares = ["deforestation=0.02", "forest gain=0.015", "stable forest=0.32", "stable non-forest=0.645"]
     expect = ["deforestation=0.7", "forest gain=0.6", "stable forest=0.9", "stable non-forest=0.95"]
     plan = plan_size(SizeRequest(expected=expect), shares=shares)
-    assert plan["n"] == 641
-    assert list(plan["allocations"]["proportional"]["sizes"].values()) == [13, 10, 205, 413]
-    assert round(plan["allocations"]["proportional"]["se_overall"], 6) == 0.010302
-    chosen = plan["allocations"][plan["chosen"]]["sizes"]
-    assert min(chosen.values()) == 50
-    assert sum(chosen.values()) == 641
+    assert plan["n"] == 693
+    needed = {way: row["n_for_target"] for way, row in plan["allocations"].items()}
+    assert (needed["proportional"], needed["neyman"], needed["equal, at least 50 a class"]) == (682, 645, 1171)
+    chosen = plan["allocations"][plan["chosen"]]
+    assert min(chosen["sizes"].values()) == 50
+    assert sum(chosen["sizes"].values()) == 693
+    assert 0.00999 < chosen["se_overall"] <= 0.01
+    published = plan_size(SizeRequest(n=641, expected=expect), shares=shares)["allocations"]["proportional"]
+    assert list(published["sizes"].values()) == [13, 10, 205, 413]
+    assert round(published["se_overall"], 6) == 0.010302
+
+
+def test_a_number_that_misses_the_target_says_so():
+    shares = ["a=0.97", "b=0.01", "c=0.01", "d=0.01"]
+    lines = size_lines(plan_size(SizeRequest(n=1275, allocation="equal"), shares=shares))
+    assert lines[0] == "1275 units; expected standard error of the overall accuracy 0.0194 (target 0.01)"
+    assert lines[1] == "! The target is missed: it needs 4805 units with this allocation."
+    found = size_lines(plan_size(SizeRequest(allocation="equal", class_target=0.05), shares=shares))
+    assert found[0] == "4805 units; expected standard error of the overall accuracy 0.0100 (target 0.01)"
+    assert found[1] == "expected standard errors of user's accuracies: at most 0.0103 (target 0.05)"
+
+
+def test_the_size_names_classes_whose_omissions_will_hardly_be_seen():
+    """By hand, of rare: 0.01 * 0.85 / 0.9 * 0.1 of the land is missed, and the others' units see it in 0.99 of the land."""
+    plan = plan_size(SizeRequest(), shares=["common=0.99", "rare=0.01"])
+    chosen = plan["allocations"][plan["chosen"]]
+    others = chosen["sizes"]["common"]
+    assert chosen["expected_omitted_units"]["rare"] == pytest.approx(others * 0.01 * 0.85 / 0.9 * 0.1 / 0.99)
+    assert "if the map misses 10% of each class: rare 1." in size_lines(plan)[-1]
+    more = plan_size(SizeRequest(n=9000), shares=["common=0.99", "rare=0.01"])
+    assert "omitted" not in size_lines(more)[-1]
+    with pytest.raises(InputError, match="the omission is 1"):
+        plan_size(SizeRequest(omission=1), shares=["common=0.99", "rare=0.01"])
 
 
 def test_a_target_for_each_class_raises_those_that_need_it():
@@ -502,7 +530,7 @@ def test_what_a_run_measured_is_what_a_project_expects(world, tmp_path):
     ("options", "told"),
     [
         ({"request": SizeRequest(n=20)}, "adds up to 150"),
-        ({"request": SizeRequest(allocation="best")}, "choose one of proportional, equal, neyman"),
+        ({"request": SizeRequest(allocation="best")}, "choose one of proportional, equal, neyman, power"),
         ({"request": SizeRequest(expected=["wood=0.9"])}, "no class 'wood'"),
         ({"request": SizeRequest(expected=["high"])}, "write it as class=number"),
         ({"request": SizeRequest(expected=["1.5"])}, "--expect 1.5: an accuracy is between 0 and 1"),
@@ -512,6 +540,15 @@ def test_what_a_run_measured_is_what_a_project_expects(world, tmp_path):
             "--per-class forest=1.5: give a whole number",
         ),
         ({"request": SizeRequest(), "per_class": ["forest=10"]}, "lacks 'meadow & field'"),
+        (
+            {"request": SizeRequest(), "per_class": ["forest=10", "Forest=90"]},
+            "--per-class 'Forest=90': Forest is given twice",
+        ),
+        ({"request": SizeRequest(expected=["0.8", "0.9"])}, "--expect '0.9': a number for all classes is given twice"),
+        (
+            {"request": SizeRequest(), "per_class": ["forest=10", "meadow & field=1", "pond=9"]},
+            "a variance needs two units of every class",
+        ),
         ({"request": SizeRequest(), "per_class": ["wood=10"]}, "no class 'wood'"),
     ],
 )

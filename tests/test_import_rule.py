@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from test_bad_input import command, edit
+from test_bad_input import edit
 from worlds import two_class_world
 
 from landweave.classifier.fit import fit
@@ -60,7 +60,7 @@ def test_all_that_python_finds_can_be_allowed():
     assert evaluate("builtins:len", values, rule=ImportRule(anything=True)).tolist() == [1, 1]
 
 
-def test_a_project_file_starts_no_shell(world, tmp_path):
+def test_a_project_file_starts_no_shell(world, tmp_path, landweave):
     """The attack: bands named /bin/sh, -c and a command, which subprocess.call takes as its arguments."""
     words = ["/bin/sh", "-c", f"id > {tmp_path / 'PWNED'}"]
     rows = [["date", "variable", "path"]]
@@ -75,9 +75,9 @@ def test_a_project_file_starts_no_shell(world, tmp_path):
     lines.insert(lines.index("[source]") + 1, 'table = "images.csv"')
     world.write_text("\n".join(lines))
     for verb in ("check", "run", "forecast", "status", "view", "compare", "report"):
-        done = command(verb, world)
-        assert done.returncode == 2, verb
-        assert 'features.custom.harmless = "subprocess:call" is code from elsewhere' in done.stderr, verb
+        status, _, said = landweave(verb, world)
+        assert status == 2, verb
+        assert 'features.custom.harmless = "subprocess:call" is code from elsewhere' in said, verb
     assert not (tmp_path / "PWNED").exists()
 
 
@@ -89,8 +89,8 @@ def test_a_project_file_starts_no_shell(world, tmp_path):
         ("subprocess.Popen", "--allow-code"),
         ("sklearn.svm.os", "cannot be imported"),
         ("sklearn.utils.check_array", "is a function, not a classifier class"),
-        ("sklearn.svm.SVR", "has no predict_proba"),
-        ("sklearn.preprocessing.StandardScaler", "has no predict_proba"),
+        ("sklearn.svm.SVR", "has no predict_proba or decision_function"),
+        ("sklearn.preprocessing.StandardScaler", "has no predict_proba or decision_function"),
         ("landweave.legend.Legend", "has no fit"),
         ("sklearn.no.such.Thing", "cannot be imported"),
         ("sklearn.svm.NoSuch", "cannot be imported"),
@@ -189,16 +189,16 @@ def test_a_project_file_cannot_allow_itself(world):
         read_project(world)
 
 
-def test_code_is_allowed_from_the_command_line_and_from_python(world, monkeypatch):
+def test_code_is_allowed_from_the_command_line_and_from_python(world, monkeypatch, landweave):
     """A function that Python finds: in a worker too, which gets the permission along with its task."""
     (world.parent / "lib").mkdir()
     (world.parent / "lib" / "elsewhere_17.py").write_text(MODULE)
     monkeypatch.setenv("PYTHONPATH", f"{world.parent / 'lib'}:{':'.join(sys.path)}")
     naming(world, "elsewhere_17:greener")
-    assert command("check", world).returncode == 2
-    done = command("check", world, "--allow-code")
-    assert "imports:   features.custom.x = elsewhere_17:greener (allowed by --allow-code)" in done.stdout
     monkeypatch.syspath_prepend(world.parent / "lib")
+    assert landweave("check", world)[0] == 2
+    _, out, _ = landweave("check", world, "--allow-code")
+    assert "imports:   features.custom.x = elsewhere_17:greener (allowed by --allow-code)" in out
     assert run(read_project(world, allow_code=True), workers=2).status == 0
     with pytest.raises(InputError, match="--allow-code"):
         open_run(world)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
 from landweave.errors import InputError
-from landweave.labels.draw import draw, draw_uniform, quotas
+from landweave.labels.draw import draw, draw_uniform, land_factors, quotas
 
 LABELS = stn.arrays("uint8", st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.integers(0, 3))
 
@@ -77,3 +77,45 @@ def test_a_uniform_draw_keeps_the_shares_of_the_land():
         draw_uniform(labels, seed=3, name="p")
     with pytest.raises(InputError, match="rate of a uniform draw is 2"):
         draw_uniform(labels, rate=2, seed=3, name="p")
+
+
+def land_by_weights(counts, per_class, seed=42):
+    """Land of each class that the weights of all drawn pixels stand for, and the land that there is."""
+    drawn = quotas(counts, per_class=per_class, seed=seed)
+    factors = land_factors(counts, drawn)
+    stood, there = {1: 0.0, 2: 0.0}, {1: 0, 2: 0}
+    for name, part in counts.items():
+        labels = np.repeat(np.array(list(part)), list(part.values())).astype("uint8")[None]
+        rows, columns, weight = draw(labels, drawn.get(name, {}), seed=seed, name=name)
+        value = labels[rows, columns]
+        for k in there:
+            there[k] += part.get(k, 0)
+            stood[k] += factors.get(k, 0) * weight[value == k].sum()
+    return stood, there
+
+
+def test_weights_stand_for_all_land_where_patches_outnumber_the_pixels_to_draw():
+    rng = np.random.default_rng(0)
+    counts = {
+        f"p{i:05d}": {1: int(rng.integers(200, 300)), **({2: int(rng.integers(5, 40))} if rng.random() < 0.04 else {})}
+        for i in range(1000)
+    }
+    stood, there = land_by_weights(counts, per_class=200)
+    assert stood == {1: pytest.approx(there[1]), 2: pytest.approx(there[2])}
+    assert stood[2] / sum(stood.values()) == pytest.approx(there[2] / sum(there.values()))
+
+
+@given(st.lists(st.integers(0, 30), min_size=2, max_size=30).filter(any), st.integers(1, 40), st.integers(0, 5))
+def test_weights_stand_for_all_land_whatever_is_drawn(available, per_class, seed):
+    stood, there = land_by_weights({f"p{i}": {1: n} for i, n in enumerate(available)}, per_class, seed)
+    assert stood[1] == pytest.approx(there[1])
+
+
+def test_which_patches_give_the_few_pixels_is_left_to_chance_and_to_the_seed():
+    counts = {f"p{i:03d}": {1: 9} for i in range(100)}
+    givers = [tuple(sorted(p for p, part in quotas(counts, per_class=10, seed=s).items() if part)) for s in (1, 1, 2)]
+    assert givers[0] == givers[1] != givers[2]
+    often = np.zeros(100)
+    for seed in range(300):
+        often += [bool(part) for part in quotas(counts, per_class=10, seed=seed).values()]
+    assert 10 <= often.min() <= 30 <= often.max() <= 55, "each patch in a tenth of the draws"

@@ -98,6 +98,21 @@ def test_damaged_descriptions_of_zarr_are_one_line(tmp_path, name, text):
     refused(r"X\.zarr: damaged", read_feature, open_eopatch(folder).features["data", "X"])
 
 
+@pytest.mark.parametrize("form", [2, 3])
+def test_a_zarr_whose_chunk_is_far_larger_than_its_array_is_refused_before_it_takes_memory(tmp_path, form):
+    import zarr
+
+    folder = write_patch(tmp_path / "p", {})
+    for name, side in (("X", 30_000), ("Y", 64)):
+        array = zarr.create_array(folder / "data" / f"{name}.zarr", shape=(3, 8, 8, 1), chunks=(3, side, side, 1), dtype="uint8", zarr_format=form)  # fmt: skip
+        if name == "Y":
+            array[:] = 7
+    # The chunk of X is a few bytes on the disk, and 2.7 GB in memory.
+    features = open_eopatch(folder).features
+    assert (read_feature(features["data", "Y"]) == 7).all()
+    refused(r"X\.zarr: damaged.*chunks of 3 x 30000 x 30000 x 1, which do not fit", read_feature, features["data", "X"])
+
+
 # --- windows ----------------------------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,7 @@ from landweave.runs.results.layers import make_layers
 from landweave.runs.results.run import open_run
 from landweave.viewer.mercator import tiles_over
 from landweave.viewer.publishing import MARK, POLICY, Publication, publish
+from landweave.viewer.server import open_view
 from landweave.viewer.tiles import Tiles, parse_day
 
 REQUEST = Publication(images=2, attribution="Simulated land", licence="CC0-1.0")
@@ -113,6 +114,25 @@ def test_the_page_states_its_policy_its_source_and_its_terms(archived, filed):
     assert "not stated" in told(filed)["attribution"]
     assert "not stated" in told(filed)["licence"]
     assert not told(archived)["dossier"]
+
+
+def test_a_file_overlay_is_published_only_where_the_project_says_so(finished, filed, tmp_path):
+    assert not (filed / "overlay").exists()
+    country = shutil.copytree(finished, tmp_path / "country")
+    west, south, east, north = open_view(country).tiles.area
+    line = {"type": "LineString", "coordinates": [[west, south], [east, north]]}
+    roads = {"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {}, "geometry": line}]}
+    for name in ("roads", "secret"):
+        (country / f"{name}.geojson").write_text(json.dumps(roads))
+    named = '{ name = "Secret", path = "secret.geojson" }, { name = "Roads", path = "roads.geojson", publish = true }'
+    with (country / "landweave.toml").open("a") as file:
+        file.write(f"\n[view]\noverlays = [{named}]\n")
+    remake_report(read_project(country))
+    publish(country, tmp_path / "shared", Publication(tiles="folder", images=0))
+    assert [(one["id"], one["name"]) for one in told(tmp_path / "shared")["overlays"]] == [(1, "Roads")]
+    assert [path.name for path in (tmp_path / "shared" / "overlay").iterdir()] == ["1.json"]
+    drawn = json.loads((tmp_path / "shared" / "overlay" / "1.json").read_text())["features"]
+    assert [feature["geometry"]["type"] for feature in drawn] == ["LineString"]
 
 
 def test_downloads_are_those_of_the_run(finished, archived):

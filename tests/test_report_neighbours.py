@@ -29,7 +29,7 @@ def field(*, length, n=70, pixel=20.0, seed=0):
 @pytest.mark.parametrize("length", [40.0, 120.0])
 def test_the_range_of_errors_is_about_three_lengths_of_the_field_that_made_them(length):
     found = []
-    for seed in range(5):
+    for seed in range(3):
         x, y, values = field(length=length, seed=seed)
         found.append(error_range(x, y, values > 0, pixel=20.0)["metres"])
     # Right and wrong of a field cut at its median resemble each other a little less far than the field itself.
@@ -37,8 +37,8 @@ def test_the_range_of_errors_is_about_three_lengths_of_the_field_that_made_them(
 
 
 def test_errors_that_are_independent_have_no_range():
-    x, y, _ = field(length=50.0)
-    for seed in range(20):
+    x, y, _ = field(length=50.0, n=40)
+    for seed in range(8):
         wrong = np.random.default_rng(seed).random(len(x)) < 0.2
         found = error_range(x, y, wrong, pixel=20.0)
         assert found["metres"] is None
@@ -120,6 +120,10 @@ def nearest_neighbour(X, y):
     return X, y
 
 
+def one_by_one(fit):
+    return lambda X, y, parts: [fit(X[used], y[used]) for used in parts]
+
+
 def as_its_neighbour(fitted, X):
     training, y = fitted
     return y[((X[:, None] - training) ** 2).sum(axis=2).argmin(axis=1)]
@@ -142,7 +146,7 @@ def places_and_splits(*, known_by_place):
 def compared(*, known_by_place):
     X, y, folds, clusters = places_and_splits(known_by_place=known_by_place)
     return compare_splits(
-        X, y, X, y, folds, fit=nearest_neighbour, predict=as_its_neighbour, classes=CLASSES, weights=np.ones(len(y)),
+        X, y, X, y, folds, fit=one_by_one(nearest_neighbour), predict=as_its_neighbour, classes=CLASSES, weights=np.ones(len(y)),
         clusters=clusters, rows_a_class=300,
     )  # fmt: skip
 
@@ -168,7 +172,7 @@ def test_a_model_that_knows_classes_is_not():
 def test_no_row_is_asked_of_a_model_that_its_fold_taught():
     X, y, folds, clusters = places_and_splits(known_by_place=True)
     _, taught = compare_splits(
-        X, y, X, y, folds, fit=nearest_neighbour, predict=as_its_neighbour, classes=CLASSES, weights=np.ones(len(y)),
+        X, y, X, y, folds, fit=one_by_one(nearest_neighbour), predict=as_its_neighbour, classes=CLASSES, weights=np.ones(len(y)),
         clusters=clusters, rows_a_class=300,
     )  # fmt: skip
     for name, (own, asked) in folds.items():
@@ -256,7 +260,7 @@ def test_a_thin_fold_takes_no_rows_from_the_others():
     fold[600:] = 1
     seen = []
     compare_splits(
-        X, y, X, y, {"thin": (fold, fold)}, fit=lambda X, y: seen.append(np.bincount(y)), classes=CLASSES,
+        X, y, X, y, {"thin": (fold, fold)}, fit=one_by_one(lambda X, y: seen.append(np.bincount(y))), classes=CLASSES,
         predict=lambda _, X: np.ones(len(X), "uint8"), weights=np.ones(800), clusters=None, rows_a_class=300,
     )  # fmt: skip
     assert sorted(counts[1] for counts in seen) == [5, 300]

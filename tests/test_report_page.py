@@ -212,6 +212,15 @@ def test_where_a_probability_sample_exists_its_estimate_is_the_headline():
     assert f"probability sample {value} 95 % interval: {low.removesuffix(' %')} to {high}; standard error" in text
     assert "420 pixels were drawn with known chances" in text
     assert "taken as given" in text
+    assert "rows are the map, columns the reference" in text
+    table = figures["confusion"]
+    mapped_as_forest = [
+        f"{100 * row[0]:.2f} ± {100 * se[0]:.2f}"
+        for row, se in zip(table["shares"], table["shares_se"], strict=True)
+        if row[0]
+    ]
+    assert " ".join(["forest", *mapped_as_forest]) in text
+    assert f"{percent(figures['disagreement']['quantity'])} because it shows too much or too little" in text
     forest = figures["classes"]["forest"]
     assert f"{percent(forest['users_accuracy']['value'])}" in text
     assert "District by district" in text
@@ -250,6 +259,26 @@ def test_a_random_split_below_the_headline_is_not_called_optimistic():
     beside = {name: meaning for name, meaning, *_ in headline(accuracy)["beside"]}
     assert "optimistic" not in beside["Random split"]
     assert "not higher than the agreement" in beside["Random split"]
+
+
+@pytest.mark.parametrize(
+    ("above", "gap", "told"),
+    [
+        (0.001, None, "higher, but within the interval of the agreement, so this may be chance"),
+        (0.03, (-0.01, 0.07), "its difference from whole places held out may be chance"),
+        (0.001, (0.0005, 0.002), "too optimistic, because neighbours were trained on"),
+    ],
+)
+def test_a_random_split_is_called_optimistic_only_beyond_chance(above, gap, told):
+    accuracy = figures()
+    overall = accuracy["overall_accuracy"]
+    accuracy["overall_accuracy"] = overall | {"low": overall["value"] - 0.01, "high": overall["value"] + 0.01}
+    higher = {"value": overall["value"] + above, "low": None, "high": None, "n_clusters": 9}
+    accuracy["splits"] = {"random": {"overall_accuracy": higher}}
+    if gap is not None:
+        accuracy["splits"]["gaps"] = {"random - patch": {"value": above, "low": gap[0], "high": gap[1]}}
+    beside = {name: meaning for name, meaning, *_ in headline(accuracy)["beside"]}
+    assert told in beside["Random split"]
 
 
 @pytest.mark.parametrize(

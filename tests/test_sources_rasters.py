@@ -314,8 +314,11 @@ def test_a_truncated_raster_is_named_at_the_latest_when_it_is_read(tmp_path, com
 
 def test_a_pattern_that_matches_nothing_says_where_it_looked(tmp_path):
     (tmp_path / "a.zarr").mkdir()
+    (tmp_path / "a.zarr" / "zarr.json").write_text("{}")
     with pytest.raises(InputError, match=r"matches no file: .*a\.zarr is a Zarr; read a data set of landweave by type"):
         list_pattern(tmp_path, "*.zarr")
+    with pytest.raises(InputError, match=r"matches no file: .*a\.zarr is a Zarr"):
+        open_rasters(root=tmp_path, pattern="a.zarr/**")
     with pytest.raises(InputError, match="matches no file under"):
         open_rasters(root=tmp_path, pattern="{variable}_{date}.tif", bands=None)
     with pytest.raises(InputError, match="known fields"):

@@ -17,9 +17,11 @@ from worlds import CORNER, write_tif
 from landweave.errors import InputError
 from landweave.legend import Legend
 from landweave.runs.pipeline.check import check_project
+from landweave.runs.pipeline.driver import run
 from landweave.runs.project.settings import read_project
 from landweave.runs.project.starter.names import read_names
 from landweave.runs.project.starter.write import Given, start_project
+from landweave.runs.publish.dataset import publish_dataset
 
 DAYS = ("2020-03-01", "2020-04-01", "2020-06-15", "2020-09-01")
 SIZE = 60
@@ -167,9 +169,38 @@ def test_one_image_without_a_date_or_names_of_bands_is_used_and_said(tmp_path):
         tmp_path / "p", images=str(tmp_path / "image.tif"), reference=reference(tmp_path / "r.gpkg")
     )
     assert project.period.start == project.period.end == datetime.date(2000, 1, 1)
+    assert project.source.undated
     assert "The date of the images is not known" in said
     assert "its 12 bands have no names and are taken for Sentinel-2's" in said
     assert "B12" in project.features.bands
+
+
+def test_a_date_that_was_invented_is_never_stated_as_one(tmp_path):
+    for band in ("B04", "B08"):
+        write_tif(tmp_path / f"{band}.tif", numbers(band, DAYS[0]))
+    register = reference(tmp_path / "r.gpkg")
+    project, said, lines = begun(tmp_path / "p", images=str(tmp_path / "*.tif"), reference=register)
+    assert project.source.undated
+    text = (tmp_path / "p" / "landweave.toml").read_text()
+    (tmp_path / "p" / "landweave.toml").write_text(f"{text}\n[model.params]\nn_estimators = 3\n")
+    project = read_project(tmp_path / "p")
+    assert "dates:     1, which is not known" in lines
+    assert "dates:     1, not known" in said
+    assert run(project, workers=1).status == 0
+    report = (project.folder / "report.html").read_text()
+    assert "date of the images not known" in report
+    assert "2000-01-01" not in report
+    assert (project.folder / "map.tif").exists()
+    assert not (project.folder / "map.stac.json").exists()
+    with pytest.raises(InputError, match="the date of the images is not known, and items of a data set state it"):
+        publish_dataset(project.file, tmp_path / "shared")
+    # With its date it is one.
+    table = tmp_path / "p" / "images.csv"
+    table.write_text(table.read_text().replace("2000-01-01", "2021-06-01"))
+    written = project.file.read_text().replace("2000-01-01", "2021-06-01")
+    project.file.write_text("\n".join(line for line in written.splitlines() if not line.startswith("undated")))
+    assert run(read_project(tmp_path / "p"), workers=1).status == 0
+    assert "2021-06-01" in (project.folder / "map.stac.json").read_text()
 
 
 def test_dates_in_descriptions_masks_and_layers_without_time_are_found(tmp_path):
@@ -329,6 +360,34 @@ def test_points_whose_crs_nobody_knows_are_refused_with_the_option(tmp_path):
     assert not (tmp_path / "p").exists()
     start_project(tmp_path / "p", Given(points=path, crs=CRS))
     assert read_project(tmp_path / "p").reference.crs == CRS
+
+
+def test_columns_of_places_can_be_given(tmp_path):
+    images(tmp_path / "images")
+    path = points(tmp_path, names=("Ost", "Nord"))
+    project, *_ = begun(tmp_path / "p", images=str(tmp_path / "images"), points=path, x="Ost", y="Nord")
+    assert (project.reference.x, project.reference.y, project.reference.crs) == ("Ost", "Nord", CRS)
+    project, *_ = begun(tmp_path / "q", images=str(tmp_path / "images"), points=path, x="Ost", y="Nord", crs=CRS)
+    assert project.reference.crs == CRS
+    with pytest.raises(InputError, match="--x and --y belong together"):
+        start_project(tmp_path / "r", Given(points=path, x="Ost"))
+    with pytest.raises(InputError, match="--x and --y are for tables of points, and this is none"):
+        start_project(tmp_path / "r", Given(reference=reference(tmp_path / "r.gpkg"), x="Ost", y="Nord"))
+
+
+@pytest.mark.parametrize("option", ["points", "reference"])
+def test_a_spreadsheet_is_to_be_saved_as_csv(tmp_path, option):
+    (tmp_path / "points.xlsx").write_bytes(b"PK\x03\x04 any")
+    with pytest.raises(InputError, match=r"points\.xlsx: a spreadsheet; save the sheet as CSV \(in Excel"):
+        start_project(tmp_path / "p", Given(**{option: tmp_path / "points.xlsx"}))
+
+
+def test_labels_of_one_class_are_said_to_be_too_few(tmp_path):
+    path = reference(tmp_path / "r.gpkg", codes=("pond", "pond"))
+    with pytest.raises(InputError, match=r"class has one class only \(pond\); a map needs two, so add labels"):
+        start_project(tmp_path / "p", Given(reference=path))
+    lines = start_project(tmp_path / "p", Given(reference=path, column="class"))
+    assert any("All labels are of one class (pond); a map needs two" in line for line in lines)
 
 
 def test_a_table_of_series_trains_the_bands_that_images_have_too(tmp_path):

@@ -83,7 +83,7 @@ def test_hot_cells_name_a_picture_that_is_there(told):
 def test_the_agreement_before_shuffling_is_that_of_the_held_out_rows(told):
     done, found = told
     assert found["permutation"]["rows"] == 2000
-    assert abs(found["permutation"]["agreement"] - done.accuracy["overall_accuracy"]["value"]) < 0.03
+    assert abs(found["permutation"]["agreement"] - done.accuracy["held_out"]["overall_accuracy"]["value"]) < 0.03
     assert len(found["permutation"]["by_date"]) == len(found["dates"])
     assert set(found["permutation"]["by_layer"]) == set(found["layers"])
 

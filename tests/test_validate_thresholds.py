@@ -63,11 +63,11 @@ def test_test_rows_have_no_say_in_the_choice():
 
 def test_rows_that_no_model_was_asked_about_or_that_were_never_seen_do_not_choose():
     training = rows(seed=1, hollow=3000)
-    half = {name: getattr(training, name)[3000:] for name in ("truth", "probabilities", "weights", "folds")}
+    half = {name: getattr(training, name)[3000:] for name in ("truth", "probabilities", "weights", "folds", "clusters")}
     expected = advise(rows(seed=2), Rows(**half), classes=CLASSES, thresholds={})
     assert advise(rows(seed=2), training, classes=CLASSES, thresholds={}) == expected
     whole = rows(seed=1)
-    fields = {name: getattr(whole, name) for name in ("truth", "probabilities", "weights", "folds")}
+    fields = {name: getattr(whole, name) for name in ("truth", "probabilities", "weights", "folds", "clusters")}
     unseen = Rows(**fields, seen=np.arange(6000) >= 3000)
     assert advise(rows(seed=2), unseen, classes=CLASSES, thresholds={}) == expected
 

@@ -388,6 +388,32 @@ def test_longitudes_may_be_counted_to_360(tmp_path, turn):
     assert len(native_cells(grid, area=read_area(path), buffer=1.0)) == 1
 
 
+def test_columns_of_our_geopackages_have_names_for_readers_and_equal_bytes(tmp_path):
+    import sqlite3
+    from contextlib import closing
+
+    from landweave.patch.vectors.writing import write_layers
+
+    frame = gpd.GeoDataFrame({"area_ha": [1.5], "odd": [1]}, geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:32633")
+    paths = [
+        write_layers(
+            tmp_path / f"{n}.gpkg",
+            [("places", frame), ("edges", frame)],
+            aliases={"area_ha": "Hectares", "gone": "Gone"},
+        )
+        for n in range(2)
+    ]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    with closing(sqlite3.connect(paths[0])) as file:
+        found = file.execute("SELECT table_name, column_name, name FROM gpkg_data_columns ORDER BY 1").fetchall()
+        assert found == [("edges", "area_ha", "Hectares"), ("places", "area_ha", "Hectares")]
+        known = file.execute("SELECT definition FROM gpkg_extensions WHERE extension_name = 'gpkg_schema'").fetchall()
+        assert len(known) == 1
+    back = gpd.read_file(paths[0], layer="places")
+    assert list(back.columns) == ["area_ha", "odd", "geometry"]
+    assert back["area_ha"].tolist() == [1.5]
+
+
 def test_a_grid_across_the_antimeridian_is_labelled_from_both_sides(tmp_path):
     grid = GeoBox.from_bbox((179.9, 10.0, 180.1, 10.2), "EPSG:4326", shape=(20, 20)).to_crs(
         "EPSG:32660", resolution=2000
@@ -405,6 +431,28 @@ def test_a_grid_across_the_antimeridian_is_labelled_from_both_sides(tmp_path):
     assert set(np.sign(east).ravel()) == {-1.0, 1.0}
     assert np.array_equal(got.values, np.where(east > 0, 2, 7))
     assert got.features == 2
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32660", "EPSG:32601", "EPSG:4326 east", "EPSG:4326 west"])
+def test_a_ring_that_jumps_across_180_degrees_is_taken_the_short_way(tmp_path, crs):
+    # One polygon of 0.4 by 1 degrees with a hole of 0.1 by 0.2, once cut at 180 degrees and once as one ring.
+    hole = [(-179.95, 10.3), (179.95, 10.3), (179.95, 10.5), (-179.95, 10.5)]
+    ring = shapely.Polygon([(179.8, 10), (-179.8, 10), (-179.8, 11), (179.8, 11)], [hole])
+    halves = [shapely.box(179.8, 10, 180, 11) - shapely.box(179.95, 10.3, 180, 10.5),
+              shapely.box(-180, 10, -179.8, 11) - shapely.box(-180, 10.3, -179.95, 10.5)]  # fmt: skip
+    cut = save(tmp_path / "cut.gpkg", [shapely.MultiPolygon(halves)], "2", crs=4326)
+    whole = save(tmp_path / "whole.gpkg", [ring], "2", crs=4326)
+    if crs.startswith("EPSG:4326"):
+        box = (179.7, 9.9, 180, 11.1) if crs.endswith("east") else (-180, 9.9, -179.7, 11.1)
+        grid = GeoBox.from_bbox(box, "EPSG:4326", shape=(120, 30))
+    else:
+        grid = GeoBox.from_bbox((179.7, 9.9, 180.3, 11.1), "EPSG:4326", shape=(120, 60)).to_crs(crs, resolution=1000)
+    wanted = labels(cut, grid).values
+    assert 0.2 < (wanted == 2).mean() < 0.9
+    # The edges of both have other vertices, and bend by less than a tenth of a pixel where they are projected.
+    assert (labels(whole, grid).values != wanted).sum() <= (0 if crs.startswith("EPSG:4326") else 2)
+    # Nowhere else.
+    assert not labels(whole, GeoBox.from_bbox((15, 10, 15.3, 11), "EPSG:4326", shape=(100, 30))).values.any()
 
 
 def test_shapes_that_are_not_far_are_projected_whole(tmp_path):

@@ -14,6 +14,7 @@ from landweave.runs import layout
 from landweave.runs.pipeline.check import check_project
 from landweave.runs.pipeline.driver import run
 from landweave.runs.project.settings import read_project
+from landweave.runs.results.audit import audited
 from landweave.runs.results.queue import open_queue
 from landweave.runs.results.run import open_run
 from landweave.runs.sample.labels import read_pieces
@@ -110,3 +111,25 @@ def test_a_file_of_verdicts_that_is_missing_stops_check_and_run(folder):
     queue = open_queue(open_run(folder), "places")
     assert queue.file.path == (folder / "verdicts.gpkg").resolve()
     assert queue.places
+
+
+def test_an_audit_of_random_entries_gives_the_share_of_the_list_that_is_wrong(folder):
+    opened = open_run(folder)
+    with pytest.raises(InputError, match="no verdict on any of the"):
+        audited(opened)
+    listed, queue = gpd.read_file(opened.folder / layout.LABEL_ERRORS), open_queue(opened, "audit")
+    drawn = listed[listed["audit"] > 0].sort_values("audit")
+    assert sorted(drawn["audit"]) == list(range(1, min(30, len(listed)) + 1))
+    assert [one.place.told["reference_class"] for one in queue.places] == drawn["reference_class"].tolist()
+    other = [next(n for n in opened.plan.legend.names.values() if n != own) for own in drawn["reference_class"][:4]]
+    judge(queue, 0, other[0])
+    judge(queue, 1, drawn["reference_class"].iloc[1])
+    judge(queue, 2, None)
+    judge(queue, 3, other[3])
+    judge(queue, 3, drawn["reference_class"].iloc[3], by="bo")
+    found = audited(opened)
+    assert (found["listed"], found["judged"], found["wrong"]) == (len(listed), 2, 1), (
+        "unsure and differing do not count"
+    )
+    assert found["precision"]["low"] < found["precision"]["value"] == 0.5 < found["precision"]["high"]
+    assert found["estimated"] == pytest.approx(listed["wrong"].mean(), abs=1e-3)

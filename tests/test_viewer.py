@@ -24,6 +24,8 @@ from landweave.maps.areas import count_classes, open_map
 from landweave.patch.align import outline_bounds
 from landweave.patch.grid import utm_cells
 from landweave.patch.store import read_raster
+from landweave.runs.pipeline.driver import run as run_project
+from landweave.runs.project.settings import read_project
 from landweave.runs.results import layers as layers_module
 from landweave.runs.results.layers import AGREE, DIFFER, EDGE, disagreement, make_layers
 from landweave.runs.results.pixel import REASONS, find_cell, pixel_dossier
@@ -98,6 +100,22 @@ def test_a_tile_holds_the_values_of_the_map_under_its_pixels(view, client, tile_
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_maps_of_the_view_and_pieces_of_labels_have_a_style_for_qgis(view):
+    import xml.etree.ElementTree as ET
+
+    folder = view.run.folder
+    entries = {}
+    for path in [*folder.glob("view/*.tif"), *folder.glob("labels/*_pieces.tif")]:
+        found = ET.parse(path.with_suffix(".qml")).getroot()
+        entries[path.stem] = [(e.get("value"), e.get("label"), e.get("color")) for e in found.iter() if e.get("label")]
+    assert {"reference", "disagreement", "observations"} < set(entries)
+    assert any(name.endswith("_pieces") for name in entries)
+    assert entries["disagreement"][:2] == [("1", "agree", "#d9d9d9"), ("2", "differ", "#c0267e")]
+    # One more than the number of observations is stored.
+    assert entries["observations"][0][:2] == ("1", "0")
+    assert [label for _, label, _ in entries["reference"]] == list(view.run.plan.legend.names.values())
+
+
 def test_a_tile_of_ndvi_and_one_in_colour_are_made_of_the_bands_of_that_date(view, client, tile_of):
     run = view.run
     z, x, y = tile_of(view.tiles.zooms[1])
@@ -237,6 +255,20 @@ def test_maps_are_made_once_and_again_when_what_they_show_has_changed(finished, 
     labels.write_bytes(labels.read_bytes() + b"\0")
     assert make_layers(run).version != before.version
     assert set(made) == {"reference", "disagreement"}
+
+
+def test_a_run_makes_the_maps_of_a_large_view_with_its_mosaic(finished, tmp_path, monkeypatch):
+    shutil.copytree(finished, tmp_path / "country", ignore=shutil.ignore_patterns("view"))
+    project = read_project(tmp_path / "country")
+    assert run_project(project).made == {}
+    monkeypatch.setattr(layers_module, "LARGE", 1)
+    assert run_project(project).made == {"mosaic": 1}
+    for work in ("_make", "_areas"):
+        monkeypatch.setattr(layers_module, work, None)
+    files = open_view(project.file).tiles.files
+    assert {"reference", "disagreement", "observations"} < set(files)
+    assert all(path.exists() for path in files.values())
+    assert run_project(project).made == {}
 
 
 ATTACKS = {

@@ -9,7 +9,9 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the view needs the extra `viewer`")
 from browsers import NARROW, WIDE, browser, keep, served, visit
+from test_publishing import plain_server
 
+from landweave.viewer.publishing import Publication, publish
 from landweave.viewer.server import make_app, open_view
 
 ROOT = Path(__file__).parents[1]
@@ -110,5 +112,34 @@ def test_axe_finds_nothing_and_all_that_is_clicked_is_large_enough(chrome, addre
             for fault in page.evaluate(RULES)["violations"]:
                 found[scheme, fault["id"]] = [node["target"] for node in fault["nodes"]]
             keep(page, f"access-{state}-{scheme}-{'narrow' if size == NARROW else 'wide'}", tmp_path)
+        assert found == {}
+        assert page.evaluate(SMALL) == []
+
+
+@pytest.fixture(scope="module")
+def published(view, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("access") / "published"
+    publish(view.run.plan.project.file, folder, Publication(tiles="folder", images=1))
+    with plain_server(folder) as base:
+        yield base
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_axe_finds_nothing_on_a_published_page(chrome, published, axe, tmp_path, size):
+    with visit(chrome, published, size=size) as page:
+        page.wait_for_load_state("networkidle")
+        if size == NARROW:
+            page.get_by_role("button", name="Layers").click()
+        else:
+            # A click there answers with class and confidence.
+            page.mouse.click(size[0] * 0.7, size[1] * 0.5)
+        page.evaluate(axe)
+        found = {}
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_timeout(100)
+            for fault in page.evaluate(RULES)["violations"]:
+                found[scheme, fault["id"]] = [node["target"] for node in fault["nodes"]]
+            keep(page, f"access-published-{scheme}-{'narrow' if size == NARROW else 'wide'}", tmp_path)
         assert found == {}
         assert page.evaluate(SMALL) == []

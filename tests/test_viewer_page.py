@@ -130,7 +130,7 @@ def test_samples_within_bounds_are_those_of_the_table(view):
     assert everywhere["total"] == len(table) == len(everywhere["points"])
     roles = np.array([point[3] for point in everywhere["points"]])
     assert (roles == TESTED).sum() == (table["split"] == "test").sum()
-    assert (roles == LEARNED).sum() == (table["split"] != "test").sum()
+    assert (roles == LEARNED).sum() == table["split"].isin(("train", "refit")).sum()
     few = found.within((-180, -90, 180, 90), most=10)
     assert few["total"] == len(table)
     assert 10 <= len(few["points"]) <= 20

@@ -24,7 +24,7 @@ from fastapi.testclient import TestClient
 from landweave.errors import InputError
 from landweave.labels.verdicts.agreement import progress_of
 from landweave.labels.verdicts.geopackage import changing, recover
-from landweave.labels.verdicts.store import read_verdicts
+from landweave.labels.verdicts.store import JudgedPlace, PlaceVerdict, VerdictFile, read_verdicts
 from landweave.runs.estimate.accuracy import estimate_accuracy
 from landweave.runs.estimate.draw import SizeRequest, draw_sample
 from landweave.runs.estimate.map import find_map
@@ -235,6 +235,56 @@ def test_agreement_is_counted_in_blocks_and_whole_at_the_end():
     assert at(13).differ == ()
     assert at(14).differ == ("1",)
     assert (at(14).judged, at(14).unsure) == (14, 1)
+
+
+def test_judging_again_and_undoing_move_no_count_until_all_is_judged(tmp_path):
+    keys = [str(i) for i in range(12)]
+    file = VerdictFile(tmp_path / "v.gpkg", crs="EPSG:32633")
+    square = shapely.to_wkb(shapely.box(0, 0, 1, 1))
+
+    def say(who, key, name, uid):
+        place = JudgedPlace(key=key, queue="compare", shape=square, told={})
+        file.put(PlaceVerdict(uid=uid, interpreter=who, name=name, unsure=name is None, place=place))
+
+    def count():
+        found = progress_of(file.rows(), "bo", keys, first=file.first_rows())
+        return found.judged, [(one.judged, one.shared, one.named, one.agree) for one in found.others]
+
+    for key in keys:
+        say("ana", key, "forest", f"ana-{key}")
+    for key in keys[:10]:
+        say("bo", key, "forest", f"bo-{key}")
+    assert count() == (10, [(12, 10, 10, 10)])
+    say("bo", "3", "water", "again")
+    assert count() == (10, [(12, 10, 10, 10)])
+    file.undo("bo", "again")
+    file.undo("bo", "bo-3")
+    assert count() == (9, [(12, 10, 10, 10)])
+    say("bo", "3", "water", "third")
+    # What was taken back does not come back by a late repetition of the request.
+    say("bo", "3", "forest", "bo-3")
+    assert count() == (10, [(12, 10, 10, 10)])
+    for key in keys[10:]:
+        say("bo", key, "forest", f"bo-{key}")
+    assert count() == (12, [(12, 12, 12, 11)])
+
+
+def test_more_requests_than_may_wait_are_asked_to_come_again(view, sample, monkeypatch):
+    client, judging = client_of(view, str(sample))
+    place = judging.queue.places[0].id
+    monkeypatch.setattr("landweave.viewer.verdicts.routes.MOST_WAITING", 0)
+    answer = give(client, place, "cultivated land")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    monkeypatch.undo()
+    assert give(client, place, next(iter(view.run.plan.legend.names.values()))).status_code == 200
+
+
+def test_a_sample_whose_verdicts_are_in_another_crs_is_refused_by_name(view, sample):
+    file = VerdictFile(sample, crs="EPSG:3035")
+    place = JudgedPlace(key="1", queue="sample", shape=shapely.to_wkb(shapely.box(0, 0, 1, 1)), told={})
+    file.put(PlaceVerdict(uid="old", interpreter="ana", name=None, unsure=True, place=place))
+    with pytest.raises(InputError, match=r"its layer 'verdicts' is in EPSG:3035, but the sample is in EPSG:"):
+        client_of(view, str(sample))
 
 
 def test_the_interpreter_of_a_sample_is_shown_neither_map_nor_register(view, sample):

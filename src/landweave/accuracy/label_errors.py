@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from landweave.accuracy.confident_learning import doubtful_labels
+from landweave.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,12 @@ MOST_TAUGHT = 20_000
 """Pieces from which the second opinion learns."""
 
 FOLDS = 5
+
+PRECISION = 0.5
+"""The list ends where fewer of its entries than this share are wrong, as estimated."""
+
+AUDITED = 30
+"""Entries of the list that are drawn at random to be judged."""
 
 Classify = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """Features (n, f), columns of labels (n,) and other features (m, f) to probabilities (m, k) by columns of labels."""
@@ -133,7 +140,8 @@ def judge_pieces(
         columns of ``pieces``, ``part`` (bool), ``within``, ``doubt`` (what n / (n + 50) is multiplied by), ``score``,
         ``reference`` and ``suggested`` (names), ``looks_suggested`` and ``looks_reference`` (q of both), ``share`` (of
         its pixels, that are confidently taken for another class), ``confidence`` (mean probability of the suggested
-        class) and ``evidence`` (a sentence).
+        class), ``wrong`` (the estimated probability that its label is wrong, :func:`wrong_labels`) and ``evidence`` (a
+        sentence).
 
     Notes
     -----
@@ -160,8 +168,88 @@ def judge_pieces(
     rows = np.arange(len(pieces))
     with np.errstate(invalid="ignore", divide="ignore"):
         usual = np.bincount(label, q[rows, label], k) / np.bincount(label, minlength=k)
-    whole = _judged(pieces.assign(part=False, within=pieces["piece"]), q, usual, classes)
-    return _ranked([whole, _judged(parts.assign(part=True), q_parts, usual, classes)])
+    noise = label_noise(label, q)
+    whole = _judged(pieces.assign(part=False, within=pieces["piece"]), q, usual, classes, noise)
+    return _ranked([whole, _judged(parts.assign(part=True), q_parts, usual, classes, noise)])
+
+
+def label_noise(label: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """How often what is truly of class j is labelled i: (k, k), columns sum to 1.
+
+    The calibrated confident joint of Northcutt, Jiang and Chuang 2021 (equation 3): pieces labelled i that are
+    confidently counted in j, scaled to all pieces labelled i. A class in which nothing is counted is taken as labelled
+    right.
+
+    Parameters
+    ----------
+    label
+        Column of each piece's label, int64 (n,).
+    q
+        Probabilities of the label by the second opinion, which did not see the piece, (n, k).
+
+    >>> p = np.array([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8], [0.95, 0.05]])
+    >>> label_noise(np.array([0, 0, 1, 1]), p).round(2).tolist()
+    [[0.67, 0.0], [0.33, 1.0]]
+    """
+    joint = doubtful_labels(label, q).joint.astype("float64")
+    held = joint.sum(axis=1, keepdims=True)
+    every = np.bincount(label, minlength=q.shape[1])[:, None]
+    joint *= np.divide(every, held, out=np.zeros(held.shape), where=held > 0)
+    total = joint.sum(axis=0)
+    return np.where(total > 0, joint / np.where(total > 0, total, 1), np.eye(len(joint)))
+
+
+def wrong_labels(label: np.ndarray, q: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """P(the true class is another than the label) = sum_{j != i} N_ij q_j / sum_j N_ij q_j for label i, (n,).
+
+    Bayes' rule, with q for the classes that things of such looks have and N of :func:`label_noise` for how often such a
+    class is labelled i. Labels that are wrong wherever things look so cannot be found by looks, and count as right.
+
+    >>> wrong_labels(np.array([0, 0]), np.array([[0.9, 0.1], [0.1, 0.9]]), np.array([[0.9, 0.1], [0.1, 0.9]])).round(2)
+    array([0.01, 0.5 ])
+    """
+    flows = noise[label] * q
+    total = flows.sum(axis=1)
+    own = flows[np.arange(len(label)), label]
+    return np.where(total > 0, 1 - own / np.where(total > 0, total, 1), 0.0)
+
+
+def list_length(wrong: np.ndarray, precision: float) -> int:
+    """Entries of a ranked list down to which the mean of ``wrong`` reaches a precision; 0 where it never does.
+
+    >>> list_length(np.array([0.4, 0.8, 0.6, 0.2, 0.1]), 0.5), list_length(np.array([0.3]), 0.5)
+    (4, 0)
+    """
+    means = np.cumsum(wrong) / np.arange(1, len(wrong) + 1)
+    reached = np.flatnonzero(means >= precision - 1e-12)
+    return int(reached[-1]) + 1 if len(reached) else 0
+
+
+def audited_precision(wrong: int, judged: int, listed: int, *, level: float = 0.95) -> tuple[float, float, float]:
+    """Share of a list that is wrong, from entries that were drawn at random from it: value, low, high.
+
+    The interval holds all numbers of wrong entries in the list under which a draw so extreme is no rarer than
+    (1 - level) / 2 on its side: the hypergeometric form of Clopper and Pearson (Buonaccorsi 1987, The American
+    Statistician 41:215). It is never too narrow, and a point where all entries were judged.
+
+    Raises
+    ------
+    InputError
+        Where the numbers do not fit.
+
+    >>> [round(x, 2) for x in audited_precision(18, 30, 120)]
+    [0.6, 0.43, 0.75]
+    """
+    if not 0 <= wrong <= judged <= listed or not judged:
+        raise InputError(f"{wrong} wrong of {judged} judged of {listed} listed do not fit; judge at least one entry.")
+    from scipy.stats import hypergeom
+
+    numbers = np.arange(listed + 1)
+    tail = (1 - level) / 2 - 1e-12
+    at_least = hypergeom.sf(wrong - 1, listed, numbers, judged)
+    at_most = hypergeom.cdf(wrong, listed, numbers, judged)
+    fits = numbers[(at_least >= tail) & (at_most >= tail) & (numbers >= wrong) & (numbers <= listed - judged + wrong)]
+    return wrong / judged, float(fits.min() / listed), float(fits.max() / listed)
 
 
 def _ranked(found: "list[pd.DataFrame]") -> "pd.DataFrame":
@@ -206,7 +294,9 @@ def _some(rows: np.ndarray, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(rows, MOST_TAUGHT, replace=False))
 
 
-def _judged(table: "pd.DataFrame", q: np.ndarray, usual: np.ndarray, classes: Sequence[str]) -> "pd.DataFrame":
+def _judged(
+    table: "pd.DataFrame", q: np.ndarray, usual: np.ndarray, classes: Sequence[str], noise: np.ndarray
+) -> "pd.DataFrame":
     rows, label = np.arange(len(table)), table["label"].to_numpy()
     own = q[rows, label]
     rest = q.copy()
@@ -227,6 +317,7 @@ def _judged(table: "pd.DataFrame", q: np.ndarray, usual: np.ndarray, classes: Se
         looks_reference=own,
         share=counts.sum(axis=1) / size,
         confidence=means[rows, other],
+        wrong=wrong_labels(label, q, noise),
         evidence=[
             f"{n} of {m} pixels look confidently like another class, {s} of them like {names[j]}; "
             f"mean probability of {names[j]} {a:.2f}, of {names[i]} {b:.2f}"

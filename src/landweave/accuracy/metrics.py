@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from landweave.accuracy.bootstrap import Table, auc_cells, auc_of_cells, interval, precision_of_cells, resample
+from landweave.accuracy.bootstrap import Table, auc_cells, auc_of_cells, precision_of_cells
 from landweave.accuracy.curves import auc, average_precision
+from landweave.accuracy.jackknife import by_cluster, interval_t, left_out
 from landweave.errors import InputError
 from landweave.legend import NONE
 
@@ -21,16 +22,15 @@ def score(
     probabilities: np.ndarray | None = None,
     clusters: np.ndarray | Sequence[Any] | None = None,
     seed: int = 42,
-    repeats: int = 1000,
     min_clusters: int = 8,
     min_support: int = 30,
 ) -> dict[str, Any]:
     """Agreement of a classification with a reference: the scores of ``accuracy.json``.
 
-    Intervals (95 %) come from resampling whole clusters with replacement, since pixels of one patch are not
-    independent; their percentiles are widened for small numbers of clusters (Hesterberg 2015, The American
-    Statistician 69:371). ``n_clusters`` of a score counts the clusters that bear on it: those with test pixels,
-    with test pixels of the class (recall, f1, auc), or with test pixels mapped as the class (precision).
+    Intervals (95 %) come from whole clusters that are left out in turn, since pixels of one patch are not independent:
+    :func:`landweave.accuracy.jackknife.interval_t`, with as many degrees of freedom as clusters of unequal land are
+    worth. ``n_clusters`` of a score counts the clusters that bear on it: those with test pixels, with test pixels of
+    the class (recall, f1, auc), or with test pixels mapped as the class (precision).
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ def score(
         Probability of each class in the order of ``classes``, (n, k); rows with NaN do not enter the AUC.
     clusters
         Patch, block or group of each row, (n,); None gives no intervals.
-    seed, repeats
-        Of the resampling.
+    seed
+        Of the groups of clusters that are left out together, where there are more than 500.
     min_clusters, min_support
         Fewest clusters, and test pixels of a class, for which an interval is given.
 
@@ -84,8 +84,7 @@ def score(
     for name in ("f1", "precision"):
         found[name] = np.where(weighted.sum(axis=1) > 0, found[name], np.nan)
     units, n_units = np.zeros(len(true), "int64"), 0
-    draws: dict[str, np.ndarray] = {}
-    areas: dict[str, dict[int, np.ndarray]] = {"auc": {}, "average_precision": {}}
+    held: dict[str, np.ndarray] = {}
     if clusters is not None:
         units = np.unique(np.asarray(clusters)[known], return_inverse=True)[1].reshape(-1)
         n_units = int(units.max(initial=-1)) + 1
@@ -94,17 +93,23 @@ def score(
                 [("confusion", (units, cell, land, k * (k + 1)))],
                 [] if curves is None else curves.tables(units),
             )
-            drawn = resample(tables, n_units, seed=seed, repeats=repeats)
-            draws = _scores(drawn["confusion"].reshape(repeats, k, k + 1))
-            cells = {i: drawn[f"auc{i}"] for i in range(k) if f"auc{i}" in drawn}
-            areas = {name: {i: of(sums) for i, sums in cells.items()} for name, (_, of) in AREAS.items()}
+            held = by_cluster(tables, n_units, seed=seed)
+    by_unit = held["confusion"].reshape(-1, k, k + 1) if held else np.zeros((0, k, k + 1))
+    without = _scores(left_out(held["confusion"]).reshape(-1, k, k + 1)) if held else {}
+    bases = {
+        "overall_accuracy": by_unit.sum(axis=(1, 2)), "recall": by_unit.sum(axis=2),
+        "precision": by_unit[:, :, :k].sum(axis=1),
+    }  # fmt: skip
+    bases |= {"weighted_f1": bases["overall_accuracy"], "f1": bases["recall"] + bases["precision"]}
 
     n_true, n_mapped = np.zeros(k, "int64"), np.zeros(k, "int64")
     if clusters is not None:
         n_true, n_mapped = _clusters_of_class(units, true, k), _clusters_of_class(units, mapped, k)
     bearing = {"recall": n_true, "precision": n_mapped, "f1": n_true}
 
-    def make(name: str, i: int | None, value: float, repeated: np.ndarray | None, n: int) -> dict[str, Any]:
+    def make(
+        name: str, i: int | None, value: float, others: np.ndarray | None, base: np.ndarray | None, n: int
+    ) -> dict[str, Any]:
         support = None if i is None else int(counts[i].sum())
         low, high, reason = None, None, None
         if np.isnan(value):
@@ -113,30 +118,30 @@ def score(
             reason = "no independent patches, blocks or groups were given, so there is no interval"
         elif support is not None and support < min_support:
             reason = f"{support} test pixels; an interval needs {min_support}"
-        elif n < min_clusters or repeated is None:
+        elif n < min_clusters or others is None or base is None:
             reason = f"{n} independent patches, blocks or groups bear on it; an interval needs {min_clusters}"
         else:
-            low, high = interval(repeated, n)
+            low, high = interval_t(float(value), others, base)
             if low == high:
                 reason = "all patches, blocks or groups gave the same figure, so the interval is too narrow to believe"
         result = {"value": None if np.isnan(value) else float(value), "low": low, "high": high, "n_clusters": n}
         return result | ({"reason": reason} if reason else {})
 
     def overall(name: str) -> dict[str, Any]:
-        return make(name, None, float(found[name]), draws.get(name), n_units)
+        return make(name, None, float(found[name]), without.get(name), bases[name], n_units)
 
     def of_class(i: int) -> dict[str, Any]:
         scores: dict[str, Any] = {}
         for name in ("f1", "recall", "precision"):
-            repeated = draws[name][:, i] if name in draws else None
-            scores[name] = make(name, i, float(found[name][i]), repeated, int(bearing[name][i]))
-        for name in AREAS:
+            others = without[name][:, i] if name in without else None
+            scores[name] = make(name, i, float(found[name][i]), others, bases[name][:, i], int(bearing[name][i]))
+        for name, (_, of_cells) in AREAS.items():
             area = curves.area(name, i) if curves is not None else np.nan
-            repeated = areas[name].get(i)
-            if repeated is not None and curves is not None:
+            sums, others = held.get(f"auc{i}"), None
+            if sums is not None:
                 # The bins' own area is a little off; the exact one stays in the middle of its interval.
-                repeated = np.clip(repeated + (area - curves.binned(name, i)), 0, 1)
-            scores[name] = make(name, i, area, repeated, int(n_true[i]))
+                others = np.clip(of_cells(left_out(sums)) + (area - of_cells(sums.sum(axis=0)[None])[0]), 0, 1)
+            scores[name] = make(name, i, area, others, bases["recall"][:, i], int(n_true[i]))
         return scores | {"support": int(counts[i].sum())}
 
     confusion: dict[str, Any] = {"labels": names, "counts": counts[:, :k].tolist()}
@@ -197,11 +202,6 @@ class _Curves:
         use = self._usable
         cells, n_cells = auc_cells(self._true[use] == i, self._probabilities[use, i])
         return units[use], cells, self._land[use], n_cells
-
-    def binned(self, name: str, i: int) -> float:
-        """The same of the binned scores."""
-        _, cells, land, n_cells = self._table(i, np.zeros(len(self._true), "int64"))
-        return float(AREAS[name][1](np.bincount(cells, land, minlength=n_cells)[None])[0])
 
 
 AREAS: dict[str, tuple[Callable[..., float], Callable[[np.ndarray], np.ndarray]]] = {

@@ -17,58 +17,6 @@ RULE = (
 )
 
 
-def reliance(
-    removed: Sequence[int],
-    *,
-    valid: np.ndarray,
-    truth: np.ndarray,
-    train: np.ndarray,
-    features: Callable[[np.ndarray], np.ndarray],
-    fit: Callable[[np.ndarray, np.ndarray], Any],
-    predict: Callable[[Any, np.ndarray], np.ndarray],
-    baseline: np.ndarray | None = None,
-    clusters: np.ndarray,
-    classes: Mapping[int, str],
-    weights: np.ndarray | None = None,
-    seed: int = 42,
-) -> dict[str, Any]:
-    """What is lost when acquisitions are taken away, features made anew and the classifier trained anew.
-
-    Parameters
-    ----------
-    removed
-        Numbers of the acquisitions to take away.
-    valid
-        Which observations count, bool (t, n).
-    truth, train
-        Class value of each row, (n,), and which rows train; the others measure.
-    features
-        Observations that count, bool (t, n), to features (n, f).
-    fit, predict
-        Features and class values to a fitted classifier; this and features to class values.
-    baseline
-        What :func:`predictions` gives with all acquisitions; None makes it.
-    clusters, weights
-        Patch or block, and land, of each row, (n,).
-    classes
-        Class value to name.
-    seed
-        Of the resampling.
-
-    Returns
-    -------
-    dict
-        As :func:`change`.
-    """
-    made: dict[str, Any] = {"truth": truth, "train": train, "features": features, "fit": fit, "predict": predict}
-    before = predictions(valid, **made) if baseline is None else baseline
-    kept = valid.copy()
-    kept[list(removed)] = False
-    after = predictions(kept, **made)
-    land = None if weights is None else weights[~train]
-    return change(truth[~train], before, after, clusters=clusters[~train], classes=classes, weights=land, seed=seed)
-
-
 def predictions(
     valid: np.ndarray,
     *,
@@ -77,9 +25,31 @@ def predictions(
     features: Callable[[np.ndarray], np.ndarray],
     fit: Callable[[np.ndarray, np.ndarray], Any],
     predict: Callable[[Any, np.ndarray], np.ndarray],
+    without: Sequence[int] = (),
 ) -> np.ndarray:
-    """Class values of the rows that do not train; arguments as for :func:`reliance`."""
-    X = features(valid)
+    """Predict the rows that do not train, features made and the classifier trained without some acquisitions.
+
+    Parameters
+    ----------
+    valid
+        Which observations count, bool (t, n).
+    truth, train
+        Class value of each row, (n,), and which rows train.
+    features
+        Observations that count, bool (t, n), to features (n, f).
+    fit, predict
+        Features and class values to a fitted classifier; this and features to class values.
+    without
+        Numbers of the acquisitions to take away; none, and :func:`change` has its baseline.
+
+    Returns
+    -------
+    numpy.ndarray
+        Class values of the rows that do not train.
+    """
+    kept = valid.copy()
+    kept[list(without)] = False
+    X = features(kept)
     return np.asarray(predict(fit(X[train], truth[train]), X[~train]))
 
 

@@ -16,6 +16,7 @@ from landweave.features.clouds import mask_reasons
 from landweave.features.indices import index_bands
 from landweave.features.interpolation import features
 from landweave.features.recipe import Recipe, target_days
+from landweave.features.series.rules import PLAIN, series_of, with_windows
 from landweave.patch.model import NODATA, TIME, X, Y, to_int16
 from landweave.runs.project.settings import FeatureSettings
 
@@ -82,6 +83,7 @@ def compute_features(
     custom: Mapping[str, str] | None = None,
     static: Sequence[str] | None = None,
     step_days: int | None = None,
+    series: Sequence[str | Mapping[str, Any]] | None = None,
     min_valid_fraction: float = 0.0,
     dtype: str = "float32",
 ) -> xr.DataArray:
@@ -107,6 +109,8 @@ def compute_features(
         Name to an arithmetic expression of bands.
     static
         Variables (y, x) that are features as they are, such as an elevation model that was added to the patch.
+    series
+        Rules by which observations become features, as ``[features] series``; default: lines between observations.
     step_days
         Days between target dates, 16 by default.
     min_valid_fraction
@@ -134,6 +138,7 @@ def compute_features(
         "custom": custom,
         "static": static,
         "step_days": step_days,
+        "series": series,
     }
     if recipe is not None and any(value is not None for value in given.values()):
         extra = next(name for name, value in given.items() if value is not None)
@@ -201,6 +206,7 @@ def _recipe(
     custom: Mapping[str, str] | None,
     static: Sequence[str] | None,
     step_days: int | None,
+    series: Sequence[str | Mapping[str, Any]] | None,
 ) -> Recipe:
     """The recipe of ``[features]``, by default of what the patch has."""
     default = FeatureSettings()
@@ -213,6 +219,7 @@ def _recipe(
     return Recipe(
         bands=tuple(bands), indices=tuple(indices), custom=tuple((custom or {}).items()), static=tuple(static or ()),
         days=target_days(*period, default.step_days if step_days is None else step_days),
+        series=PLAIN if series is None else with_windows(series_of(series), *period),
     )  # fmt: skip
 
 
@@ -230,13 +237,16 @@ def _units(band: xr.DataArray) -> np.ndarray:
 
 def _array(values: np.ndarray, ready: FeatureInput) -> xr.DataArray:
     recipe = ready.recipe
-    layers = [*(layer for _ in recipe.days for layer in recipe.layers), *recipe.static_layers]
-    days = [day for day in recipe.days for _ in recipe.layers]
-    dates = np.datetime64(ready.start, "ns") + np.array(days, "timedelta64[D]")
+    start = np.datetime64(ready.start, "ns")
+    # What stands for the whole period has no date.
+    dates = [
+        np.datetime64("NaT", "ns") if column.day is None else start + np.timedelta64(column.day, "D")
+        for column in recipe.columns
+    ]
     coords = {
         FEATURE: list(recipe.feature_names),
-        "band": (FEATURE, [layer.name for layer in layers]),
-        "date": (FEATURE, np.concatenate([dates, np.full(len(recipe.static), "NaT", "datetime64[ns]")])),
+        "band": (FEATURE, list(recipe.feature_layers)),
+        "date": (FEATURE, np.array([*dates, *[np.datetime64("NaT", "ns")] * len(recipe.static)], "datetime64[ns]")),
         **{name: coord for name, coord in ready.patch.coords.items() if TIME not in coord.dims},
     }
     attrs: dict[str, Any] = {
@@ -245,8 +255,7 @@ def _array(values: np.ndarray, ready: FeatureInput) -> xr.DataArray:
     }  # fmt: skip
     if values.dtype == np.int16:
         coords |= {
-            "scale": (FEATURE, [layer.scale for layer in layers]),
-            "offset": (FEATURE, [layer.offset for layer in layers]),
+            key: (FEATURE, [pair[i] for pair in recipe.feature_units]) for i, key in enumerate(("scale", "offset"))
         }
         attrs["nodata"] = NODATA
     found = xr.DataArray(values, dims=(FEATURE, Y, X), coords=coords, attrs=attrs, name="features")

@@ -190,10 +190,8 @@ def _of_features(array: xr.DataArray, classifier: _Classifier) -> _Strips:
         part = array.isel({Y: rows}).values
         values = part.reshape(len(part), -1)
         if recipe is not None and values.dtype != np.int16:
-            layers = [*(layer for _ in recipe.days for layer in recipe.layers), *recipe.static_layers]
-            values = np.stack(
-                [to_int16(row, scale=y.scale, offset=y.offset) for row, y in zip(values, layers, strict=True)]
-            )
+            units = recipe.feature_units
+            values = np.stack([to_int16(row, scale=s, offset=o) for row, (s, o) in zip(values, units, strict=True)])
         known = values != NODATA if values.dtype == np.int16 else np.isfinite(values)
         yield rows, values.T, known[dated].any(axis=0)
 
@@ -229,9 +227,7 @@ def _ordered(array: xr.DataArray, classifier: _Classifier) -> xr.DataArray:
 
 
 def _check_units(array: xr.DataArray, recipe: Recipe) -> None:
-    layers = [*(layer for _ in recipe.days for layer in recipe.layers), *recipe.static_layers]
-    for key in ("scale", "offset"):
-        wanted = np.array([getattr(layer, key) for layer in layers])
+    for key, wanted in zip(("scale", "offset"), np.array(recipe.feature_units).T, strict=True):
         if key in array.coords and not np.array_equal(array[key].values, wanted):
             at = int(np.flatnonzero(array[key].values != wanted)[0])
             raise InputError(

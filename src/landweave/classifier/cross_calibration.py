@@ -17,6 +17,7 @@ def cross_calibrate(
     *,
     classes: Sequence[int],
     weights: np.ndarray,
+    land: np.ndarray | None = None,
     soften: bool = True,
     threads: int = 1,
 ) -> tuple[dict[str, Model], np.ndarray]:
@@ -39,6 +40,9 @@ def cross_calibrate(
         Class value of each column of the result.
     weights
         (n,) land that each row stands for; used by the last step.
+    land
+        Rows, bool (n,), that were drawn from all land, whatever models are trained on: the last step fits these, and
+        the first one the others. None: both fit all rows.
     soften
         Whether to fit the last temperature; it is 1 otherwise.
     threads
@@ -65,10 +69,12 @@ def cross_calibrate(
     if any(model.prior is not None for model in models.values()):
         plain = {name: replace(model, prior=None) for name, model in models.items()}
         ask(plain)
-        training = _temperature(held_out[fair], y[fair], classes, None)
+        drawn = fair if land is None else fair & ~land
+        training = _temperature(held_out[drawn], y[drawn], classes, None)
         models = {name: replace(model, training_temperature=training) for name, model in models.items()}
     ask(models)
-    temperature = _temperature(held_out[fair], y[fair], classes, weights[fair]) if soften else 1.0
+    last = fair if land is None or not (fair & land).any() else fair & land
+    temperature = _temperature(held_out[last], y[last], classes, weights[last]) if soften else 1.0
     held_out[asked] = apply_temperature(held_out[asked], temperature)
     return {name: replace(model, temperature=temperature) for name, model in models.items()}, held_out
 

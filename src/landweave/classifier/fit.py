@@ -1,24 +1,21 @@
 """Train a classifier on a table: LightGBM, or any scikit-learn class by its import path."""
 
-import difflib
 import inspect
+import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
-from landweave.classifier.estimators import Boosted, Constant, Estimator, Learnt, as_floats, plain_names, settle_text
+from landweave.classifier.boosting import BinnedTables, refuse_parameter
+from landweave.classifier.estimators import Boosted, Constant, Estimator, Learnt, as_floats
 from landweave.errors import InputError
 from landweave.import_rule import ImportRule
 
 SHORT_NAMES = {"random_forest": "sklearn.ensemble.RandomForestClassifier"}
 """Types that need no import path, besides ``lightgbm``."""
-
-_BINNING = ThreadPoolExecutor(1, "binning")
-
-_MULTICLASS = {"multiclass", "softmax", "multiclassova", "multiclass_ova", "ova", "ovr"}
 
 
 def fit(
@@ -42,12 +39,13 @@ def fit(
     y
         uint8 (n,) class values 1..255.
     type
-        ``"lightgbm"``, ``"random_forest"``, or the import path of a class with ``fit`` and ``predict_proba`` such as
-        ``"sklearn.svm.SVC"``. One that takes no missing values gets the training median and is standardised.
+        ``"lightgbm"``, ``"random_forest"``, or the import path of a class with ``fit`` and ``predict_proba`` or
+        ``decision_function``, such as ``"sklearn.svm.SVC"``. One that takes no missing values gets the training median
+        and is standardised. Scores of one without probabilities are calibrated by cross-validation.
     params
         Passed to the estimator; LightGBM's own names or scikit-learn's (``n_estimators``, ``random_state``, ...).
-        ``class_weight`` ("balanced" or class value to weight) works for LightGBM too, and its ``min_data_in_leaf``
-        is that of :func:`leaf_rows` where it is not given.
+        ``class_weight`` ("balanced" or class value to weight) works for LightGBM too. Its ``min_data_in_leaf`` and
+        ``max_bin`` are those of :func:`.leaf_rows` and :func:`.most_bins` where they are not given.
     seed
         For everything random, unless ``params`` says otherwise.
     threads
@@ -72,125 +70,108 @@ def fit(
     ValueError
         When shapes do not fit.
     """
+    everything = {"": np.ones(np.shape(y)[:1], bool)}
+    return fit_parts(
+        X, y, everything, type=type, params=params, seed=seed, threads=threads, feature_names=feature_names,
+        weights=weights, rule=rule,
+    )[""]  # fmt: skip
+
+
+def fit_parts(
+    X: np.ndarray,
+    y: np.ndarray,
+    parts: Mapping[str, np.ndarray],
+    *,
+    apart: Collection[str] = (),
+    after_each: Callable[[], object] | None = None,
+    type: str = "lightgbm",  # noqa: A002
+    params: Mapping[str, Any] | None = None,
+    seed: int = 42,
+    threads: int | None = 1,
+    feature_names: Sequence[str],
+    weights: np.ndarray | None = None,
+    rule: ImportRule | None = None,
+) -> dict[str, Estimator]:
+    """Train a classifier on each of several parts of a table, side by side.
+
+    LightGBM bins the table once for all parts: the bins' edges come from the features of all rows of these parts,
+    never from a label. The other arguments and errors are those of :func:`fit`.
+
+    Parameters
+    ----------
+    parts
+        Name to the rows of a part, bool (n,). Parts may overlap.
+    apart
+        Names of the parts that are binned by their own rows, which the bins of all others then do not know.
+    after_each
+        Called by the thread of a fit when that is over.
+    threads
+        Of all fits together. No model depends on it.
+
+    Returns
+    -------
+    dict
+        Name to estimator, in the order of ``parts``.
+    """
     X, y, names, params = np.asarray(X), np.asarray(y), tuple(feature_names), dict(params or {})
     if X.ndim != 2 or y.shape != X.shape[:1] or len(names) != X.shape[1]:
         raise ValueError(f"X {X.shape}, y {y.shape} and {len(names)} feature names do not fit.")
     if weights is not None and weights.shape != y.shape:
         raise ValueError(f"{weights.shape} weights for {y.shape} rows.")
-    values, index = np.unique(y, return_inverse=True)
-    classes = tuple(int(value) for value in values)
-    if not classes:
-        raise InputError("There are no training rows; check the reference, the erosion and the clouds.")
-    if classes[0] < 1 or classes[-1] > 255:
-        raise ValueError(f"class values are 1 to 255, not {classes[0]} to {classes[-1]}.")
     if X.dtype != np.int16 and not np.issubdtype(X.dtype, np.floating):
         raise ValueError(f"features are int16 or floating point, not {X.dtype}.")
-    if len(classes) == 1:
-        return Constant(classes=classes, feature_names=names)
-    if type == "lightgbm":
-        text = _boost(X, index, classes, names, params=params, seed=seed, threads=threads, weights=weights)
-        return Boosted(classes=classes, feature_names=names, text=text)
-    estimator = _learn(
-        as_floats(X), np.array(classes)[index], classifier_class(type, rule or ImportRule()), type, params=params,
-        seed=seed, threads=threads, weights=weights,
-    )  # fmt: skip
-    if tuple(int(value) for value in estimator.classes_) != classes:
-        raise InputError(f"{type} has no attribute classes_; use a scikit-learn classifier.")
-    return Learnt(classes=classes, feature_names=names, estimator=estimator)
-
-
-def _boost(
-    X: np.ndarray,
-    index: np.ndarray,
-    classes: tuple[int, ...],
-    names: tuple[str, ...],
-    *,
-    params: dict[str, Any],
-    seed: int,
-    threads: int | None,
-    weights: np.ndarray | None,
-) -> str:
-    import lightgbm
-
-    weights = _class_weighted(index, classes, params.pop("class_weight", None), weights)
-    settings = {
-        "objective": "multiclass",
-        "seed": seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "verbosity": -1,
-        "min_data_in_leaf": leaf_rows(len(index)),
-        **_native(params),
+    found = {name: tuple(int(value) for value in np.unique(y[use])) for name, use in parts.items()}
+    for classes in found.values():
+        if not classes:
+            raise InputError("There are no training rows; check the reference, the erosion and the clouds.")
+        if classes[0] < 1 or classes[-1] > 255:
+            raise ValueError(f"class values are 1 to 255, not {classes[0]} to {classes[-1]}.")
+    fitted: dict[str, Estimator] = {
+        name: Constant(classes=classes, feature_names=names) for name, classes in found.items() if len(classes) == 1
     }
-    if settings["objective"] not in _MULTICLASS:
-        raise InputError(
-            f'[model] params.objective = "{settings["objective"]}" does not predict classes; use "multiclass".'
-        )
-    if settings.pop("num_class", len(classes)) != len(classes):
-        raise InputError(f"[model] params.num_class does not fit: there are {len(classes)} classes; leave it out.")
-    if settings.get("force_col_wise"):
-        settings["force_row_wise"] = False
-    rounds = settings.pop("num_iterations", 100)
-    settings |= {"num_class": len(classes), "num_threads": 0 if threads is None else threads}
-    try:
-        # Binned at once, one table at a time and always in the same thread: meanwhile LightGBM holds each number as
-        # float64 with its row, and what a thread has freed only that thread uses again.
-        table = _BINNING.submit(
-            lambda: lightgbm.Dataset(
-                as_floats(X), index, weight=weights, feature_name=plain_names(names), params=settings
-            ).construct()
-        ).result()
-        booster = lightgbm.train(settings, table, num_boost_round=rounds)
-    except (lightgbm.basic.LightGBMError, ValueError, TypeError) as error:
-        raise InputError(f"LightGBM rejects the table or [model] params: {' '.join(str(error).split())}.") from error
-    return settle_text(booster.model_to_string())
+    learning = {name: use for name, use in parts.items() if name not in fitted}
+    if not learning:
+        return {name: fitted[name] for name in parts}
+    cores = _all_cores() if threads is None else max(1, threads)
+    # Several small fits of a thread each wait for nobody, as threads of one fit do.
+    each, cores = max(1, cores // len(learning)), min(cores, len(learning))
+    if type == "lightgbm":
+        tables = BinnedTables(X, learning, apart=apart, feature_names=names, params=params, seed=seed)
+
+        def one(name: str) -> Estimator:
+            text = tables.boost(name, y, found[name], weights=weights, threads=each)
+            return Boosted(classes=found[name], feature_names=names, text=text)
+    else:
+        kind = classifier_class(type, rule or ImportRule())
+
+        def one(name: str) -> Estimator:
+            use, classes = learning[name], found[name]
+            estimator = _learn(
+                as_floats(X[use]), y[use], kind, type, params=dict(params), seed=seed, threads=each,
+                weights=None if weights is None else weights[use],
+            )  # fmt: skip
+            if tuple(int(value) for value in estimator.classes_) != classes:
+                raise InputError(f"{type} has no attribute classes_; use a scikit-learn classifier.")
+            return Learnt(classes=classes, feature_names=names, estimator=estimator)
+
+    def fit_one(name: str) -> Estimator:
+        estimator = one(name)
+        if after_each is not None:
+            after_each()
+        return estimator
+
+    # The largest first, so that none is left over at the end.
+    order = sorted(learning, key=lambda name: -int(np.count_nonzero(learning[name])))
+    if cores == 1:
+        fitted |= {name: fit_one(name) for name in order}
+    else:
+        with ThreadPoolExecutor(cores, "fit") as pool:
+            fitted |= dict(zip(order, pool.map(fit_one, order), strict=True))
+    return {name: fitted[name] for name in parts}
 
 
-def leaf_rows(rows: int) -> int:
-    """The fewest rows of a leaf where the user says nothing: LightGBM's 20, fewer in a table of under 200 rows.
-
-    With 20, the trees of a small table can hardly split, and the model would give one class everywhere.
-
-    >>> leaf_rows(18), leaf_rows(46), leaf_rows(100_000)
-    (1, 4, 20)
-    """
-    return min(20, max(1, rows // 10))
-
-
-def _native(params: Mapping[str, Any]) -> dict[str, Any]:
-    """LightGBM's own names for parameters given by any of their names; the number of threads is not one of them."""
-    from lightgbm.basic import _ConfigAliases
-
-    names = {alias: name for name, all_names in _ConfigAliases._get_all_param_aliases().items() for alias in all_names}  # noqa: SLF001
-    out: dict[str, Any] = {}
-    for key, value in params.items():
-        if key not in names:
-            _refuse_parameter("LightGBM", key, [*names, "class_weight"])
-        if names[key] in out:
-            raise InputError(f"[model] params gives LightGBM's {names[key]} twice; keep one of the names.")
-        # scikit-learn's None means "the default".
-        if value is not None and names[key] != "num_threads":
-            out[names[key]] = value
-    return out
-
-
-def _class_weighted(
-    index: np.ndarray, classes: tuple[int, ...], class_weight: Any, weights: np.ndarray | None
-) -> np.ndarray | None:
-    if class_weight is None:
-        return weights
-    base = np.ones(len(index)) if weights is None else np.asarray(weights, "float64")
-    if class_weight == "balanced":
-        sums = np.bincount(index, base, len(classes))
-        return np.asarray(base * (base.sum() / (len(classes) * sums))[index])
-    try:
-        # A TOML file can only say "1" = 2.0.
-        given = {int(value): float(weight) for value, weight in class_weight.items()}
-    except (AttributeError, TypeError, ValueError):
-        raise InputError(
-            f'[model] params.class_weight must be "balanced" or value = weight, not {class_weight!r}.'
-        ) from None
-    return np.asarray(base * np.array([given.get(value, 1.0) for value in classes])[index])
+def _all_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _learn(
@@ -201,32 +182,37 @@ def _learn(
     *,
     params: dict[str, Any],
     seed: int,
-    threads: int | None,
+    threads: int,
     weights: np.ndarray | None,
 ) -> Any:
     known = inspect.signature(kind).parameters
     extra: dict[str, Any] = {"random_state": seed}
     if threads != 1:
-        extra["n_jobs"] = -1 if threads is None else threads
+        extra["n_jobs"] = threads
     settings = {**{key: value for key, value in extra.items() if key in known}, **params}
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
     for key in params:
         if key not in known and not open_ended:
-            _refuse_parameter(path, key, list(known))
+            refuse_parameter(path, key, list(known))
     try:
         estimator = kind(**settings)
     except Exception as error:
         raise InputError(f"{path} rejects [model] params: {' '.join(str(error).split())}.") from error
-    if not hasattr(estimator, "fit") or not hasattr(estimator, "predict_proba"):
+    if not hasattr(estimator, "fit") or not (
+        hasattr(estimator, "predict_proba") or hasattr(estimator, "decision_function")
+    ):
         raise InputError(
-            f"{path} predicts no probabilities (predict_proba) with these [model] params; choose another classifier"
-            f"{' or set probability = true' if 'probability' in known else ''}."
+            f"{path} predicts neither probabilities (predict_proba) nor scores (decision_function) with these [model] "
+            "params; choose another classifier."
         )
     from sklearn.utils.validation import has_fit_parameter
 
     weighable = has_fit_parameter(estimator, "sample_weight")
     if weights is not None and not weighable:
         raise InputError(f"{path} does not accept row weights; choose another classifier.")
+    calibrated = not hasattr(estimator, "predict_proba")
+    if calibrated:
+        estimator = _with_probabilities(estimator, y, path, seed)
     whole, step = _accepting_missing(estimator)
     empty = np.isnan(X).all(axis=0)
     if empty.any():
@@ -238,10 +224,35 @@ def _learn(
             whole.fit(X, y, **({} if weights is None else {f"{step}sample_weight": weights}))
     except Exception as error:
         raise InputError(f"{path} cannot be fitted: {' '.join(str(error).split())}") from error
-    if "n_jobs" in known and hasattr(estimator, "set_params"):
+    if calibrated:
+        # How the rows were parted is no part of the model, and would be one more type in its file.
+        estimator.set_params(cv=None)
+    elif "n_jobs" in known and hasattr(estimator, "set_params"):
         # So that the kept model does not tell how many threads made it.
         estimator.set_params(n_jobs=known["n_jobs"].default)
     return whole
+
+
+_PARTS = 5
+"""Of the cross-validation by which scores become probabilities."""
+
+
+def _with_probabilities(estimator: Any, y: np.ndarray, path: str, seed: int) -> Any:
+    """A classifier of scores only, whose scores become probabilities by a sigmoid fitted to cross-validated scores.
+
+    Platt (1999, Advances in Large Margin Classifiers); the classifier itself is fitted to all rows.
+    """
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.model_selection import StratifiedKFold
+
+    values, counts = np.unique(y, return_counts=True)
+    if counts.min() < 2:
+        raise InputError(
+            f"{path} predicts no probabilities, and class {values[counts.argmin()]} has one training row: its scores "
+            "are turned into probabilities by cross-validation, which needs two rows of each class."
+        )
+    parts = StratifiedKFold(min(_PARTS, int(counts.min())), shuffle=True, random_state=seed)
+    return CalibratedClassifierCV(estimator, cv=parts, ensemble=False)
 
 
 def import_path(type: str) -> str | None:  # noqa: A002
@@ -268,9 +279,10 @@ def classifier_class(path: str, rule: ImportRule) -> Any:
         raise InputError(f'[model] type = "{path}": {error}') from None
     if not inspect.isclass(kind):
         raise InputError(f'[model] type = "{path}" is a {type(kind).__name__}, not a classifier class.')
-    lacking = [method for method in ("fit", "predict_proba") if not hasattr(kind, method)]
-    if lacking:
-        raise InputError(f'[model] type = "{path}" is not a classifier with probabilities: it has no {lacking[0]}.')
+    scores = hasattr(kind, "predict_proba") or hasattr(kind, "decision_function")
+    if not hasattr(kind, "fit") or not scores:
+        lacking = "predict_proba or decision_function" if hasattr(kind, "fit") else "fit"
+        raise InputError(f'[model] type = "{path}" is no classifier that can be used here: it has no {lacking}.')
     return kind
 
 
@@ -291,9 +303,3 @@ def _accepting_missing(estimator: Any) -> tuple[Any, str]:
     return Pipeline(
         [("fill", SimpleImputer(strategy="median")), ("scale", StandardScaler()), ("classify", estimator)]
     ), "classify__"
-
-
-def _refuse_parameter(what: str, key: str, known: Sequence[str]) -> None:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-    hint = f"; the nearest is {near[0]!r}" if near else ""
-    raise InputError(f"[model] params.{key} is not a parameter of {what}{hint}.")

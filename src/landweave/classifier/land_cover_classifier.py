@@ -11,7 +11,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from landweave.classifier.calibration import fit_prior
 from landweave.classifier.cross_calibration import cross_calibrate
-from landweave.classifier.fit import fit
+from landweave.classifier.fit import fit_parts
 from landweave.classifier.model import Model
 from landweave.errors import InputError
 from landweave.import_rule import ImportRule
@@ -156,10 +156,8 @@ class LandCoverClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         parts: dict[str, np.ndarray] = {}
         if self.calibration == "temperature" or self.prior == "area":
             parts = {str(n): part for n, part in enumerate(self._held_out_rows(X, encoded, groups))}
-        models = {
-            name: self._fit_one(X, encoded, land, in_training, rows, values)
-            for name, rows in {**{name: ~part for name, part in parts.items()}, _MODEL: everything}.items()
-        }
+        taught = {**{name: ~part for name, part in parts.items()}, _MODEL: everything}
+        models = self._fit_all(X, encoded, land, in_training, taught, values)
         if parts:
             models, _ = cross_calibrate(
                 models, parts, X, encoded, classes=values, weights=land,
@@ -242,35 +240,38 @@ class LandCoverClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if part.any() and not part.all():
                 yield part
 
-    def _fit_one(
+    def _fit_all(
         self,
         X: np.ndarray,
         y: np.ndarray,
         land: np.ndarray,
         weights: np.ndarray | None,
-        rows: np.ndarray,
+        parts: Mapping[str, np.ndarray],
         values: tuple[int, ...],
-    ) -> Model:
+    ) -> dict[str, Model]:
         names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(X.shape[1])])
-        estimator = fit(
-            X[rows], y[rows], type=self.type, params=self.params, seed=self.seed, threads=self.threads,
-            feature_names=[str(name) for name in names], weights=None if weights is None else weights[rows],
+        estimators = fit_parts(
+            X, y, parts, type=self.type, params=self.params, seed=self.seed, threads=self.threads,
+            feature_names=[str(name) for name in names], weights=weights,
             # Named by a program, not by a file: it could import the class itself.
             rule=ImportRule(anything=True),
         )  # fmt: skip
-        prior = None
-        if self.prior == "area":
-            own = {value: rows & (y == value) for value in estimator.classes}
-            prior = fit_prior(
-                {value: float(land[part].sum()) for value, part in own.items()},
-                {value: int(part.sum()) for value, part in own.items()},
+        models = {}
+        for name, rows in parts.items():
+            prior = None
+            if self.prior == "area":
+                own = {value: rows & (y == value) for value in estimators[name].classes}
+                prior = fit_prior(
+                    {value: float(land[part].sum()) for value, part in own.items()},
+                    {value: int(part.sum()) for value, part in own.items()},
+                )
+            models[name] = Model(
+                estimator=estimators[name],
+                class_names=dict(zip(values, map(str, self.classes_.tolist()), strict=True)),
+                prior=prior,
+                provenance={"rows": int(rows.sum())},
             )
-        return Model(
-            estimator=estimator,
-            class_names=dict(zip(values, map(str, self.classes_.tolist()), strict=True)),
-            prior=prior,
-            provenance={"rows": int(rows.sum())},
-        )
+        return models
 
 
 def _fold_of_each(y: np.ndarray, groups: np.ndarray | None, *, k: int, seed: int) -> np.ndarray:

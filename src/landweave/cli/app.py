@@ -172,8 +172,8 @@ def view(
     verdicts: Annotated[
         str | None,
         typer.Option(
-            help="Judge in the view: places (doubtful places of the reference), sample (units of [estimate] sample), "
-            "or a sample's .gpkg file."
+            help="Judge in the view: places (doubtful places of the reference), audit (label errors drawn at random), "
+            "sample (units of [estimate] sample), or a sample's .gpkg file."
         ),
     ] = None,
     verdicts_file: Annotated[

@@ -43,10 +43,9 @@ def _lines(path: Path) -> list[str]:
     truth, split = figures["against_truth"], figures["split"]
     agreement, accuracy = figures["overall_accuracy"], truth["overall_accuracy"]
     gained, repeated = truth["reference_wrong_map_right"], truth["map_repeats_reference_error"]
-    tested, patches = split["test_patches"], split["train_patches"] + split["test_patches"]
     sources = f"{gained:.4f} (register wrong, map right) - {repeated:.4f} (both wrong in the same way)"
     return [
-        f"A simulated country; figures from the {tested} of {patches} patches that were not trained on:",
+        f"A simulated country; figures from {split['tested']} patches, each predicted by a model not trained on it:",
         f"  agreement with the register  {_figure(agreement)}",
         f"  accuracy against the truth   {_figure(accuracy)}   (known only because it is simulated)",
         f"  the register is wrong on     {truth['reference_error']:.2%} of that land",

@@ -1,4 +1,4 @@
-"""The command group ``landweave estimate``: size, draw, accuracy."""
+"""The command group ``landweave estimate``: size, draw, accuracy, compare."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +22,7 @@ Units = Annotated[
 Target = Annotated[float, typer.Option(help="Standard error of the overall accuracy to plan for.")]
 ClassTarget = Annotated[float | None, typer.Option(help="Standard error of each user's accuracy to plan for.")]
 Minimum = Annotated[int, typer.Option(min=2, help="Minimum number of units per class.")]
-Allocation = Annotated[str, typer.Option(help="How to divide the units: proportional, equal or neyman.")]
+Allocation = Annotated[str, typer.Option(help="How to divide the units: proportional, equal, neyman or power.")]
 Expect = Annotated[
     list[str] | None,
     typer.Option(help="Expected user's accuracy: 0.9 for all classes, forest=0.95 for one; repeat for several."),
@@ -42,6 +42,10 @@ def size(
     minimum: Minimum = 50,
     allocation: Allocation = "proportional",
     expect: Expect = None,
+    omission: Annotated[
+        float,
+        typer.Option(help="Share of each class that the map may miss; for the number of omitted units to expect."),
+    ] = 0.1,
     legend: LegendFile = None,
     output: Annotated[Path | None, typer.Option(help="Write the result to this JSON file.")] = None,
     as_json: Json = False,
@@ -54,8 +58,9 @@ def size(
     from landweave.runs.estimate.map import find_map
 
     request = SizeRequest(
-        n=n, target=target, class_target=class_target, minimum=minimum, allocation=allocation, expected=expect or ()
-    )
+        n=n, target=target, class_target=class_target, minimum=minimum, allocation=allocation, expected=expect or (),
+        omission=omission,
+    )  # fmt: skip
     found = None if source is None else find_map(source, legend=legend)
     plan = plan_size(
         request, source=found, counted=None if found is None else count_classes(found.grid), shares=share or ()
@@ -81,10 +86,18 @@ def draw(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed; each seed draws another sample.")] = 42,
     blind: Annotated[bool, typer.Option("--blind", help="Do not show the map's class to the interpreter.")] = False,
+    sampling: Annotated[
+        str, typer.Option(help="How to draw: stratified, or systematic or two-stage, which need --n.")
+    ] = "stratified",
+    clusters: Annotated[int, typer.Option(min=3, help="Blocks of a two-stage sample.")] = 50,
+    block: Annotated[int, typer.Option(min=1, help="Side of such a block in pixels.")] = 100,
+    extend: Annotated[
+        Path | None, typer.Option(help="Sample of this map to extend; its units and labels stay, its seed is used.")
+    ] = None,
     legend: LegendFile = None,
     as_json: Json = False,
 ) -> None:
-    """Draw a stratified random sample of a map's pixels, to be labelled in QGIS."""
+    """Draw a random sample of a map's pixels, to be labelled in QGIS or in the browser."""
     from landweave.runs.estimate.draw import SizeRequest, draw_sample
     from landweave.runs.estimate.map import find_map
 
@@ -92,10 +105,14 @@ def draw(
         n=n, target=target, class_target=class_target, minimum=minimum, allocation=allocation, expected=expect or ()
     )
     drawn = draw_sample(
-        find_map(source, legend=legend), output, request=request, per_class=per_class or (), seed=seed, blind=blind
-    )
+        find_map(source, legend=legend), output, request=request, per_class=per_class or (), seed=seed, blind=blind,
+        extend=extend, sampling=sampling, clusters=clusters, block=block,
+    )  # fmt: skip
     lines = [f"{name:<24} {units:>6}" for name, units in drawn["sizes"].items()]
-    lines.append(f"{drawn['n']} units; fill in the column reference, then run: landweave estimate accuracy {output}")
+    added = "" if extend is None else f", {drawn['new']} of them new"
+    lines.append(
+        f"{drawn['n']} units{added}; fill in the column reference, then run: landweave estimate accuracy {output}"
+    )
     SPEECH.answer("estimate draw", {"file": str(output), **drawn}, lines, as_json=as_json)
 
 
@@ -119,6 +136,16 @@ def accuracy(
         bool,
         typer.Option("--drop-unlabelled", help="Leave out units without a label; they count as missing at random."),
     ] = False,
+    map_column: Annotated[
+        str | None, typer.Option(help="Column of the map's classes, if there is no raster of the map.")
+    ] = None,
+    interpreter: Annotated[
+        list[str] | None,
+        typer.Option(help="Whose labels count: a column of labels or a name in the verdicts; of several the majority."),
+    ] = None,
+    estimator: Annotated[
+        str, typer.Option(help="Of the areas: design, or difference or regression, which use the areas of the map.")
+    ] = "design",
     legend: LegendFile = None,
     output: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
     report_path: Annotated[Path | None, typer.Option("--report", help="Write the figures to this HTML page.")] = None,
@@ -132,8 +159,53 @@ def accuracy(
         AccuracyRequest(
             source=source, map=map_path, districts=districts, column=column, label=label, layer=layer,
             district_layer=district_layer, design=design,
-            drop_unlabelled=drop_unlabelled, legend=legend,
+            drop_unlabelled=drop_unlabelled, map_column=map_column, estimator=estimator,
+            interpreters=tuple(interpreter or ()), legend=legend,
         )
     )  # fmt: skip
     write_figures(figures, output=output, report=report_path)
     SPEECH.answer("estimate accuracy", figures, accuracy_lines(figures), as_json=as_json)
+
+
+@app.command()
+def compare(
+    source: Annotated[Path, typer.Argument(help="The labelled sample.")],
+    maps: Annotated[
+        list[Path] | None, typer.Option("--map", help="One of the two maps; give the option twice.")
+    ] = None,
+    map_column: Annotated[
+        list[str] | None, typer.Option(help="Instead of a map: a column of the sample with its classes.")
+    ] = None,
+    label: Annotated[str, typer.Option(help="Column of the labels.")] = "reference",
+    layer: Annotated[str | None, typer.Option(help="Layer of the sample, if its file has several.")] = None,
+    design: Annotated[
+        Path | None, typer.Option(help="The drawn file, if the labelled file has lost its design.")
+    ] = None,
+    drop_unlabelled: Annotated[
+        bool,
+        typer.Option("--drop-unlabelled", help="Leave out units without a label; they count as missing at random."),
+    ] = False,
+    legend: LegendFile = None,
+    output: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare the accuracies of two maps by one labelled sample."""
+    from landweave.errors import InputError
+    from landweave.report.map_comparison_lines import compare_lines
+    from landweave.runs.estimate.accuracy import write_figures
+    from landweave.runs.estimate.compare_maps import JudgedMap, compare_maps
+    from landweave.runs.estimate.map import find_map
+
+    given = [JudgedMap(source=find_map(path, legend=legend)) for path in maps or ()]
+    given += [JudgedMap(column=name) for name in map_column or ()]
+    if len(given) != 2:
+        raise InputError(
+            f"{len(given)} maps are given; give two, such as --map old.tif --map new.tif, or --map new.tif "
+            "--map-column old."
+        )
+    figures = compare_maps(
+        source, given[0], given[1], legend=legend, label=label, layer=layer, design=design,
+        drop_unlabelled=drop_unlabelled,
+    )  # fmt: skip
+    write_figures(figures, output=output)
+    SPEECH.answer("estimate compare", figures, compare_lines(figures), as_json=as_json)

@@ -27,6 +27,8 @@ def init(
         str | None, typer.Option(help="Column of the classes (default: found by name and values).")
     ] = None,
     crs: Annotated[str | None, typer.Option(help="CRS of labels that do not state it, such as EPSG:32633.")] = None,
+    x: Annotated[str | None, typer.Option(help="Column of longitude or easting of --points.")] = None,
+    y: Annotated[str | None, typer.Option(help="Column of latitude or northing of --points.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the files of an earlier init.")] = False,
 ) -> None:
     """Write landweave.toml and legend.toml, filled in with what is found in the given files."""
@@ -35,7 +37,7 @@ def init(
 
     given = Given(
         images=images, reference=reference, points=points, table=table, stac=stac, bounds=_bounds(bounds),
-        period=read_period(period) if period else (None, None), column=column, crs=crs, force=force,
+        period=read_period(period) if period else (None, None), column=column, x=x, y=y, crs=crs, force=force,
     )  # fmt: skip
     SPEECH.say(start_project(folder, given))
 

@@ -10,6 +10,7 @@ from landweave.errors import InputError
 
 NAMES = (
     "check", "forecast", "run", "status", "compare", "evaluate", "estimate-size", "estimate-draw", "estimate-accuracy",
+    "estimate-compare",
 )  # fmt: skip
 """Commands with ``--json``; the files of their schemas lie in ``schemas``."""
 

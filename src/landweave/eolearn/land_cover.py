@@ -242,7 +242,6 @@ def _for_model(rows: np.ndarray, model: Model) -> np.ndarray:
     if recipe is None:
         return rows.astype("float32")
     units = np.empty(rows.shape, "int16")
-    for number, layer in enumerate(recipe.layers):
-        part = slice(number, None, len(recipe.layers))
-        units[:, part] = to_int16(rows[:, part], scale=layer.scale, offset=layer.offset)
+    for number, (scale, offset) in enumerate(recipe.feature_units):
+        units[:, number] = to_int16(rows[:, number], scale=scale, offset=offset)
     return units

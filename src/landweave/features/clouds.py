@@ -64,7 +64,8 @@ def mask_reasons(
     clouds
         ``"none"``; ``"scl"``: by Sentinel-2's scene classes in ``scl_variable``; ``"mask"``: the variable ``mask``
         is above ``mask_above``; ``"s2cloudless"``: the variable ``CLM`` is not 0; ``"decided"``: the variable ``mask``
-        holds the reasons themselves, and nothing but missing data is looked at beside it.
+        holds the reasons themselves, and nothing but missing data is looked at beside it; ``"coded"``: so it does,
+        but snow counts as ``snow`` says, and clouds are widened.
     mask
         Name of the mask variable (time, y, x) for ``clouds="mask"`` and ``"decided"``.
     scl_variable, scl_masked
@@ -119,16 +120,20 @@ def mask_reasons(
         given = patch[str(mask)].values
         return np.where(empty, NO_DATA, np.where(given > SNOW, CLOUD, given)).astype("uint8")
     reasons = np.where(cloudy != 0, CLOUD, VALID).astype("uint8")
+    coded = patch[str(mask)].values if clouds == "coded" else None
     masked_on_purpose = clouds == "scl" and SCL_SNOW in scl_masked
     if not masked_on_purpose and not (clouds == "none" and snow == "keep"):
-        snowy = snow_mask(patch, scl_variable=scl_variable, ndsi=snow_ndsi, nir=snow_nir)
+        snowy = (
+            snow_mask(patch, scl_variable=scl_variable, ndsi=snow_ndsi, nir=snow_nir) if coded is None
+            else coded == SNOW
+        )  # fmt: skip
         if clouds == "s2cloudless":
             snowy &= cloudy != HIGH_CLOUD
         if "B10" in patch:
             high = patch["B10"].values
             snowy &= (reasons != CLOUD) | ~(high >= _units(cirrus, high))
         reasons[snowy] = SNOW if snow == "mask" else VALID
-    reasons[empty] = NO_DATA
+    reasons[empty if coded is None else empty | (coded == NO_DATA)] = NO_DATA
     return reasons
 
 
@@ -160,9 +165,9 @@ def cloud_codes(
     InputError
         For an unknown rule, or a variable that the patch lacks.
     """
-    if clouds not in {"none", "scl", "mask", "s2cloudless", "decided"}:
+    if clouds not in {"none", "scl", "mask", "s2cloudless", "decided", "coded"}:
         raise InputError(f'clouds = "{clouds}" is unknown; use "scl", "s2cloudless", "mask", "decided" or "none".')
-    if clouds in {"mask", "decided"} and not mask:
+    if clouds in {"mask", "decided", "coded"} and not mask:
         raise InputError(f'clouds = "{clouds}" needs the name of the mask variable: set mask = "...".')
     if clouds == "none":
         return np.zeros([patch.sizes[axis] for axis in (TIME, Y, X)], "uint8")
@@ -171,7 +176,7 @@ def cloud_codes(
     given = patch[name].values
     if clouds == "scl":
         codes = np.isin(given, [code for code in scl_masked if code != SCL_NO_DATA]).astype("uint8")
-    elif clouds == "decided":
+    elif clouds in {"decided", "coded"}:
         codes = ((given == CLOUD) | (given > SNOW)).astype("uint8")
     elif clouds == "mask":
         codes = ((given > mask_above) if mask_above else (given != 0)).astype("uint8")
@@ -246,7 +251,7 @@ def snow_bands(
     >>> snow_bands("mask", ["B03", "B04", "B08", "B11", "CLP"]), snow_bands("mask", ["B04", "B08", "CLP", "SCL"])
     (('B03', 'B08', 'B11'), ('SCL',))
     """
-    if clouds == "decided" or (clouds == "none" and snow == "keep"):
+    if clouds in {"decided", "coded"} or (clouds == "none" and snow == "keep"):
         return ()
     if scl_variable in available:
         return (scl_variable,)
@@ -272,8 +277,10 @@ def share_not_masked(
         Variable to (y, x), or to some of the pixels: the scene classes; with ``clouds="mask"`` also that mask, whose
         clouds may be snow.
     clouds, mask, scl_masked, mask_above
-        As for :func:`mask_reasons`; ``"scl"`` or ``"mask"``.
+        As for :func:`mask_reasons`; ``"scl"``, ``"coded"`` or ``"mask"``.
     """
+    if clouds == "coded":
+        return float(np.mean(np.isin(masks[str(mask)], (VALID, SNOW))))
     scene = masks["SCL"]
     if clouds == "scl":
         return float(np.mean(~np.isin(scene, list(scl_masked))))

@@ -8,10 +8,13 @@ import numpy as np
 
 from landweave.errors import InputError
 from landweave.features.program import BAND, DIFFERENCE, LENGTH, OTHER, compiled_program, operation, others
-from landweave.features.recipe import Layer, Recipe
+from landweave.features.recipe import Column, Layer, Recipe
+from landweave.features.series.rules import LINEAR, MOST_DAYS, Series
 from landweave.patch.model import NODATA, REFLECTANCE_SCALE
 
 _CHUNK = 8192
+_FEW = 1000
+"""Pixels whose observations are held as float64 at once, for rules that need them all."""
 _FURTHEST = 2**24
 _FLOATS = ("float32", "float64")
 
@@ -148,13 +151,89 @@ def _features(
     out = np.empty((len(recipe.feature_names), pixels), dtype)
     units = np.array([_units(layer, dtype) for layer in layers], "float64").reshape(-1, 3)
     targets = np.array(recipe.days, "int64")
-    if dated and pixels:
-        run(bands, valid, days, recipe, targets=targets, units=units, out=out[:dated])
+    row = 0
+    for series in recipe.series:
+        own = recipe.columns_of(series)
+        part, row = out[row : row + len(own)], row + len(own)
+        if not own or not pixels:
+            continue
+        if not days.size:
+            part[:] = NODATA if dtype == "int16" else np.nan
+        elif series.rule == LINEAR:
+            run(bands, valid, days, recipe, targets=targets, units=units, out=part)
+        else:
+            _by_rule(series, bands, valid, days, recipe, targets=targets, out=part, run=run)
     for number, layer in enumerate(recipe.static_layers):
         assert static is not None
         gain, offset, scale = _units(layer, dtype)
         out[dated + number] = _stored((static[number] * gain - offset) / scale, dtype)
     return out.T
+
+
+def _by_rule(
+    series: Series,
+    bands: np.ndarray,
+    valid: np.ndarray,
+    days: np.ndarray,
+    recipe: Recipe,
+    *,
+    targets: np.ndarray,
+    out: np.ndarray,
+    run: Callable[..., None],
+) -> None:
+    """What a rule other than the straight line makes, (columns, p), a few pixels at a time."""
+    from landweave.features.series.compute import compiled, outputs
+
+    own = recipe.columns_of(series)
+    units = np.array([_column_units(column, out.dtype.name) for column in own])
+    gain, offset, scale = units.T[:, :, None]
+    names = [layer.name for layer in recipe.layers]
+    layer = names.index(series["layer"]) if series.rule == "phenology" else None
+    for start in range(0, bands.shape[2], _FEW):
+        part = slice(start, start + _FEW)
+        seen, counts = np.ascontiguousarray(bands[:, :, part]), np.ascontiguousarray(valid[:, part])
+        if run is _compiled:
+            values = _observed(seen, counts, recipe)
+        else:
+            values = np.where(counts, layer_values(seen, recipe), np.nan)
+        linear = None
+        if series.rule == "savitzky_golay":
+            as_seen, lines = (
+                np.tile([1.0, 0.0, 1.0], (len(names), 1)),
+                np.empty((len(targets) * len(names), seen.shape[2])),
+            )
+            run(seen, counts, days, recipe, targets=targets, units=as_seen, out=lines)
+            linear = lines.reshape(len(targets), len(names), -1)
+        found = outputs(
+            series, values, days, targets, bands=seen, valid=counts, linear=linear, layer=layer, plain=run is _plain
+        )
+        if run is _compiled and out.dtype == np.int16:
+            compiled("store")(found, units, out[:, part])
+        else:
+            out[:, part] = _stored((found * gain - offset) / scale, out.dtype.name)
+
+
+def _observed(bands: np.ndarray, valid: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """As :func:`layer_values`, by the kernel."""
+    from landweave.features.kernel import BLOCK
+    from landweave.features.series.compute import compiled
+
+    pixels, short = valid.shape[1], max(0, BLOCK - valid.shape[1])
+    if short:
+        bands, valid = np.pad(bands, ((0, 0), (0, 0), (0, short))), np.pad(valid, ((0, 0), (0, short)))
+    out = np.empty((len(recipe.layers), *valid.shape))
+    compiled("observed")(bands, others(bands, recipe), valid, compiled_program(recipe), out)
+    return np.ascontiguousarray(out[:, :, :pixels])
+
+
+def _column_units(column: Column, dtype: str) -> tuple[float, float, float]:
+    """(gain, offset, scale) of a column, as :func:`_units` of a layer."""
+    scale, _ = column.units
+    if column.layer is None or column.kind == "day":
+        return 1.0, 0.0, scale if dtype == "int16" else 1.0
+    gain, offset, scale = _units(column.layer, dtype)
+    wide = MOST_DAYS if column.kind == "integral" and dtype == "int16" else 1
+    return gain, offset if column.kind == "value" else 0.0, scale * wide
 
 
 def _checked(

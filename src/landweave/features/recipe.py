@@ -2,13 +2,24 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
 from landweave.errors import InputError
 from landweave.features.indices import INDICES, NORM, check_names, expression_bands, index_bands, index_formula
+from landweave.features.series.rules import (
+    DAY_SCALE,
+    LINEAR,
+    MOST_DAYS,
+    ON_DAYS,
+    PLAIN,
+    SEASON_OUTPUTS,
+    SPREADS,
+    Series,
+    read_series,
+)
 from landweave.import_rule import ImportRule
 from landweave.patch.model import REFLECTANCE_SCALE
 from landweave.patch.summary import Shown, listed
@@ -38,6 +49,36 @@ class Layer:
 
     offset: float
     """The value stored as 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One feature of the layers with time."""
+
+    name: str
+    """The feature's name."""
+
+    layer: Layer | None
+    """What it is made of; None for a count of observations."""
+
+    rule: str
+    """The rule of ``[features] series`` that makes it."""
+
+    day: int | None
+    """Target day, or the first day of the window; None where a feature stands for the whole period."""
+
+    kind: str
+    """``"value"`` of the layer, ``"spread"`` of its values, ``"day"``, ``"count"`` or ``"integral"``."""
+
+    @property
+    def units(self) -> tuple[float, float]:
+        """(scale, offset) of the int16 numbers, in physical units."""
+        if self.kind == "day":
+            return DAY_SCALE, 0.0
+        if self.layer is None:
+            return 1.0, 0.0
+        wide = MOST_DAYS if self.kind == "integral" else 1
+        return self.layer.scale * wide, self.layer.offset if self.kind == "value" else 0.0
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -71,6 +112,9 @@ class Recipe(Shown):
     days: tuple[int, ...]
     """Target days since the period's start, rising."""
 
+    series: tuple[Series, ...] = PLAIN
+    """The rules by which observations become features; one line between observations, where nothing else is asked."""
+
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
     """Layer to (scale, offset) of its int16 units, where they are not the fixed ones."""
 
@@ -84,6 +128,7 @@ class Recipe(Shown):
             "custom": listed([name for name, _ in self.custom]),
             "static": listed(self.static),
             "days": listed(self.days, 3),
+            **({} if self.series == PLAIN else {"series": listed([one.rule for one in self.series])}),
             "features": len(self.feature_names),
         }
 
@@ -104,6 +149,7 @@ class Recipe(Shown):
                 raise InputError('Index "norm" needs bands, and [features] bands is empty; name some.')
         for name, expression in self.custom:
             _say_where(f"[features] custom.{name}", lambda text=expression: expression_bands(text))
+        self._check_series()
         for name, (scale, offset) in self.scales.items():
             if not (math.isfinite(scale) and math.isfinite(offset) and scale > 0):
                 raise InputError(
@@ -125,15 +171,36 @@ class Recipe(Shown):
         return tuple(self._layer(name, "static", None) for name in self.static)
 
     @property
+    def columns(self) -> tuple[Column, ...]:
+        """Features of the layers with time: rule by rule, then day by day, statistic by statistic, layer by layer."""
+        return tuple(column for one in self.series for column in self.columns_of(one))
+
+    def columns_of(self, series: Series) -> tuple[Column, ...]:
+        """The features of one rule."""
+        return tuple(self._columns(series))
+
+    @property
     def dated(self) -> int:
         """Number of features of the layers with time: the first columns, before those of ``static``."""
-        return (len(self.bands) + len(self.indices) + len(self.custom)) * len(self.days)
+        return len(self.columns)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Date by date, all layers of a date in their order (``ndvi_d016``), the layers without time last."""
-        dated = (f"{layer.name}_d{day:03d}" for day in self.days for layer in self.layers)
-        return (*dated, *self.static)
+        return (*(column.name for column in self.columns), *self.static)
+
+    @property
+    def feature_units(self) -> tuple[tuple[float, float], ...]:
+        """(scale, offset) of each feature's int16 numbers, in the order of ``feature_names``."""
+        return (
+            *(column.units for column in self.columns),
+            *((layer.scale, layer.offset) for layer in self.static_layers),
+        )
+
+    @property
+    def feature_layers(self) -> tuple[str, ...]:
+        """What each feature is made of; ``observations`` where it counts them."""
+        return (*("observations" if c.layer is None else c.layer.name for c in self.columns), *self.static)
 
     @property
     def source_bands(self) -> tuple[str, ...]:
@@ -173,6 +240,7 @@ class Recipe(Shown):
             "custom": [list(pair) for pair in self.custom],
             "static": list(self.static),
             "days": list(self.days),
+            **({} if self.series == PLAIN else {"series": [one.to_json() for one in self.series]}),
             "scales": {name: list(self.scales[name]) for name in sorted(self.scales)},
         }
 
@@ -190,7 +258,7 @@ class Recipe(Shown):
                 content = json.loads(content)
             except ValueError as error:
                 raise InputError(f"The recipe is not valid JSON: {error}.") from None
-        if not isinstance(content, Mapping) or set(content) != set(_KEYS):
+        if not isinstance(content, Mapping) or set(content) - {"series"} != set(_KEYS):
             found = sorted(map(str, content)) if isinstance(content, Mapping) else type(content).__name__
             raise InputError(f"The recipe must have exactly the keys {', '.join(_KEYS)}; it has {found}.")
         scales = content["scales"]
@@ -208,9 +276,60 @@ class Recipe(Shown):
             custom=tuple((name, expression) for name, expression in custom),
             static=tuple(content["static"]),
             days=tuple(content["days"]),
+            series=read_series(content["series"]) if "series" in content else PLAIN,
             scales={name: (float(scale), float(offset)) for name, (scale, offset) in scales.items()},
             rule=rule or ImportRule(),
         )
+
+    def _columns(self, series: Series) -> Iterator[Column]:
+        rule, layers = series.rule, self.layers
+        if rule in ON_DAYS:
+            for target in self.days:
+                for layer in layers:
+                    name = f"{layer.name}{ON_DAYS[rule]}_d{target:03d}"
+                    yield Column(name=name, layer=layer, rule=rule, day=target, kind="value")
+        elif rule in {"composite", "metrics"}:
+            for first, _ in series.windows:
+                day = first if len(series.windows) > 1 else None
+                end = "" if day is None else f"_d{day:03d}"
+
+                for statistic in series["statistics"]:
+                    kind = "spread" if statistic in SPREADS else "value"
+                    if statistic == "count":
+                        yield Column(name=f"observations_count{end}", layer=None, rule=rule, day=day, kind="count")
+                        continue
+                    for layer in layers:
+                        yield Column(name=f"{layer.name}_{statistic}{end}", layer=layer, rule=rule, day=day, kind=kind)
+        elif rule == "harmonic":
+            waves = [f"{wave}{k}" for k in range(1, series["order"] + 1) for wave in ("cos", "sin")]
+            for part in ("mean", *waves, "rmse"):
+                kind = "value" if part == "mean" else "spread"
+                for layer in layers:
+                    yield Column(name=f"{layer.name}_harmonic_{part}", layer=layer, rule=rule, day=None, kind=kind)
+        else:
+            kinds = dict(zip(SEASON_OUTPUTS, ("day", "day", "day", "spread", "integral"), strict=True))
+            (layer,) = (layer for layer in layers if layer.name == series["layer"])
+            for output, kind in kinds.items():
+                yield Column(name=f"{layer.name}_{output}", layer=layer, rule=rule, day=None, kind=kind)
+
+    def _check_series(self) -> None:
+        if not self.series:
+            raise InputError(f"[features] series is empty; name at least the rule {LINEAR}.")
+        names = [layer.name for layer in self.layers]
+        for one in self.series:
+            if one.rule in {"composite", "metrics"} and not one.windows:
+                raise InputError(f"The rule {one.rule} has no windows; they come from the period.")
+            if one.rule == "phenology" and one["layer"] not in names:
+                raise InputError(
+                    f"[features] series: phenology is about the layer {one['layer']!r}, which is none of "
+                    f"{', '.join(names)}; name one of them with layer, or add it to the features."
+                )
+        features = self.feature_names
+        if self.series != PLAIN and len(set(features)) < len(features):
+            twice = next(name for name in features if features.count(name) > 1)
+            raise InputError(
+                f"[features] series makes the feature {twice!r} twice; name each rule, statistic and window once."
+            )
 
     def _layer(self, name: str, kind: str, expression: str | None) -> Layer:
         if name in self.scales:

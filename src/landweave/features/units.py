@@ -1,10 +1,12 @@
 """The int16 scales of features, fitted to training pixels."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from landweave.features.recipe import Recipe
+from landweave.features.series.rules import PLAIN
 
 
 def fit_scales(
@@ -38,9 +40,10 @@ def fit_scales(
     # Here and not above: the kernels' file needs the recipe.
     from landweave.features.interpolation import features
 
-    values = features(bands, valid, days, recipe, static=static, dtype="float64")
+    lines = replace(recipe, series=PLAIN)
+    values = features(bands, valid, days, lines, static=static, dtype="float64")
     names, count = [layer.name for layer in recipe.layers], len(recipe.layers)
-    dated = values[:, : recipe.dated]
+    dated = values[:, : lines.dated]
     fitted = {}
     for name in unset:
         if name in recipe.static:

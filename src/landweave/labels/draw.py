@@ -17,6 +17,7 @@ def quotas(
     per_class: int | None = None,
     fraction: float | None = None,
     per_patch: int | None = None,
+    seed: int = 42,
 ) -> dict[str, dict[int, int]]:
     """Training pixels to draw, by patch and class.
 
@@ -31,6 +32,9 @@ def quotas(
         This share of each class in each patch, at least one pixel.
     per_patch
         So many pixels of each patch, classes giving as equally as they can.
+    seed
+        Decides who gives a pixel where there are more to give than pixels to draw: at random, so that what is known of
+        the patches (their names follow the land from south to north) does not decide.
 
     Returns
     -------
@@ -55,14 +59,48 @@ def quotas(
     if fraction is not None:
         drawn = {p: {c: max(round(n * fraction), 1) for c, n in held[p].items()} for p in patches}
     elif per_patch is not None:
-        for p in patches:
-            drawn[p] = dict(zip(held[p], _shared_out(list(held[p].values()), per_patch), strict=True))
+        for i, p in enumerate(patches):
+            shared = _shared_out(list(held[p].values()), per_patch, seed=(seed, 1, i))
+            drawn[p] = dict(zip(held[p], shared, strict=True))
     elif per_class is not None:
         for c in sorted({c for of_patch in held.values() for c in of_patch}):
             having = [p for p in patches if c in held[p]]
-            for p, n in zip(having, _shared_out([held[p][c] for p in having], per_class), strict=True):
+            shared = _shared_out([held[p][c] for p in having], per_class, seed=(seed, 0, c))
+            for p, n in zip(having, shared, strict=True):
                 drawn[p][c] = n
     return {p: {c: n for c, n in of_patch.items() if n > 0} for p, of_patch in drawn.items()}
+
+
+def land_factors(counts: Counts, drawn: Counts) -> dict[int, float]:
+    """What the weights of :func:`draw` are multiplied by, so that they stand for all land of their class.
+
+    A weight stands for the class in its own patch. Where patches outnumber the pixels to draw, most patches give none,
+    and those that do stand for the others too: weights w of a class with T pixels become w T / sum(w), the ratio form
+    of 1 / (inclusion probability of the patch x of the pixel) (Horvitz and Thompson 1952, Hajek 1971).
+
+    Parameters
+    ----------
+    counts
+        Patch to class to pixels to draw from.
+    drawn
+        Patch to class to pixels drawn, as of :func:`quotas`.
+
+    Returns
+    -------
+    dict
+        Class to factor, 1 or more; classes of which nothing is drawn are left out.
+
+    >>> land_factors({"a": {1: 30}, "b": {1: 10, 2: 5}}, {"b": {1: 2, 2: 5}})
+    {1: 4.0, 2: 1.0}
+    """
+    land: dict[int, int] = {}
+    stood: dict[int, int] = {}
+    for patch, part in counts.items():
+        for value, pixels in part.items():
+            land[value] = land.get(value, 0) + pixels
+            if drawn.get(patch, {}).get(value):
+                stood[value] = stood.get(value, 0) + pixels
+    return {value: land[value] / pixels for value, pixels in sorted(stood.items()) if pixels}
 
 
 def draw(
@@ -87,7 +125,8 @@ def draw(
     rows, columns
         int64 (n,), in order of row and column.
     weight
-        float64 (n,): pixels of the class in the patch over pixels drawn, 1 / inclusion probability.
+        float64 (n,): pixels of the class in the patch over pixels drawn, 1 / inclusion probability within the patch;
+        :func:`land_factors` has the part of the patch.
     """
     keys = _keys(labels.shape, seed, name).ravel()
     flat = labels.ravel()
@@ -139,9 +178,10 @@ def draw_uniform(
     return _as_pixels(weights, labels.shape)
 
 
-def _shared_out(available: Iterable[int], total: int) -> list[int]:
+def _shared_out(available: Iterable[int], total: int, *, seed: tuple[int, ...]) -> list[int]:
     # Water-filling: every one gives all it has, or the common level; the remainder goes to evenly spread ones that
-    # have more, so that a small number of pixels does not all come from the first patches.
+    # have more, so that a small number of pixels does not all come from the first patches. Where there is not one pixel
+    # for each, who gives any is left to chance: weights can undo that, and no other choice.
     amounts = np.array(list(available), "int64")
     if amounts.sum() <= total:
         return [int(n) for n in amounts]
@@ -154,7 +194,10 @@ def _shared_out(available: Iterable[int], total: int) -> list[int]:
             high = level - 1
     given = np.minimum(amounts, low)
     more, left = np.flatnonzero(amounts > low), total - int(given.sum())
-    given[more[np.arange(left) * len(more) // max(left, 1)]] += 1
+    if low:
+        given[more[np.arange(left) * len(more) // max(left, 1)]] += 1
+    else:
+        given[np.random.default_rng(seed).choice(more, left, replace=False)] += 1
     return [int(n) for n in given]
 
 

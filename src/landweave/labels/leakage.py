@@ -7,6 +7,12 @@ import numpy as np
 
 from landweave.labels.split import lost_classes
 
+POLYGON, DUPLICATE = 1, 2
+"""Why a row is known to the model that predicts it: another part of its polygon, or the same features, taught it."""
+
+LEAST_FEATURES = 8
+"""Equal rows of fewer features are no duplicates."""
+
 
 def audit(
     features: np.ndarray,
@@ -71,6 +77,46 @@ def audit(
             "range": None if reach is None else _near(to_training, land, reach),
         },
     }
+
+
+def known_rows(
+    features: np.ndarray,
+    models: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    *,
+    polygons: np.ndarray | None = None,
+    missing: int | None = None,
+) -> np.ndarray:
+    """Rows that the model which predicts them knows in part: its polygon, or the very same features, were trained on.
+
+    Parameters
+    ----------
+    features
+        (n, f), whole numbers or floating point.
+    models
+        Name to the rows, bool (n,), that a model was trained on, and to those that it predicts.
+    polygons
+        Number of the reference's polygon that labels each row, (n,), 0 for none; None without polygons.
+    missing
+        A feature of this value says nothing.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 (n,): :data:`POLYGON`, :data:`DUPLICATE`, or 0. A row of fewer than :data:`LEAST_FEATURES` features that
+        are known is no duplicate: so few are equal by chance.
+    """
+    found = np.zeros(len(features), "uint8")
+    prints = fingerprints(features)
+    here = np.isfinite(features) if features.dtype.kind == "f" else np.ones(features.shape, bool)
+    told = (here if missing is None else here & (features != missing)).sum(axis=1) >= LEAST_FEATURES
+    for taught, asked in models.values():
+        at = np.flatnonzero(asked)
+        twin = told[at] & np.isin(prints[at], prints[taught & told])
+        found[at] = np.where(twin, DUPLICATE, 0)
+        if polygons is not None:
+            own = polygons[at]
+            found[at] = np.where((own > 0) & np.isin(own, np.unique(polygons[taught])), POLYGON, found[at])
+    return found
 
 
 def classes_lost(

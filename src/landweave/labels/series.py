@@ -134,7 +134,7 @@ def read_table(
         more = f" and {len(others) - 5} more" if len(others) > 5 else ""
         raise InputError(
             f"{table}: samples have {usual} observations, except {', '.join(others[:5])}{more}; "
-            "all samples need the same number."
+            "all samples need the same number, or --step-days to interpolate them to common days."
         )
     values = np.stack([values.astype("float32") for values in long.columns.values.values()], axis=-1)
     longitude, latitude = read_degrees(long.facts) or (None, None)

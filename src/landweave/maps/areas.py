@@ -172,6 +172,9 @@ class Counted:
     zone_areas: tuple[float, ...]
     """Square metres of all classes together within each zone, in their order."""
 
+    zone_classes: tuple[dict[int, tuple[int, float]], ...]
+    """Class value to pixels and square metres within each zone."""
+
     fingerprint: str
     """SHA-256 of grid and pixels: the same for the same map in whatever form it is stored."""
 
@@ -255,7 +258,7 @@ def count_classes(grid: MapGrid, *, zones: Sequence[Any] = (), strip: int | None
     """
     sizes = PixelAreas(grid.crs, grid.transform, grid.shape)
     pixels, areas = np.zeros(256, "int64"), np.zeros(256)
-    zone_areas = np.zeros(len(zones) + 1)
+    zone_pixels, zone_areas = (np.zeros((len(zones) + 1, 256), kind) for kind in ("int64", "float64"))
     hashed = hashlib.sha256(repr((grid.crs, tuple(grid.transform)[:6], grid.shape)).encode())
     for rows, values in read_strips(grid, strip=strip):
         hashed.update(values.tobytes())
@@ -266,12 +269,18 @@ def count_classes(grid: MapGrid, *, zones: Sequence[Any] = (), strip: int | None
         areas += np.bincount(values.ravel(), land.ravel(), minlength=256)
         if len(zones):
             at = zone_numbers(grid, rows, zones)
-            zone_areas += np.bincount(at.ravel(), np.where(values > 0, land, 0.0).ravel(), minlength=len(zones) + 1)
+            both = at.ravel() * 256 + values.ravel()
+            zone_pixels += np.bincount(both, minlength=zone_pixels.size).reshape(zone_pixels.shape)
+            zone_areas += np.bincount(both, land.ravel(), minlength=zone_areas.size).reshape(zone_areas.shape)
     there = [int(value) for value in np.flatnonzero(pixels) if value != NONE]
     return Counted(
         pixels={value: int(pixels[value]) for value in there},
         areas={value: float(areas[value]) for value in there},
-        zone_areas=tuple(float(area) for area in zone_areas[1:]),
+        zone_areas=tuple(float(area) for area in zone_areas[1:, NONE + 1 :].sum(axis=1)),
+        zone_classes=tuple(
+            {int(v): (int(n[v]), float(a[v])) for v in np.flatnonzero(n) if v != NONE}
+            for n, a in zip(zone_pixels[1:], zone_areas[1:], strict=True)
+        ),
         fingerprint=hashed.hexdigest(),
     )
 

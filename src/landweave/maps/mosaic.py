@@ -42,7 +42,8 @@ def mosaic(
     parts: Mapping[str, Path],
     output: Path,
     *,
-    band: int,
+    band: int | Sequence[int],
+    names: Sequence[str] = (),
     crs: str | None = None,
     resolution: float | None = None,
     legend: Legend | None = None,
@@ -50,7 +51,7 @@ def mosaic(
     overviews: str = "mode",
     threads: int = 1,
 ) -> None:
-    """Merge one band of many GeoTIFFs into one cloud-optimised GeoTIFF.
+    """Merge one band of many GeoTIFFs, or several, into one cloud-optimised GeoTIFF.
 
     Parts on one grid are copied pixel by pixel. Where the parts' grids differ (several UTM zones), or another
     CRS is asked for, those that differ are resampled, nearest neighbour, to the map's grid: whole multiples of the
@@ -64,7 +65,9 @@ def mosaic(
     output
         Where the map shall stand. With a legend, ``<output>.aux.xml`` stands beside it.
     band
-        Band number in the parts, from 1; it becomes band 1 of the map.
+        Band number in the parts, from 1; it becomes band 1 of the map. Several become its bands in their order.
+    names
+        A description of each band of the map; with a legend, its single band is called class.
     crs
         CRS of the map, such as ``"EPSG:3794"``; None takes the one that most parts have, the first by name of the
         CRS where several are as common.
@@ -108,20 +111,21 @@ def mosaic(
         rasterio.Env(GDAL_CACHEMAX=CACHE_MB, GDAL_OVR_CHUNK_MAX_SIZE=CHUNK, GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
         tempfile.TemporaryDirectory(prefix=f".{output.stem}.part", dir=output.parent) as folder,
     ):
-        tiles = [_read_header(name, Path(path), band) for name, path in sorted(parts.items())]
+        bands = (band,) if isinstance(band, int) else tuple(band)
+        tiles = [_read_header(name, Path(path), bands) for name, path in sorted(parts.items())]
         grid = _choose_grid(tiles, crs=crs, resolution=resolution)
         placed = [
             tile if _offset(tile, grid) else _warp(tile, grid, Path(folder) / f"{i}.tif", nodata)
             for i, tile in enumerate(tiles)
         ]
         vrt = Path(folder) / "map.vrt"
-        vrt.write_bytes(_vrt(placed, grid, legend=legend, nodata=nodata))
-        names = output.with_name(output.name + ".aux.xml")
+        vrt.write_bytes(_vrt(placed, grid, names=names, legend=legend, nodata=nodata))
+        categories = output.with_name(output.name + ".aux.xml")
         if legend is None:
-            names.unlink(missing_ok=True)
+            categories.unlink(missing_ok=True)
         else:
             # The names come first, so that no map ever stands without them.
-            write_bytes(names, _category_names(legend))
+            write_bytes(categories, _category_names(legend))
         try:
             write_whole(output, lambda path: rasterio.shutil.copy(vrt, path, **options))
         except CPLE_BaseError as error:
@@ -140,24 +144,27 @@ class _Grid:
 
 @dataclass(frozen=True, kw_only=True)
 class _Tile(_Grid):
-    """One part: a band of a file, and its pixels."""
+    """One part: bands of a file, and its pixels."""
 
     path: Path
-    band: int
+    bands: tuple[int, ...]
 
 
-def _read_header(name: str, path: Path, band: int) -> _Tile:
+def _read_header(name: str, path: Path, bands: tuple[int, ...]) -> _Tile:
     try:
         with rasterio.open(path) as source:
-            if band not in source.indexes:
-                raise InputError(f"{path}: patch {name} has {source.count} bands, no band {band}; predict it again.")
-            if source.dtypes[band - 1] != "uint8":
-                raise InputError(f"{path}: band {band} of patch {name} is {source.dtypes[band - 1]}, not uint8.")
+            for band in bands:
+                if band not in source.indexes:
+                    raise InputError(
+                        f"{path}: patch {name} has {source.count} bands, no band {band}; predict it again."
+                    )
+                if source.dtypes[band - 1] != "uint8":
+                    raise InputError(f"{path}: band {band} of patch {name} is {source.dtypes[band - 1]}, not uint8.")
             if source.crs is None:
                 raise InputError(f"{path}: patch {name} has no CRS; predict it again.")
             return _Tile(
                 path=path.resolve(),
-                band=band,
+                bands=bands,
                 crs=source.crs,
                 transform=source.transform,
                 width=source.width,
@@ -268,7 +275,7 @@ def _warp(tile: _Tile, grid: _Grid, path: Path, nodata: int) -> _Tile:
     with (
         rasterio.open(tile.path) as source,
         rasterio.open(
-            path, "w", driver="GTiff", count=1, dtype="uint8", compress="LZW", tiled=True,
+            path, "w", driver="GTiff", count=len(tile.bands), dtype="uint8", compress="LZW", tiled=True,
             blockxsize=BLOCK, blockysize=BLOCK, **shape,
         ) as target,
     ):  # fmt: skip
@@ -277,48 +284,62 @@ def _warp(tile: _Tile, grid: _Grid, path: Path, nodata: int) -> _Tile:
         for y in range(0, height, BLOCK):
             for x in range(0, width, BLOCK):
                 window = Window(x, y, min(BLOCK, width - x), min(BLOCK, height - y))
-                target.write(_nearest(source, tile.band, own, whole[window.toslices()], nodata), 1, window=window)
-    return _Tile(path=path.resolve(), band=1, **shape)
+                target.write(_nearest(source, tile.bands, own, whole[window.toslices()], nodata), window=window)
+    return _Tile(path=path.resolve(), bands=tuple(range(1, len(tile.bands) + 1)), **shape)
 
 
-def _nearest(source: Any, band: int, own: GeoBox, wanted: GeoBox, nodata: int) -> np.ndarray:
+def _nearest(source: Any, bands: tuple[int, ...], own: GeoBox, wanted: GeoBox, nodata: int) -> np.ndarray:
     rows, columns, inside = nearest_pixels(own, wanted)
-    values = np.full(wanted.shape, nodata, "uint8")
+    values = np.full((len(bands), *wanted.shape), nodata, "uint8")
     if inside.any():
         top, left = int(rows[inside].min()), int(columns[inside].min())
         height, width = int(rows[inside].max()) - top + 1, int(columns[inside].max()) - left + 1
-        there = source.read(band, window=Window(left, top, width, height))
-        values[inside] = there[rows[inside] - top, columns[inside] - left]
+        there = source.read(list(bands), window=Window(left, top, width, height))
+        values[:, inside] = there[:, rows[inside] - top, columns[inside] - left]
     return values
 
 
-def _vrt(tiles: Sequence[_Tile], grid: _Grid, *, legend: Legend | None, nodata: int) -> bytes:
+def _vrt(tiles: Sequence[_Tile], grid: _Grid, *, names: Sequence[str], legend: Legend | None, nodata: int) -> bytes:
     """GDAL's XML that places every tile in the grid, later ones under earlier ones."""
     root = ET.Element("VRTDataset", rasterXSize=str(grid.width), rasterYSize=str(grid.height))
     ET.SubElement(root, "SRS").text = grid.crs.to_wkt()
     ET.SubElement(root, "GeoTransform").text = ", ".join(repr(float(v)) for v in grid.transform.to_gdal())
-    band = ET.SubElement(root, "VRTRasterBand", dataType="Byte", band="1")
-    ET.SubElement(band, "NoDataValue").text = str(nodata)
-    if legend is not None:
-        ET.SubElement(band, "Description").text = "class"
-        metadata = ET.SubElement(band, "Metadata")
-        for value, name in legend.names.items():
-            ET.SubElement(metadata, "MDI", key=f"class_{value}").text = name
-        ET.SubElement(band, "ColorInterp").text = "Palette"
-        table = ET.SubElement(band, "ColorTable")
-        colors = {c.value: c.rgb for c in legend.classes}
-        for value in range(256):
-            rgb = zip(("c1", "c2", "c3"), colors.get(value, (0, 0, 0)), strict=True)
-            ET.SubElement(table, "Entry", {k: str(v) for k, v in rgb} | {"c4": "255" if value in colors else "0"})
-    else:
-        ET.SubElement(band, "ColorInterp").text = "Gray"
+    count = len(tiles[0].bands)
+    for number in range(count):
+        band = ET.SubElement(root, "VRTRasterBand", dataType="Byte", band=str(number + 1))
+        ET.SubElement(band, "NoDataValue").text = str(nodata)
+        if legend is not None:
+            _add_legend(band, legend)
+        else:
+            if names:
+                ET.SubElement(band, "Description").text = names[number]
+            # Several bands are no picture.
+            ET.SubElement(band, "ColorInterp").text = "Gray" if count == 1 else "Undefined"
+        _add_sources(band, tiles, grid, number, nodata)
+    return _xml(root)
+
+
+def _add_legend(band: ET.Element, legend: Legend) -> None:
+    ET.SubElement(band, "Description").text = "class"
+    metadata = ET.SubElement(band, "Metadata")
+    for value, name in legend.names.items():
+        ET.SubElement(metadata, "MDI", key=f"class_{value}").text = name
+    ET.SubElement(band, "ColorInterp").text = "Palette"
+    table = ET.SubElement(band, "ColorTable")
+    colors = {c.value: c.rgb for c in legend.classes}
+    for value in range(256):
+        rgb = zip(("c1", "c2", "c3"), colors.get(value, (0, 0, 0)), strict=True)
+        ET.SubElement(table, "Entry", {k: str(v) for k, v in rgb} | {"c4": "255" if value in colors else "0"})
+
+
+def _add_sources(band: ET.Element, tiles: Sequence[_Tile], grid: _Grid, number: int, nodata: int) -> None:
     # The last source drawn lies on top.
     for tile in reversed(tiles):
         place = _offset(tile, grid)
         assert place is not None
         source = ET.SubElement(band, "ComplexSource")
         ET.SubElement(source, "SourceFilename", relativeToVRT="0").text = str(tile.path)
-        ET.SubElement(source, "SourceBand").text = str(tile.band)
+        ET.SubElement(source, "SourceBand").text = str(tile.bands[number])
         size = {"xSize": str(tile.width), "ySize": str(tile.height)}
         # Given here, GDAL need not open every file to learn it.
         ET.SubElement(
@@ -328,7 +349,6 @@ def _vrt(tiles: Sequence[_Tile], grid: _Grid, *, legend: Legend | None, nodata: 
         ET.SubElement(source, "SrcRect", {"xOff": "0", "yOff": "0"} | size)
         ET.SubElement(source, "DstRect", {"xOff": str(place[0]), "yOff": str(place[1])} | size)
         ET.SubElement(source, "NODATA").text = str(nodata)
-    return _xml(root)
 
 
 def _category_names(legend: Legend) -> bytes:

@@ -30,7 +30,7 @@ def classes_style(classes: Mapping[int, tuple[str, str]], *, band: int = 1) -> b
     return _file(root)
 
 
-def ramp_style(low: int, high: int, *, unit: str = "", band: int = 1) -> bytes:
+def ramp_style(low: int, high: int, *, unit: str = "", band: int = 1, zero: int = 0) -> bytes:
     """A ``.qml`` of a raster whose band holds an amount, in the colours of :data:`RAMP`.
 
     Parameters
@@ -41,6 +41,8 @@ def ramp_style(low: int, high: int, *, unit: str = "", band: int = 1) -> bytes:
         What follows an amount in the legend, such as ``" %"``.
     band
         From 1.
+    zero
+        The value of the band that means none of the amount.
     """
     root, renderer = _raster("singlebandpseudocolor", band)
     renderer.set("classificationMin", str(low))
@@ -50,8 +52,8 @@ def ramp_style(low: int, high: int, *, unit: str = "", band: int = 1) -> bytes:
         classificationMode="1", clip="0", minimumValue=str(low), maximumValue=str(high),
     )  # fmt: skip
     for i, color in enumerate(RAMP):
-        value = f"{low + (high - low) * i / (len(RAMP) - 1):g}"
-        ET.SubElement(shader, "item", value=value, color=color, label=f"{value}{unit}", alpha="255")
+        value = low + (high - low) * i / (len(RAMP) - 1)
+        ET.SubElement(shader, "item", value=f"{value:g}", color=color, label=f"{value - zero:g}{unit}", alpha="255")
     return _file(root)
 
 

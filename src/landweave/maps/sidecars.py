@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,9 @@ def qgis_style(legend: Legend) -> bytes:
 
 
 def stac_item(
-    name: str, assets: Mapping[str, Path], *, legend: Legend, start: date, end: date, classes: str = "map"
-) -> dict[str, Any]:
+    name: str, assets: Mapping[str, Path], *, legend: Legend, start: date, end: date, classes: str = "map",
+    bands: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """A STAC item for a map and the rasters beside it, with checksums.
 
     Parameters
@@ -48,6 +49,11 @@ def stac_item(
         Classes of the asset ``classes``.
     start, end
         The period that the map speaks of.
+    classes
+        Key of the asset that holds classes of the legend.
+    bands
+        Key of an asset to what its bands hold, in their order: ``name``, ``title``, and of codes ``values``, each with
+        ``value``, ``name`` and ``color``.
 
     Returns
     -------
@@ -63,6 +69,8 @@ def stac_item(
             for c in legend.classes
         ),
     ]
+    for key, listed in (bands or {}).items():
+        told[key]["bands"] = [_band(band) for band in listed]
     with rasterio.open(assets[classes]) as file:
         west, south, east, north = transform_bounds(file.crs, "EPSG:4326", *file.bounds, densify_pts=21)
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
@@ -82,6 +90,22 @@ def stac_item(
         "links": [],
         "assets": told,
     }
+
+
+def _band(band: Mapping[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": band["name"], "description": band["title"]}
+    if "values" in band:
+        told["classification:classes"] = [
+            {"value": NONE, "name": "none", "nodata": True},
+            *(
+                {
+                    "value": one["value"], "name": _short(one["name"], one["value"]), "title": one["name"],
+                    "color_hint": one["color"][1:].upper(),
+                }
+                for one in band["values"]
+            ),
+        ]  # fmt: skip
+    return told
 
 
 def _asset(path: Path) -> dict[str, Any]:

@@ -21,12 +21,13 @@ from rasterio.warp import transform
 
 from landweave.errors import InputError, blame_machine, named
 from landweave.patch.model import TIME
+from landweave.patch.raster.header import check_chunks
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DATA_SET = "landweave data set 1"
-"""What the STAC collection of a data set of patches says of itself, under ``landweave:format``."""
+"""Under ``landweave:format`` in the STAC collection of a data set of patches."""
 
 
 @contextmanager
@@ -68,14 +69,12 @@ def write_whole(path: str | Path, write: Callable[[Path], None], *, synced: bool
         write(part)
         if part.is_dir():
             # On the disk before its name: after a power cut a file may have its size but not its content.
-            for inner in part.rglob("*"):
-                if inner.is_file():
-                    sync(inner)
+            for inner in filter(Path.is_file, part.rglob("*")):
+                sync(inner)
             # A folder cannot replace a full one: the old one steps aside first.
             old = part.with_name(part.name + ".old")
-            for inner in [part, *part.rglob("*")]:
-                if inner.is_dir():
-                    sync_folder(inner)
+            for inner in filter(Path.is_dir, [part, *part.rglob("*")]):
+                sync_folder(inner)
             if path.exists():
                 path.rename(old)
             try:
@@ -242,6 +241,8 @@ def read_patch(path: str | Path) -> xr.Dataset:
     try:
         with named(path):
             patch: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None, mask_and_scale=False)
+            for one in patch.variables.values():
+                check_chunks(one.shape, one.encoding.get("chunks"), one.dtype)
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001 - Zarr, its codecs and xarray refuse in many ways
@@ -325,7 +326,13 @@ def sweep(folder: Path, stem: str | None = None) -> None:
 
 
 def write_raster(
-    path: str | Path, values: np.ndarray, geobox: GeoBox, *, names: Sequence[str] = (), nodata: int = 0
+    path: str | Path,
+    values: np.ndarray,
+    geobox: GeoBox,
+    *,
+    names: Sequence[str] = (),
+    nodata: int = 0,
+    synced: bool = True,
 ) -> Path:
     """Write a GeoTIFF (deflate, 256-pixel tiles), whole or not at all.
 
@@ -341,6 +348,8 @@ def write_raster(
         One description a band.
     nodata
         Value that means missing.
+    synced
+        As for :func:`write_whole`.
     """
     profile = {
         "driver": "GTiff", "count": values.shape[0], "height": values.shape[1], "width": values.shape[2],
@@ -354,7 +363,7 @@ def write_raster(
             for number, name in enumerate(names, start=1):
                 file.set_band_description(number, name)
 
-    return write_whole(path, write)
+    return write_whole(path, write, synced=synced)
 
 
 def read_points(path: str | Path, x: np.ndarray, y: np.ndarray, *, like: str | Path | None = None) -> np.ndarray:
@@ -388,5 +397,4 @@ def _date_of(group: Any, names: Sequence[str], number: int) -> np.ndarray | None
 def read_raster(path: str | Path) -> np.ndarray:
     """All bands of a GeoTIFF, (band, y, x)."""
     with rasterio.open(path) as file:
-        values: np.ndarray = file.read()
-    return values
+        return file.read()  # type: ignore[no-any-return]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from landweave.report.estimate_lines import MEASURES, WILSON, design_line, narrow_line
+from landweave.report.estimate_lines import INTERVALS, MEASURES, design_line, interpreter_lines, wide_line
 from landweave.report.jinja import page_template
 
 
@@ -20,15 +20,13 @@ def render_estimate(figures: Mapping[str, Any]) -> str:
 
 def sampled_section(figures: Mapping[str, Any]) -> dict[str, Any]:
     """What a part of a page that shows the estimates needs beside the figures themselves."""
-    marked = any(
-        row[key].get("interval") == "wilson" for row in figures["classes"].values() for key in (*MEASURES, "area_ha")
-    )
     return {
         "measures": MEASURES,
         "design": design_line(figures),
-        "narrow": narrow_line(figures),
+        "wide": wide_line(figures),
         "few_units": figures["few_units"],
-        "wilson": WILSON if marked else "",
+        "interpreters": [line for line in interpreter_lines(figures) if line],
+        "intervals": INTERVALS,
     }
 
 
@@ -36,5 +34,5 @@ def notes_of(figures: Mapping[str, Any] | None) -> list[str]:
     """What must be known before the figures are used."""
     if figures is None:
         return []
-    narrow = narrow_line(figures)
-    return [*figures["notes"], *([narrow] if narrow else [])]
+    wide = wide_line(figures)
+    return [*figures["notes"], *([wide] if wide else [])]

@@ -12,9 +12,11 @@ from landweave.report.jinja import page_template
 from landweave.report.sections.classes import SCORES, SPARE_COLOR, class_sections
 from landweave.report.sections.coverage import observed_section
 from landweave.report.sections.importance import reasons_section, reliance_warnings
+from landweave.report.sections.limits import iso_rows, limits_section
 from landweave.report.sections.neighbours import distance_section, edge_section, leakage_section, split_section
 from landweave.report.sections.patches import PatchAgreement, space_section
 from landweave.report.sections.seams import seam_section, seam_warnings
+from landweave.report.sections.trust import trust_section
 from landweave.report.verdicts import few_samples
 from landweave.report.words import headline, split_sentence
 
@@ -171,6 +173,9 @@ class ReportContent:
     seams: Mapping[str, Any] | None = None
     """The content of ``seams.json``."""
 
+    trust: Mapping[str, Any] | None = None
+    """The content of ``trust.json``."""
+
 
 def render_report(content: ReportContent) -> str:
     """The report as one self-contained HTML file without outside links; the same bytes each time.
@@ -216,6 +221,9 @@ def render_report(content: ReportContent) -> str:
         distances=None if accuracy is None else distance_section(accuracy),
         leaks=None if accuracy is None else leakage_section(accuracy),
         seams=seam_section(content.seams),
+        trust=trust_section(content.trust),
+        limits=limits_section(accuracy, content.design_based, content.trust) if content.subject == "map" else [],
+        iso=iso_rows(accuracy, content.design_based),
         reasons=reasons_section(content.importance, content.acquisitions, colors),
         block=None if content.block is None else _block(content.block, by_value),
         observed=None if content.observed is None else observed_section(content.observed),

@@ -108,20 +108,51 @@ def _beside(accuracy: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, An
     if "overall_accuracy" in eroded:
         meaning = "the same agreement without the rims of the reference's areas, because its borders are uncertain"
         found.append(("Against the eroded reference", meaning, eroded["overall_accuracy"]))
+    found += _checks(accuracy)
     by_chance = (accuracy.get("splits") or {}).get("random") or {}
     if "overall_accuracy" in by_chance:
-        random, held_out = _as_score(by_chance["overall_accuracy"]), accuracy["overall_accuracy"]["value"]
+        # Both on the test places: the headline speaks of all land.
+        same_places = (accuracy.get("held_out") or accuracy)["overall_accuracy"]
+        random, held_out = _as_score(by_chance["overall_accuracy"]), same_places["value"]
         higher = held_out is None or random["value"] is None or random["value"] > held_out
-        verdict = (
-            "too optimistic, because neighbours were trained on"
-            if higher
-            else "not higher than the agreement with the reference, so it shows no optimism here"
-        )
+        verdict = _optimism(accuracy, random["value"], higher=higher)
         found.append(("Random split", f"random pixels held out, smaller models: {verdict}", random))
     truth = accuracy.get("against_truth") or {}
     if "overall_accuracy" in truth:
         meaning = "agreement with the simulated truth, on the same pixels; known only because the country is simulated"
         found.append(("Against the truth (simulated)", meaning, _as_score(truth["overall_accuracy"])))
+    return found
+
+
+def _optimism(accuracy: Mapping[str, Any], random: float | None, *, higher: bool) -> str:
+    """Whether a random split is too optimistic, as far as the intervals tell it from chance."""
+    gaps = (accuracy.get("splits") or {}).get("gaps") or {}
+    gap: Mapping[str, Any] = next((gaps[key] for key in ("random - patch", "random - block") if key in gaps), {})
+    if gap.get("low") is not None and gap["low"] <= 0 <= gap["high"]:
+        return "its difference from whole places held out may be chance"
+    if not higher:
+        return "not higher than the agreement with the reference, so it shows no optimism here"
+    most = (accuracy.get("held_out") or accuracy)["overall_accuracy"].get("high")
+    if gap.get("low") is None and random is not None and most is not None and random <= most:
+        return "higher, but within the interval of the agreement, so this may be chance"
+    return "too optimistic, because neighbours were trained on"
+
+
+def _checks(accuracy: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """The figure with what was left out because it was half known, and that of the test places alone."""
+    found: list[tuple[str, str, Mapping[str, Any]]] = []
+    shared = accuracy.get("shared") or {}
+    if shared.get("rows") and not shared.get("reason"):
+        meaning = (
+            f"with the {percent(shared['share'])} of the land that the headline leaves out, because its polygon "
+            f"reaches into training land or equal pixels were trained on; there the agreement is "
+            f"{percent(shared['agreement_of_shared'])}"
+        )
+        found.append(("With shared polygons", meaning, shared["overall_accuracy"]))
+    held = accuracy.get("held_out") or {}
+    if held:
+        meaning = f"the {held['patches']} test patches or blocks alone, predicted by one model of all the others"
+        found.append(("Test places only", meaning, held["overall_accuracy"]))
     return found
 
 
@@ -175,6 +206,15 @@ trained on.'
     kind, how = split.get("kind", ""), str(split.get("how", ""))
     if kind == "given" and how:
         return f"{how[0].upper()}{how[1:]}."
+    if split.get("tested") and kind in UNITS:
+        one, several = UNITS[kind]
+        n = split["tested"]
+        map_words = (
+            " The map comes from a further model, fitted on all of them. It is usually better than this figure, which "
+            "is no bound for it."
+        )
+        words = f"The figures come from all {n} {several if n > 1 else one}: each was predicted by a model that was "
+        return f"{words}trained without it.{map_words if split.get('refit') else ''}"
     train, test = (_number(split, f"{side}_") for side in ("train", "test"))
     counts = f" ({train} for training, {test} for testing)" if train and test else ""
     if split.get("folds"):

@@ -1,7 +1,10 @@
 """``landweave evaluate``: cross-validation, or a given test table, without any raster."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import itertools
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +12,13 @@ import numpy as np
 
 from landweave.accuracy.metrics import score, shares
 from landweave.classifier.calibration import align_columns
-from landweave.classifier.fit import fit
+from landweave.classifier.fit import fit_parts
 from landweave.classifier.model import Model
 from landweave.engine.machine import usable_cores
 from landweave.errors import InputError
 from landweave.import_rule import ImportRule
 from landweave.labels.columns import NOT_ASKED
+from landweave.labels.common_days import read_on_common_days
 from landweave.labels.folds import block_ids, check_labels, group_folds, random_folds
 from landweave.labels.series import LabelledTable, read_table
 from landweave.legend import Legend
@@ -45,6 +49,10 @@ class Evaluation:
     """Parts of the cross-validation."""
     model: str = "lightgbm"
     """``lightgbm``, ``random_forest`` or an importable class."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters of the classifier, by name."""
+    step_days: int | None = None
+    """Interpolate the series of a long table to days this far apart; None takes observations as they are."""
     test: Path | None = None
     """A table to test on, instead of folds."""
     seed: int = 42
@@ -99,7 +107,7 @@ def evaluate_table(
     for path in (output, report):
         if path is not None and (path.is_dir() or not path.resolve().parent.is_dir()):
             raise InputError(f"{path}: give the name of a file in a folder that exists.")
-    table = read_table(request.table, samples=request.samples, label=request.label, group=request.group)
+    table = _read(request, request.table, samples=request.samples)
     legend = Legend.from_labels(table.labels)
     check_labels(table.labels)
     tick = progress or _no_progress
@@ -111,6 +119,7 @@ def evaluate_table(
         seed=request.seed,
     )  # fmt: skip
     figures |= {"split": held.split, "seed": request.seed, "model": request.model, "table": request.table.name}
+    figures["params"] = dict(request.params)
     label = legend.translate(table.labels)[0]
     figures["training_rows"] = {name: int((label == value).sum()) for value, name in names.items()}
     figures["test_share"] = shares(held.truth, None, names)
@@ -131,8 +140,10 @@ def evaluate_table(
 def evaluation_lines(figures: dict[str, Any]) -> list[str]:
     """The figures as a table for the terminal."""
     split = figures["split"]
+    params = "".join(f", {name} = {value}" for name, value in figures["params"].items())
+    how = f"split {split['kind']} ({split['how']}), seed {figures['seed']}"
     lines = [
-        f"{figures['table']}: {figures['model']}, split {split['kind']} ({split['how']}), seed {figures['seed']}",
+        f"{figures['table']}: {figures['model']}{params}, {how}",
         f"features         {len(figures['features'])} columns: {listed(figures['features'], 24)}",
         *(f"no feature       {name}: {reason}" for name, reason in figures["left_out"].items()),
         *(f"note             {note}" for note in figures["notes"]),
@@ -152,18 +163,89 @@ def _no_progress(done: int, total: int) -> None:
     del done, total
 
 
-def _predict(request: Evaluation, taught: np.ndarray, y: np.ndarray, asked: np.ndarray, legend: Legend) -> np.ndarray:
-    estimator = fit(
-        taught, y, type=request.model, seed=request.seed, threads=usable_cores(),
-        feature_names=[f"f{i}" for i in range(taught.shape[1])], rule=ImportRule(anything=request.allow_code),
+def _read(
+    request: Evaluation, path: Path, *, samples: Path | None = None, like: LabelledTable | None = None
+) -> LabelledTable:
+    """A table as the request says; with the features of another one where that is given."""
+    columns = None if like is None else like.columns
+    if request.step_days is None:
+        return read_table(path, samples=samples, label=request.label, group=request.group, columns=columns)
+    days = None if like is None else (len(like.feature_names) // len(like.columns) - 1) * request.step_days
+    return read_on_common_days(
+        path, step_days=request.step_days, samples=samples, label=request.label, group=request.group, columns=columns,
+        last_day=days,
     )  # fmt: skip
-    model = Model(estimator=estimator, class_names=legend.names)
-    return align_columns(model.probabilities(asked, threads=usable_cores()), model.classes, legend.values)
+
+
+def parse_params(given: Sequence[str]) -> dict[str, Any]:
+    """Parameters of a classifier from texts such as ``C=10``; values are written as in TOML, or are text.
+
+    Raises
+    ------
+    InputError
+        For a text without ``=``, a name that is given twice, or a value that is begun as TOML and is none.
+
+    Examples
+    --------
+    >>> parse_params(["C=10", "kernel=rbf", "class_weight={1 = 2.0}", "n_estimators = 300", "max_depth=None"])
+    {'C': 10, 'kernel': 'rbf', 'class_weight': {'1': 2.0}, 'n_estimators': 300, 'max_depth': None}
+    """
+    found: dict[str, Any] = {}
+    for text in given:
+        name, sign, value = (part.strip() for part in text.partition("="))
+        if not sign or not name or not value:
+            raise InputError(f"--param {text}: write name=value, such as --param n_estimators=300.")
+        if name in found:
+            raise InputError(f"--param {text}: {name} is given twice; keep one.")
+        found[name] = _value(text, value)
+    return found
+
+
+_PYTHON = {"None": None, "True": True, "False": False}
+
+
+def _value(text: str, value: str) -> Any:
+    if value in _PYTHON:
+        return _PYTHON[value]
+    try:
+        read = tomllib.loads(f"value = {value}")
+    except ValueError:
+        if value[0] in "\"'[{":
+            raise InputError(f"--param {text}: {value} is not a valid value; write it as in TOML.") from None
+        return value
+    # A line break in the value would be another key, and a date is no parameter of a classifier.
+    plain = len(read) == 1 and isinstance(read["value"], bool | int | float | str | list | dict)
+    return read["value"] if plain else value
+
+
+def _predict(
+    request: Evaluation, X: np.ndarray, y: np.ndarray, parts: Mapping[str, np.ndarray], asked: Mapping[str, np.ndarray],
+    legend: Legend, tick: Callable[[int, int], None],
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Probabilities of each part's ``asked`` rows of features by a model of the part's rows of the table."""
+    done = itertools.count()
+    tick(0, len(parts))
+    try:
+        estimators = fit_parts(
+            X, y, parts, type=request.model, params=request.params, seed=request.seed, threads=usable_cores(),
+            feature_names=[f"f{i}" for i in range(X.shape[1])], rule=ImportRule(anything=request.allow_code),
+            after_each=lambda: tick(next(done) + 1, len(parts)),
+        )  # fmt: skip
+    except InputError as error:
+        # There is no project file here.
+        told = str(error).replace("[model] params.", "--param ").replace("[model] params", "--param")
+        raise InputError(re.sub(r'\[model\] type = "([^"]*)"', r"--model \1", told)) from None
+    found = {}
+    for name, estimator in estimators.items():
+        model = Model(estimator=estimator, class_names=legend.names)
+        p = model.probabilities(asked[name], threads=usable_cores())
+        found[name] = align_columns(p, model.classes, legend.values)
+    return found
 
 
 def _given(request: Evaluation, table: LabelledTable, legend: Legend) -> _Held:
     assert request.test is not None
-    test = read_table(request.test, label=request.label, group=request.group, columns=table.columns)
+    test = _read(request, request.test, like=table)
     if test.feature_names != table.feature_names:
         strange = sorted(set(test.feature_names) ^ set(table.feature_names))
         raise InputError(
@@ -173,7 +255,8 @@ def _given(request: Evaluation, table: LabelledTable, legend: Legend) -> _Held:
     truth, unknown = legend.translate(test.labels)
     if unknown:
         raise InputError(f"{request.test}: class {min(unknown)!r} does not occur in {request.table}.")
-    p = _predict(request, table.X, legend.translate(table.labels)[0], test.X, legend)
+    y = legend.translate(table.labels)[0]
+    p = _predict(request, table.X, y, {"": np.ones(len(y), bool)}, {"": test.X}, legend, _no_progress)[""]
     groups = None if test.groups is None else np.asarray(test.groups)
     trained = len(table.labels) if table.groups is None else len(set(table.groups))
     tested = len(truth) if groups is None else len(np.unique(groups))
@@ -205,11 +288,10 @@ def _folds(request: Evaluation, table: LabelledTable, legend: Legend, tick: Call
         fold = group_folds(groups.tolist(), table.labels, k=k, seed=seed)
     y = legend.translate(table.labels)[0]
     p = np.zeros((len(y), len(legend.values)), "float32")
-    for number in range(k):
-        tick(number, k)
-        out = fold == number
-        p[out] = _predict(request, table.X[~out], y[~out], table.X[out], legend)
-    tick(k, k)
+    out = {str(number): fold == number for number in range(k)}
+    parts, asked = {name: ~part for name, part in out.items()}, {name: table.X[part] for name, part in out.items()}
+    for name, found in _predict(request, table.X, y, parts, asked, legend, tick).items():
+        p[out[name]] = found
     count = len(y) if groups is None else len(np.unique(groups))
     unit = {"random": "samples", "group": "groups", "block": "blocks"}[kind]
     split = {

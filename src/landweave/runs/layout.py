@@ -39,6 +39,11 @@ CONFIDENCE = "confidence.tif"
 CONFIDENCE_STYLE = "confidence.qml"
 GRID_STYLE = "grid.qml"
 LABEL_ERRORS_STYLE = "label_errors.qml"
+TRUST = "trust.tif"
+TRUST_SUMMARY = "trust.json"
+APPLICABILITY = "applicability.npz"
+"""The training rows that a map is likened to."""
+
 AGREEMENT = "agreement.json"
 REPORT = "report.html"
 COMPARISON = "compare.json"
@@ -119,6 +124,30 @@ def prediction(patch: str) -> str:
 def out_of_fold(patch: str) -> str:
     """Class and probability from the model that never saw the patch."""
     return f"predictions/{patch}_oof.tif"
+
+
+def trust_layers(patch: str) -> str:
+    """What the bands of ``TRUST`` are made of, of a patch."""
+    return f"predictions/{patch}_trust.tif"
+
+
+def trust_rows(patch: str) -> str:
+    """Labelled pixels of a patch by models that never saw it, on which sets of classes are calibrated."""
+    return f"parts/{patch}_trust.parquet"
+
+
+def trust_style(band: str) -> str:
+    """QGIS style of a band of ``TRUST``; the one named like the raster is taken by itself.
+
+    >>> trust_style("margin")
+    'trust_margin.qml'
+    """
+    return f"{TRUST.removesuffix('.tif')}_{band}.qml"
+
+
+def view_band(band: str) -> str:
+    """A band of ``TRUST`` as a map of its own for the browser view."""
+    return f"view/trust_{band}.vrt"
 
 
 def style(raster: str) -> str:

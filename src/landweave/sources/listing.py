@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,9 @@ def list_pattern(root: Path, pattern: str) -> list[ListedFile]:
     wide = str(Path(glob.escape(str(root))) / _FIELD.sub("*", pattern))
     # Path.glob takes no pattern that starts at the root.
     found = sorted(map(Path, glob.glob(wide, recursive=True)))  # noqa: PTH207
-    paths = [path for path in found if path.is_file()]
+    store = cache(_is_zarr)
+    # Files of a Zarr are chunks, whatever their names look like.
+    paths = [path for path in found if path.is_file() and not any(store(parent) for parent in path.parents)]
     strict, loose = _expression(pattern, strict=True), _expression(pattern, strict=False)
     base = "" if Path(pattern).is_absolute() else str(root).rstrip("/") + "/"
     entries = []
@@ -116,7 +119,7 @@ def list_pattern(root: Path, pattern: str) -> list[ListedFile]:
             )
         )
     if not entries and found and not paths:
-        _refuse_folders(pattern, found[0])
+        _refuse_folders(pattern, next((part for part in (found[0], *found[0].parents) if store(part)), found[0]))
     if not entries:
         raise InputError(f"Pattern {pattern!r} matches no file under {root}; check the folder and the names.")
     return entries
@@ -124,7 +127,7 @@ def list_pattern(root: Path, pattern: str) -> list[ListedFile]:
 
 def _refuse_folders(pattern: str, folder: Path) -> None:
     """InputError for a pattern that matches folders alone, with the way to read them where there is one."""
-    if folder.suffix == ".zarr" or (folder / "zarr.json").exists() or (folder / ".zgroup").exists():
+    if folder.suffix == ".zarr" or _is_zarr(folder):
         advice = (
             'a Zarr; read a data set of landweave by type = "stac" with url = its collection.json, and write other '
             "Zarr as GeoTIFF"
@@ -132,6 +135,10 @@ def _refuse_folders(pattern: str, folder: Path) -> None:
     else:
         advice = "a folder; name the files in it, such as folder/*.tif"
     raise InputError(f"Pattern {pattern!r} matches no file: {folder} is {advice}.")
+
+
+def _is_zarr(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
 
 
 def list_table(table: Path) -> list[ListedFile]:

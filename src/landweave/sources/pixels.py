@@ -13,6 +13,7 @@ from landweave.errors import InputError
 from landweave.patch.align import nearest_pixels, pixel_offset, remembered
 from landweave.patch.model import NODATA, REFLECTANCE_SCALE
 from landweave.patch.raster.header import Header, header_of
+from landweave.patch.raster.mask_bits import MaskBits
 from landweave.sources.opened import header_at, read_from
 from landweave.sources.remote import readable
 from landweave.sources.warping.warp import touching, warped
@@ -156,7 +157,7 @@ def to_reflectance(numbers: np.ndarray, *, scale: float, offset: float) -> np.nd
 
 def read_codes(
     path: Path | str, band: int, source: GeoBox, target: GeoBox, *,
-    missing: int = UNKNOWN, masked: bool = True, most: int | None = 255,
+    missing: int = UNKNOWN, masked: bool = True, most: int | None = 255, meaning: MaskBits | None = None,
 ) -> np.ndarray:  # fmt: skip
     """A band of codes on any grid, by the nearest pixel.
 
@@ -169,6 +170,8 @@ def read_codes(
     most
         The greatest code beside :data:`UNKNOWN`; None: any whole number, those beyond a byte become
         :data:`UNKNOWN`, which is right where all that matters is that they are not 0.
+    meaning
+        What bits and values mean: any whole number becomes its code of :class:`.MaskBits`.
 
     Returns
     -------
@@ -185,12 +188,13 @@ def read_codes(
     if not taken.size:
         return classes
     found = _numbers(path, band, start, shape, masked=masked)
-    if most == UNKNOWN and found is not None and found[0].dtype == "uint8" and found[1] is None:
+    if meaning is None and most == UNKNOWN and found is not None and found[0].dtype == "uint8" and found[1] is None:
         # Every byte is a code.
         values = np.full(shape, missing, "uint8")
         values[found[2]] = found[0]
     else:
-        values = _codes(path, band, read_window(path, band, None, start, shape, masked=masked), missing, most)
+        found_values = read_window(path, band, None, start, shape, masked=masked)
+        values = _codes(path, band, found_values, missing, most, meaning)
     classes[inside] = values.reshape(-1)[taken]
     return classes
 
@@ -207,17 +211,22 @@ def _taken(source: GeoBox, target: GeoBox) -> tuple[tuple[int, int], tuple[int, 
     return (top, left), shape, ((rows - top) * shape[1] + columns - left).astype("int32"), inside
 
 
-def _codes(path: Path | str, band: int, values: np.ndarray, missing: int, most: int | None) -> np.ndarray:
+def _codes(
+    path: Path | str, band: int, values: np.ndarray, missing: int, most: int | None, meaning: MaskBits | None
+) -> np.ndarray:
     known = ~np.isnan(values)
     fits = values == np.rint(values)
-    if most is not None:
+    if most is not None and meaning is None:
         fits &= ((values >= 0) & (values <= most)) | (values == UNKNOWN)
     wrong = values[known & ~fits]
     if wrong.size:
         raise InputError(
             f"{readable(path)}: band {band} is used as a mask or as classes, but holds {wrong[0]:g}: whole numbers "
-            f"from 0 to {most or 255} are needed; write bits as a layer of 0 and 1, and probabilities in per cent."
+            f"from 0 to {most or 255} are needed; name what bits mean by mask_bits, and write probabilities in per "
+            "cent."
         )
+    if meaning is not None:
+        values = np.where(known, meaning.codes(np.where(known, values, 0)), np.nan)
     codes = np.where(known, values, missing)
     return np.where((codes < 0) | (codes > UNKNOWN), UNKNOWN, codes).astype("uint8")
 

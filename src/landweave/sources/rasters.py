@@ -1,7 +1,7 @@
 """Any stack of single- or multi-band files as a source: what `listing` found, checked, fused and read."""
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from landweave.errors import InputError
 from landweave.patch.align import nearest_pixels
 from landweave.patch.model import NODATA, make_patch
 from landweave.patch.raster.header import Band, Header, header_of
+from landweave.patch.raster.mask_bits import MaskBits, meant
 from landweave.patch.summary import Shown, listed, span
 from landweave.sources.file_grids import (
     check_apart,
@@ -56,6 +57,9 @@ class RasterSource(Shown, LocalSource):
 
     mask_above: float = 0.0
     """The threshold that the mask will be compared with; 0: it matters only whether it is 0."""
+
+    meaning: Mapping[str, MaskBits] = field(default_factory=dict)
+    """Mask to what its bits and values mean, where that is not whether they are above the threshold."""
 
     resampling: str = "bilinear"
     """How bands come to another grid."""
@@ -141,7 +145,7 @@ class RasterSource(Shown, LocalSource):
             for layer in self.layers
             if dates is None or layer.moment.date() in dates
         ]
-        return digest_of([facts, self.variables, self.categorical, self.resampling])
+        return digest_of([facts, self.variables, self.categorical, self.resampling, *meant(self.meaning)])
 
     def resampled(self, method: str) -> "RasterSource":
         """The same rasters, their bands brought to other grids by another method."""
@@ -245,9 +249,8 @@ class RasterSource(Shown, LocalSource):
                 fused[here] = self._classes(layer, geobox)[here]
                 left &= ~here
         if name == self.mask and left.any():
-            for grid in {
-                layer.grid for layer in of_day if layer.variable not in self.categorical and layer.grid in near
-            }:
+            bands_of_day = (layer for layer in of_day if layer.variable not in self.categorical)
+            for grid in {layer.grid for layer in bands_of_day if layer.grid in near}:
                 fused[left & nearest_pixels(grid, geobox)[2]] = UNKNOWN
         return fused
 
@@ -261,7 +264,9 @@ class RasterSource(Shown, LocalSource):
         # Where nobody knows what is there, a mask says so; scene classes have a class for it.
         missing = 0 if layer.variable == "SCL" else UNKNOWN
         most = None if layer.variable == self.mask and not self.mask_above else UNKNOWN
-        return read_codes(layer.path, layer.band, layer.grid, geobox, missing=missing, masked=layer.masked, most=most)
+        meaning, masked = self.meaning.get(layer.variable), layer.masked
+        place = (layer.path, layer.band, layer.grid, geobox)
+        return read_codes(*place, missing=missing, masked=masked, most=most, meaning=meaning)
 
 
 def open_rasters(

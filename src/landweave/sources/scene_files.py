@@ -1,8 +1,10 @@
 """Files of an archive's scenes. What the item leaves unsaid, the file says: band, numbers, mask, place."""
 
 import hashlib
+import math
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +13,20 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
+from landweave.patch.align import nearest_pixels
 from landweave.patch.raster.header import Band, Header
+from landweave.patch.raster.mask_bits import NO_DATA, VALID, MaskBits
 from landweave.sources.opened import header_at
 from landweave.sources.pixels import UNKNOWN, read_codes
 from landweave.sources.remote import is_remote, serve_s3_from
-from landweave.sources.stac.catalogues import names_of
+from landweave.sources.stac.catalogues import CLASSES, names_of
 from landweave.sources.stac.scenes import Asset, Scene
 
 PER_CENT = 100
 """The most that a provider's probability of cloud or snow can be."""
 
+CLEAR = 254
+"""Valid by a mask whose meaning is known, until scenes are fused."""
 _HEAD = 65_536
 _PIECES, _PIECE = 16, 1024
 
@@ -81,6 +87,36 @@ def reading_of(asset: Asset, variable: str, header: Header) -> Reading:
     )
 
 
+def difference(asset: Asset, variable: str, header: Header) -> str:
+    """Where item and file say different things of nodata, scale or offset, and which of them is used; else empty.
+
+    InputError as for :func:`reading_of`. A file without scale and offset says nothing of them.
+    """
+    band = _band(asset, variable, header)
+    found = []
+    if asset.nodata is not None and band.nodata is not None and not _same(asset.nodata, band.nodata):
+        found.append(f"nodata is {asset.nodata:g} in the item (used) and {band.nodata:g} in the file")
+    # What the baseline implies of an offset is the item's word too, though the file's goes before it.
+    spoken = asset.told or asset.offset != 0
+    if spoken and band.has_scale:
+        who = ("item (used)", "file") if asset.told else ("item", "file (used)")
+        for name in ("scale", "offset"):
+            item, file = getattr(asset, name), getattr(band, name)
+            if not _same(item, file):
+                found.append(f"{name} is {item:g} in the {who[0]} and {file:g} in the {who[1]}")
+    return ", ".join(found)
+
+
+def differences(scene: Scene, names: Iterable[str]) -> dict[str, str]:
+    """Variable to :func:`difference`, where there is one; errors as for :func:`read_how`."""
+    told = {
+        name: difference(scene.assets[name], name, header_at(place_of(scene.assets[name])))
+        for name in names
+        if name in scene.assets and name not in CLASSES
+    }
+    return {name: text for name, text in told.items() if text}
+
+
 def place_of(asset: Asset) -> Path | str:
     """A file, or an address."""
     # Here, and not once at the start: a worker may be another process on another machine.
@@ -137,12 +173,31 @@ def _read_head(path: str, size: int) -> bytes:
     return hashlib.blake2b(b"".join(parts), digest_size=16).digest()
 
 
-def codes_of(scene: Scene, name: str, geobox: GeoBox) -> np.ndarray:
-    """Classes or per cents of a scene on a grid, uint8 (y, x), 0 outside; InputError for values that are neither."""
+def codes_of(scene: Scene, name: str, geobox: GeoBox, *, meaning: MaskBits | None = None) -> np.ndarray:
+    """Classes or per cents of a scene on a grid, uint8 (y, x), 0 outside; InputError for values that are neither.
+
+    With ``meaning``: its codes, but for 0 where the scene has no data and :data:`CLEAR` where it is valid, so that the
+    next scene may say more; :func:`from_marked` ends that.
+    """
     place, how = read_how(scene, name)
     # Where nobody knows what is there, a probability says cloud; scene classes have a class for it.
     missing, most = (0, UNKNOWN) if name == "SCL" else (UNKNOWN, PER_CENT)
-    return read_codes(place, how.band, how.grid, geobox, missing=missing, masked=how.masked, most=most)
+    codes = read_codes(
+        place, how.band, how.grid, geobox, missing=missing, masked=how.masked, most=most, meaning=meaning
+    )  # fmt: skip
+    if meaning is None:
+        return codes
+    inside = nearest_pixels(how.grid, geobox)[2]
+    return np.where(inside & (codes == VALID), CLEAR, np.where(codes == NO_DATA, 0, codes)).astype("uint8")
+
+
+def from_marked(codes: np.ndarray) -> np.ndarray:
+    """Codes of :class:`.MaskBits` from those of several scenes as :func:`codes_of` gives them; uint8, same shape."""
+    return np.where(codes == CLEAR, VALID, np.where(codes == 0, NO_DATA, codes)).astype("uint8")
+
+
+def _same(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=1e-6) or (math.isnan(one) and math.isnan(other))
 
 
 def _band(asset: Asset, variable: str, header: Header) -> Band:

@@ -11,9 +11,10 @@ from landweave.errors import InputError
 from landweave.runs import layout
 from landweave.runs.estimate.accuracy import estimate_project
 from landweave.runs.results.compare import comparison_of
-from landweave.runs.results.layers import Layers
+from landweave.runs.results.layers import DISAGREEMENT, Layers
 from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun
+from landweave.runs.results.trust_layers import layer_of, trust_bands
 from landweave.viewer.ground.map_crs import describe_crs
 from landweave.viewer.ground.routes import OnTheMap
 from landweave.viewer.guard import bare
@@ -26,9 +27,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "title": "disagreement of reference and held-out prediction",
         "kind": "codes",
         "codes": [
-            {"value": 1, "name": "agree", "color": "#d9d9d9"},
-            {"value": 2, "name": "differ", "color": "#c0267e"},
-            {"value": 3, "name": "differ at an edge (within the reference's buffer)", "color": "#f2a7cf"},
+            {"value": value, "name": name, "color": color} for value, (name, color) in DISAGREEMENT.items()
         ],
     },
     "confidence": {
@@ -55,6 +54,7 @@ def describe(run: FinishedRun, layers: Layers, tiles: Tiles, ground: OnTheMap) -
                 shown[-1] |= {"least": 0, "greatest": len(run.plan.dates)}
             if name == "disagreement" and run.plan.project.model.path:
                 shown[-1]["title"] = "disagreement of reference and map"
+    shown += [_trust(band) | _zooms(tiles.zooms) for band in trust_bands(run) if layer_of(band) in tiles.files]
     for name, zooms in tiles.image_zooms.items():
         if name == NDVI:
             told = {"title": "NDVI", "kind": "ramp", "ramp": "ndvi", "least": -1, "greatest": 1, "unit": ""}
@@ -88,6 +88,17 @@ def describe(run: FinishedRun, layers: Layers, tiles: Tiles, ground: OnTheMap) -
         "doubtful": _doubtful(run),
         "dossier": True,
     }
+
+
+def _trust(band: dict[str, Any]) -> dict[str, Any]:
+    """A band of ``trust.tif`` as the page shows it."""
+    told = {"id": layer_of(band), "title": f"trust: {band['title']}"}
+    if "values" in band:
+        codes = [{key: value[key] for key in ("value", "name", "color")} for value in band["values"]]
+        return told | {"kind": "codes", "codes": codes}
+    ramp = "confidence" if band["name"] == "margin" else "count"
+    scale = {"least": band["least"], "greatest": band["greatest"], "unit": band["unit"], "plus": band["stored_plus"]}
+    return told | {"kind": "ramp", "ramp": ramp, **scale}
 
 
 def patches(run: FinishedRun) -> dict[str, Any]:

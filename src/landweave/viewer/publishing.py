@@ -104,7 +104,7 @@ def publish(
     layers = make_layers(run)
     tiles = Tiles(run=run, files=layers.files, pictures="WEBP")
     ground = ground_of(run, layers)
-    told = _static(describe(run, layers, tiles, ground), request)
+    told = _static(describe(run, layers, tiles, ground), request, files=_published(ground))
 
     def write(part: Path) -> None:
         (part / "tiles").mkdir(parents=True)
@@ -118,6 +118,7 @@ def publish(
         write_json(part / "view.json", told, indent=None, allow_nan=True)
         write_json(part / "patches.json", patches(run), indent=None, allow_nan=True)
         for kind, content in _beside(ground):
+            (part / kind).parent.mkdir(exist_ok=True)
             write_json(part / f"{kind}.json", content, indent=None)
         (part / MARK).write_text(
             "Published by landweave; it may be replaced by `landweave publish`.\n", encoding="utf-8"
@@ -134,6 +135,8 @@ def _beside(ground: OnTheMap) -> Iterator[tuple[str, dict[str, Any]]]:
         points = ground.places.of(kind)
         if points is not None:
             yield kind, points.within(WORLD_BOUNDS)
+    for number in _published(ground):
+        yield f"overlay/{number}", ground.outlines.overlay(number)
     yield "outline", ground.outlines.area
     if ground.outlines.district_names:
         yield "districts", ground.outlines.districts
@@ -150,7 +153,13 @@ def _public(run: FinishedRun, page: Path) -> str:
     return text
 
 
-def _static(described: Mapping[str, Any], request: Publication) -> dict[str, Any]:
+def _published(ground: OnTheMap) -> list[int]:
+    """Numbers of the overlays whose files may be given to everybody: only the user can know."""
+    overlays = ground.outlines.run.plan.project.view.overlays
+    return [number for number, overlay in enumerate(overlays) if overlay.path and overlay.publish]
+
+
+def _static(described: Mapping[str, Any], request: Publication, *, files: Sequence[int]) -> dict[str, Any]:
     """The description of a published page: what stands in the folder, and nothing that asks a server."""
     clearest = sorted(described["dates"], key=lambda day: (-(day["valid"] or 0), day["date"]))[: request.images]
     dates = sorted(clearest, key=lambda day: str(day["date"]))
@@ -167,7 +176,7 @@ def _static(described: Mapping[str, Any], request: Publication) -> dict[str, Any
     return {
         **described, "mode": "static", "layers": shown, "dates": dates, "dossier": False, "areas": False,
         # The project's own files may not be ours to give.
-        "overlays": [overlay for overlay in described["overlays"] if overlay["type"] != "file"],
+        "overlays": [o for o in described["overlays"] if o["type"] != "file" or o["id"] in files],
         "attribution": request.attribution or "Whose data this is was not stated.",
         "licence": request.licence or "Under which licence it may be used was not stated.",
     }  # fmt: skip

@@ -19,7 +19,7 @@ export class Legend {
     const markers = this.state.samples && this.view.samples;
     if (markers || layers.some((layer) => layer.kind === "classes")) parts.push(...this.#classes());
     for (const layer of layers) {
-      if (layer.kind === "codes") parts.push(this.#head(layer.title, layer.codes, "offcodes"), ...layer.codes.map((entry) => this.#entry(entry, "offcodes", [])));
+      if (layer.kind === "codes") parts.push(this.#head(layer.title, layer.codes, "offcodes"), ...layer.codes.map((entry) => this.#entry(entry, "offcodes", [], layer.codes)));
       if (layer.kind === "ramp") parts.push(make("h2", {}, layer.title), this.#ramp(layer));
     }
     if (this.view.points && ids.includes("reference")) parts.push(make("h2", {}, "Reference"), make("p", { className: "soft", id: "points-shown" }, this.#counted("points")));
@@ -76,7 +76,7 @@ export class Legend {
     })];
   }
 
-  #entry(entry, key, cells) {
+  #entry(entry, key, cells, all = this.view.legend) {
     const box = make("input", { type: "checkbox", checked: !this.state[key].has(entry.value) });
     box.dataset.toggle = `${key}-${entry.value}`;
     box.addEventListener("change", () => {
@@ -89,7 +89,7 @@ export class Legend {
     const label = make("label", { className: "entry" }, box, swatch, make("span", { className: "grow" }, entry.name), ...cells);
     const only = make("button", { type: "button", className: "small only", ariaLabel: `Only ${entry.name}`, title: "show only this" }, "only");
     only.dataset.toggle = `${key}-only-${entry.value}`;
-    const others = (key === "off" ? this.view.legend : this.view.layers.find((layer) => layer.kind === "codes").codes).filter((other) => other.value !== entry.value);
+    const others = all.filter((other) => other.value !== entry.value);
     only.addEventListener("click", () => this.#set(key, others.map((other) => other.value)));
     return make("div", { className: "entry-row" }, label, only);
   }

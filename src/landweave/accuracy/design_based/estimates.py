@@ -6,13 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from landweave.accuracy.design_based.intervals import better, quantile, wald
-from landweave.accuracy.design_based.stratified import Measure, Strata, cell_shares, measures, tally
+from landweave.accuracy.design_based.disagreement import disagreement
+from landweave.accuracy.design_based.intervals import quantile
+from landweave.accuracy.design_based.linear import UnitDesign, design_cells, design_limits, design_measures
+from landweave.accuracy.design_based.mover import intervals
+from landweave.accuracy.design_based.post_stratified import Cells, cells_of
+from landweave.accuracy.design_based.stratified import Measure, Strata, Tally, cell_shares, measures, tally
 from landweave.errors import InputError
 from landweave.legend import NONE
 
 FEW_OMITTED = 15
-"""With fewer omitted units of a class its intervals were measured to be too narrow (docs/area-estimates.md)."""
+"""With fewer omitted units of a class its intervals are wide, for what the sample cannot have seen."""
 
 FEW_UNITS = 15
 """A district with fewer units gets figures but no intervals."""
@@ -52,8 +56,10 @@ def estimate(
     areas: np.ndarray | None = None,
     districts: np.ndarray | Sequence[str] | None = None,
     district_areas: Mapping[str, float] | None = None,
+    district_strata: Mapping[str, Mapping[int, tuple[float, float]]] | None = None,
     finite: bool = True,
     level: float = 0.95,
+    design: UnitDesign | None = None,
 ) -> dict[str, Any]:
     """Accuracy of a map and area of its classes from a stratified random sample with reference labels.
 
@@ -77,22 +83,33 @@ def estimate(
     district_areas
         Hectares of the strata in each district, by name. A class's area in a district is then its share there times
         this; without it an estimated total, which is far less precise.
+    district_strata
+        Units and hectares of each stratum in each district, by name and by key of the stratum. A district's figures
+        are then post-stratified by stratum x district, which is more precise again; see
+        :func:`landweave.accuracy.design_based.post_stratified.cells_of`.
     finite
         Whether a stratum that was sampled to the last unit has no sampling error.
     level
         Coverage of the intervals, 0..1.
+    design
+        Of a sample that is not a stratified random one: its weights add up to the strata's hectares.
 
     Returns
     -------
     dict
         JSON-ready: ``sample_units``, ``few_units`` (fewer in a district give no interval), ``few_omitted_units`` (fewer
-        of a class give an interval that is too narrow), ``overall_accuracy``, ``classes`` (name to ``users_accuracy``,
+        of a class give wide intervals), ``overall_accuracy``, ``classes`` (name to ``users_accuracy``,
         ``producers_accuracy``, ``f1``, ``share``, ``area_ha``, and ``omitted_units``, ``effective_omitted_units``,
-        ``too_narrow``), ``confusion`` (``labels``, ``counts`` with rows reference and columns map, ``shares``),
-        ``strata``, and ``districts`` (name to the same figures, ``sample_units``, ``area_ha`` and of each class
-        ``total_ha``, which adds up over districts to the whole). A score is ``{value, se, low, high, interval, wald}``:
-        ``interval`` names the better interval, which ``low`` and ``high`` are: ``wald``, or ``wilson`` where fewer
-        than 10 units are expected to have, or not to have, the property; ``reason`` says why something is missing.
+        ``too_narrow``, which is always false), ``confusion`` (``labels``, ``counts`` with rows reference and columns
+        map, ``shares`` of the land and their standard errors ``shares_se``), ``disagreement`` (see
+        :func:`landweave.accuracy.design_based.disagreement.disagreement`), ``strata``, and ``districts`` (name to the
+        same figures, ``sample_units``, ``area_ha`` and of each class ``total_ha``, which adds up over districts to the
+        whole; ``estimator``, and ``borrowed``: ``strata`` with fewer than two units there, which take the rate of the
+        whole stratum, and their ``share`` of the land). A score is ``{value, se, low, high, interval, wald}``:
+        ``interval`` is ``mover``: ``low`` and ``high`` are put together from an interval in each stratum, see
+        :func:`landweave.accuracy.design_based.mover.intervals`; under a ``design`` it is ``wilson``, see
+        :func:`landweave.accuracy.design_based.linear.design_limits`; ``wald`` is the value plus and minus 1.96 standard
+        errors; ``reason`` says why something is missing.
 
     Raises
     ------
@@ -121,9 +138,19 @@ def estimate(
     )
     size = None if areas is None else _checked_areas(areas, len(h))
     whole = tally(h, m, r, h=len(keys), k=k, areas=size)
-    write = _Writer(names, level=level)
+    write = _Writer(names, level=level) if design is None else _Writer(names, level=design.level(level), kind="wilson")
     total = float(sizes.areas.sum())
-    shares, _ = cell_shares(sizes, whole, finite=finite)
+
+    def measured(inside: np.ndarray | None, part: Tally | None = None) -> tuple[dict[str, Measure], Limits]:
+        if design is not None:
+            there = design_measures(design, m, r, k=k, inside=inside)
+            return there, design_limits(there, level=design.level(level))
+        return (
+            measures(sizes, whole, part=part, finite=finite),
+            intervals(sizes, whole, part=part, finite=finite, level=level),
+        )
+
+    shares, shares_se = cell_shares(sizes, whole, finite=finite) if design is None else design_cells(design, m, r, k=k)
     counts = whole.count.sum(axis=0).T
     figures: dict[str, Any] = {
         "sample_units": len(h),
@@ -131,14 +158,17 @@ def estimate(
         "few_omitted_units": FEW_OMITTED,
         "level": level,
         "area_ha": total,
-        **write.figures(measures(sizes, whole, finite=finite), area=total),
+        **write.figures(*measured(None), area=total),
         "confusion": {
             "labels": names,
             "counts": counts[:, :k].astype("int64").tolist(),
             "unclassified": counts[:, k].astype("int64").tolist(),
             "shares": shares.T[:, :k].tolist(),
             "unclassified_shares": shares.T[:, k].tolist(),
+            "shares_se": shares_se.T[:, :k].tolist(),
+            "unclassified_shares_se": shares_se.T[:, k].tolist(),
         },
+        "disagreement": disagreement(shares, names),
         "strata": [
             {"key": key, "name": s.name, "units": s.units, "area_ha": s.area, "sample_units": int((h == i).sum())}
             for i, (key, s) in enumerate(strata.items())
@@ -153,84 +183,119 @@ def estimate(
                 h[inside], m[inside], r[inside], h=len(keys), k=k, areas=None if size is None else size[inside]
             )
             known = (district_areas or {}).get(name)
-            found = measures(sizes, whole, part=part, finite=finite)
             figures["districts"][name] = {
                 "sample_units": int(inside.sum()),
                 "area_ha": known,
-                **write.figures(found, area=known, units=int(inside.sum())),
+                "estimator": "ratio",
+                **write.figures(*measured(inside, part), area=known, units=int(inside.sum())),
             }
+            cells_there = (district_strata or {}).get(name, {})
+            within = {keys.index(key): cell for key, cell in cells_there.items() if key in strata}
+            cells = cells_of(h, inside, strata=sizes, areas=within)
+            if cells.keys:
+                figures["districts"][name] |= _post_stratified(
+                    write, cells, figures["districts"][name], sample=(m, r, size),
+                    names=[s.name for s in strata.values()], finite=finite, level=level,
+                )  # fmt: skip
     return figures
+
+
+def _post_stratified(
+    write: "_Writer",
+    cells: Cells,
+    ratio: Mapping[str, Any],
+    *,
+    sample: tuple[np.ndarray, np.ndarray, np.ndarray | None],
+    names: Sequence[str],
+    finite: bool,
+    level: float,
+) -> dict[str, Any]:
+    """Figures of a district by its cells; ``ratio`` holds those that know only its area."""
+    mapped, reference, size = sample
+    k = len(ratio["classes"])
+    part = tally(
+        cells.position, mapped[cells.rows], reference[cells.rows], h=len(cells.keys), k=k,
+        areas=None if size is None else size[cells.rows],
+    )  # fmt: skip
+    area = float(cells.strata.areas.sum())
+    limits = intervals(cells.strata, part, finite=finite, level=level)
+    found = write.figures(measures(cells.strata, part, finite=finite), limits, area=area, units=ratio["sample_units"])
+    for name, row in found["classes"].items():
+        for key in ("total_ha", "sample_units", "omitted_units", "effective_omitted_units"):
+            row[key] = ratio["classes"][name][key]
+    return {
+        "area_ha": area,
+        "estimator": "post-stratified",
+        "borrowed": {
+            "strata": [names[key] for key, lacks in zip(cells.keys, cells.borrowed, strict=True) if lacks],
+            "share": float(cells.strata.areas[cells.borrowed].sum()) / area,
+        },
+        **found,
+    }
+
+
+Limits = Mapping[str, tuple[np.ndarray, np.ndarray]]
+"""Lower and upper limits by figure."""
 
 
 class _Writer:
     """Arrays become named scores."""
 
-    def __init__(self, names: Sequence[str], *, level: float) -> None:
-        self._names, self._level = names, level
+    def __init__(self, names: Sequence[str], *, level: float, kind: str = "mover") -> None:
+        self._names, self._level, self._kind = names, level, kind
 
-    def figures(self, found: Mapping[str, Measure], *, area: float | None, units: int | None = None) -> dict[str, Any]:
+    def figures(
+        self, found: Mapping[str, Measure], limits: Limits, *, area: float | None, units: int | None = None
+    ) -> dict[str, Any]:
         """Scores of the whole, or of a district with so many sample units."""
         too_few = units is not None and units < FEW_UNITS
         few = f"{units} sample units lie in the district; an interval needs {FEW_UNITS}" if too_few else ""
+
+        def score(key: str, i: int | None, missing: str) -> dict[str, Any]:
+            low, high = limits[key]
+            return self._score(
+                found[key], (low, high), i, most=np.inf if key == "area" else 1.0, few=few, missing=missing
+            )
+
         classes = {}
         for i, name in enumerate(self._names):
-            counted, effective = round(float(found["omitted"].value[i])), float(found["omitted"].effective[i])
-            mark = _mark(counted, effective)
-            share = self._score(found["share"], i, few=few, mark=mark, missing="no sample unit")
-            total = self._total(found["area"], i, few=few, mark=mark)
+            share, total = score("share", i, "no sample unit"), score("area", i, "no sample unit")
             classes[name] = {
-                "users_accuracy": self._score(found["users_accuracy"], i, few=few, missing=UNMAPPED),
-                "producers_accuracy": self._score(found["producers_accuracy"], i, few=few, mark=mark, missing=UNSEEN),
-                "f1": self._score(found["f1"], i, few=few, mark=mark, missing=UNSEEN),
+                "users_accuracy": score("users_accuracy", i, UNMAPPED),
+                "producers_accuracy": score("producers_accuracy", i, UNSEEN),
+                "f1": score("f1", i, UNSEEN),
                 "share": share,
                 "area_ha": total if area is None else _times(share, area),
                 **({} if units is None else {"total_ha": total}),
                 "sample_units": int(found["producers_accuracy"].bearing[i]),
-                "omitted_units": counted,
-                "effective_omitted_units": effective,
-                "too_narrow": bool(mark),
+                "omitted_units": round(float(found["omitted"].value[i])),
+                "effective_omitted_units": float(found["omitted"].effective[i]),
+                # Kept for scripts that read it: these intervals allow for what the sample has not seen.
+                "too_narrow": False,
             }
-        overall = self._score(found["overall_accuracy"], None, few=few, missing="no sample unit")
-        return {"overall_accuracy": overall, "classes": classes}
+        return {"overall_accuracy": score("overall_accuracy", None, "no sample unit"), "classes": classes}
 
     def _score(
-        self, measure: Measure, i: int | None, *, few: str = "", mark: str = "", missing: str = ""
+        self,
+        measure: Measure,
+        limits: tuple[np.ndarray, np.ndarray],
+        i: int | None,
+        *,
+        most: float,
+        few: str,
+        missing: str,
     ) -> dict[str, Any]:
-        value, se, effective = (
-            np.asarray(a if i is None else a[i]) for a in (measure.value, measure.se, measure.effective)
-        )
+        value, se, low, high = (float(a if i is None else a[i]) for a in (measure.value, measure.se, *limits))
         if not np.isfinite(value):
             return _empty(missing)
-        low, high, is_wilson = better(value, se, np.maximum(effective, 1.0), level=self._level)
-        ends = wald(value, se, level=self._level)
-        score = {
-            "value": float(value), "se": float(se), "low": float(low), "high": float(high),
-            "interval": "wilson" if is_wilson else "wald", "wald": [float(end) for end in ends],
-        }  # fmt: skip
-        if few:
-            return score | {"low": None, "high": None, "interval": None, "wald": None, "reason": few}
-        return score | ({"reason": mark} if mark else {})
-
-    def _total(self, measure: Measure, i: int, *, few: str, mark: str) -> dict[str, Any]:
-        value, se = float(measure.value[i]), float(measure.se[i])
         half = quantile(self._level) * se
-        ends = [max(value - half, 0.0), value + half]
-        score: dict[str, Any] = {
-            "value": value, "se": se, "low": ends[0], "high": ends[1], "interval": "wald", "wald": ends,
+        score = {
+            "value": value, "se": se, "low": low, "high": high, "interval": self._kind,
+            "wald": [max(value - half, 0.0), min(value + half, most)],
         }  # fmt: skip
         if few:
             return score | {"low": None, "high": None, "interval": None, "wald": None, "reason": few}
-        return score | ({"reason": mark} if mark else {})
-
-
-def _mark(counted: int, effective: float) -> str:
-    if effective >= FEW_OMITTED:
-        return ""
-    worth = "" if counted == round(effective, 1) else f", worth {effective:.1f} of equal weight"
-    return (
-        f"{counted} omitted units of the class in the sample{worth}; with fewer than {FEW_OMITTED} the interval is "
-        "too narrow"
-    )
+        return score
 
 
 def _times(share: Mapping[str, Any], area: float) -> dict[str, Any]:

@@ -101,26 +101,36 @@ def measures(strata: Strata, whole: Tally, *, part: Tally | None = None, finite:
     """
     tallied = whole if part is None else part
     k = tallied.count.shape[-1]
-    one, zero = np.ones((k + 1, k)), np.zeros((1, k + 1, k))
-    of_reference = np.broadcast_to(np.eye(k)[:, None, :], (k, k + 1, k))
-    of_map = np.broadcast_to(np.eye(k, k + 1)[:, :, None], (k, k + 1, k))
-    right = of_reference * of_map
     ratio = _Ratio(strata, whole, tallied, finite=finite)
-    found = {
-        "overall_accuracy": ratio(right.sum(axis=0)[None], one[None]),
-        "users_accuracy": ratio(right, of_map),
-        "producers_accuracy": ratio(right, of_reference),
-        "f1": ratio(2 * right, of_map + of_reference),
-        "share": ratio(of_reference, np.broadcast_to(one, (k, k + 1, k))),
-        "area": ratio(of_reference, np.broadcast_to(zero, (k, k + 1, k)), denominator=1.0),
-        "omitted": ratio.count(of_reference - right),
-    }
+    kinds = properties(k)
+    found = {name: ratio(y, x) for name, (y, x) in kinds.items()}
+    of_reference, (right, _) = kinds["share"][0], kinds["producers_accuracy"]
+    found["area"] = ratio(of_reference, np.zeros_like(of_reference), denominator=1.0)
+    found["omitted"] = ratio.count(of_reference - right)
     overall = found["overall_accuracy"]
     found["overall_accuracy"] = Measure(
         value=overall.value[..., 0], se=overall.se[..., 0],
         effective=overall.effective[..., 0], bearing=overall.bearing[..., 0],
     )  # fmt: skip
     return found
+
+
+def properties(k: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Figures as ratios Y / X: what a unit in a cell of the error matrix adds to either, two arrays (v, k + 1, k).
+
+    v is 1 for the overall accuracy and k for the others; y is at most x.
+    """
+    one = np.ones((k + 1, k))
+    of_reference = np.broadcast_to(np.eye(k)[:, None, :], (k, k + 1, k))
+    of_map = np.broadcast_to(np.eye(k, k + 1)[:, :, None], (k, k + 1, k))
+    right = of_reference * of_map
+    return {
+        "overall_accuracy": (right.sum(axis=0)[None], one[None]),
+        "users_accuracy": (right, of_map),
+        "producers_accuracy": (right, of_reference),
+        "f1": (2 * right, of_map + of_reference),
+        "share": (of_reference, np.broadcast_to(one, (k, k + 1, k))),
+    }
 
 
 def cell_shares(strata: Strata, whole: Tally, *, finite: bool = True) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,6 @@
 """The same pixels judged after different splits: how much of an accuracy comes from neighbours."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ def compare_splits(
     truth: np.ndarray,
     folds: Mapping[str, Folds],
     *,
-    fit: Callable[[np.ndarray, np.ndarray], Any],
+    fit: Callable[[np.ndarray, np.ndarray, Sequence[np.ndarray]], Sequence[Any]],
     predict: Callable[[Any, np.ndarray], np.ndarray],
     classes: Mapping[int, str],
     weights: np.ndarray,
@@ -38,7 +38,8 @@ def compare_splits(
     folds
         Split to the folds of both; splits differ in nothing else.
     fit, predict
-        Features and class values to a fitted classifier; this and features to class values.
+        Features, class values and the rows of each fit, bool (n,), to as many fitted classifiers; one of these and
+        features to class values.
     classes
         Class value to name.
     weights, clusters
@@ -60,19 +61,20 @@ def compare_splits(
     options: dict[str, Any] = {"classes": classes, "seed": seed}
     size = _sizes(y, folds, rows_a_class)
     figures: dict[str, Any] = {}
-    answers, taught = {}, {}
-    for name, (own, asked) in folds.items():
+    taught = {
+        name: np.stack([_drawn(y, own != number, size, seed) for number in np.unique(asked)])
+        for name, (own, asked) in folds.items()
+    }
+    fitted = iter(fit(X, y, [used for of in taught.values() for used in of]))
+    answers = {}
+    for name, (_, asked) in folds.items():
         answer = np.zeros(len(truth), "uint8")
-        numbers = np.unique(asked)
-        used = np.zeros((len(numbers), len(y)), bool)
-        for at, number in enumerate(numbers):
-            use = _drawn(y, own != number, size, seed)
-            used[at, use] = True
-            answer[asked == number] = predict(fit(X[use], y[use]), test_X[asked == number])
+        for number in np.unique(asked):
+            answer[asked == number] = predict(next(fitted), test_X[asked == number])
         found = score(truth, answer, weights=weights, clusters=clusters, **options)
         recall = {name: of["recall"] for name, of in found["classes"].items()}
         figures[name] = {key: found[key] for key in ("overall_accuracy", "weighted_f1")} | {"recall": recall}
-        answers[name], taught[name] = answer, used
+        answers[name] = answer
     names = list(folds)
     units = np.arange(len(truth)) if clusters is None else clusters
     figures["gaps"] = {
@@ -99,8 +101,13 @@ def _sizes(y: np.ndarray, folds: Mapping[str, Folds], most: int) -> dict[int, in
 
 
 def _drawn(y: np.ndarray, use: np.ndarray, size: Mapping[int, int], seed: int) -> np.ndarray:
-    """Rows to train on: the first of each class in one order for all splits, so that they differ by chance least."""
+    """Rows to train on, bool (n,).
+
+    They are the first of each class in one order for all splits, so that these differ by chance least.
+    """
     order = np.random.default_rng(seed).permutation(len(y))
     rows = order[use[order]]
     parts = [rows[y[rows] == value][:n] for value, n in size.items()]
-    return np.sort(np.concatenate(parts))
+    drawn = np.zeros(len(y), bool)
+    drawn[np.concatenate(parts)] = True
+    return drawn

@@ -34,10 +34,20 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "estimate size my-area --target 0.01",
         "estimate size --share forest=0.32 --share other=0.68",
     ),
-    "estimate draw": ("estimate draw my-area sample.gpkg", "estimate draw map.tif sample.gpkg --n 500 --blind"),
+    "estimate draw": (
+        "estimate draw my-area sample.gpkg",
+        "estimate draw map.tif sample.gpkg --n 500 --blind",
+        "estimate draw map.tif larger.gpkg --extend sample.gpkg --n 800",
+        "estimate draw map.tif sample.gpkg --n 500 --sampling systematic",
+    ),
     "estimate accuracy": (
         "estimate accuracy sample.gpkg",
         "estimate accuracy sample.gpkg --districts districts.gpkg --column name --report estimate.html",
+        "estimate accuracy sample.csv --map-column map_2020",
+    ),
+    "estimate compare": (
+        "estimate compare sample.gpkg --map old.tif --map new.tif",
+        "estimate compare sample.csv --map-column map_2018 --map-column map_2020",
     ),
 }
 """Words of a command to complete commands, without ``landweave``."""

@@ -37,8 +37,13 @@ class Standing:
     """Keys where the interpreter and another one name different classes; empty until the whole queue is judged."""
 
 
-def progress_of(rows: Sequence[Row], interpreter: str, keys: Collection[str]) -> Standing:
+def progress_of(
+    rows: Sequence[Row], interpreter: str, keys: Collection[str], *, first: Sequence[Row] | None = None
+) -> Standing:
     """Progress of an interpreter through a queue.
+
+    Until the whole queue is judged, agreement is counted on what both said first: a count that moved when a place is
+    judged again would show what the other one said of it.
 
     Parameters
     ----------
@@ -48,6 +53,8 @@ def progress_of(rows: Sequence[Row], interpreter: str, keys: Collection[str]) ->
         Whose progress.
     keys
         The places of the queue.
+    first
+        What each interpreter said first of each place, oldest first; default: ``rows``.
 
     >>> rows = [("1", "ana", "forest"), ("1", "bo", "water"), ("2", "bo", None)]
     >>> found = progress_of(rows, "bo", ["1", "2"])
@@ -55,12 +62,11 @@ def progress_of(rows: Sequence[Row], interpreter: str, keys: Collection[str]) ->
     (2, 1, 0, ('1',))
     """
     wanted = set(keys)
-    by_name: dict[str, dict[str, str | None]] = {}
-    for key, who, name in rows:
-        if key in wanted:
-            by_name.setdefault(who, {})[key] = name
+    now, at_first = _by_name(rows, wanted), _by_name(rows if first is None else first, wanted)
+    judged = now.get(interpreter, {})
+    whole = len(judged) == len(wanted)
+    by_name = now if whole else at_first
     mine = by_name.pop(interpreter, {})
-    whole = len(mine) == len(wanted)
     others, differ = [], set()
     for who, theirs in sorted(by_name.items()):
         shared = [key for key in mine if key in theirs]
@@ -69,10 +75,21 @@ def progress_of(rows: Sequence[Row], interpreter: str, keys: Collection[str]) ->
         named = [key for key in shared if mine[key] is not None and theirs[key] is not None]
         unlike = {key for key in named if mine[key] != theirs[key]}
         agree = len(named) - len(unlike)
-        counted = Agreement(interpreter=who, judged=len(theirs), shared=len(shared), named=len(named), agree=agree)
+        counted = Agreement(
+            interpreter=who, judged=len(now.get(who, {})), shared=len(shared), named=len(named), agree=agree
+        )
         others.append(counted)
         differ |= unlike if whole else set()
     return Standing(
-        judged=len(mine), unsure=sum(name is None for name in mine.values()), others=tuple(others),
+        judged=len(judged), unsure=sum(name is None for name in judged.values()), others=tuple(others),
         differ=tuple(key for key in mine if key in differ),
     )  # fmt: skip
+
+
+def _by_name(rows: Sequence[Row], wanted: Collection[str]) -> dict[str, dict[str, str | None]]:
+    """Interpreter to place's key to class, of some places."""
+    found: dict[str, dict[str, str | None]] = {}
+    for key, who, name in rows:
+        if key in wanted:
+            found.setdefault(who, {})[key] = name
+    return found

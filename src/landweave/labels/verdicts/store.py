@@ -16,6 +16,9 @@ LAYER = "verdicts"
 SAMPLE = "sample"
 """The queue of a probability sample: accuracy is estimated from it, so it never trains a map."""
 
+UNDONE = 2
+"""In the column ``superseded`` of a verdict that was taken back; 1 where a later one counts."""
+
 IN_FILE = "(file)"
 """The interpreter of labels that stood in a sample before anyone judged it here."""
 
@@ -136,21 +139,23 @@ class VerdictFile:
             self._fill(file, place.key)
 
     def undo(self, interpreter: str, uid: str) -> None:
-        """Remove a verdict; one that it superseded counts again. Nothing happens where it is gone already."""
+        """Take back a verdict; one that it superseded counts again. Nothing happens where it is taken back already."""
         with changing(self.path) as file:
             if not has_table(file, LAYER):
                 return
             own = (interpreter, uid)
-            found = file.execute("SELECT key FROM verdicts WHERE interpreter = ? AND uid = ?", own).fetchone()
+            query = "SELECT key FROM verdicts WHERE interpreter = ? AND uid = ? AND superseded < ?"
+            found = file.execute(query, (*own, UNDONE)).fetchone()
             if found is None:
                 return
             one = file.execute(f"SELECT {_READ} FROM verdicts WHERE interpreter = ? AND uid = ?", own)  # noqa: S608 - ours
             self._keep_label(file, _verdict(one.fetchone()).place)
-            file.execute("DELETE FROM verdicts WHERE interpreter = ? AND uid = ?", own)
+            # The row stays: agreement is counted on what was said first, or undoing would show what others said.
+            file.execute("UPDATE verdicts SET superseded = ? WHERE interpreter = ? AND uid = ?", (UNDONE, *own))
             file.execute(
-                "UPDATE verdicts SET superseded = 0 "
-                "WHERE fid = (SELECT MAX(fid) FROM verdicts WHERE key = ? AND interpreter = ?)",
-                (found[0], interpreter),
+                "UPDATE verdicts SET superseded = 0 WHERE fid = "
+                "(SELECT MAX(fid) FROM verdicts WHERE key = ? AND interpreter = ? AND superseded < ?)",
+                (found[0], interpreter, UNDONE),
             )
             self._fill(file, found[0])
 
@@ -165,6 +170,17 @@ class VerdictFile:
                 return []
             query = "SELECT key, interpreter, class FROM verdicts WHERE superseded = 0 ORDER BY fid"
             return [(key, who, name) for key, who, name in file.execute(query)]
+
+    def first_rows(self) -> list[tuple[str, str, str | None]]:
+        """As :meth:`rows`, but what each interpreter said first of each place, also where it was taken back."""
+        with reading(self.path) as file:
+            if file is None or not has_table(file, LAYER):
+                return []
+            query = "SELECT key, interpreter, class FROM verdicts ORDER BY fid"
+            first: dict[tuple[str, str], str | None] = {}
+            for key, who, name in file.execute(query):
+                first.setdefault((key, who), name)
+        return [(key, who, name) for (key, who), name in first.items()]
 
     def _keep_label(self, file: sqlite3.Connection, place: JudgedPlace) -> None:
         """A label that was typed in elsewhere, before or meanwhile, takes part as a verdict, so that none is lost."""

@@ -18,6 +18,7 @@ import numpy as np
 
 from landweave.errors import InputError, blame_machine
 from landweave.patch.eopatch.old_pickles import LONGEST, read_old_pickle
+from landweave.patch.raster.header import check_chunks
 
 AXES = {
     "data": "tyxd", "mask": "tyxd", "scalar": "td", "label": "td",
@@ -339,6 +340,8 @@ def _zarr(path: Path) -> Any:
     array = zarr.open_array(path, mode="r")
     if np.dtype(array.dtype).hasobject:
         raise ValueError("it contains Python objects, which are not read")
+    # Of shards no more is decoded than the chunks in them.
+    check_chunks(array.shape, array.chunks, array.dtype)
     return array
 
 

@@ -1,6 +1,7 @@
 """What a raster file says of itself: its grid, and of each band the name, the type, the numbers and the mask."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,9 @@ from landweave.errors import InputError
 
 LARGEST_BLOCK = 1 << 31
 """Bytes of one block of pixels that may have to be decoded at once."""
+
+WASTE, FREE = 128, 1 << 24
+"""A chunk of more than so many bytes may not be larger than the array's part in it by more than this factor."""
 
 _ALPHA_NAMES = {"", "alpha"}
 
@@ -171,6 +175,24 @@ def header_of(file: Any, path: Path | str) -> Header:
         path=path, shape=tuple(file.shape), transform=file.transform, crs=file.crs,
         control_points=_control_points(file), bands=bands,
     )  # fmt: skip
+
+
+def check_chunks(shape: Sequence[int], chunks: Sequence[int] | None, dtype: Any) -> None:
+    """ValueError for chunks of a Zarr array that take far more memory than its numbers: a chunk is decoded whole.
+
+    >>> check_chunks((3, 80, 80), (3, 256, 256), "int16")
+    >>> check_chunks((3, 80, 80), (3, 20_000, 20_000), "int16")
+    Traceback (most recent call last):
+    ...
+    ValueError: stored in chunks of 3 x 20000 x 20000, which do not fit in memory or are far larger than the array
+    """
+    if chunks is None:
+        return
+    size = math.prod(chunks) * np.dtype(dtype).itemsize
+    used = math.prod(min(chunk, max(side, 1)) for chunk, side in zip(chunks, shape, strict=True))
+    if size > LARGEST_BLOCK or (size > FREE and math.prod(chunks) > WASTE * used):
+        told = " x ".join(map(str, chunks))
+        raise ValueError(f"stored in chunks of {told}, which do not fit in memory or are far larger than the array")
 
 
 def _colors(file: Any) -> tuple[ColorInterp, ...]:

@@ -26,6 +26,9 @@ VECTORS = frozenset({".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".gml
 """Suffixes of vector files."""
 
 
+_SHEETS = frozenset({".xlsx", ".xls", ".xlsm", ".xlsb", ".ods"})
+
+
 def is_changed(path: Path) -> bool:
     """Whether the name of a file, or of its folders, would reach GDAL as another one."""
     return any(letter in str(path) for letter in CHANGED)
@@ -42,6 +45,10 @@ def refuse_changed(path: Path) -> None:
 
 def refuse_disguise(path: Path) -> None:
     """InputError for a file that makes GDAL read other files or addresses, under the name of an ordinary format."""
+    if path.suffix.lower() in _SHEETS:
+        raise InputError(
+            f"{path}: a spreadsheet; save the sheet as CSV (in Excel: File, Save As, CSV UTF-8), and give that file."
+        )
     if path.is_dir() or path.suffix.lower() == ".vrt":
         return
     try:

@@ -1,6 +1,7 @@
 """Shapes brought to a grid's CRS: cut to its surroundings first, where a projection has no answer far away."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import shapely
@@ -63,6 +64,7 @@ def read_near(layer: VectorLayer, geobox: GeoBox, *, columns: Sequence[str] = ()
     """
     boxes = [(box, turn) for box, turn in turned_boxes(geobox, layer.crs) if _meet(layer.bounds, box)]
     found = [(read_features(layer, columns=columns, bounds=box), turn) for box, turn in boxes]
+    found = [(replace(part, shapes=unrolled(part.shapes, layer.crs)), turn) for part, turn in found]
     if not found:
         nothing = np.empty(0, object)
         return LayerFeatures(fids=np.empty(0, "int64"), shapes=nothing, values=(nothing,) * len(columns))
@@ -73,6 +75,64 @@ def read_near(layer: VectorLayer, geobox: GeoBox, *, columns: Sequence[str] = ()
     order = np.argsort(fids, kind="stable")
     values = (np.concatenate([part.values[i] for part, _ in found])[order] for i in range(len(columns)))
     return LayerFeatures(fids=fids[order], shapes=np.concatenate(shapes)[order], values=tuple(values))
+
+
+def unrolled(shapes: np.ndarray, crs: str) -> np.ndarray:
+    """Shapes in degrees whose rings jump from one side of 180 degrees to the other, taken the short way.
+
+    Parameters
+    ----------
+    shapes
+        Geometries (n,), None where there is none.
+    crs
+        Theirs; in one without longitudes nothing is changed.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n,): a polygon with such an edge is there twice, on both sides of the globe's cut, where it is less than
+        :data:`FAR_DEGREES` wide that way. Others, also those that go around the globe or a pole, are as they were.
+
+    >>> ring = [(179.9, 0), (-179.9, 0), (-179.9, 1), (179.9, 1)]
+    >>> (both,) = unrolled(np.array([shapely.Polygon(ring)]), "EPSG:4326")
+    >>> sorted(round(part.bounds[0], 1) for part in both.geoms), round(both.area, 3)
+    ([-180.1, 179.9], 0.4)
+    """
+    if not len(shapes) or not _turns(crs):
+        return shapes
+    left, _, right, _ = shapely.bounds(shapes).T
+    with np.errstate(invalid="ignore"):
+        wide = np.flatnonzero(right - left > _HALF)
+    if not len(wide):
+        return shapes
+    shapes = shapes.copy()
+    for number in wide:
+        parts = shapely.get_parts(shapes[number])
+        if {part.geom_type for part in parts} == {"Polygon"}:
+            shorter = [_short_way(part) for part in parts]
+            if any(len(several) > 1 for several in shorter):
+                shapes[number] = shapely.MultiPolygon([part for several in shorter for part in several])
+    return shapes
+
+
+def _short_way(polygon: shapely.Polygon) -> list[shapely.Polygon]:
+    """The polygon, or both places of it where its outer ring jumps across 180 degrees."""
+    shell, *holes = (shapely.get_coordinates(ring) for ring in (polygon.exterior, *polygon.interiors))
+    if not (np.abs(np.diff(shell[:, 0])) > _HALF).any():
+        return [polygon]
+    rings = [np.column_stack([np.unwrap(ring[:, 0], period=360), ring[:, 1]]) for ring in (shell, *holes)]
+    if any(abs(ring[-1, 0] - ring[0, 0]) > 1 for ring in rings):
+        return [polygon]
+    middle = (rings[0][:, 0].min() + rings[0][:, 0].max()) / 2
+    # A hole starts on whichever side its first point is.
+    for ring in rings[1:]:
+        ring[:, 0] += 360 * np.round((middle - (ring[:, 0].min() + ring[:, 0].max()) / 2) / 360)
+    short = shapely.Polygon(rings[0], rings[1:])
+    # A box of nearly the whole globe may be meant as it is.
+    if not short.area or short.bounds[2] - short.bounds[0] > FAR_DEGREES:
+        return [polygon]
+    here = _moved_east(np.array([short]), -360.0 * round(middle / 360))[0]
+    return [here, _moved_east(np.array([here]), 360.0 if here.bounds[0] < -_HALF else -360.0)[0]]
 
 
 def place(

@@ -33,13 +33,41 @@ def calibration(found: Mapping[str, Any] | None, subject: str = "map") -> dict[s
         for b in found["bins"]
         if b["pixels"]
     ]
+    parts = [
+        {
+            "name": name,
+            "share": percent(part["share"]),
+            "confidence": percent(part["confidence"]),
+            "agreement": percent(part["agreement"]),
+            "excess": f"{100 * part['overconfidence']['value']:+.1f}",
+            "interval": _points(part["overconfidence"]),
+        }
+        for name, part in _parts(found).items()
+        if part["pixels"]
+    ]
+    brier = found.get("brier") or {"value": None}
     return {
+        "parts": parts,
+        "brier": "" if brier["value"] is None else f"{brier['value']:.3f}",
         "svg": reliability_svg(found),
         "error": f"{100 * found['expected_calibration_error']['value']:.1f}",
         "words": f"{words}.",
         "rows": rows,
         "bins": len(found["bins"]),
     }
+
+
+def _parts(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Inside and at borders, then by the class shown."""
+    parts = found.get("parts") or {}
+    names = {"core": "Inside the reference's areas", "ring": "Border ring"}
+    return {names[key]: part for key, part in parts.items()} | {
+        f"Shown as {name}": part for name, part in (found.get("classes") or {}).items()
+    }
+
+
+def _points(score: Mapping[str, Any]) -> str:
+    return "" if score.get("low") is None else f"{100 * score['low']:+.1f} to {100 * score['high']:+.1f}"
 
 
 def thresholds(found: Mapping[str, Any] | None) -> dict[str, Any] | None:

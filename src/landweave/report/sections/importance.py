@@ -56,6 +56,7 @@ def reasons_section(
         "static": [
             (name, percent(value)) for name, value in zip(importance["static"], importance["map_static"], strict=True)
         ],
+        "elsewhere": [(name, percent(value)) for name, value in importance.get("elsewhere", {}).items()],
         "permutation": _permutation(importance["permutation"]),
         "reliance": _reliance(importance["reliance"]),
         "rule": importance["reliance"].get("rule", ""),

@@ -60,8 +60,30 @@ def split_section(accuracy: Mapping[str, Any]) -> dict[str, Any] | None:
             f"Errors are correlated up to about {_metres(reach['metres'])} "
             f"(where the correlation has fallen to a twentieth){wide}."
         )
+    words.append(_learning(accuracy.get("learning") or {}))
     reasons = [f"{SPLITS[key][0]}: {compared[key]['reason']}." for key in SPLITS if "reason" in compared.get(key, {})]
     return {"rows": rows, "words": [sentence for sentence in words if sentence], "reasons": reasons}
+
+
+def _learning(found: Mapping[str, Any]) -> str:
+    """How much agreement grew with the training land, in a sentence; "" where it is not known."""
+    points = found.get("points")
+    if not points:
+        return ""
+    rows = ", ".join(f"{percent(p['overall_accuracy']['value'])} with {p['units']}" for p in points)
+    gain = found["doubling"]
+    between = (
+        "" if gain.get("low") is None else f" (95 % interval: {100 * gain['low']:+.1f} to {100 * gain['high']:+.1f})"
+    )
+    verdict = "more training land would probably help"
+    if gain.get("low") is None:
+        verdict = "there are too few units for an interval"
+    elif gain["low"] <= 0:
+        verdict = "which may be chance, so more training land of this kind would help little"
+    return (
+        f"Learning curve, small models at the test places by number of training units: {rows}. The last doubling gave "
+        f"{100 * gain['value']:+.1f} points{between}: {verdict}."
+    )
 
 
 def _gap(compared: Mapping[str, Any], easy: str, hard: str) -> str:

@@ -1,10 +1,9 @@
 """``landweave estimate accuracy``: what a labelled probability sample says of a map."""
 
-import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from odc.geo.geobox import GeoBox
@@ -12,13 +11,42 @@ from odc.geo.geobox import GeoBox
 from landweave.accuracy.design_based.estimates import MAPPED_TITLE, estimate
 from landweave.errors import InputError
 from landweave.legend import NONE, Legend
-from landweave.maps.areas import MapGrid, count_classes
+from landweave.maps.areas import Counted, MapGrid, count_classes
 from landweave.patch.store import read_points, write_json, write_text
 from landweave.patch.tables.places import PlaceKeys
+from landweave.runs.estimate.grid_draw import plan_notes, unit_design
+from landweave.runs.estimate.interpreters import alternate_figures, interpreter_figures, relabelled
+from landweave.runs.estimate.labels import class_values
 from landweave.runs.estimate.map import MapSource, find_map
+from landweave.runs.estimate.map_assisted import DESIGN, add_assisted, check_estimator
+from landweave.runs.estimate.map_column import (
+    check_against,
+    classes_in,
+    column_of,
+    names_of,
+    strata_are_classes,
+    unmapped_note,
+)
 from landweave.runs.estimate.sample_file import LABEL, LabelledSample, read_sample
+from landweave.runs.estimate.strata_classes import (
+    SAME,
+    areas_on,
+    check_against_map,
+    check_numbers,
+    check_same_names,
+    classes_of_strata,
+    names_of_strata,
+    no_class,
+    notes_without_map,
+    size_note,
+    swap_note,
+    units_on,
+)
 from landweave.runs.project.plan import Plan
 from landweave.runs.project.settings import Project, read_project
+
+if TYPE_CHECKING:
+    from landweave.runs.estimate.districts import Districts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +73,12 @@ class AccuracyRequest:
     """The drawn file, where the labelled one lost its design."""
     drop_unlabelled: bool = False
     """Leave out units without a label."""
+    map_column: str | None = None
+    """Column of the map's classes, where there is no raster of the map."""
+    estimator: str = DESIGN
+    """One of :data:`landweave.runs.estimate.map_assisted.ESTIMATORS`."""
+    interpreters: tuple[str, ...] = ()
+    """Whose labels count: columns of labels, or people who gave verdicts."""
 
 
 def estimate_request(request: AccuracyRequest) -> dict[str, Any]:
@@ -66,7 +100,8 @@ def estimate_request(request: AccuracyRequest) -> dict[str, Any]:
         request.source, map_source=None if request.map is None else find_map(request.map, legend=request.legend),
         legend=request.legend, districts=request.districts, column=request.column, label=request.label,
         layer=request.layer, district_layer=request.district_layer, design=request.design,
-        drop_unlabelled=request.drop_unlabelled,
+        drop_unlabelled=request.drop_unlabelled, map_column=request.map_column,
+        estimator=request.estimator, interpreters=request.interpreters,
     )  # fmt: skip
 
 
@@ -85,6 +120,9 @@ def estimate_accuracy(
     drop_unlabelled: bool = False,
     encoding: str | None = None,
     places: PlaceKeys | None = None,
+    map_column: str | None = None,
+    estimator: str = DESIGN,
+    interpreters: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What a labelled sample says of a map: accuracies and areas with intervals.
 
@@ -100,19 +138,38 @@ def estimate_accuracy(
     districts, column, district_layer, district_encoding
         Polygons and the column of their names, for figures by district; their layer and encoding, see
         :func:`landweave.runs.estimate.districts.read_districts`.
+    map_column
+        The column of the sample with the map's classes, where there is no raster of the map. A sample from elsewhere is
+        judged by its column ``map`` or ``map_class`` without being asked.
+    estimator
+        Of the areas: ``design`` (the sample and its strata), or ``difference`` or ``regression``, which start from the
+        areas of the map's classes; see :func:`landweave.accuracy.design_based.assisted.assisted_areas`.
+    interpreters
+        Whose labels count: columns of labels, or people who gave verdicts in the browser. Of several the majority
+        counts; a unit without one has no label. Default: the column ``label``.
 
     Returns
     -------
     dict
         What :func:`landweave.accuracy.design_based.estimates.estimate` gives, and ``title``, ``sample``, ``map``,
-        ``strata_are_the_maps_classes``, ``mapped`` (``title`` and by class ``pixels`` and ``area_ha``), ``colors`` and
+        ``map_column`` (the column that was judged, or None), ``strata_are_the_maps_classes``, ``mapped`` (``title`` and
+        by class ``pixels`` and ``area_ha``), ``colors`` and
         ``notes``.
     """
     read = read_sample(
         sample, label=label, layer=layer, design=design, drop_unlabelled=drop_unlabelled, encoding=encoding,
-        places=places,
+        places=places, relabel=relabelled(Path(sample), interpreters) if interpreters else None,
     )  # fmt: skip
-    names = _names(read, map_source, legend)
+    if map_source is not None and map_column is not None:
+        raise InputError(
+            f"{read.path}: give the map to judge as a raster or as the column {map_column!r}, not as both."
+        )
+    check_estimator(estimator, raster=map_source is not None)
+    found_column = column_of(read, map_column)
+    judged = found_column if map_source is None else None
+    names = names_of(read, [judged]) if judged and legend is None and not read.classes else _names(
+        read, map_source, legend
+    )  # fmt: skip
     zones = None
     if districts is not None:
         from landweave.runs.estimate.districts import read_districts
@@ -125,25 +182,50 @@ def estimate_accuracy(
     counted = count_classes(map_source.grid, zones=zones.shapes if zones else ()) if map_source else None
     if counted is not None:
         names |= {v: str(v) for v in counted.pixels if v not in names}
-    reference = _values(read, names)
+    reference = class_values(read, names)
     notes: list[str] = []
+    sizes = read.areas
     if map_source is not None and counted is not None:
         mapped = _mapped(map_source.grid, read)
-        same = None if read.fingerprint is None else counted.fingerprint == read.fingerprint
+        same = None if read.fingerprint is None else counted.fingerprint == read.fingerprint and read.plan is None
+        if read.called:
+            sizes = areas_on(map_source.grid, read)
+            notes += check_against_map(
+                read, grid=map_source.grid, counted=counted, names=names, mapped=mapped, areas=sizes
+            )
+        if found_column is not None:
+            notes += check_against(read, found_column, names, mapped)
+    elif judged is not None:
+        mapped = classes_in(read, judged, names)
+        same = strata_are_classes(read, mapped, names)
+        notes += [*unmapped_note(names, mapped, reference, judged), *(size_note(read) if read.called else [])]
+    elif read.plan is not None:
+        mapped, same = read.extra["mapped"], False
     else:
-        mapped, same = read.stratum, True
-        strange = [s.name for v, s in read.strata.items() if v not in names]
-        if strange:
-            raise InputError(f"{read.path}: stratum {strange[0]!r} is not a class; give the map to judge with --map.")
-    notes += _notes(read, mapped, same=same)
+        mapped, same = classes_of_strata(read, names), True
+        notes += notes_without_map(read, mapped, reference, names) if read.called else []
+    drawn = unit_design(read, sizes)
+    # A sample without strata of classes judges any map alike.
+    alike = same if read.plan is None else True
+    notes = [
+        *_notes(read, mapped, same=alike, column=judged), *plan_notes(read, drawn), *notes, *read.design_notes,
+        *swap_note(mapped, reference, names),
+    ]  # fmt: skip
     place, areas = (None, None) if zones is None else (
         zones.of_points(read.x, read.y, crs=read.crs),
         zones.sizes(counted.zone_areas) if counted else {},
     )  # fmt: skip
     figures = estimate(
-        read.stratum, mapped, reference, strata=read.strata, classes=names, areas=read.areas,
-        districts=place, district_areas=areas,
+        read.stratum, mapped, reference, strata=read.strata, classes=names, areas=sizes,
+        districts=place, district_areas=areas, design=None if read.plan is None else drawn,
+        district_strata=_strata_in(zones, counted, read, mapped, same=same) if zones and counted else None,
     )  # fmt: skip
+    if counted is not None and estimator != DESIGN:
+        notes += add_assisted(
+            figures, drawn, mapped, reference, names=names, method=estimator, districts=place,
+            areas={v: area / 1e4 for v, area in counted.areas.items()},
+            district_areas=zones.classes(counted.zone_classes) if zones else None,
+        )  # fmt: skip
     if zones is not None and counted is not None and same is False:
         notes.append("Areas of districts are those of the land that the map to be judged shows.")
     if place is not None and (place == "").any():
@@ -151,6 +233,10 @@ def estimate_accuracy(
     return {
         "title": "Accuracy and area, estimated from a probability sample",
         "sample": read.path.name, "map": None if map_source is None else map_source.grid.path.name,
+        "map_column": judged,
+        "estimator": DESIGN,
+        "interpreters": interpreter_figures(read, interpreters, drawn, names),
+        "alternate": alternate_figures(read, mapped, reference, drawn, names),
         "strata_are_the_maps_classes": same,
         **figures,
         "mapped": None if counted is None else {
@@ -225,53 +311,58 @@ def write_figures(figures: Mapping[str, Any], *, output: Path | None = None, rep
 
 def _names(read: LabelledSample, map_source: MapSource | None, legend: str | Path | None) -> dict[int, str]:
     if legend is not None:
-        return Legend.read(legend).names
-    if map_source is not None and map_source.names:
-        return dict(map_source.names)
-    return dict(read.classes) or {v: s.name for v, s in read.strata.items()}
+        names = Legend.read(legend).names
+    elif map_source is not None and map_source.names:
+        names = dict(map_source.names)
+    elif read.classes:
+        return dict(read.classes)
+    else:
+        check_numbers(read, {})
+        return names_of_strata(read, values=map_source is not None)
+    check_same_names(read, names, judged=map_source is not None)
+    return names
 
 
-def _values(read: LabelledSample, names: Mapping[int, str]) -> np.ndarray:
-    """Class values of the labels, which may be names or, where no class is called by a number, values."""
-    table = {name: value for value, name in names.items()}
-    if not any(name.isdecimal() for name in table):
-        table |= {str(value): value for value in names}
-    folded = {name.casefold(): value for name, value in table.items()}
-    found = []
-    for place, text in zip(read.places, read.labels, strict=True):
-        value = table.get(text, folded.get(text.casefold()))
-        if value is None:
-            near = difflib.get_close_matches(text, table, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(names.values())}."
-            raise InputError(f"{read.path}, {place}: the legend has no class {text!r}; {hint}")
-        found.append(value)
-    return np.array(found, "int64")
+def _strata_in(
+    zones: "Districts", counted: Counted, read: LabelledSample, mapped: np.ndarray, *, same: bool | None
+) -> dict[str, dict[int, tuple[float, float]]] | None:
+    """Units and hectares of each stratum by district, where the strata are the classes of the map; else None."""
+    key_of = {value: value for value in read.strata}
+    if not same:
+        pairs = set(zip(mapped.tolist(), read.stratum.tolist(), strict=True))
+        key_of = dict(pairs)
+        alike = (
+            read.plan is None and len(pairs) == len(key_of) == len(read.strata) and set(key_of) == set(counted.areas)
+        )
+        if not alike or any(
+            abs(read.strata[key].area * 1e4 - counted.areas[value]) > SAME * counted.areas[value]
+            for value, key in key_of.items()
+        ):
+            return None
+    return {
+        name: {key_of[value]: cell for value, cell in classes.items() if value in key_of}
+        for name, classes in zones.classes(counted.zone_classes).items()
+    }
 
 
 def _mapped(grid: MapGrid, read: LabelledSample) -> np.ndarray:
     """The map's class at each unit; InputError where a unit lies outside the map."""
-    from landweave.patch.align import pixels_of, to_crs
+    from landweave.patch.align import to_crs
 
-    if read.crs is None or not (np.isfinite(read.x) & np.isfinite(read.y)).all():
-        raise InputError(
-            f"{read.path}: the points have no coordinates or no CRS; give a table "
-            "columns longitude and latitude, or others by estimate.x, y and crs."
-        )
-    x, y = to_crs(read.x, read.y, source=read.crs, target=grid.crs)
-    _, _, inside = pixels_of(GeoBox(grid.shape, grid.transform, grid.crs), x, y)
-    outside = np.flatnonzero(~inside)
-    if len(outside):
-        raise InputError(
-            f"{read.path}, {read.places[outside[0]]}: the point is outside the map {grid.path.name} "
-            f"({len(outside)} of {len(x)} do); give the map of this area."
-        )
-    values = read_points(grid.path, x, y).astype("int64")
-    return np.where(values == (NONE if grid.nodata is None else grid.nodata), NONE, values)
+    units_on(grid, read)
+    return no_class(
+        read_points(grid.path, *to_crs(read.x, read.y, source=read.crs, target=grid.crs)).astype("int64"), grid
+    )
 
 
-def _notes(read: LabelledSample, mapped: np.ndarray, *, same: bool | None) -> list[str]:
+def _notes(read: LabelledSample, mapped: np.ndarray, *, same: bool | None, column: str | None = None) -> list[str]:
     notes = []
-    if same is False:
+    if same is False and column is not None:
+        notes.append(
+            f"The map is judged by the column {column!r}; its classes are not the strata, so the estimators of Stehman "
+            "(2014) are used."
+        )
+    elif same is False:
         notes.append(
             "The map is not the one that the sample was drawn from; the strata are those of the earlier map, so the "
             "estimators of Stehman (2014) are used, and the figures speak of the land that it had classified."

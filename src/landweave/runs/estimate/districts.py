@@ -1,6 +1,6 @@
 """Districts: named polygons, which pixels and points lie in them, and how large they are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from landweave.errors import InputError
 from landweave.legend import code_text
 from landweave.patch.align import to_crs
 from landweave.patch.vectors.layers import VectorLayer, named_column, open_layer, parts_of, read_features
-from landweave.patch.vectors.placing import any_wide, bounds_near, place
+from landweave.patch.vectors.placing import any_wide, bounds_near, place, unrolled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,16 @@ class Districts:
         total: dict[str, float] = {}
         for name, area in zip(self.names, areas, strict=True):
             total[name] = total.get(name, 0.0) + area / 1e4
+        return total
+
+    def classes(self, found: Sequence[Mapping[int, tuple[int, float]]]) -> dict[str, dict[int, tuple[float, float]]]:
+        """Pixels and hectares of each class by name, from the pixels and square metres of each shape."""
+        total: dict[str, dict[int, tuple[float, float]]] = {}
+        for name, classes in zip(self.names, found, strict=True):
+            here = total.setdefault(name, {})
+            for value, (pixels, area) in classes.items():
+                before = here.get(value, (0.0, 0.0))
+                here[value] = (before[0] + pixels, before[1] + area / 1e4)
         return total
 
 
@@ -104,7 +114,7 @@ def _districts(
     names = tuple(code_text(value) for value in features.values[0])
     if "" in names:
         raise InputError(f"{path}, row {names.index('') + 1}: the district has no name in {named!r}; give it one.")
-    shapes = parts_of(features.shapes, 2)[0]
+    shapes = parts_of(unrolled(features.shapes, found.crs), 2)[0]
     lacking = np.flatnonzero(shapely.is_missing(shapes) | shapely.is_empty(shapes))
     if len(lacking):
         raise InputError(

@@ -8,10 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from landweave.accuracy.design_based.designs import ALLOCATIONS, allocate, anticipated, class_sizes, sample_size
+from landweave.accuracy.design_based.designs import (
+    ALLOCATIONS,
+    allocate,
+    anticipated,
+    class_sizes,
+    expected_omitted,
+    smallest_size,
+)
 from landweave.errors import InputError
 from landweave.maps.areas import Counted, count_classes
 from landweave.maps.stratified_sample import draw_pixels
+from landweave.runs.estimate.extend import copy_verdicts, extended, how_extended, read_before
+from landweave.runs.estimate.grid_draw import BLOCK, CLUSTERS, STRATIFIED, draw_on_grid
 from landweave.runs.estimate.map import MapSource
 from landweave.runs.estimate.sample_file import write_sample
 
@@ -23,6 +32,9 @@ TARGET = 0.01
 
 MINIMUM = 50
 """Fewest units of a class (Olofsson et al. 2014, section 5.1.2)."""
+
+OMISSION = 0.1
+"""Share of a class that a map is taken to miss, where nothing is known."""
 
 OFF = 0.01 + 1e-9
 """How far the sum of shares that were given may be from 1: they are rounded."""
@@ -41,9 +53,11 @@ class SizeRequest:
     minimum: int = MINIMUM
     """Fewest units of a class."""
     allocation: str = "proportional"
-    """``proportional``, ``equal`` or ``neyman``."""
+    """``proportional``, ``equal``, ``neyman`` or ``power``."""
     expected: Sequence[str] = ()
     """User's accuracies: ``0.9`` for all classes, ``forest=0.95`` for one."""
+    omission: float = OMISSION
+    """Share of each class that the map is expected to miss; tells how many omitted units the sample will hold."""
 
 
 def plan_size(
@@ -64,8 +78,10 @@ def plan_size(
     -------
     dict
         JSON-ready: ``n``, ``target``, ``chosen``, ``classes`` (name to ``value``, ``share``,
-        ``expected_users_accuracy``, ``pixels``) and ``allocations``: of each way ``sizes``, and the anticipated
-        ``se_overall`` and ``se_users`` by class.
+        ``expected_users_accuracy``, ``pixels``) and ``allocations``: of each way ``sizes``, the anticipated
+        ``se_overall`` and ``se_users`` by class, and ``n_for_target``, the units that this way needs for the target,
+        and ``expected_omitted_units`` by class if the map misses ``omission`` of each.
+        ``n`` is that of the chosen way unless it was given.
 
     Raises
     ------
@@ -80,7 +96,7 @@ def plan_size(
         units = {_name(source.names, v): n for v, n in counted.pixels.items()}
         values = {_name(source.names, v): v for v in counted.pixels}
     else:
-        weight = {name: share for name, share in (_pair(text, "--share") for text in shares) if name}
+        weight = {name: share for name, share in _pairs(shares, "--share").items() if name}
         if not weight or len(weight) < len(shares):
             raise InputError(
                 "give a map, or the shares of all its classes, such as --share forest=0.32 --share other=0.68."
@@ -100,8 +116,11 @@ def plan_size(
     if request.class_target is not None:
         least = np.maximum(least, class_sizes(users, se=request.class_target))
     capped = least if have is None else np.minimum(least, have)
-    wanted = sample_size(share, users, se=request.target, population=None if have is None else int(have.sum()))
-    n = request.n if request.n is not None else max(math.ceil(round(wanted, 9)), int(capped.sum()))
+
+    def needed(method: str, bound: np.ndarray) -> int:
+        return smallest_size(share, users, se=request.target, method=method, minimum=bound, units=have)
+
+    n = request.n if request.n is not None else needed(request.allocation, least)
     chosen = f"{request.allocation}, at least {request.minimum} a class"
     ways = {chosen: (request.allocation, least)}
     ways |= {f"{m}, at least {request.minimum} a class": (m, least) for m in ALLOCATIONS if n >= capped.sum()}
@@ -111,12 +130,17 @@ def plan_size(
         sizes = allocate(n, share, method=method, accuracies=users, minimum=bound, units=have)
         named = dict(zip(names, sizes.tolist(), strict=True))
         if named not in [other["sizes"] for other in allocations.values()]:
-            overall, by_class = anticipated(np.maximum(sizes, 2), share, users)
+            overall, by_class = anticipated(np.maximum(sizes, 2), share, users, units=have)
             allocations[way] = {
-                "sizes": named, "se_overall": overall, "se_users": dict(zip(names, by_class.tolist(), strict=True))
+                "sizes": named, "se_overall": overall, "se_users": dict(zip(names, by_class.tolist(), strict=True)),
+                "n_for_target": needed(method, bound),
+                "expected_omitted_units": dict(
+                    zip(names, expected_omitted(sizes, share, users, omission=request.omission).tolist(), strict=True)
+                ),
             }  # fmt: skip
     return {
-        "n": n, "target": request.target, "class_target": request.class_target, "minimum": request.minimum,
+        "n": n, "omission": request.omission,
+        "target": request.target, "class_target": request.class_target, "minimum": request.minimum,
         "chosen": chosen,
         "classes": {
             name: {"value": values.get(name), "share": float(share[i]), "expected_users_accuracy": float(users[i]),
@@ -135,6 +159,10 @@ def draw_sample(
     per_class: Sequence[str] = (),
     seed: int = 42,
     blind: bool = False,
+    extend: Path | None = None,
+    sampling: str = STRATIFIED,
+    clusters: int = CLUSTERS,
+    block: int = BLOCK,
 ) -> dict[str, Any]:
     """Draw a stratified random sample from a map and write it, ready to be labelled.
 
@@ -153,23 +181,37 @@ def draw_sample(
         Of the draw.
     blind
         Keep the strata out of the points' columns.
+    extend
+        A sample of the same map that is to be extended: its units stay with their labels, and further ones come to
+        them until ``request`` or ``per_class`` is met. Its seed is used again, and it stays blind.
+    sampling, clusters, block
+        ``stratified``, or ``systematic`` or ``two-stage`` with ``request.n`` units, see
+        :func:`landweave.runs.estimate.grid_draw.draw_on_grid`.
 
     Returns
     -------
     dict
-        ``n``, ``sizes`` by class name and ``seed``.
+        ``n``, ``sizes`` by class name, ``seed``, ``allocation``, and ``new``, the units to be labelled.
     """
     output = Path(output)
     if output.suffix.lower() != ".gpkg" or not output.resolve().parent.is_dir():
         raise InputError(f"{output}: give the name of a .gpkg file in a folder that exists.")
     if output.exists():
         raise InputError(f"{output}: the file exists and may contain labels; give another name or remove it.")
+    if sampling != STRATIFIED:
+        if extend is not None or per_class:
+            raise InputError(
+                f"--sampling {sampling}: --extend and --per-class are for stratified samples; leave them out."
+            )
+        return draw_on_grid(
+            source, output, sampling=sampling, n=request.n, seed=seed, blind=blind, clusters=clusters, block=block
+        )
     counted = count_classes(source.grid)
     plan = plan_size(request, source=source, counted=counted)
     sizes: dict[str, int] = plan["allocations"][plan["chosen"]]["sizes"]
     how = plan["chosen"]
     if per_class:
-        given = dict(_pair(text, "--per-class") for text in per_class)
+        given = _pairs(per_class, "--per-class")
         _check_names(given, plan["classes"], "--per-class")
         lacking = [name for name in plan["classes"] if name not in given]
         if lacking:
@@ -177,12 +219,36 @@ def draw_sample(
         for name, number in given.items():
             if not number.is_integer():
                 raise InputError(f"--per-class {name}={number:g}: give a whole number of units, such as {name}=150.")
+            if number < min(2, plan["classes"][name]["pixels"]):
+                raise InputError(
+                    f"--per-class {name}={number:g}: a variance needs two units of every class; give at least {name}=2."
+                )
         sizes, how = {name: int(given[name]) for name in plan["classes"]}, "as given"
     by_value = {plan["classes"][name]["value"]: n for name, n in sizes.items()}
-    drawn = draw_pixels(source.grid, by_value, pixels=counted.pixels, seed=seed)
     names = {**source.names, **{plan["classes"][name]["value"]: name for name in sizes}}
-    write_sample(output, source.grid, counted, drawn, names=names, how={"seed": seed, "allocation": how}, blind=blind)
-    return {"n": sum(sizes.values()), "sizes": sizes, "seed": seed, "allocation": how}
+    label = {plan["classes"][name]["value"]: name for name in sizes}
+    facts: dict[str, Any] = {"seed": seed, "allocation": how}
+    if extend is None:
+        drawn = draw_pixels(source.grid, by_value, pixels=counted.pixels, seed=seed)
+        write_sample(output, source.grid, counted, drawn, names=names, how=facts, blind=blind)
+        n = new = sum(sizes.values())
+    else:
+        before = read_before(Path(extend), counted)
+        if not per_class:
+            # What is labelled already stays, also where the plan would have taken less of a class.
+            by_value = {value: max(n, before.sizes.get(value, 0)) for value, n in by_value.items()}
+        drawn = extended(before, source.grid, by_value, pixels=counted.pixels, names=names)
+        facts = how_extended(facts, before)
+        write_sample(
+            output, source.grid, counted, drawn, names=names, how=facts, blind=blind or before.blind,
+            filled=before.filled,
+        )  # fmt: skip
+        copy_verdicts(before.path, output)
+        n, new = len(drawn.row), len(drawn.row) - len(before.drawn.row)
+    return {
+        "n": n, "new": new, "sizes": {label[value]: n for value, n in by_value.items()}, "seed": facts["seed"],
+        "allocation": how,
+    }  # fmt: skip
 
 
 def _name(names: Mapping[int, str], value: int) -> str:
@@ -201,8 +267,19 @@ def _pair(text: str, option: str) -> tuple[str, float]:
     return name.strip(), value
 
 
+def _pairs(texts: Sequence[str], option: str) -> dict[str, float]:
+    """Class to number; one that is named twice, perhaps in another case, is refused."""
+    found: dict[str, float] = {}
+    for text in texts:
+        name, number = _pair(text, option)
+        if name.casefold() in {known.casefold() for known in found}:
+            raise InputError(f"{option} {text!r}: {name or 'a number for all classes'} is given twice; give it once.")
+        found[name] = number
+    return found
+
+
 def _expected(texts: Sequence[str], names: Sequence[str], measured: Mapping[str, float]) -> np.ndarray:
-    given = dict(_pair(text, "--expect") for text in texts)
+    given = _pairs(texts, "--expect")
     for name, number in given.items():
         if number > 1:
             shown = f"{name}={number:g}" if name else f"{number:g}"

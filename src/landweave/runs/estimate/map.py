@@ -65,8 +65,21 @@ def find_map(source: str | Path, *, legend: str | Path | None = None) -> MapSour
     names, colors = _names_and_colors(path)
     if legend is not None:
         given = Legend.read(legend)
+        _check_not_swapped(path, names, given.names)
         names, colors = given.names, given.colors
     return MapSource(grid=grid, names=names, colors=colors, expected=expected)
+
+
+def _check_not_swapped(path: Path, names: Mapping[int, str], given: Mapping[int, str]) -> None:
+    """A legend may call classes otherwise; but where it gives one name to another value, one of the two is wrong."""
+    values = {name.casefold(): value for value, name in given.items()}
+    for value, name in names.items():
+        other = values.get(name.casefold(), value)
+        if other != value:
+            raise InputError(
+                f"{path}: class {name!r} has the value {value} in the map and {other} in the legend; give the legend "
+                "of this map."
+            )
 
 
 def _names_and_colors(path: Path) -> tuple[dict[int, str], dict[int, str]]:

@@ -1,10 +1,10 @@
 """A probability sample as a file: written to be labelled, read back with the design that it was drawn by."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,24 +15,21 @@ from landweave.legend import code_text
 from landweave.maps.areas import Counted, MapGrid, PixelAreas
 from landweave.maps.qgis_styles import vector_style
 from landweave.maps.stratified_sample import Drawn
-from landweave.patch.tables.numbers import read_numbers
 from landweave.patch.tables.places import PlaceKeys, place_columns, read_places
-from landweave.patch.tables.reading import PARQUET, Table, read_table_file
+from landweave.patch.tables.reading import PARQUET, read_table_file
 from landweave.patch.vectors.layers import layer_names, open_layer, read_features
 from landweave.patch.vectors.points import is_point_table
 from landweave.patch.vectors.writing import write_layers
+from landweave.runs.estimate.design_columns import SampleTable, Units, units_of_columns
 
-if TYPE_CHECKING:
-    import pandas as pd
+FORMAT, GRID_FORMAT = "landweave sample design 1", "landweave sample design 2"
+"""Of stratified random samples, and of those that follow the map's grid."""
 
-FORMAT = "landweave sample design 1"
 LAYER, PIXELS, DESIGN = "sample", "pixels", "design"
 """Layers of the file: points to label, outlines of their pixels, the design."""
 
 LABEL = "reference"
 """The column to fill in."""
-
-_DESIGN_COLUMNS = "stratum, stratum_pixels (or inclusion_probability) and stratum_area_ha"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +54,30 @@ class LabelledSample:
     """Classes of the map that the sample was drawn from; empty where that is not known."""
     fingerprint: str | None
     """Of that map."""
+    called: dict[int, tuple[str, ...]]
+    """What the columns of a sample from elsewhere call each stratum; empty for a sample that landweave drew."""
+    design_notes: tuple[str, ...]
+    """What the reader of the figures must know of the design."""
     left_out: int
     """Units without a label that were left out."""
+    plan: Mapping[str, Any] | None
+    """How it was drawn, where that is not a stratified random sample: ``kind``, and the numbers of the draw."""
+    extra: Mapping[str, np.ndarray]
+    """What such a design needs of each unit, and ``mapped``, the class of the map that was drawn from; int64 (n,)."""
+    columns: Mapping[str, tuple[str, ...]]
+    """All columns of the file as text, one value a unit; "" for none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplePlan:
+    """How a sample was drawn that is not a stratified random one."""
+
+    about: Mapping[str, Any]
+    """``kind``, and the numbers of the draw."""
+    classes: Mapping[int, str]
+    """Classes of the map; the strata are others."""
+    units: Mapping[str, np.ndarray]
+    """``mapped``, the map's class of each unit, and what the design needs of each, int64 (n,)."""
 
 
 ALIASES = {
@@ -78,6 +97,8 @@ def write_sample(
     names: Mapping[int, str],
     how: Mapping[str, Any],
     blind: bool = False,
+    filled: Mapping[str, Sequence[str | None]] | None = None,
+    plan: SamplePlan | None = None,
 ) -> Path:
     """Write a drawn sample as a GeoPackage, ready to be labelled.
 
@@ -95,6 +116,10 @@ def write_sample(
         Seed and allocation, kept with the design.
     blind
         Keep the stratum out of the points' columns, so that it does not sway whoever labels them.
+    filled
+        What the columns ``reference`` and ``remark`` of the first units hold already.
+    plan
+        Of a sample that is not a stratified random one.
     """
     import geopandas as gpd
     import pandas as pd
@@ -105,8 +130,10 @@ def write_sample(
     x, y = (p * (drawn.column + 0.5) + q * (drawn.row + 0.5) + r for p, q, r in ((a, b, c), (d, e, f)))
     areas = PixelAreas(grid.crs, grid.transform, grid.shape).at(drawn.row, drawn.column)
     number = np.arange(1, len(x) + 1)
-    empty = pd.array([None] * len(x), dtype="string")
-    columns: dict[str, Any] = {"id": number, LABEL: empty, "remark": empty}
+    columns: dict[str, Any] = {"id": number}
+    for name in (LABEL, "remark"):
+        there = list((filled or {}).get(name, ()))
+        columns[name] = pd.array(there + [None] * (len(x) - len(there)), dtype="string")
     if not blind:
         strata = drawn.stratum.tolist()
         columns |= {
@@ -116,6 +143,8 @@ def write_sample(
             "stratum_pixels": [counted.pixels[v] for v in strata],
             "stratum_area_ha": [counted.areas[v] / 1e4 for v in strata],
         }
+        if plan is not None:
+            columns["map_class"] = [plan.classes[v] for v in plan.units["mapped"].tolist()]
     points = gpd.GeoDataFrame(columns, geometry=gpd.points_from_xy(x, y), crs=grid.crs)
     corners = [(0, 0), (1, 0), (1, 1), (0, 1)]
     rings = np.stack(
@@ -123,10 +152,12 @@ def write_sample(
          for i, j in corners], axis=1
     )  # fmt: skip
     outlines = gpd.GeoDataFrame({"id": number}, geometry=shapely.polygons(rings), crs=grid.crs)
-    design = {
-        "format": FORMAT, "map": grid.path.name, "fingerprint": counted.fingerprint, "crs": grid.crs,
+    classes = names if plan is None else plan.classes
+    design: dict[str, Any] = {
+        "format": FORMAT if plan is None else GRID_FORMAT,
+        "map": grid.path.name, "fingerprint": counted.fingerprint, "crs": grid.crs,
         "transform": [float(v) for v in tuple(grid.transform)[:6]], "shape": list(grid.shape), **how,
-        "classes": {str(v): name for v, name in names.items()},
+        "classes": {str(v): name for v, name in classes.items()},
         "strata": [
             {"value": v, "name": names.get(v, str(v)), "pixels": counted.pixels[v],
              "area_ha": counted.areas[v] / 1e4, "drawn": n}
@@ -137,15 +168,18 @@ def write_sample(
             "column": drawn.column.tolist(), "area_m2": [round(float(v), 6) for v in areas],
         },
     }  # fmt: skip
+    if plan is not None:
+        design["plan"] = dict(plan.about)
+        design["units"] |= {name: values.tolist() for name, values in plan.units.items()}
     content = pd.DataFrame({"content": [json.dumps(design)]})
     styles = {
         LAYER: vector_style(
             {"all": "#ffd500"}, geometry="Point", columns=tuple(columns), aliases=ALIASES, alpha=255,
-            choices={LABEL: ("", *names.values())},
+            choices={LABEL: ("", *classes.values())},
         ),
         PIXELS: vector_style({"all": "#ffd500"}, columns=("id",), aliases=ALIASES, alpha=0),
     }  # fmt: skip
-    return write_layers(path, [(LAYER, points), (PIXELS, outlines), (DESIGN, content)], styles=styles)
+    return write_layers(path, [(LAYER, points), (PIXELS, outlines), (DESIGN, content)], styles=styles, aliases=ALIASES)
 
 
 def read_sample(
@@ -157,6 +191,7 @@ def read_sample(
     drop_unlabelled: bool = False,
     encoding: str | None = None,
     places: PlaceKeys | None = None,
+    relabel: Callable[[Mapping[str, Sequence[Any]]], Sequence[str]] | None = None,
 ) -> LabelledSample:
     """Read a labelled sample and its design.
 
@@ -178,6 +213,8 @@ def read_sample(
         Encoding of the text of a shapefile or CSV that does not state it.
     places
         Columns and CRS of the places of a table; see :func:`landweave.patch.tables.places.read_places`.
+    relabel
+        Makes the labels from the file's columns; else they are those of the column ``label``.
 
     Raises
     ------
@@ -187,14 +224,17 @@ def read_sample(
     path = Path(path)
     recover(path)
     table = _read_table(path, label, layer, encoding, places or PlaceKeys())
-    content = _read_design(Path(design) if design is not None else path)
+    content = read_design(Path(design) if design is not None else path)
     if content is not None:
         units = _units_of_design(path, table, content, drop=drop_unlabelled)
     elif design is not None:
         raise InputError(f"{design}: the file has no design; give the GeoPackage written by `landweave estimate draw`.")
     else:
-        units = _units_of_columns(path, table)
-    labels = [code_text(text) for text in table.frame[label]]
+        units = units_of_columns(path, table, drop=drop_unlabelled)
+    texts: Sequence[Any] = list(table.frame[label])
+    if relabel is not None:
+        texts = relabel({str(name): list(table.frame[name]) for name in table.frame})
+    labels = [code_text(text) for text in texts]
     missing = [place for place, text in zip(table.places, labels, strict=True) if not text]
     if missing and not drop_unlabelled:
         raise InputError(
@@ -202,6 +242,8 @@ def read_sample(
             "label them all, or leave them out with --drop-unlabelled."
         )
     keep = np.array([bool(text) for text in labels], bool)
+    if not keep.any():
+        raise InputError(f"{path}: no unit has a label in {label!r}; fill in this column.")
     return LabelledSample(
         path=path,
         places=tuple(place for place, text in zip(table.places, labels, strict=True) if text),
@@ -214,33 +256,16 @@ def read_sample(
         strata=units.strata,
         classes={int(v): str(name) for v, name in (content or {}).get("classes", {}).items()},
         fingerprint=(content or {}).get("fingerprint"),
+        called=units.called,
+        design_notes=units.notes,
         left_out=units.drawn - int(keep.sum()),
+        plan=(content or {}).get("plan"),
+        extra={name: values[keep] for name, values in units.extra.items()},
+        columns={str(name): tuple(code_text(v) for v in table.frame[name][keep]) for name in table.frame},
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Table:
-    frame: "pd.DataFrame"
-    decimal: str
-    places: tuple[str, ...]
-    ids: tuple[str, ...]
-    x: np.ndarray
-    y: np.ndarray
-    crs: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Units:
-    stratum: np.ndarray
-    areas: np.ndarray | None
-    x: np.ndarray
-    y: np.ndarray
-    crs: str | None
-    strata: dict[int, Stratum]
-    drawn: int
-
-
-def _read_table(path: Path, label: str, layer: str | None, encoding: str | None, keys: PlaceKeys) -> _Table:
+def _read_table(path: Path, label: str, layer: str | None, encoding: str | None, keys: PlaceKeys) -> SampleTable:
     if not path.exists():
         raise InputError(f"{path}: no such sample file.")
     crs: str | None = None
@@ -272,10 +297,10 @@ def _read_table(path: Path, label: str, layer: str | None, encoding: str | None,
     ids = tuple(code_text(v) for v in frame["id"]) if "id" in frame else ("",) * len(frame)
     word, first = ("line", 2) if is_table else ("row", 1)
     places = tuple(f"{word} {i + first}" + (f" (id {name})" if name else "") for i, name in enumerate(ids))
-    return _Table(frame=frame, decimal=decimal, places=places, ids=ids, x=x, y=y, crs=crs)
+    return SampleTable(frame=frame, decimal=decimal, places=places, ids=ids, x=x, y=y, crs=crs)
 
 
-def _read_design(path: Path) -> dict[str, Any] | None:
+def read_design(path: Path) -> dict[str, Any] | None:
     """The design that a drawn file holds; None where it holds none."""
     import pyogrio
     from pyogrio.errors import DataSourceError
@@ -291,12 +316,12 @@ def _read_design(path: Path) -> dict[str, Any] | None:
         raise InputError(
             f"{path}: its design is not readable; draw again, or give the drawn file with --design."
         ) from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.get("format") not in {FORMAT, GRID_FORMAT}:
         raise InputError(f"{path}: its design is not in the format {FORMAT!r}; draw a new sample.")
     return content
 
 
-def _units_of_design(path: Path, table: _Table, content: Mapping[str, Any], *, drop: bool) -> _Units:
+def _units_of_design(path: Path, table: SampleTable, content: Mapping[str, Any], *, drop: bool) -> Units:
     units = content["units"]
     known = {str(name): i for i, name in enumerate(units["id"])}
     if "id" not in table.frame:
@@ -324,13 +349,17 @@ def _units_of_design(path: Path, table: _Table, content: Mapping[str, Any], *, d
         int(s["value"]): Stratum(name=s["name"], units=int(s["pixels"]), area=float(s["area_ha"]))
         for s in content["strata"]
     }
-    return _Units(
+    return Units(
         stratum=np.array(units["stratum"], "int64")[at], areas=np.array(units["area_m2"], "float64")[at],
-        x=x, y=y, crs=content["crs"], strata=strata, drawn=len(known),
+        x=x, y=y, crs=content["crs"], strata=strata, drawn=len(known), called={},
+        extra={
+            name: np.array(values, "int64")[at]
+            for name, values in units.items() if name not in {"id", "stratum", "row", "column", "area_m2"}
+        },
     )  # fmt: skip
 
 
-def _check_not_moved(path: Path, table: _Table, x: np.ndarray, y: np.ndarray, *, crs: str, pixel: float) -> None:
+def _check_not_moved(path: Path, table: SampleTable, x: np.ndarray, y: np.ndarray, *, crs: str, pixel: float) -> None:
     from landweave.patch.align import to_crs
 
     if table.crs is None:
@@ -341,37 +370,3 @@ def _check_not_moved(path: Path, table: _Table, x: np.ndarray, y: np.ndarray, *,
         raise InputError(
             f"{path}, {table.places[moved[0]]}: the point was moved; move it back to the pixel that was drawn."
         )
-
-
-def _units_of_columns(path: Path, table: _Table) -> _Units:
-    """The design as columns: what a sample from elsewhere needs."""
-    frame = table.frame
-    sizes = next((name for name in ("stratum_pixels", "inclusion_probability") if name in frame), None)
-    if "stratum" not in frame or sizes is None or "stratum_area_ha" not in frame:
-        raise InputError(
-            f"{path}: the sample has no design, so nothing can be estimated from it; draw one with "
-            f"`landweave estimate draw`, or add the columns {_DESIGN_COLUMNS}."
-        )
-    texts = [code_text(v) for v in frame["stratum"]]
-    names = sorted(set(texts), key=lambda t: (not t.isdecimal(), int(t) if t.isdecimal() else 0, t))
-    keys = {t: int(t) if all(n.isdecimal() for n in names) else i for i, t in enumerate(names, start=1)}
-    shown = [code_text(v) for v in frame["stratum_name"]] if "stratum_name" in frame else texts
-    numbers = {
-        n: read_numbers(Table(path=path, frame=frame, decimal=table.decimal), n) for n in (sizes, "stratum_area_ha")
-    }
-    strata = {}
-    for text in names:
-        rows = np.array([t == text for t in texts])
-        size, area = (numbers[n][rows] for n in (sizes, "stratum_area_ha"))
-        for column, values in ((sizes, size), ("stratum_area_ha", area)):
-            if not (np.isfinite(values).all() and np.ptp(values) <= 1e-9 * abs(values[0]) and values[0] > 0):
-                raise InputError(
-                    f"{path}: stratum {text or '(none)'!r} needs one number above 0 in {column}, the same in each row."
-                )
-        units = float(size[0]) if sizes == "stratum_pixels" else rows.sum() / float(size[0])
-        name = shown[int(np.flatnonzero(rows)[0])] or text
-        strata[keys[text]] = Stratum(name=name, units=round(units), area=float(area[0]))
-    return _Units(
-        stratum=np.array([keys[t] for t in texts], "int64"), areas=None, x=table.x, y=table.y, crs=table.crs,
-        strata=strata, drawn=len(texts),
-    )  # fmt: skip

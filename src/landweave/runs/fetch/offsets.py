@@ -1,6 +1,6 @@
 """Once per scene: does the offset that the metadata tell agree with the pixels?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -9,18 +9,20 @@ from landweave.patch.store import write_json
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 from landweave.sources.opened import keep_open
+from landweave.sources.scene_files import differences
 from landweave.sources.stac.hrefs import named_place
-from landweave.sources.stac.radiometry import Check
+from landweave.sources.stac.radiometry import CIRRUS, VISIBLE, Check
 from landweave.sources.stac.scenes import Scene
 from landweave.sources.stac.source import overview
 from landweave.sources.stac.trust import trusted
 
 _READERS = 8
+_FEW_SCENES = 12
 
 
 def facts(plan: Plan) -> list[Any]:
     """What the metadata say of every scene."""
-    return [[s.id, sorted((n, named_place(a.href), a.scale, a.offset) for n, a in s.assets.items())]
+    return [[s.id, sorted((n, named_place(a.href), a.scale, a.offset, str(a.nodata)) for n, a in s.assets.items())]
             for s in plan.source.scenes]  # fmt: skip
 
 
@@ -43,14 +45,24 @@ def check_scenes(plan: Plan) -> dict[str, Any]:
     rule = plan.project.source.radiometry
     source.reach()
     readers = _READERS if source.remote else 2
+    compared = _compared(plan, rule)
+
+    def one(scene: Scene) -> tuple[Check, dict[str, str]]:
+        seen = _look(scene, rule)
+        return seen, _spoken(scene, plan) if scene.id in compared else {}
+
     # Every file is read once: none need be kept open.
     with ThreadPoolExecutor(readers, initializer=keep_open, initargs=(1,)) as pool:
-        checks = list(pool.map(lambda scene: _look(scene, rule), source.scenes))
+        found = list(pool.map(one, source.scenes))
+    checks = [check for check, _ in found]
     wrong = {s.id: c for s, c in zip(source.scenes, checks, strict=True) if c.verdict == "contradicts"}
     if wrong and rule == "check":
         raise InputError(_contradiction(plan, wrong))
     offsets, followed, untold = trusted(source.scenes, checks) if rule == "trust-pixels" else ({}, [], [])
-    decisions = {s.id: _decision(s, c, offsets, followed) for s, c in zip(source.scenes, checks, strict=True)}
+    decisions = {
+        s.id: _decision(s, check, offsets, followed) | ({"differs": words} if words else {})
+        for s, (check, words) in zip(source.scenes, found, strict=True)
+    }
     write_json(plan.folder / layout.RADIOMETRY, decisions, allow_nan=True)
     verdicts = [c.verdict for c in checks]
     return {
@@ -61,9 +73,65 @@ def check_scenes(plan: Plan) -> dict[str, Any]:
             "left_out": list(source.incomplete),
             "followed": followed,
             "untold": untold,
+            "compared": len(compared),
             **{verdict: verdicts.count(verdict) for verdict in ("agrees", "contradicts", "undecided")},
         },
     }
+
+
+def difference_notes_of_some(plan: Plan) -> list[str]:
+    """:func:`difference_notes` of a few scenes, first of different kinds: what `check` can say in a moment."""
+    scenes = plan.source.scenes
+    most = _FEW_SCENES // 4 if plan.source.remote else _FEW_SCENES
+    spread = [*_kinds(scenes, plan).values(), *scenes[:: max(1, len(scenes) // most)]]
+    chosen = list({scene.id: scene for scene in spread}.values())[:most]
+    found = {scene.id: _spoken(scene, plan) for scene in chosen}
+    return difference_notes({name: words for name, words in found.items() if words}, scenes=len(chosen))
+
+
+def difference_notes(found: Mapping[str, Mapping[str, str]], *, scenes: int) -> list[str]:
+    """A sentence of what items and files say differently.
+
+    Parameters
+    ----------
+    found
+        Id of a scene to variable to words, of scenes where there is a difference.
+    scenes
+        How many scenes were compared.
+    """
+    if not found:
+        return []
+    name, words = next(iter(found.items()))
+    alike = [band for band, said in words.items() if said == next(iter(words.values()))]
+    shown = f"{', '.join(alike)} of {name}: {next(iter(words.values()))}"
+    said = f"Items and files disagree in {len(found)} of {scenes} scenes: {shown}"
+    return [f"{said}; if the files are right, correct the items."]
+
+
+def _compared(plan: Plan, rule: str) -> set[str]:
+    """Ids of the scenes whose items are compared with their files; on servers, where nothing else is read, a few."""
+    if rule == "trust-metadata" and plan.source.remote:
+        return {scene.id for scene in _kinds(plan.source.scenes, plan).values()}
+    return {scene.id for scene in plan.source.scenes}
+
+
+def _kinds(scenes: Sequence[Scene], plan: Plan) -> dict[Any, Scene]:
+    """The first scene of each kind: alike in collection, baseline, and in what the items say of numbers."""
+    kinds: dict[Any, Scene] = {}
+    for scene in scenes:
+        said = [(n, a.scale, a.offset, str(a.nodata)) for n, a in sorted(scene.assets.items()) if n in plan.variables]
+        kinds.setdefault((scene.collection, scene.baseline, tuple(said)), scene)
+    return kinds
+
+
+def _spoken(scene: Scene, plan: Plan) -> dict[str, str]:
+    # On a server: the files that were read just now, whose heads GDAL still has.
+    names = [n for n in plan.variables if n in {*VISIBLE, "B08", CIRRUS}] if plan.source.remote else plan.variables
+    try:
+        return differences(scene, names or plan.variables)
+    except (OSError, InputError):
+        # The fetch tells which files cannot be read.
+        return {}
 
 
 def _look(scene: Scene, rule: str) -> Check:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from landweave.accuracy.label_errors import LEAST, Classify, judge_pieces
+from landweave.accuracy.label_errors import AUDITED, LEAST, Classify, judge_pieces, list_length
 from landweave.classifier.calibration import align_columns
 from landweave.classifier.fit import fit
 from landweave.patch.store import read_table, write_bytes, write_json
 from landweave.patch.vectors.layers import parts_of, read_features
 from landweave.patch.vectors.writing import write_layers
 from landweave.runs import layout
-from landweave.runs.mapping.places_style import doubtful_style
+from landweave.runs.mapping.places_style import ALIASES, doubtful_style
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.table import read_rows
 
@@ -30,9 +30,9 @@ FIRST = 20
 
 _COLUMNS = (
     "rank", "patches", "reference_class", "reference_code", "suggested_class", "area_ha", "score", "doubt", "share",
-    "confidence", "looks_suggested", "looks_reference", "pixels", "part", "evidence",
+    "confidence", "looks_suggested", "looks_reference", "wrong", "precision", "audit", "pixels", "part", "evidence",
 )  # fmt: skip
-_SHARES = ("score", "doubt", "share", "confidence", "looks_suggested", "looks_reference")
+_SHARES = ("score", "doubt", "share", "confidence", "looks_suggested", "looks_reference", "wrong", "precision")
 
 
 def confidence_of_classes(plan: Plan) -> tuple[float, ...]:
@@ -45,7 +45,9 @@ def confidence_of_classes(plan: Plan) -> tuple[float, ...]:
     rows, values = read_rows(plan.folder), list(plan.legend.values)
     held = read_table(plan.folder / layout.HELD_OUT)
     p = held[[f"p_{value}" for value in values]].to_numpy()
-    use = np.isfinite(p[:, 0]) & held["seen"].to_numpy() & rows["split"].isin(("train", "test")).to_numpy()
+    split = rows["split"].to_numpy()
+    sides = ("land", "test") if (split == "land").any() else ("train", "test")
+    use = np.isfinite(p[:, 0]) & held["seen"].to_numpy() & np.isin(split, sides)
     column = np.full(256, -1, "int64")
     column[values] = np.arange(len(values))
     found = self_confidence(column[rows["label"].to_numpy()[use]], p[use], rows["weight"].to_numpy()[use])
@@ -66,8 +68,10 @@ def list_suspects(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
     -------
     dict
         The stage's record; ``info`` is the summary: ``listed``, ``hectares``, ``judged`` (pieces that were large
-        enough), ``pairs`` (``reference``, ``suggested``, ``count``, ``hectares``; most land first), ``first`` (of the
-        most doubtful: the list's columns, and ``lon`` and ``lat`` of a place within) and ``how`` in words.
+        enough), ``candidates`` (all that look more like another class), ``least_precision`` (the level where the list
+        ends), ``precision`` (estimated, of the list), ``audit`` (entries drawn at random), ``pairs`` (``reference``,
+        ``suggested``, ``count``, ``hectares``; most land first), ``first`` (of the most doubtful: the list's columns,
+        and ``lon`` and ``lat`` of a place within) and ``how`` in words.
     """
     for name in (layout.LABEL_ERRORS, layout.LABEL_ERRORS_SUMMARY, layout.LABEL_ERRORS_STYLE):
         (plan.folder / name).unlink(missing_ok=True)
@@ -80,16 +84,32 @@ def list_suspects(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
     found = judge_pieces(
         pieces, parts, classes=names, classify=_second_opinion(plan), seed=plan.project.sampling.seed, least=least
     )
-    listed = _placed(plan, found)
-    summary = _summary(listed, judged=int((pieces["pixels"] >= least).sum()))
+    candidates = _placed(plan, found)
+    assert plan.project.reference is not None
+    level = plan.project.reference.label_errors_precision
+    listed = candidates.head(list_length(candidates["wrong"].to_numpy(), level)).reset_index(drop=True)
+    listed = listed.assign(audit=_audit(len(listed), plan.project.sampling.seed))
+    summary = {
+        **_summary(listed, judged=int((pieces["pixels"] >= least).sum())), "candidates": len(candidates),
+        "least_precision": level, "precision": float(listed["precision"].iloc[-1]) if len(listed) else None,
+        "audit": int((listed["audit"] > 0).sum()),
+    }  # fmt: skip
     _write_list(plan.folder / layout.LABEL_ERRORS, listed)
     colors = {c.name: c.color for c in plan.legend.classes}
     write_bytes(plan.folder / layout.LABEL_ERRORS_STYLE, doubtful_style(listed, colors))
     write_json(plan.folder / layout.LABEL_ERRORS_SUMMARY, summary)
     return {
         "files": [layout.LABEL_ERRORS, layout.LABEL_ERRORS_SUMMARY, layout.LABEL_ERRORS_STYLE],
-        "info": {key: summary[key] for key in ("listed", "hectares", "judged")},
+        "info": {key: summary[key] for key in ("listed", "candidates", "precision", "hectares", "judged")},
     }
+
+
+def _audit(listed: int, seed: int) -> np.ndarray:
+    """1, 2, ... for entries that are drawn at random, in the order of the draw; 0 for the others."""
+    order = np.zeros(listed, "int64")
+    drawn = np.random.default_rng([seed, 30]).permutation(listed)[:AUDITED]
+    order[drawn] = np.arange(1, len(drawn) + 1)
+    return order
 
 
 def _read(plan: Plan, name: str) -> "pd.DataFrame":
@@ -145,7 +165,9 @@ def _placed(plan: Plan, found: "pd.DataFrame") -> "geopandas.GeoDataFrame":
     frame = frame[~(frame.geometry.is_empty | frame.geometry.isna())].reset_index(drop=True)
     geod = Geod(ellps="WGS84")
     areas = [abs(geod.geometry_area_perimeter(shape)[0]) / 1e4 for shape in frame.geometry.to_crs("EPSG:4326")]
-    frame = frame.assign(area_ha=np.round(areas, 3), rank=np.arange(1, len(frame) + 1), part=frame["part"].astype(int))
+    ranks = np.arange(1, len(frame) + 1)
+    frame = frame.assign(area_ha=np.round(areas, 3), rank=ranks, part=frame["part"].astype(int), audit=0)
+    frame = frame.assign(precision=frame["wrong"].cumsum() / ranks)
     frame = frame.rename(columns={"reference": "reference_class", "suggested": "suggested_class"})
     rounded = {name: frame[name].round(4) for name in _SHARES}
     return frame.assign(**rounded)[[*_COLUMNS, "geometry"]]
@@ -195,4 +217,4 @@ def _summary(listed: "geopandas.GeoDataFrame", *, judged: int) -> dict[str, Any]
 
 
 def _write_list(path: Path, listed: "geopandas.GeoDataFrame") -> None:
-    write_layers(path, [("label_errors", listed)])
+    write_layers(path, [("label_errors", listed)], aliases=ALIASES)

@@ -1,5 +1,6 @@
 """Where patches become one thing: the grid as a file, the mosaics."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ from landweave.engine.machine import usable_cores
 from landweave.maps.mosaic import mosaic
 from landweave.maps.qgis_styles import ramp_style
 from landweave.maps.sidecars import qgis_style, stac_item
-from landweave.patch.store import write_bytes, write_json
+from landweave.patch.store import read_raster, write_bytes, write_json
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 
@@ -45,11 +46,32 @@ def write_styles(plan: Plan, patches: Sequence[str]) -> None:
                 continue
             # A style that is lost in a crash costs nothing.
             write_bytes(path, content, synced=False)
+        _write_pieces_style(plan, layout.label_pieces(patch))
+
+
+def _write_pieces_style(plan: Plan, name: str) -> None:
+    """Numbers of features need colours from the first to the last one of a patch, and so a look at the raster."""
+    raster, path = plan.folder / name, plan.folder / layout.style(name)
+    if not raster.exists() or (path.exists() and path.stat().st_mtime_ns >= raster.stat().st_mtime_ns):
+        return
+    numbers = read_raster(raster)[0]
+    there = numbers[numbers > 0]
+    low, high = (int(there.min()), int(there.max())) if there.size else (0, 1)
+    # A raster of pieces holds the feature's number plus 1.
+    write_bytes(path, ramp_style(low, max(high, low + 1), zero=1), synced=False)
 
 
 def _write_companions(plan: Plan) -> None:
     """What QGIS and catalogues read beside the map."""
     write_bytes(plan.folder / layout.MAP_STYLE, qgis_style(plan.legend))
     maps = {"map": plan.folder / layout.MAP, "confidence": plan.folder / layout.CONFIDENCE}
-    item = stac_item(plan.project.name, maps, legend=plan.legend, start=plan.start, end=plan.end)
+    if plan.project.source.undated:
+        # An item needs a date.
+        (plan.folder / layout.MAP_ITEM).unlink(missing_ok=True)
+        return
+    bands = {}
+    if plan.project.map.trust:
+        maps["trust"] = plan.folder / layout.TRUST
+        bands["trust"] = json.loads((plan.folder / layout.TRUST_SUMMARY).read_text(encoding="utf-8"))["bands"]
+    item = stac_item(plan.project.name, maps, legend=plan.legend, start=plan.start, end=plan.end, bands=bands)
     write_json(plan.folder / layout.MAP_ITEM, item, ensure_ascii=False, allow_nan=True)

@@ -13,7 +13,9 @@ ALIASES = {
     "reference_class": "Class in the reference", "reference_code": "Code in the reference",
     "suggested_class": "Looks like", "area_ha": "Hectares", "score": "Score", "doubt": "Doubt",
     "share": "Share that looks different", "confidence": "Confidence", "looks_suggested": "Looks like the suggestion",
-    "looks_reference": "Looks like the reference", "pixels": "Pixels", "part": "Part", "evidence": "Evidence",
+    "looks_reference": "Looks like the reference", "pixels": "Pixels", "part": "Part",
+    "wrong": "Estimated probability of an error", "precision": "Estimated share of errors down to here",
+    "audit": "Place in the random audit", "evidence": "Evidence",
     "inside_ha": "Hectares inside the outline", "finding": "Finding", "inspector": "Inspector",
     "inspected_on": "Inspected on",
 }  # fmt: skip

@@ -17,6 +17,7 @@ from landweave.runs.fetch.imagery import FetchTask
 from landweave.runs.fetch.strips import scan, static_rows
 from landweave.runs.fetch.task import Record
 from landweave.runs.mapping.out_of_fold import OutOfFold
+from landweave.runs.mapping.trust.patch import PatchTrust, TrustTask
 from landweave.runs.project.plan import Plan
 
 
@@ -35,6 +36,8 @@ class PredictTask:
     """How its imagery was read, should it have to be read again."""
     confidence: tuple[float, ...] = ()
     """Mean out-of-fold probability of each class of the legend over what the reference calls so; NaN unknown."""
+    trust: TrustTask | None = None
+    """What is kept for trust layers; None where the project asks for none."""
 
 
 def predict(plan: Plan, task: PredictTask) -> Record:
@@ -45,6 +48,8 @@ def predict(plan: Plan, task: PredictTask) -> Record:
     recipe = Recipe.from_json(model.recipe, rule=plan.recipe.rule)
     fold_models = {folder: _load(plan, folder) for folder in sorted(set(task.folds.values()))}
     doubts = OutOfFold(plan, cell, task.confidence) if fold_models else None
+    by_unit = {unit: fold_models[folder] for unit, folder in task.folds.items()}
+    trust = PatchTrust(plan, cell, task.trust, by_unit) if task.trust is not None else None
     ids = unit_ids(cell.geobox.shape, plan.cut)
     mapped_here = cell.mapped()
     out = np.zeros((2, *cell.geobox.shape), "uint8")
@@ -62,7 +67,9 @@ def predict(plan: Plan, task: PredictTask) -> Record:
         seen = any_known(table[:, : recipe.dated])
         if mapped_here is not None:
             seen &= mapped_here[rows].ravel()
-        out[:, rows] = _classified(model, table, seen).reshape(2, *shape)
+        out[:, rows], p = _classified(model, table, seen, shape)
+        if trust is not None:
+            trust.add(model, p, table, seen, rows)
         for number in range(plan.cut * plan.cut if doubts is not None else 0):
             folder = task.folds.get(unit_name(cell.name, number, plan.cut))
             if folder is not None and doubts is not None:
@@ -73,19 +80,22 @@ def predict(plan: Plan, task: PredictTask) -> Record:
     write_raster(plan.folder / files[0], out, cell.geobox, names=("class", "confidence"))
     if doubts is not None:
         files += doubts.write()
+    if trust is not None:
+        files += trust.write()
     mapped = _counts(out[0] if mapped_here is None else out[0][mapped_here])
     asked = _counts(doubts.shown[0]) if doubts is not None else {}
     info = {"mapped": mapped, "out_of_fold": asked, "slow_because": model.slow_because}
     return {"files": files, "info": info}
 
 
-def _classified(model: Model, table: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    if seen.all():
-        return np.stack(model.classify(model.probabilities(table)))
+def _classified(
+    model: Model, table: np.ndarray, seen: np.ndarray, shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Class and confidence, uint8 (2, y, x), and the probabilities of the pixels that were seen."""
     out = np.zeros((2, len(table)), "uint8")
-    if seen.any():
-        out[:, seen] = model.classify(model.probabilities(table[seen]))
-    return out
+    p = model.probabilities(table if seen.all() else table[seen])
+    out[:, seen] = model.classify(p)
+    return out.reshape(2, *shape), p
 
 
 def _load(plan: Plan, folder: str) -> Model:

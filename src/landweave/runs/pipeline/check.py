@@ -11,16 +11,14 @@ import numpy as np
 
 from landweave.engine.machine import free_disk, usable_memory
 from landweave.errors import InputError
-from landweave.labels.codes_of_raster import codes_are_sampled, codes_on_grid
-from landweave.labels.reference import reference_codes
-from landweave.legend import NONE
+from landweave.labels.codes_of_raster import codes_on_grid
 from landweave.patch.align import outline_bounds, pixels_of, to_crs
 from landweave.patch.grid import Cell
 from landweave.patch.raster.files import open_raster
+from landweave.runs.fetch.offsets import difference_notes_of_some
 from landweave.runs.pipeline.check_lines import Facts, check_lines
 from landweave.runs.pipeline.forecast import quick_forecast, shortages
-from landweave.runs.pipeline.label_counts import LabelCounts, count_labels
-from landweave.runs.pipeline.notices import points_outside, reference_left_out
+from landweave.runs.pipeline.label_counts import LabelCounts, count_labels, label_notes
 from landweave.runs.project.imports import check_imports
 from landweave.runs.project.plan import Plan, make_plan
 from landweave.runs.project.settings import Project
@@ -32,6 +30,10 @@ from landweave.sources.stac.footprint import meet
 
 if TYPE_CHECKING:
     from landweave.runs.sample.table import TableFeatures
+
+
+SLIVER = 16
+"""Pixels along a side below which a patch is pointed out."""
 
 
 def check_project(project: Project) -> list[str]:
@@ -67,18 +69,19 @@ def check_facts(project: Project) -> Facts:
     try_settings(plan)
     _read_last_row(plan)
     table = _table(plan)
-    notes = [*([] if table is None else table.notes), *_reference_notes(plan, cells)]
+    notes = [*([] if table is None else table.notes), *label_notes(plan, cells)]
     counts = None if plan.reference is None else count_labels(plan, cells)
     if counts is not None:
         notes += [*_count_notes(plan, counts), *_date_notes(plan, counts)]
         _check_truth(plan, counts)
         if counts.assignment is not None:
             try_rows(plan, counts.assignment)
-    notes += _place_notes(project, cells)
+    notes += [*_place_notes(project, cells), *_sliver_notes(cells)]
     _open_districts(project, cells)
     check_overlays(project.view, project.path)
     notes += _sample_notes(project)
     plan.source.reach()
+    notes += difference_notes_of_some(plan)
     _find_lost_images(plan, cells)
     told = quick_forecast(plan, cells, workers=1)
     return {
@@ -119,7 +122,7 @@ def _patch_facts(plan: Plan, cells: Sequence[Cell]) -> Facts:
 def _date_facts(plan: Plan) -> Facts:
     first, last = (day_of(date).isoformat() for date in (plan.dates[0], plan.dates[-1]))
     return {
-        "count": len(plan.dates), "first": first, "last": last,
+        "count": len(plan.dates), "first": first, "last": last, "undated": plan.project.source.undated,
         "start": plan.start.isoformat(), "end": plan.end.isoformat(), "step_days": plan.project.features.step_days,
     }  # fmt: skip
 
@@ -251,6 +254,18 @@ def _period_notes(plan: Plan) -> list[str]:
     return [f"{share} are before the first date or after the last one, and have no values."]
 
 
+def _sliver_notes(cells: Sequence[Cell]) -> list[str]:
+    """Patches that are left over at the edge of the imagery, a few pixels wide."""
+    sides = {cell.name: (int(cell.geobox.shape[1]), int(cell.geobox.shape[0])) for cell in cells}
+    longest = max(max(pair) for pair in sides.values())
+    thin = [name for name, pair in sides.items() if min(pair) < min(SLIVER, longest / 4)]
+    if not thin or len(cells) == 1:
+        return []
+    across, down = sides[thin[0]]
+    few = f"{len(thin)} of {len(cells)} patches are less than {SLIVER} pixels wide or high, such as {thin[0]} with"
+    return [f"{few} {across} x {down} pixels; each is a unit of the split like a whole one, so change area.patch_size."]
+
+
 def _place_notes(project: Project, cells: Sequence[Cell]) -> list[str]:
     outside = []
     for place in project.places:
@@ -323,35 +338,6 @@ def _find_lost_images(plan: Plan, cells: list[Cell]) -> None:
 
 def _quoted(names: Sequence[str]) -> str:
     return ", ".join(f'"{name}"' for name in names)
-
-
-def _reference_notes(plan: Plan, cells: list[Cell]) -> list[str]:
-    if plan.reference is None:
-        return reference_left_out(plan)
-    codes = reference_codes(plan.reference, [cell.geobox for cell in cells])
-    if not codes:
-        what = "pixel of the patches" if plan.reference.kind == "raster" else "feature"
-        raise InputError(
-            f"{plan.reference.path}: no {what} has a code in {plan.reference.column or 'the raster'}; correct "
-            "reference.column, or give another reference."
-        )
-    classes, unknown = plan.legend.translate(codes)
-    known = [code for one in plan.legend.classes for code in one.accepted_codes]
-    if not classes.any():
-        raise InputError(
-            f"{plan.reference.path}: none of its codes ({_some(codes)}) is a code of the legend ({_some(known)}); "
-            "correct reference.column or the legend's codes."
-        )
-    found = set(classes.tolist()) - {NONE}
-    sampled = plan.reference.kind == "raster" and codes_are_sampled(plan.reference.path)
-    if len(found) < 2 and not sampled and not plan.project.model.path:
-        raise InputError(
-            f"{plan.reference.path}: fewer than two classes are in it (found: {plan.legend.names[found.pop()]}); "
-            "correct reference.column or the legend's codes."
-        )
-    notes = [f"codes that the legend does not know, taken as none: {', '.join(sorted(unknown))}"] if unknown else []
-    outside = points_outside(plan, cells, all_wrong=True)
-    return [*notes, *reference_left_out(plan), *outside]
 
 
 def _some(words: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ def check_lines(facts: Facts) -> list[str]:
     lines = [
         f"{facts['project']}: sound",
         f"patches:   {patches['count']} in {', '.join(patches['crs'])}, pixels of {patches['pixel_metres']:.4g} m",
-        f"dates:     {_dates_words(dates)}; period {dates['start']} to {dates['end']}",
+        f"dates:     {_dates_words(dates)}",
         f"features:  {features['count']} ({', '.join([*features['layers'], *features['static']])} on {_on(features)})",
     ]
     samples = sum(one["samples"] or 0 for one in facts["classes"])
@@ -42,8 +42,10 @@ def _memory_words(memory: Facts) -> str:
 
 
 def _dates_words(dates: Facts) -> str:
+    if dates["undated"]:
+        return "1, which is not known"
     last = "" if dates["first"] == dates["last"] else f" to {dates['last']}"
-    return f"{dates['count']}, {dates['first']}{last}"
+    return f"{dates['count']}, {dates['first']}{last}; period {dates['start']} to {dates['end']}"
 
 
 def _on(features: Facts) -> str:

@@ -8,6 +8,7 @@ from landweave.engine.ledger import DONE, FAILED
 from landweave.errors import InputError
 from landweave.patch.area import read_area_file
 from landweave.patch.grid import Cell
+from landweave.runs.fetch.offsets import difference_notes
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.labels import verdict_notes
 
@@ -31,7 +32,8 @@ def _of_offsets(run: "Run") -> list[str]:
     """Scenes whose offset was taken from others, and those of which nobody can tell."""
     entry = run.done("fetch") if run.plan.source.scenes else None
     info = entry.info if entry else {}
-    lines = []
+    differ = {name: scene["differs"] for name, scene in info.get("scenes", {}).items() if scene.get("differs")}
+    lines = difference_notes(differ, scenes=int(info.get("compared", len(info.get("scenes", {})))))
     if info.get("followed"):
         lines.append(
             "Scenes without dark ground that take the offset shown by the pixels of other scenes of their collection: "

@@ -52,6 +52,10 @@ def write_record(run: "Run", result: "Result", *, seconds: float) -> None:
         "dates": [str(date) for date in run.plan.dates],
         "left_out": list(run.plan.source.notes),
     }  # fmt: skip
+    decided = run.done("fetch") if run.plan.source.scenes else None
+    scenes = decided.info.get("scenes", {}) if decided else {}
+    if differ := {name: scene["differs"] for name, scene in scenes.items() if scene.get("differs")}:
+        record["differs"] = differ
     write_json(path, record, allow_nan=True)
 
 

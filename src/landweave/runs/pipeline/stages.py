@@ -10,12 +10,13 @@ from landweave.runs.fetch.imagery import FetchTask, delete_imagery
 from landweave.runs.fetch.task import fetch
 from landweave.runs.mapping.grid import write_grid
 from landweave.runs.mapping.label_errors import list_suspects
-from landweave.runs.mapping.mosaic import write_mosaics
 from landweave.runs.mapping.seams import write_seams
 from landweave.runs.mapping.task import PredictTask, pieces_of, predict
+from landweave.runs.pipeline import map_stages
 from landweave.runs.pipeline.notices import failures, notices
 from landweave.runs.pipeline.state import Run, Stage
 from landweave.runs.report.page import write_report
+from landweave.runs.results.layers import slow_to_make
 from landweave.runs.sample.assignment import fold_folders
 from landweave.runs.sample.labels import label, verdicts_print
 from landweave.runs.sample.table import custom_code, from_parts, from_series_table, truth_print
@@ -38,6 +39,10 @@ NOT_PIXELS = {
     "timeout",
     "attribution",
     "licence",
+    "undated",
+    # The stamp of the source has them.
+    "mask_bits",
+    "mask_values",
 }
 """Keys of ``[source]`` that decide which scenes there are, or what is done with them later, but no pixel of them."""
 
@@ -104,10 +109,14 @@ def label_inputs(run: Run, cell: Cell) -> Inputs:
     }
 
 
+_NOT_LABELS = {"legend", "truth", "verdicts", "label_errors_precision"}
+"""Keys of ``[reference]`` that change no label, or have a fingerprint of their own."""
+
+
 def _of_reference(settings: dict[str, Any]) -> dict[str, Any]:
     # Keys that came later are left out where they are not set, so that runs from before them stay up to date.
     later = {name for name in ("encoding", "band", "x", "y", "crs") if settings[name] is None}
-    return {name: value for name, value in settings.items() if name not in {"legend", "truth", "verdicts", *later}}
+    return {name: value for name, value in settings.items() if name not in {*_NOT_LABELS, *later}}
 
 
 def sample_inputs(run: Run, cell: Cell) -> Inputs:
@@ -132,6 +141,7 @@ def sample_task(run: Run, cell: Cell) -> SampleTask:
         quotas={unit: plan.quotas[unit] for unit in own if unit in plan.quotas},
         test_rate=plan.test_rate,
         fetch=fetch_task(run, cell),
+        factors=plan.factors,
     )
 
 
@@ -219,7 +229,7 @@ def make_accuracy(run: Run) -> dict[str, Any]:
 def predict_inputs(run: Run, cell: Cell) -> Inputs:
     """Imagery, model, the folds in use and the thresholds."""
     model = run.plan.project.model
-    return {
+    return map_stages.predict_trust_inputs(run, cell) | {
         "imagery": run.pixels_of(cell),
         "labels": run.files_of(f"label/{cell.name}") if run.plan.reference is not None else "",
         "model": run.given or run.files_of("train"),
@@ -237,6 +247,7 @@ def predict_task(run: Run, cell: Cell) -> PredictTask:
     return PredictTask(
         cell=cell, keep=run.keep(cell), model=run.model, folds=fold_folders(trained, own),
         fetch=fetch_task(run, cell), confidence=run.confidence if trained is not None else (),
+        trust=map_stages.trust_task(run, cell),
     )  # fmt: skip
 
 
@@ -249,8 +260,10 @@ def drop_imagery(run: Run, cell: Cell) -> None:
 def suspects_inputs(run: Run) -> Inputs:
     """What the pieces of the reference look like, the reference itself, and the classes; never thresholds."""
     looks = [[path, entry.files[path]] for _, entry in run.made("predict") for path in pieces_of(entry.files)]
+    settings = run.plan.project.reference
     return {
         "pieces": fingerprint(looks),
+        "least precision": fingerprint(settings and settings.label_errors_precision),
         "reference": run.reference,
         "classes": fingerprint([_labels(run), run.plan.project.sampling.seed]),
     }
@@ -276,27 +289,14 @@ def make_seams(run: Run) -> dict[str, Any]:
     return write_seams(run.plan, [cell for cell, _ in run.made("predict")])
 
 
-def mosaic_inputs(run: Run) -> Inputs:
-    """All predictions, the legend with its colours, and the map's settings."""
-    classes = [(c.value, c.name, c.color) for c in run.plan.legend.classes]
-    return {
-        "predictions": fingerprint([entry.files for _, entry in run.made("predict")]),
-        "legend": fingerprint(classes),
-        "map settings": fingerprint(run.plan.project.map.model_dump(mode="json")),
-    }
-
-
-def make_mosaic(run: Run) -> dict[str, Any]:
-    """Write ``map.tif`` and ``confidence.tif``."""
-    return write_mosaics(run.plan, [cell.name for cell, _ in run.made("predict")])
-
-
 def report_inputs(run: Run) -> Inputs:
     """All that the report shows."""
     shown = {key: run.files_of(key) for key in ("train", "validate", "mosaic")}
     shown["label errors"] = run.files_of("label errors") if run.plan.reference is not None else ""
     shown["seams"] = run.files_of("seams")
     shown["sample"] = sample_print(run.plan)
+    if map_stages.wants_trust(run):
+        shown["trust"] = run.files_of("trust")
     shown["observations"] = fingerprint([entry.files for _, entry in run.made("fetch")])
     settings = run.plan.project.model_dump(mode="json")
     return {**shown, "project": fingerprint(settings), "notices": fingerprint(notices(run))}
@@ -329,7 +329,7 @@ STAGES = (
         work=label,
     ),
     Stage(
-        name="sample", revision=2, needed=lambda run: run.plan.reference is not None, after=("fetch", "label"),
+        name="sample", revision=3, needed=lambda run: run.plan.reference is not None, after=("fetch", "label"),
         frozen=True,
         inputs=sample_inputs, task=sample_task, work=sample, once_inputs=samples_inputs, once=make_samples,
     ),
@@ -337,22 +337,35 @@ STAGES = (
         name="sample", needed=lambda run: run.plan.project.training is not None, frozen=True, revision=2,
         once_inputs=samples_inputs, once=make_samples,
     ),
-    Stage(name="train", needed=learns, frozen=True, once_inputs=train_inputs, once=make_model),
+    Stage(name="train", revision=2, needed=learns, frozen=True, once_inputs=train_inputs, once=make_model),
     Stage(
-        name="validate", needed=lambda run: run.plan.reference is not None, once_key="splits",
+        name="validate", revision=3, needed=lambda run: run.plan.reference is not None, once_key="splits",
         once_inputs=splits_inputs, once=make_splits,
     ),
-    Stage(name="validate", revision=3, needed=learns, once_inputs=validate_inputs, once=make_accuracy),
+    Stage(name="validate", revision=4, needed=learns, once_inputs=validate_inputs, once=make_accuracy),
+    Stage(
+        name="validate", needed=lambda run: map_stages.wants_trust(run) and learns(run), once_key="applicability",
+        once_inputs=map_stages.applicability_inputs, once=map_stages.make_applicability,
+    ),
     Stage(
         name="predict", revision=4, after=("fetch",), inputs=predict_inputs, task=predict_task, work=predict,
         recorded=drop_imagery,
     ),
     Stage(
         name="predict", needed=lambda run: run.plan.reference is not None, once_key="label errors",
+        revision=2,
         once_inputs=suspects_inputs, once=make_suspects,
     ),
     Stage(name="mosaic", once_key="seams", once_inputs=seams_inputs, once=make_seams),
-    Stage(name="mosaic", revision=2, once_inputs=mosaic_inputs, once=make_mosaic),
+    Stage(
+        name="mosaic", needed=map_stages.wants_trust, once_key="trust", once_inputs=map_stages.trust_inputs,
+        once=map_stages.make_trust,
+    ),
+    Stage(name="mosaic", revision=2, once_inputs=map_stages.mosaic_inputs, once=map_stages.make_mosaic),
+    Stage(
+        name="mosaic", needed=lambda run: slow_to_make(run.cells), once_key="view",
+        once_inputs=map_stages.view_inputs, once=map_stages.make_view,
+    ),
     Stage(name="report", once_inputs=report_inputs, once=make_report),
 )  # fmt: skip
 """In order. Samples come from patches or from a table, so ``sample`` has two rows, of which one is needed."""

@@ -39,6 +39,8 @@ class ReferenceSettings(PointFileSettings):
     """Pixels taken off each class's edge for training; points are never eroded."""
     truth: str | None = None
     """Raster of class values of the true cover, where it is known: a simulated country."""
+    label_errors_precision: float = Field(0.5, ge=0, le=1)
+    """Share of the list of label errors that must be wrong, as estimated; the list ends where it falls below."""
     verdicts: str | None = None
     """What `landweave view --verdicts places` wrote: it corrects the labels."""
 

@@ -85,6 +85,8 @@ class Plan(Shown):
     def undated(self) -> str | None:
         """A sentence where one step holds all dates, so that features are those of the dates; None for a series."""
         span, step = self.days[-1] - self.days[0], self.project.features.step_days
+        if self.project.source.undated:
+            return DATE_UNKNOWN
         if span >= step:
             return None
         first = day_of(self.dates[0])
@@ -113,12 +115,18 @@ class Plan(Shown):
     def masks_decide(self) -> bool:
         """Whether masks alone tell the most that can be valid of a date, so that its bands may be left unread."""
         rule = self.project.source.cloud_rule
-        return rule == "scl" or (rule == "mask" and "SCL" in self.mask_variables)
+        return rule in {"scl", "coded"} or (rule == "mask" and "SCL" in self.mask_variables)
 
     @property
     def thresholds(self) -> dict[int, float]:
         """Class value to threshold."""
         return {self.legend.value_of(name): t for name, t in self.project.model.thresholds.items()}
+
+
+DATE_UNKNOWN = "The date of the images is not known: the date in their table only stands in for it (source.undated)."
+
+_SYSTEM = ("/proc", "/sys", "/dev/fd", "/dev/pts", "/dev/mqueue")
+"""Folders of the operating system, which look writable to an administrator."""
 
 
 def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[Cell]]:
@@ -142,10 +150,13 @@ def make_plan(project: Project, *, remember: bool = False) -> tuple[Plan, list[C
         For anything that cannot be opened or does not fit together; nothing has been written then.
     """
     check_imports(project)
+    system = next((place for place in _SYSTEM if project.folder.resolve().is_relative_to(place)), None)
+    if system is not None:
+        raise InputError(f"{project.file}: output is in {system}, where no file can be kept; set another folder.")
     spare_locks(_may_lack_locks(project))
     source = one_a_day(open_source(project, remember=remember))
     dates, start, end = _observed(project, source)
-    recipe = _recipe(project, source, _target_days(project, dates, start, end))
+    recipe = _recipe(project, source, _target_days(project, dates, start, end), (start, end))
     cells = cells_of(project, source)
     _check_static(project, cells)
     # In the middle: of degrees, pixels differ in size from patch to patch.
@@ -187,6 +198,10 @@ def _observed(project: Project, source: Source) -> tuple[list[datetime.date], da
         raise InputError(
             f"{project.file}: no date in the period {project.period.start} to {project.period.end}; {span}."
         )
+    if project.source.undated and len({day_of(date) for date in dates}) > 1:
+        raise InputError(
+            f"{project.file}: source.undated = true, but {project.source.table} has several dates; remove this key."
+        )
     return dates, project.period.start or day_of(dates[0]), project.period.end or day_of(dates[-1])
 
 
@@ -213,18 +228,22 @@ def _target_days(
     return tuple(observed) if observed[-1] - observed[0] < project.features.step_days else regular
 
 
-def _recipe(project: Project, source: Source, days: tuple[int, ...]) -> Recipe:
+def _recipe(
+    project: Project, source: Source, days: tuple[int, ...], period: tuple[datetime.date, datetime.date]
+) -> Recipe:
     settings = project.features
-    recipe = unscaled_recipe(project, days)
+    recipe = unscaled_recipe(project, days, period)
     try:
         recipe.check_source(source.variables)
     except InputError as error:
         raise InputError(f"{project.file}: {error}") from None
     rule = project.source.cloud_rule
-    wanted = {"mask": project.source.mask, "decided": project.source.mask, "scl": "SCL"}.get(rule)
+    own = project.source.mask
+    wanted = {"mask": own, "decided": own, "coded": own, "scl": "SCL"}.get(rule)
     if wanted and wanted not in source.variables:
+        shown = "mask" if rule == "coded" else rule
         raise InputError(
-            f'{project.file}: clouds = "{rule}" needs the variable {wanted}, which is missing in the imagery; '
+            f'{project.file}: clouds = "{shown}" needs the variable {wanted}, which is missing in the imagery; '
             f"it has {', '.join(source.variables)}."
         )
     if rule == "s2cloudless":

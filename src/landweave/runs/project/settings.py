@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from landweave.errors import InputError, parsed
+from landweave.features.series.rules import LINEAR, series_of
 from landweave.import_rule import ImportRule
 from landweave.patch.summary import Shown
 from landweave.patch.tables.dates import read_day
@@ -98,9 +99,20 @@ class FeatureSettings(Settings):
     bands: tuple[str, ...] = ("B02", "B03", "B04", "B08", "B11", "B12")
     indices: tuple[str, ...] = ("ndvi", "ndwi", "norm")
     step_days: int = Field(16, ge=1)
+    series: tuple[str | dict[str, Any], ...] = (LINEAR,)
+    """Rules by which observations become features: names, or tables of a rule and its parameters."""
     min_valid_fraction: Fraction = 0.0
     static: tuple[str, ...] = ()
     custom: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("series")
+    @classmethod
+    def _known_rules(cls, series: tuple[str | dict[str, Any], ...]) -> tuple[str | dict[str, Any], ...]:
+        try:
+            series_of(series)
+        except InputError as error:
+            raise ValueError(str(error).removeprefix("[features] series: ")) from None
+        return series
 
     @model_validator(mode="after")
     def _names_once(self) -> Self:
@@ -166,6 +178,14 @@ class MapSettings(Settings):
 
     crs: str | None = None
     resolution: float | None = Field(None, gt=0)
+    trust: bool = False
+    """Write ``trust.tif``."""
+    trust_level: float = Field(0.9, ge=0.5, le=0.999)
+    """How often the set of classes of a pixel shall hold the reference's class."""
+
+    def of_mosaic(self) -> dict[str, Any]:
+        """The keys that decide ``map.tif``, as JSON values."""
+        return self.model_dump(mode="json", include={"crs", "resolution"})
 
 
 class Project(Shown, Settings):

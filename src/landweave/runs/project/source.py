@@ -1,10 +1,13 @@
 """From `[source]` to the source of pixels."""
 
+import datetime
+from dataclasses import replace
 from pathlib import Path
 
 from landweave.errors import InputError
 from landweave.features import s2cloudless
 from landweave.features.recipe import Recipe
+from landweave.features.series.rules import PLAIN, series_of, with_windows
 from landweave.runs.project.area import area_of
 from landweave.runs.project.masked_source import MaskedSource
 from landweave.runs.project.settings import Project
@@ -17,27 +20,34 @@ from landweave.sources.protocol import Source
 def open_source(project: Project, *, remember: bool = False) -> Source:
     """The source that ``[source]`` describes; ``remember`` as for :func:`make_plan`."""
     settings = project.source
+    meaning = {} if settings.meaning is None else {str(settings.mask): settings.meaning}
     if settings.type == "simulated":
         from landweave.sources.simulated.source import SimulatedSource
 
         return SimulatedSource(size_km=settings.size_km, n_dates=settings.dates, seed=settings.seed)
     if settings.type == "stac" and is_collection(project.path(str(settings.url))):
+        if meaning:
+            raise InputError(
+                f"{project.file}: source.mask_bits: masks of a data set are decided; remove mask_bits and mask_values."
+            )
         return open_collection(
             project.path(str(settings.url)), needed=_needed(project), resampling=settings.method
         )  # fmt: skip
     if settings.type == "stac":
         from landweave.runs.project.archive import open_archive
 
-        return open_archive(project, area_of(project), needed=_needed(project), remember=remember)
+        archive = open_archive(project, area_of(project), needed=_needed(project), remember=remember)
+        return replace(archive, meaning=meaning)
     if settings.type == "eopatches":
-        return _open_eopatches(project)
+        return replace(_open_eopatches(project), meaning=meaning)
     from landweave.sources.rasters import open_rasters
 
-    return open_rasters(
+    rasters = open_rasters(
         root=project.file.parent, table=settings.table, pattern=settings.pattern, scale=settings.scale,
         offset=settings.offset, nodata=settings.nodata, bands=_spectral(project), mask=settings.mask,
         mask_above=settings.mask_above, resampling=settings.method,
     )  # fmt: skip
+    return replace(rasters, meaning=meaning)
 
 
 def masked(source: Source, settings: SourceSettings, sides: tuple[float, float]) -> tuple[Source, tuple[str, ...]]:
@@ -79,8 +89,10 @@ def _needed(project: Project) -> tuple[str, ...]:
     return (*_spectral(project), *project.source.mask_variables)
 
 
-def unscaled_recipe(project: Project, days: tuple[int, ...]) -> Recipe:
-    """The recipe of ``[features]``, before scales are fitted."""
+def unscaled_recipe(
+    project: Project, days: tuple[int, ...], period: tuple[datetime.date, datetime.date] | None = None
+) -> Recipe:
+    """The recipe of ``[features]``, before scales are fitted; without a period with lines between observations."""
     settings = project.features
     try:
         return Recipe(
@@ -89,6 +101,7 @@ def unscaled_recipe(project: Project, days: tuple[int, ...]) -> Recipe:
             custom=tuple(settings.custom.items()),
             static=tuple(Path(path).stem for path in settings.static),
             days=days,
+            series=PLAIN if period is None else with_windows(series_of(settings.series), *period),
             rule=project.import_rule,
         )
     except InputError as error:

@@ -5,6 +5,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from landweave.errors import InputError
+from landweave.patch.raster.mask_bits import MaskBits, mask_bits
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -31,10 +34,12 @@ CLOUD_SETTINGS = {
 }  # fmt: skip
 """Those that decide where the mask says cloud, and nothing else of the pixels."""
 
+_MEANING = ("mask_bits", "mask_values")
+
 SOURCE_KEYS = {
-    "stac": {"url", "collection", "max_cloud_cover", "radiometry", "bands", "mask", "hosts", "timeout"},
-    "rasters": {"table", "pattern", "scale", "offset", "nodata", "mask"},
-    "eopatches": {"path", "bands_feature", "band_names", "scale", "offset", "nodata", "mask", "data_mask"},
+    "stac": {"url", "collection", "max_cloud_cover", "radiometry", "bands", "mask", "hosts", "timeout", *_MEANING},
+    "rasters": {"table", "pattern", "scale", "offset", "nodata", "mask", "undated", *_MEANING},
+    "eopatches": {"path", "bands_feature", "band_names", "scale", "offset", "nodata", "mask", "data_mask", *_MEANING},
     "simulated": {"size_km", "dates", "seed"},
 }
 """Further keys of each type."""
@@ -57,6 +62,10 @@ class SourceSettings(Settings):
     """For bands, where the grid is not the imagery's own; default: cubic for archives, else bilinear."""
     mask_above: float = Field(0.0, ge=0)
     """With ``clouds = "mask"``: masked where the variable is above this; a provider's probability needs a threshold."""
+    mask_bits: dict[str, tuple[int | str, ...]] = {}
+    """What bits of the mask mean: cloud, shadow, snow or fill to bits, such as 3 or ``"8-9=3"``."""
+    mask_values: dict[str, tuple[int, ...]] = {}
+    """What values of the mask mean."""
     cloud_grid: float = Field(60.0, ge=60, le=160)
     """With ``clouds = "s2cloudless"``: metres along a side of the cells on which clouds are looked for."""
     cloud_threshold: Fraction = 0.4
@@ -93,6 +102,8 @@ class SourceSettings(Settings):
     offset: float | None = Field(None, allow_inf_nan=False)
     nodata: float | None = None
     mask: str | None = None
+    undated: bool = False
+    """The one date of the table is invented: nobody knows when the images were taken."""
     # eopatches
     path: str | None = None
     """A folder of EOPatches, or one of them."""
@@ -106,6 +117,13 @@ class SourceSettings(Settings):
     size_km: float = Field(8.0, gt=0.5, le=100)
     dates: int = Field(24, ge=2, le=200)
     seed: int = Field(42, ge=0)
+
+    @field_validator("mask_bits", "mask_values", mode="before")
+    @classmethod
+    def _entries_are_tuples(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {key: tuple(entry) if isinstance(entry, list) else (entry,) for key, entry in value.items()}
 
     @field_validator("exclude", mode="before")
     @classmethod
@@ -124,6 +142,8 @@ class SourceSettings(Settings):
             )
         if self.type == "rasters" and (self.table is None) == (self.pattern is None):
             raise ValueError("rasters need either table or pattern, not both")
+        if self.undated and not self.table:
+            raise ValueError("undated = true is for a table whose date is invented; remove it")
         if self.type == "eopatches" and not self.path:
             raise ValueError("eopatches need path: a folder of EOPatches")
         if self.scale == 0:
@@ -136,13 +156,25 @@ class SourceSettings(Settings):
             raise ValueError(f'clouds = "{self.clouds}" needs mask = the name of the mask variable')
         if self.clouds == "decided" and self.dilation:
             raise ValueError('clouds = "decided" uses the mask unchanged; leave dilation out, or use clouds = "mask"')
-        if self.type == "stac" and self.clouds == "mask" and self.mask in {"cloud", "snow"} and not self.mask_above:
+        try:
+            meant = self.meaning is not None
+        except InputError as error:
+            raise ValueError(str(error).rstrip(".")) from None
+        if meant and (not self.mask or self.mask_above or self.clouds not in {None, "mask"}):
+            raise ValueError(
+                "mask_bits and mask_values need mask = the name of the mask variable, and go neither with mask_above "
+                'nor with another rule than clouds = "mask"'
+            )
+        percent = self.type == "stac" and self.clouds == "mask" and self.mask in {"cloud", "snow"}
+        if percent and not self.mask_above and not meant:
             raise ValueError(f'mask = "{self.mask}" is a probability in percent: set mask_above, such as 40')
         return self
 
     @property
     def cloud_rule(self) -> str:
         """The cloud mask in force."""
+        if self.meaning is not None:
+            return "coded"
         if self.clouds is not None:
             return self.clouds
         if self.type in {"rasters", "eopatches"}:
@@ -150,9 +182,14 @@ class SourceSettings(Settings):
         return "scl"
 
     @property
+    def meaning(self) -> MaskBits | None:
+        """What bits and values of the mask mean; None where its numbers are masked as a whole. May raise InputError."""
+        return mask_bits(self.mask_bits, self.mask_values)
+
+    @property
     def mask_variables(self) -> tuple[str, ...]:
         """The source's variables by which the cloud rule, or the masking of snow, judges."""
-        if self.cloud_rule in {"mask", "decided"} and self.mask:
+        if self.cloud_rule in {"mask", "decided", "coded"} and self.mask:
             return (self.mask,)
         return ("SCL",) if self.cloud_rule == "scl" or self.snow == "mask" else ()
 

@@ -34,6 +34,8 @@ class OverlaySettings(Settings):
     """Of a WMS: names of its layers, separated by commas."""
     attribution: str = Field("", max_length=300)
     """Whose it is; tiles of others usually ask for that."""
+    publish: bool = False
+    """Whether a published page holds a copy of the file, which everybody can then load."""
 
     @model_validator(mode="after")
     def _one_or_the_other(self) -> Self:
@@ -41,6 +43,8 @@ class OverlaySettings(Settings):
             raise ValueError(f"overlay {self.name!r}: give either path (a file) or url (tiles or a WMS)")
         if self.url is None:
             return self
+        if self.publish:
+            raise ValueError(f"overlay {self.name!r}: publish = true is for files; tiles are always on published pages")
         # The host goes into the page's security policy: nothing but a host may stand there.
         if not re.fullmatch(r"https?://(\{[a-z0-9]-[a-z0-9]\}\.)?[A-Za-z0-9.-]+(:\d{1,5})?/[^\s\"'<>\\]*", self.url):
             raise ValueError(f"overlay {self.name!r}: {self.url!r} is not an address that begins with http(s)://host/")

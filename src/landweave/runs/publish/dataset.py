@@ -86,6 +86,11 @@ def publish_dataset(
     """
     run, folder = open_run(project, allow_code=allow_code), Path(folder)
     _check(run, folder)
+    if run.plan.project.source.undated:
+        raise InputError(
+            f"{run.plan.project.file}: the date of the images is not known, and items of a data set state it; write "
+            "the date into the table of images, remove source.undated, and run again."
+        )
     unmapped = refuse_stale(run)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / UNFINISHED).touch()

@@ -74,7 +74,7 @@ def write_report(
     content = ReportContent(
         title=plan.project.name,
         subtitle=(
-            f"Land cover, {plan.start} to {plan.end}: {_counted(len(cells), 'patch', 'patches')}, "
+            f"Land cover, {_when(plan)}: {_counted(len(cells), 'patch', 'patches')}, "
             f"{_counted(len(plan.dates), 'acquisition date', 'acquisition dates')}."
         ),
         accuracy=accuracy,
@@ -98,12 +98,26 @@ def write_report(
         hectares=hectares,
         notes=[*([POINTS] if points and accuracy is not None else []), *_notes(accuracy)],
         seams=read_record(plan.folder / layout.SEAMS) or None,
+        trust=read_record(plan.folder / layout.TRUST_SUMMARY) or None if plan.project.map.trust else None,
         observed=observed(plan, list(seen), [info["valid_counts"] for info in seen.values()]) if seen else None,
     )
-    html = render_report(content)
+    html = _undated(render_report(content), plan)
     write_text(plan.folder / layout.REPORT, html)
     write_json(plan.folder / layout.AGREEMENT, to_json(patches), allow_nan=True)
     return {"files": [layout.REPORT, layout.AGREEMENT], "info": {"bytes": len(html.encode())}}
+
+
+def _undated(html: str, plan: Plan) -> str:
+    """The page without a date that was invented; whatever names a date, names this one where there is no other."""
+    if not plan.project.source.undated:
+        return html
+    for day in {str(day)[:10] for day in (*plan.dates, plan.start, plan.end)}:
+        html = html.replace(day, "date not known")
+    return html
+
+
+def _when(plan: Plan) -> str:
+    return "date of the images not known" if plan.project.source.undated else f"{plan.start} to {plan.end}"
 
 
 def _counted(number: int, one: str, more: str) -> str:
@@ -118,6 +132,18 @@ def _suspicion(listed: Mapping[str, Any]) -> Section:
         words.append(
             f"{listed['listed']} places, {listed['hectares']:g} ha, look more like another class than like their own "
             "to models that never saw them. They are listed in label_errors.gpkg; the most doubtful:"
+        )
+    if rows and listed.get("precision") is not None:
+        words.append(
+            f"About {listed['precision']:.0%} of the list is estimated to be wrong in the reference. The list ends "
+            f"where this estimate falls below {listed['least_precision']:.0%}; {listed['candidates']} places were "
+            f"candidates. {listed['audit']} entries were drawn at random (column audit): judge them to measure the "
+            "share."
+        )
+    elif listed.get("candidates"):
+        words.append(
+            f"No place is listed: of {listed['candidates']} candidates, fewer than {listed['least_precision']:.0%} are "
+            "estimated to be wrong."
         )
     return Section(
         title="The reference under suspicion",
@@ -153,6 +179,7 @@ def evaluation_report(figures: Mapping[str, Any], legend: Legend, table: Path) -
             facts={"Made with": f"landweave {landweave.__version__}", f"SHA-256 of {table.name}": checksum(table)},
             settings={
                 "model": figures["model"],
+                "parameters": ", ".join(f"{k} = {v}" for k, v in figures["params"].items()) or "defaults",
                 "seed": str(figures["seed"]),
                 "split": figures["split"]["how"],
                 "features": ", ".join(figures["features"]),

@@ -4,7 +4,7 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,15 +19,21 @@ from landweave.engine.machine import usable_cores
 from landweave.errors import InputError
 from landweave.maps.areas import count_classes, open_map
 from landweave.maps.mosaic import CACHE_MB, mosaic
+from landweave.maps.qgis_styles import classes_style, ramp_style
+from landweave.maps.sidecars import qgis_style
 from landweave.patch.grid import Cell
 from landweave.patch.painting import beyond_border, continued
-from landweave.patch.store import read_raster, write_json, write_raster
+from landweave.patch.store import read_raster, write_bytes, write_json, write_raster
 from landweave.runs import layout
 from landweave.runs.results.record import read_record
 from landweave.runs.results.run import FinishedRun
+from landweave.runs.results.trust_layers import trust_files
 
 REVISION = 2
 """Raised when maps are made otherwise than before, so that those of before are made again."""
+
+LARGE = 25_000_000
+"""Pixels from which a run makes these maps with its mosaic: a view would make its user wait for them."""
 
 _ROWS = 64
 
@@ -36,13 +42,22 @@ AGREE, DIFFER, EDGE = 1, 2, 3
 where a mixed pixel or a shifted outline explains as much."""
 
 
+DISAGREEMENT = {
+    AGREE: ("agree", "#d9d9d9"),
+    DIFFER: ("differ", "#c0267e"),
+    EDGE: ("differ at an edge (within the reference's buffer)", "#f2a7cf"),
+}
+"""Name and colour of its values."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Layers:
     """Maps of a run, by name; made by :func:`make_layers`."""
 
     files: Mapping[str, Path]
     """``prediction``, ``confidence``, and as far as there is something to make them of ``reference``,
-    ``disagreement`` and ``observations``: uint8, 0 nothing. Observations are the number of valid ones, plus 1."""
+    ``disagreement`` and ``observations``: uint8, 0 nothing. Observations are the number of valid ones, plus 1.
+    ``trust_margin`` and so on: bands of ``trust.tif``."""
 
     mapped: Mapping[str, Any]
     """``title``, and by class value ``pixels`` and ``area_ha`` (true area)."""
@@ -70,7 +85,7 @@ def make_layers(run: FinishedRun) -> Layers:
     stamp = read_record(place / layout.LAYERS)
     kept = stamp if place == run.folder else read_record(run.folder / layout.LAYERS)
     stamps: dict[str, Any] = {}
-    settings = run.plan.project.map.model_dump(mode="json")
+    settings = run.plan.project.map.of_mosaic()
     classes = [(c.value, c.name, c.color) for c in run.plan.legend.classes]
     for name, layer in LAYERS.items():
         sources = {cell.name: found for cell in run.cells if all((found := layer.sources(run, cell)).values())}
@@ -84,6 +99,12 @@ def make_layers(run: FinishedRun) -> Layers:
         elif stamp.get(name) != stamps[name] or not path.exists():
             _make(run, layer, sources, path)
         files[name] = path
+        if path.is_relative_to(place):
+            _write_style(run, name, path)
+    bands = trust_files(run, place)
+    if bands:
+        files |= bands
+        stamps["trust"] = fingerprint(_print(run.folder / layout.TRUST))
     stamps["mapped"] = fingerprint(_print(whole["map"]))
     fresh = stamp.get("mapped") == stamps["mapped"] and "areas" in stamp
     areas = stamp["areas"] if fresh else _areas(whole["map"])
@@ -93,6 +114,24 @@ def make_layers(run: FinishedRun) -> Layers:
     version = fingerprint([stamps, _print(whole["confidence"])])[:12]
     mapped = {"title": MAPPED_TITLE, "classes": {int(value): found for value, found in areas.items()}}
     return Layers(files=files, mapped=mapped, version=version)
+
+
+def _write_style(run: FinishedRun, name: str, path: Path) -> None:
+    """The QGIS style of a map that is made here, beside it."""
+    styles = {
+        "reference": lambda: qgis_style(run.plan.legend),
+        "disagreement": lambda: classes_style(DISAGREEMENT),
+        "observations": lambda: ramp_style(1, max(len(run.plan.dates), 1) + 1, zero=1),
+    }
+    content, beside = styles[name](), path.with_suffix(".qml")
+    if not beside.exists() or beside.read_bytes() != content:
+        write_bytes(beside, content, synced=False)
+
+
+def slow_to_make(cells: Sequence[Cell]) -> bool:
+    """Whether a run makes the maps of a view of these patches, rather than the view when it first opens."""
+    pixels: int = sum(cell.geobox.shape[0] * cell.geobox.shape[1] for cell in cells)
+    return pixels >= LARGE
 
 
 def place_of_views(folder: Path) -> Path:
@@ -191,7 +230,8 @@ def _make(run: FinishedRun, layer: _Layer, sources: Mapping[str, dict[str, Path 
                 values = np.where(inside, values, 0)  # nothing is said of ground that nobody asked for
             if beyond is not None:
                 values = continued(values, beyond)
-            parts[name] = write_raster(Path(folder) / f"{name}.tif", values[None], cells[name].geobox)
+            file = Path(folder) / f"{name}.tif"
+            parts[name] = write_raster(file, values[None], cells[name].geobox, synced=False)
         mosaic(
             parts, path, band=1, crs=settings.crs, resolution=settings.resolution, overviews="mode",
             legend=run.plan.legend if layer.classes else None, threads=usable_cores(),

@@ -3,6 +3,7 @@
 import datetime
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from landweave.errors import InputError, named
 from landweave.features.clouds import CLOUD, NO_DATA, SNOW, VALID
 from landweave.features.interpolation import features, layer_values
 from landweave.features.recipe import Recipe
+from landweave.features.series.rules import PLAIN
 from landweave.patch.align import pixels_of, to_crs
 from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA, REFLECTANCE_SCALE
@@ -156,7 +158,8 @@ def _modelled(run: FinishedRun, bands: np.ndarray, reasons: np.ndarray, pixel: G
     arguments = (bands[:, kept, None], (reasons[kept] == VALID)[:, None], np.array(plan.days)[kept], recipe)
     if not kept.any():
         return {}
-    curve = features(*arguments, static=static, dtype="float64")[0, : len(recipe.days) * len(recipe.layers)]
+    lines = replace(recipe, series=PLAIN)
+    curve = features(*arguments[:3], lines, static=static, dtype="float64")[0, : lines.dated]
     by_day = curve.reshape(len(recipe.days), len(recipe.layers))
     told: dict[str, Any] = {
         "curve": {

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
+from odc.geo.crs import CRS
 
 from landweave.errors import InputError
 from landweave.labels.verdicts.geopackage import has_table, reading
-from landweave.labels.verdicts.store import SAMPLE, Filled, JudgedPlace, VerdictFile, read_verdicts
+from landweave.labels.verdicts.store import SAMPLE, Filled, JudgedPlace, VerdictFile, crs_of_verdicts, read_verdicts
 from landweave.legend import Legend
 from landweave.patch.align import to_crs
 from landweave.patch.vectors.layers import open_layer, read_features
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 PLACES = "places"
 """The queue of doubtful places of the reference."""
+
+AUDIT = "audit"
+"""Of the list of label errors those that were drawn at random."""
 
 DEFAULT_FILE = "verdicts.gpkg"
 """Beside the project file, since verdicts are the user's work and no output of a run."""
@@ -67,6 +71,7 @@ def open_queue(run: FinishedRun, which: str, *, file: str | Path | None = None) 
         The finished run that is looked at.
     which
         ``places``: those of ``landweave compare`` where a comparison is up to date, else the list of label errors.
+        ``audit``: the entries of the list of label errors that were drawn at random, in the order of the draw.
         ``sample``: the units of ``[estimate] sample``; or the path of a GeoPackage by ``landweave estimate draw``.
     file
         Where verdicts on places go; default: ``[reference] verdicts``, else ``verdicts.gpkg`` beside the project file.
@@ -77,10 +82,10 @@ def open_queue(run: FinishedRun, which: str, *, file: str | Path | None = None) 
     InputError
         When there is no such list or sample, or the file cannot be used.
     """
-    if which == PLACES:
-        return _queue_of_places(run, _file_of_verdicts(run, file))
+    if which in {PLACES, AUDIT}:
+        return _queue_of_places(run, _file_of_verdicts(run, file), audit=which == AUDIT)
     if file is not None:
-        raise InputError("--verdicts-file is for --verdicts places; verdicts on a sample stay in the sample's file.")
+        raise InputError("--verdicts-file is for --verdicts places or audit; verdicts on a sample stay in its file.")
     project = run.plan.project
     if which == SAMPLE:
         if project.estimate is None:
@@ -88,7 +93,9 @@ def open_queue(run: FinishedRun, which: str, *, file: str | Path | None = None) 
         return _queue_of_sample(project.path(project.estimate.sample), run.plan.legend, label=project.estimate.label)
     path = Path(which)
     if path.suffix.lower() != ".gpkg":
-        raise InputError(f"--verdicts {which}: give places, sample, or a .gpkg file by `landweave estimate draw`.")
+        raise InputError(
+            f"--verdicts {which}: give places, audit, sample, or a .gpkg file by `landweave estimate draw`."
+        )
     own = project.estimate is not None and project.path(project.estimate.sample) == path.resolve()
     label = project.estimate.label if own and project.estimate else LABEL
     return _queue_of_sample(path, run.plan.legend, label=label)
@@ -106,12 +113,12 @@ def _file_of_verdicts(run: FinishedRun, file: str | Path | None) -> Path:
     return path
 
 
-def _queue_of_places(run: FinishedRun, path: Path) -> Queue:
+def _queue_of_places(run: FinishedRun, path: Path, *, audit: bool = False) -> Queue:
     import geopandas as gpd
 
     if run.plan.reference is None:
         raise InputError(f"{run.plan.project.file}: no [reference] whose places could be judged.")
-    if comparison_of(run) is not None:
+    if not audit and comparison_of(run) is not None:
         name, source, layer = "compare", run.folder / layout.COMPARISON_PLACES, "places"
     else:
         name, source, layer = "label_errors", run.folder / layout.LABEL_ERRORS, "label_errors"
@@ -121,18 +128,34 @@ def _queue_of_places(run: FinishedRun, path: Path) -> Queue:
         if content is not None and has_table(content, DESIGN):
             raise InputError(f"{path}: this is a sample; keep verdicts on places in a file of their own.")
     frame = gpd.read_file(source, layer=layer)
+    if audit:
+        frame = drawn_to_audit(frame)
     file = VerdictFile(path, crs=frame.crs.to_string())
     verdicts = read_verdicts(path)
     if any(verdict.place.queue == SAMPLE for verdict in verdicts):
         raise InputError(f"{path}: this file has verdicts on a sample; keep those on places in a file of their own.")
-    found = {place.key: place for place in _of_frame(name, frame, file.crs)}
+    found = {place.key: place for place in places_of(name, frame, file.crs)}
     # What was judged stays in the queue after a run has corrected it, so that it can be judged again.
-    for verdict in verdicts:
+    for verdict in verdicts if not audit else ():
         found.setdefault(verdict.place.key, verdict.place)
     return Queue(name=name, places=_placed(list(found.items()), file.crs), file=file, crs=file.crs)
 
 
-def _of_frame(name: str, frame: "geopandas.GeoDataFrame", crs: str) -> Iterable[JudgedPlace]:
+def drawn_to_audit(frame: "geopandas.GeoDataFrame") -> "geopandas.GeoDataFrame":
+    """The entries of a list of label errors that were drawn at random, in the order of the draw.
+
+    Raises
+    ------
+    InputError
+        For a list from before lists were audited.
+    """
+    if "audit" not in frame:
+        raise InputError("The list of label errors is of an older version; make it again with `landweave run`.")
+    return frame[frame["audit"] > 0].sort_values("audit", kind="stable").reset_index(drop=True)
+
+
+def places_of(name: str, frame: "geopandas.GeoDataFrame", crs: str) -> Iterable[JudgedPlace]:
+    """The rows of a list as places, with outlines in the CRS of the verdicts; keys are of the list's own outlines."""
     own = shapely.normalize(frame.geometry.to_numpy())
     moved = frame.geometry.to_crs(crs).to_numpy()
     rows = frame[[column for column in _TOLD if column in frame]].to_dict("records")
@@ -162,6 +185,12 @@ def _queue_of_sample(path: Path, legend: Legend, *, label: str) -> Queue:
     units = read_features(outlines, columns=["id"])
     if not is_text:
         raise InputError(f"{path}: the column {label!r} is not of text; verdicts fill in names of classes.")
+    known = crs_of_verdicts(path)
+    if known is not None and CRS(known) != CRS(outlines.crs):
+        raise InputError(
+            f"{path}: its layer 'verdicts' is in {known}, but the sample is in {outlines.crs}; project this layer to "
+            "the CRS of the sample, or remove it if its verdicts are of another sample."
+        )
     filled = Filled(table=LAYER, id="id", column=label, spelled=_spelled(legend))
     file = VerdictFile(path, crs=outlines.crs, filled=filled)
     crs = file.crs

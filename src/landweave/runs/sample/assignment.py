@@ -1,12 +1,12 @@
 """Who trains and who tests: roles, folds and quotas of every unit, from what the patches hold."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from landweave.errors import InputError
-from landweave.labels.draw import quotas
+from landweave.labels.draw import land_factors, quotas
 from landweave.labels.split import choose_folds, choose_split
 from landweave.labels.units import WHOLE, total
 from landweave.legend import Legend
@@ -32,13 +32,16 @@ class Assignment:
     """Unit to class to training pixels."""
 
     test_rate: float
-    """Share of a test unit's labelled pixels that are drawn."""
+    """Share of all labelled pixels that are drawn to test: in test units, and out of fold in those that train."""
 
     counts: dict[str, dict[int, int]]
     """Unit to class to labelled pixels, before erosion."""
 
     folds: int
     """Number of fold models beside the one that tests; 0 where there are too few units."""
+
+    factors: dict[str, dict[int, float]] = field(default_factory=dict)
+    """Role to class to what weights of training pixels are multiplied by, where not every unit gives some."""
 
     def to_json(self) -> dict[str, Any]:
         """As values that JSON can hold."""
@@ -48,7 +51,7 @@ class Assignment:
     def from_json(cls, content: Mapping[str, Any]) -> "Assignment":
         """The way back from :meth:`to_json`, through JSON, whose keys are text."""
 
-        def by_class(parts: Mapping[str, Mapping[Any, int]]) -> dict[str, dict[int, int]]:
+        def by_class(parts: Mapping[str, Mapping[Any, Any]]) -> dict[str, dict[int, Any]]:
             return {unit: {int(value): n for value, n in part.items()} for unit, part in parts.items()}
 
         return cls(
@@ -58,6 +61,7 @@ class Assignment:
             test_rate=content["test_rate"],
             counts=by_class(content["counts"]),
             folds=content["folds"],
+            factors=by_class(content.get("factors", {})),
         )
 
     @property
@@ -103,16 +107,24 @@ def assign(project: Project, legend: Legend, *, cut: int, counts: Counts, core: 
     draws = {}
     if not project.model.path:
         # One quota rule for all land; what test units get of it serves the map's final model only.
-        draws = quotas({unit: core[unit] for unit in roles if unit in core}, **project.sampling.rule)
+        draws = quotas(
+            {unit: core[unit] for unit in roles if unit in core}, **project.sampling.rule, seed=project.sampling.seed
+        )
         _refuse_few_rows(project, legend, {u: part for u, part in draws.items() if roles[u] != "test" and part}, folds)
-    tested = sum(sum(whole[unit].values()) for unit, role in roles.items() if role in {"test", "both"})
+    labelled = sum(sum(part.values()) for part in whole.values())
+    factors = {}
+    for role in sorted(set(roles.values())) if draws else ():
+        own = [unit for unit in draws if roles[unit] == role]
+        found = land_factors({unit: core[unit] for unit in own}, {unit: draws[unit] for unit in own})
+        factors[role] = {value: factor for value, factor in found.items() if factor != 1}
     return Assignment(
         kind=kind,
         units={unit: (role, k if role == "test" else folds.get(unit, NO_FOLD)) for unit, role in roles.items()},
         quotas={unit: {int(c): int(n) for c, n in part.items()} for unit, part in draws.items()},
-        test_rate=min(1.0, project.sampling.test_pixels / tested) if tested else 1.0,
+        test_rate=min(1.0, project.sampling.test_pixels / labelled) if labelled else 1.0,
         counts=whole,
         folds=k,
+        factors={role: part for role, part in factors.items() if part},
     )
 
 

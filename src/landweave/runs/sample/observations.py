@@ -33,7 +33,7 @@ def observed_rows(plan: Plan, rows: Any, matrix: np.ndarray, recipe: Recipe) -> 
     import pyarrow.parquet as pq
 
     times = np.array(plan.dates, "datetime64[ms]")
-    count = len(recipe.layers) * len(recipe.days)
+    count = recipe.dated
 
     def of(use: np.ndarray) -> Observed:
         place = np.full(len(rows), -1)

@@ -102,10 +102,8 @@ def from_parts(plan: Plan, patches: Sequence[str]) -> dict[str, Any]:
 def _empty_layers(recipe: Recipe, table_x: np.ndarray) -> list[str]:
     """Layers of which no sample has any value, on whatever day."""
     missing = (table_x == NODATA).all(axis=0)
-    dated, lasting = np.split(missing, [len(recipe.days) * len(recipe.layers)])
-    empty = np.atleast_1d(dated.reshape(len(recipe.days), len(recipe.layers)).all(axis=0))
-    layers = (*recipe.layers, *recipe.static_layers)
-    return [layer.name for layer, nothing in zip(layers, [*empty, *lasting], strict=True) if nothing]
+    known = {layer for layer, nothing in zip(recipe.feature_layers, missing, strict=True) if not nothing}
+    return [layer for layer in dict.fromkeys(recipe.feature_layers) if layer not in known]
 
 
 def read_training(plan: Plan) -> tuple["LabelledSeries", np.ndarray, list[str]]:

@@ -1,6 +1,6 @@
 """The task of the stage `sample`: draw a patch's training and test pixels with their observations."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from landweave.runs.fetch.imagery import FetchTask
 from landweave.runs.fetch.strips import DROPPED, scan, static_rows
 from landweave.runs.fetch.task import Record
 from landweave.runs.project.plan import Plan
+from landweave.runs.sample.assignment import NO_FOLD
 from landweave.runs.sample.labels import read_labels, read_pieces
 
 
@@ -30,9 +31,11 @@ class SampleTask:
     quotas: dict[str, dict[int, int]]
     """Unit to class to training pixels."""
     test_rate: float
-    """Share of the labelled pixels of a test unit that are drawn."""
+    """Share of the labelled pixels of a unit that are drawn to test."""
     fetch: FetchTask
     """How its imagery was read, should it have to be read again."""
+    factors: dict[str, dict[int, float]] = field(default_factory=dict)
+    """Role to class to what weights of training pixels are multiplied by."""
 
 
 def sample(plan: Plan, task: SampleTask) -> Record:
@@ -110,11 +113,16 @@ def _draw(plan: Plan, task: SampleTask) -> Any:
         role, fold = task.units[unit]
         here = ids == number
         if task.quotas.get(unit):
-            rows = draw(np.where(here, core, 0), task.quotas[unit], seed=seed, name=unit)
-            take(unit, "refit" if role == "test" else "train", fold, rows)
-        if role in {"test", "both"}:
+            row, col, weight = draw(np.where(here, core, 0), task.quotas[unit], seed=seed, name=unit)
+            factors = task.factors.get(role, {})
+            weight = weight * np.array([factors.get(int(value), 1.0) for value in core[row, col]])
+            take(unit, "refit" if role == "test" else "train", fold, (row, col, weight))
+        # In units that train: what is asked of models that never saw them, border rings and all. A unit that all models
+        # have seen can be asked of none.
+        held_out = role == "train" and (fold != NO_FOLD or not task.quotas.get(unit))
+        if held_out or role in {"test", "both"}:
             rows = draw_uniform(np.where(here, whole, 0), rate=task.test_rate, seed=seed, name=unit)
-            take(unit, "test", fold, rows)
+            take(unit, "land" if held_out else "test", fold, rows)
     if not parts:
         # A patch whose labels are all eroded gives a table of the same columns and types, without rows.
         nothing = np.zeros(0, "int64")

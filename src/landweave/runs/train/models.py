@@ -2,21 +2,22 @@
 
 import shutil
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from landweave.classifier.calibration import fit_prior
 from landweave.classifier.cross_calibration import cross_calibrate, spread
-from landweave.classifier.fit import fit
+from landweave.classifier.fit import fit, fit_parts
 from landweave.classifier.model import Model
 from landweave.engine.machine import usable_cores
 from landweave.engine.memory import give_freed_memory_back
 from landweave.errors import InputError
 from landweave.features.interpolation import any_known
 from landweave.features.recipe import Recipe
+from landweave.labels.leakage import known_rows
 from landweave.labels.units import total
+from landweave.patch.model import NODATA
 from landweave.runs import layout
 from landweave.runs.project.given_model import given_model
 from landweave.runs.project.plan import Plan
@@ -100,6 +101,9 @@ def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> d
             f"{plan.project.file}: no training pixel has features: {why}; check clouds, period and step_days."
         )
     everything = taught if plan.project.model.refit else own
+    # Rows of all land in units that train; those without a fold were seen by no model.
+    land = split == "land"
+    folded = own | (land & (fold >= 0))
 
     numbers = range(assignment.folds if assignment is not None else int(fold.max()) + 1)
     jobs = {layout.fold(n): own & (fold != n) for n in numbers}
@@ -107,14 +111,26 @@ def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> d
         jobs[layout.TESTER] = own
     jobs[layout.MODEL] = everything
     models = _fit_all(plan, assignment, recipe, matrix, label, rows["unit"].to_numpy(), jobs, missing)
+    asked = {layout.fold(n): folded & (fold == n) for n in numbers} | {layout.TESTER: ~folded}
+    known = np.zeros(len(rows), "uint8")
+    if assignment is None or assignment.kind != "none":
+        polygons = plan.project.reference is not None and plan.reference.kind == "polygons"
+        known = known_rows(
+            matrix, {name: (jobs[name], part) for name, part in asked.items() if name in jobs},
+            polygons=rows["piece"].to_numpy() if polygons else None, missing=NODATA,
+        )  # fmt: skip
+    # Land that a model knows in part would make it look surer than it may be of all other land.
+    weights, partly = rows["weight"].to_numpy("float64"), land & (known > 0)
+    if not np.array_equal(partly, land):
+        weights = np.where(partly, 0.0, weights)
     models, held_out = cross_calibrate(
-        models, {layout.fold(n): own & (fold == n) for n in numbers}, matrix, label,
-        classes=plan.legend.values, weights=rows["weight"].to_numpy(),
+        models, {layout.fold(n): asked[layout.fold(n)] for n in numbers}, matrix, label,
+        classes=plan.legend.values, weights=weights, land=land if land.any() else None,
         soften=plan.project.model.calibration == "temperature", threads=usable_cores(),
     )  # fmt: skip
     temperature = models[layout.MODEL].temperature
-    if not own.all():
-        held_out[~own] = _spread(plan, models[layout.TESTER], matrix[~own])
+    if not folded.all():
+        held_out[~folded] = _spread(plan, models[layout.TESTER], matrix[~folded])
     if assignment is not None and assignment.kind == "none":
         del models[
             layout.TESTER
@@ -122,7 +138,7 @@ def train(plan: Plan, assignment: Assignment | None, *, missing: list[str]) -> d
     shutil.rmtree(plan.folder / layout.FOLDS, ignore_errors=True)
     for folder, model in models.items():
         model.save(plan.folder / folder)
-    write_held_out(plan, rows, held_out, seen=any_known(matrix[:, : recipe.dated]))
+    write_held_out(plan, rows, held_out, seen=any_known(matrix[:, : recipe.dated]), known=known)
     absent = [plan.legend.names[value] for value in plan.legend.values if not (label[taught] == value).any()]
     return {
         "files": [*models, layout.HELD_OUT],
@@ -149,49 +165,30 @@ def _fit_all(
     jobs: Mapping[str, np.ndarray],
     missing: list[str],
 ) -> dict[str, Model]:
-    """Fit one model a job, side by side: several small fits of a thread each wait for nobody, as threads of one do."""
-    cores = usable_cores()
-    threads = max(1, cores // len(jobs))
-
-    def one(use: np.ndarray) -> Model:
-        fitted = _fit(plan, assignment, recipe, matrix[use], label[use], set(unit[use]), missing, threads)
-        # The next one is fitted in another thread, which does not use what this one has freed.
-        give_freed_memory_back()
-        return fitted
-
-    # The largest first, so that none is left over at the end.
-    order = sorted(jobs, key=lambda name: -int(jobs[name].sum()))
-    with ThreadPoolExecutor(min(cores, len(jobs))) as pool:
-        fitted = dict(zip(order, pool.map(one, [jobs[name] for name in order]), strict=True))
-    return {name: fitted[name] for name in jobs}
-
-
-def _fit(
-    plan: Plan,
-    assignment: Assignment | None,
-    recipe: Recipe,
-    matrix: np.ndarray,
-    label: np.ndarray,
-    units: set[str],
-    missing: list[str],
-    threads: int,
-) -> Model:
+    """Fit one model a job, side by side."""
     settings = plan.project.model
-    estimator = fit(
-        matrix, label, type=settings.type, params=settings.params, seed=plan.project.sampling.seed,
-        threads=threads, feature_names=recipe.feature_names, rule=plan.project.import_rule,
+    # The rows of test places that only the map's model is taught must not even decide the bins of the others.
+    apart = (layout.MODEL,) if layout.TESTER in jobs else ()
+    estimators = fit_parts(
+        matrix, label, jobs, apart=apart, type=settings.type, params=settings.params, seed=plan.project.sampling.seed,
+        threads=usable_cores(), feature_names=recipe.feature_names, rule=plan.project.import_rule,
+        # The next one is fitted in another thread, which does not use what this one has freed.
+        after_each=give_freed_memory_back,
     )  # fmt: skip
-    prior = None
-    if settings.prior == "area" and assignment is not None:
-        land = total({unit: assignment.counts[unit] for unit in units})
-        prior = fit_prior(land, {value: int((label == value).sum()) for value in estimator.classes})
-    return Model(
-        estimator=estimator,
-        class_names=plan.legend.names,
-        recipe=recipe.to_json(),
-        prior=prior,
-        provenance={"project": plan.project.name, "rows": len(label), "missing": missing},
-    )
+    models = {}
+    for name, use in jobs.items():
+        own, prior = label[use], None
+        if settings.prior == "area" and assignment is not None:
+            land = total({unit: assignment.counts[unit] for unit in set(unit[use])})
+            prior = fit_prior(land, {value: int((own == value).sum()) for value in estimators[name].classes})
+        models[name] = Model(
+            estimator=estimators[name],
+            class_names=plan.legend.names,
+            recipe=recipe.to_json(),
+            prior=prior,
+            provenance={"project": plan.project.name, "rows": len(own), "missing": missing},
+        )
+    return models
 
 
 def _spread(plan: Plan, model: Model, matrix: np.ndarray) -> np.ndarray:

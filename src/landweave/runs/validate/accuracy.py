@@ -9,6 +9,7 @@ from landweave.accuracy.against_truth import against_truth
 from landweave.accuracy.metrics import score, shares
 from landweave.accuracy.spatial.edges import erosion_effect, thin_objects
 from landweave.errors import InputError
+from landweave.labels.leakage import DUPLICATE, POLYGON
 from landweave.patch.store import read_points, write_json
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
@@ -25,6 +26,9 @@ def measure(
 ) -> dict[str, Any]:
     """All figures of ``accuracy.json``: top level against the reference as it is, ``eroded`` inside its core.
 
+    They speak of all land: each unit's rows are predicted by a model that never saw the unit. Rows that their model
+    knows in part (its polygon reaches into training land, or equal features were trained on) are left out: ``shared``.
+
     Parameters
     ----------
     plan, assignment
@@ -32,16 +36,19 @@ def measure(
     pixels
         ``whole`` and ``core``: class value to pixels of the reference, as it is and eroded; None for a table.
     """
-    held = read_held_out(plan)
+    every = read_held_out(plan, "test", "land")
+    kind = _kind(plan, assignment)
+    clean = every.known == 0
+    held = every.only(clean) if clean.any() else every
     truth, unit = held.rows["label"].to_numpy(), held.rows["unit"].to_numpy()
     weight, core = held.rows["weight"].to_numpy(), held.rows["core"].to_numpy()
-    kind = _kind(plan, assignment)
     options: dict[str, Any] = {"classes": plan.legend.names, "seed": plan.project.sampling.seed}
     figures = score(
         truth, held.predicted, weights=weight, probabilities=held.probabilities,
         clusters=None if kind == "none" else unit, **options,
     )  # fmt: skip
     figures["split"] = _split(plan, assignment, kind, unit)
+    figures["shared"] = _shared(every, figures["overall_accuracy"], grouped=kind != "none", **options)
     figures["seed"] = plan.project.sampling.seed
     if core.any() and not core.all():
         figures["eroded"] = score(
@@ -69,9 +76,53 @@ def measure(
         )
     if plan.reference is not None:
         figures |= read_splits(plan)
-    tested = _rows(held, clusters=None if kind == "none" else unit)
-    figures |= judge(tested, _training(plan, kind, tested, held), thresholds=plan.thresholds, **options)
+    rows = _rows(held, clusters=None if kind == "none" else unit)
+    test = held.only((held.rows["split"] == "test").to_numpy())
+    if assignment is not None and len(test.rows) and len(test.rows) < len(held.rows):
+        figures["held_out"] = _held_out(test, **options)
+        check: Rows = _rows(test, clusters=None)
+        training: Rows | None = _clean(read_held_out(plan, "land"))
+    else:
+        check, training = rows, _training(plan, kind, rows, held)
+    figures |= judge(rows, training, check=check, thresholds=plan.thresholds, **options)
     return figures
+
+
+def _held_out(test: HeldOut, *, classes: Mapping[int, str], seed: int) -> dict[str, Any]:
+    """Of the test units alone: predicted by one model, which was trained on all other units."""
+    unit = test.rows["unit"].to_numpy()
+    found = score(
+        test.rows["label"].to_numpy(), test.predicted, weights=test.rows["weight"].to_numpy(), clusters=unit,
+        classes=classes, seed=seed,
+    )  # fmt: skip
+    keys = ("test_pixels", "overall_accuracy", "weighted_f1")
+    return {"patches": len(np.unique(unit)), **{key: found[key] for key in keys}}
+
+
+def _shared(
+    every: HeldOut, without: Mapping[str, Any], *, grouped: bool, classes: Mapping[int, str], seed: int
+) -> dict[str, Any]:
+    """What was left out since the model knew it in part, and the agreement with it."""
+    known, land = every.known > 0, every.rows["weight"].to_numpy("float64")
+    found: dict[str, Any] = {
+        "rows": int(known.sum()),
+        "share": float(land[known].sum() / land.sum()) if len(land) else 0.0,
+        "polygons": int((every.known == POLYGON).sum()),
+        "duplicates": int((every.known == DUPLICATE).sum()),
+        "overall_accuracy": without,
+    }
+    if not known.any():
+        return found
+    label = every.rows["label"].to_numpy()
+    found["overall_accuracy"] = score(
+        label, every.predicted, weights=land, clusters=every.rows["unit"].to_numpy() if grouped else None,
+        classes=classes, seed=seed,
+    )["overall_accuracy"]  # fmt: skip
+    right = label == every.predicted
+    found["agreement_of_shared"] = float(land[known & right].sum() / land[known].sum())
+    if known.all():
+        found["reason"] = "every test pixel is in a polygon that was trained on elsewhere, so none could be left out"
+    return found
 
 
 def _training(plan: Plan, kind: str, tested: Rows, held: HeldOut) -> Rows | None:
@@ -80,13 +131,20 @@ def _training(plan: Plan, kind: str, tested: Rows, held: HeldOut) -> Rows | None
         return None
     if not (held.rows["split"] == "test").any():
         return tested
-    return _rows(read_held_out(plan, "train"), clusters=None)
+    return _clean(read_held_out(plan, "train"))
+
+
+def _clean(held: HeldOut) -> Rows:
+    """Without what the models knew in part, unless that is all."""
+    held = held.only(held.known == 0) if (held.known == 0).any() else held
+    return _rows(held, clusters=held.rows["unit"].to_numpy())
 
 
 def _rows(held: HeldOut, *, clusters: np.ndarray | None) -> Rows:
     return Rows(
         truth=held.rows["label"].to_numpy(), probabilities=held.probabilities, weights=held.rows["weight"].to_numpy(),
         clusters=clusters, shown=held.predicted, folds=held.rows["fold"].to_numpy(), seen=held.seen,
+        core=held.rows["core"].to_numpy(),
     )  # fmt: skip
 
 
@@ -123,9 +181,11 @@ def _split(plan: Plan, assignment: Assignment | None, kind: str, unit: np.ndarra
         "train_patches": sum(role in {"train", "both"} for role in roles),
         "test_patches": sum(role in {"test", "both"} for role in roles),
     }
+    count |= {"tested": len(np.unique(unit)), "refit": bool(plan.project.model.refit)}
+    each = "by a model that was trained without it"
     how = {
-        "patch": "whole patches are held out",
-        "block": "quarters of patches are held out",
+        "patch": f"whole patches are held out: each is tested {each}",
+        "block": f"quarters of patches are held out: each is tested {each}",
         "given": "the model comes from elsewhere; all patches test it",
         "none": "no held-out unit was possible: in-sample figures",
     }[kind]

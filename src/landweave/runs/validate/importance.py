@@ -1,6 +1,5 @@
 """What the model looks at, and whether it leans on single acquisitions: ``importance.json``."""
 
-import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -11,8 +10,10 @@ from landweave.accuracy.importance import SNOW_SHARE, class_histograms, feeding,
 from landweave.classifier.calibration import align_columns
 from landweave.classifier.estimators import Boosted, Estimator, Learnt
 from landweave.classifier.model import Model, decide
+from landweave.engine.machine import usable_cores
 from landweave.features.interpolation import any_known
 from landweave.features.recipe import Recipe
+from landweave.features.series.rules import ON_DAYS
 from landweave.labels.draw import evenly
 from landweave.patch.model import NODATA
 from landweave.patch.store import write_json
@@ -66,6 +67,9 @@ def explain(plan: Plan, assignment: Assignment | None) -> dict[str, Any]:
     taught = taught_rows(rows, matrix, recipe)
     if not len(asked) or not len(taught) or not recipe.days:
         return {"reason": "no held-out pixel, or no layer, has a date"}
+    if not any(one.rule in ON_DAYS for one in recipe.series):
+        return {"reason": "no feature stands on a target day; of a composite or a metric, no date can be told apart"}
+
     own, kept = (
         own_importance(Model.load(plan.folder / layout.MODEL).estimator),
         observed_rows(plan, rows, matrix, recipe),
@@ -75,7 +79,7 @@ def explain(plan: Plan, assignment: Assignment | None) -> dict[str, Any]:
     drawn = own["values"] if own is not None else shuffled["cells"]
     if shuffled["cells"] is not None:
         shuffled["cells"] = on_grid(shuffled["cells"], recipe)
-    grid, by_static = on_grid(drawn, recipe), np.asarray(drawn)[len(names) * len(recipe.days) :]
+    grid, by_static = on_grid(drawn, recipe), np.asarray(drawn)[recipe.dated :]
 
     few = evenly(asked, SHUFFLED)
     held = kept(few)
@@ -89,6 +93,7 @@ def explain(plan: Plan, assignment: Assignment | None) -> dict[str, Any]:
     led = np.clip(grid, 0, None).sum(axis=0) @ fed
     return {
         "layers": names, "dates": dates, "static": list(recipe.static), "rows": len(few),
+        "elsewhere": _elsewhere(drawn, recipe),
         "drawn": "permutation" if own is None else own["kind"], "map": grid, "map_static": by_static,
         "splits": None if own is None or own["splits"] is None else on_grid(own["splits"], recipe),
         "permutation": shuffled,
@@ -126,19 +131,35 @@ def own_importance(estimator: Estimator) -> dict[str, Any] | None:
 
 
 def on_grid(values: Sequence[float] | np.ndarray, recipe: Recipe) -> np.ndarray:
-    """Values of all features as layers and dates, (layers, days); those without time are left out."""
-    dated = recipe.dated
-    return np.asarray(values)[:dated].reshape(len(recipe.days), len(recipe.layers)).T
+    """Values of all features on target days as layers and dates, (layers, days), summed over rules."""
+    grid = np.zeros((len(recipe.layers), len(recipe.days)))
+    names = {layer.name: n for n, layer in enumerate(recipe.layers)}
+    for column, value in zip(recipe.columns, np.asarray(values)[: recipe.dated], strict=True):
+        if column.rule in ON_DAYS and column.layer is not None and column.day is not None:
+            grid[names[column.layer.name], recipe.days.index(column.day)] += value
+    return grid
+
+
+def _elsewhere(values: Sequence[float] | np.ndarray, recipe: Recipe) -> dict[str, float]:
+    """Importance of the features that stand on no target day, rule by rule; empty where all of them do."""
+    out: dict[str, float] = {}
+    for column, value in zip(recipe.columns, np.asarray(values)[: recipe.dated].tolist(), strict=True):
+        if column.rule not in ON_DAYS:
+            out[column.rule] = out.get(column.rule, 0.0) + value
+    return out
 
 
 def groups_of(recipe: Recipe) -> dict[str, dict[str, list[int]]]:
     """Columns by target day (``date``), by layer (``layer``, those without time too), and each alone (``cell``)."""
-    count, days = len(recipe.layers), len(recipe.days)
-    dated = count * days
-    layers = {layer.name: list(range(n, dated, count)) for n, layer in enumerate(recipe.layers)}
-    layers |= {name: [dated + n] for n, name in enumerate(recipe.static)}
+    layers: dict[str, list[int]] = {name: [] for name in dict.fromkeys(recipe.feature_layers)}
+    for n, name in enumerate(recipe.feature_layers):
+        layers[name].append(n)
+    dates: dict[str, list[int]] = {str(day): [] for day in recipe.days}
+    for n, column in enumerate(recipe.columns):
+        if column.rule in ON_DAYS:
+            dates[str(column.day)].append(n)
     return {
-        "date": {str(day): list(range(k * count, (k + 1) * count)) for k, day in enumerate(recipe.days)},
+        "date": dates,
         "layer": layers,
         "cell": {name: [n] for n, name in enumerate(recipe.feature_names)},
     }
@@ -152,7 +173,7 @@ def _permuted(
     rules: dict[str, Any] = {"thresholds": plan.thresholds, "reject_below": plan.project.model.reject_below}
 
     def predict(X: np.ndarray) -> np.ndarray:
-        p = align_columns(model.probabilities(X, threads=os.cpu_count() or 1), model.classes, plan.legend.values)
+        p = align_columns(model.probabilities(X, threads=usable_cores()), model.classes, plan.legend.values)
         return decide(p, plan.legend.values, **rules)[0]
 
     def shuffle(kind: str, most: int, repeats: int) -> dict[str, Any]:
@@ -178,12 +199,14 @@ def _histograms(
 ) -> dict[str, Any] | None:
     """The most important layer on its most and its least important date, of those that half of the rows have."""
     layer = int(np.argmax(grid.sum(axis=1)))
-    columns = [k * len(recipe.layers) + layer for k in range(len(recipe.days))]
+    what = recipe.layers[layer]
+    of_layer = [n for n, column in enumerate(recipe.columns) if column.rule in ON_DAYS and column.layer == what]
+    columns = of_layer[: len(recipe.days)]
+
     common = np.flatnonzero((matrix[np.ix_(asked, np.array(columns))] != NODATA).mean(axis=0) >= 0.5)
     if len(common) < 2:
         return None
     good, poor = (int(common[of(grid[layer, common])]) for of in (np.argmax, np.argmin))
-    what = recipe.layers[layer]
 
     def values(k: int) -> np.ndarray:
         stored = matrix[asked, columns[k]]

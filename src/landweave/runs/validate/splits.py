@@ -22,20 +22,21 @@ from landweave.runs import layout
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.assignment import Assignment
 from landweave.runs.sample.table import read_samples
-from landweave.runs.validate.refits import fewer_trees, reduced
+from landweave.runs.validate.learning import learning_curve
+from landweave.runs.validate.refits import reduced, smaller
 
 FOLDS = 3
 """Of every split that is compared."""
 
-ROWS_A_CLASS, TREES, TESTED = 600, 20, 10_000
-"""Splits are compared with at most so many training rows of a class, trees, and test rows."""
+ROWS_A_CLASS, TREES, BINS, TESTED = 600, 20, 31, 10_000
+"""Splits are compared with at most so many training rows of a class, trees, LightGBM's bins, and test rows."""
 
 MAPPED = 4_000
 """Places of the map whose distance to training places is measured."""
 
 
 def write_splits(plan: Plan, cells: Sequence[Cell], assignment: Assignment) -> dict[str, Any]:
-    """Write ``splits.json``: ``splits``, ``distances`` and ``leakage`` of ``accuracy.json``."""
+    """Write ``splits.json``: ``splits``, ``distances``, ``leakage`` and ``learning`` of ``accuracy.json``."""
     write_json(plan.folder / layout.SPLITS, compared(plan, cells, assignment))
     return {"files": [layout.SPLITS], "info": {}}
 
@@ -58,7 +59,8 @@ def compared(plan: Plan, cells: Sequence[Cell], assignment: Assignment) -> dict[
         smaller models, samples and folds are here than the run's. ``distances`` as of
         :func:`landweave.accuracy.spatial.distances.distance_figures`, of ``held_out`` (the test rows of the headline),
         ``map``, and the splits. ``leakage`` as of :func:`landweave.labels.leakage.audit`, with ``lost``: side to the
-        classes that occur elsewhere but not there. Where nothing was held out, each is ``{reason}``.
+        classes that occur elsewhere but not there. ``learning`` as of
+        :func:`landweave.runs.validate.learning.learning_curve`. Where nothing was held out, each is ``{reason}``.
     """
     rows, matrix, recipe = read_samples(plan.folder, rule=plan.recipe.rule)
     if assignment.kind in {"given", "none"}:
@@ -66,7 +68,7 @@ def compared(plan: Plan, cells: Sequence[Cell], assignment: Assignment) -> dict[
             "given": "the model comes from elsewhere: its training places are not here",
             "none": "no place could be held out",
         }[assignment.kind]
-        return {name: {"reason": reason} for name in ("splits", "distances", "leakage")}
+        return {name: {"reason": reason} for name in ("splits", "distances", "leakage", "learning")}
     places = _places(cells, rows["patch"].to_numpy(), rows["x"].to_numpy(), rows["y"].to_numpy())
     split = rows["split"].to_numpy()
     train, test = np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
@@ -92,6 +94,9 @@ def compared(plan: Plan, cells: Sequence[Cell], assignment: Assignment) -> dict[
         "splits": splits | {"range": found},
         "distances": distance_figures(distances, weights, pixel=pixel),
         "leakage": leaks,
+        "learning": learning_curve(
+            plan, assignment, rows, matrix, recipe, rows_a_class=ROWS_A_CLASS, trees=TREES, tested=TESTED
+        ),
     }
 
 
@@ -113,7 +118,7 @@ def _splits(
     asked = evenly(np.flatnonzero((split == "test") & dated), TESTED)
     settings = {
         "folds": FOLDS, "rows_a_class": ROWS_A_CLASS, "test_rows": len(asked),
-        "params": fewer_trees(plan, TREES), "on": "the test rows of the headline, against the reference as it is",
+        "params": smaller(plan, TREES, BINS), "on": "the test rows of the headline, against the reference as it is",
     }  # fmt: skip
     if not len(pool) or not len(asked):
         return {"settings": settings, "reason": "no row has a date"}, {}
@@ -126,10 +131,10 @@ def _splits(
             del folds[name]
     if not folds:
         return reasons | {"settings": settings}, {}
-    fit, predict = reduced(plan, assignment, recipe, set(assignment.units), trees=TREES)
+    fit_all, predict = reduced(plan, assignment, recipe, set(assignment.units), trees=TREES, bins=BINS)
     seed = plan.project.sampling.seed
     figures, _ = compare_splits(
-        matrix[pool], label[pool], matrix[asked], label[asked], folds, fit=fit, predict=predict,
+        matrix[pool], label[pool], matrix[asked], label[asked], folds, fit=fit_all, predict=predict,
         classes=plan.legend.names, weights=rows["weight"].to_numpy("float64")[asked],
         clusters=rows["unit"].to_numpy()[asked], rows_a_class=ROWS_A_CLASS, seed=seed,
     )  # fmt: skip

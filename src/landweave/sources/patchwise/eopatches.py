@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from landweave.errors import InputError
 from landweave.patch.eopatch.features import Feature, read_feature
 from landweave.patch.eopatch.folder import EOPatchFolder, grid_of, list_eopatches, moments_of
 from landweave.patch.model import NODATA, REFLECTANCE_SCALE
+from landweave.patch.raster.mask_bits import MaskBits, meant
 from landweave.patch.summary import Shown, listed, span
 from landweave.sources.patchwise.common_grid import Numbers, check_names, load_patches, shared_grid
 from landweave.sources.patchwise.eopatch_choices import band_names_of, bands_feature_of, data_mask_of, refuse_partial
@@ -73,6 +74,9 @@ class EOPatchSource(Shown, LocalSource):
     nodata: float | None = None
     """Number that means missing, beside NaN; None: -32768 in int16."""
 
+    meaning: Mapping[str, MaskBits] = field(default_factory=dict)
+    """Mask to what its bits and values mean, where they do not mean what they are."""
+
     data_mask: str | None = None
     """Mask that is 0 where bands are missing."""
 
@@ -115,7 +119,7 @@ class EOPatchSource(Shown, LocalSource):
     ) -> str:
         """How the features are read; see the protocol."""
         facts = [self.where, self.variables, self.categorical, self.scale, self.offset, self.nodata, self.data_mask]
-        return digest_of([*facts, self.resampling])
+        return digest_of([*facts, self.resampling, *meant(self.meaning)])
 
     def resampled(self, method: str) -> "EOPatchSource":
         """The same patches, their bands brought to other grids by another method."""
@@ -157,6 +161,7 @@ class EOPatchSource(Shown, LocalSource):
         for key, bands in wanted.items():
             for layer, name in enumerate(bands):
                 values = stored[key][..., layer]
+                values = self.meaning[name].codes(values) if name in self.meaning else values
                 read[name] = (values, 1.0, 0.0) if name in self.categorical else self._numbers(values, holes)
         return read
 

@@ -1,5 +1,6 @@
 """Asking servers for JSON: again where they are busy, slow, or break off. Imported where a server is asked."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,8 @@ from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 from urllib3.util import Retry
 
-from landweave.sources.remote import told_while_waiting
+from landweave.errors import InputError
+from landweave.sources.remote import readable, told_while_waiting
 from landweave.sources.stac.hrefs import may_ask, scheme_of, within
 
 TIMEOUT = (15.0, 60.0)
@@ -25,6 +27,12 @@ LONGEST = 20.0
 
 TOLD = 120.0
 """Seconds that a server may make us wait by ``Retry-After``, whatever it says."""
+
+LARGEST = 512 << 20
+"""Bytes of one answer: some 16,000 items with all their links."""
+
+PATIENCE = 1800.0
+"""Seconds after which an answer that still goes on is given up."""
 
 REDIRECTS = 10
 """How often one request may be sent on to another address."""
@@ -56,6 +64,8 @@ class PatientIO(StacApiIO):
         )  # fmt: skip
         super().__init__(timeout=TIMEOUT if timeout is None else (min(TIMEOUT[0], timeout), timeout), max_retries=retry)
         self.session.max_redirects = REDIRECTS
+        # Before anything else reads the answer, also one that sends the request on.
+        self.session.hooks["response"].append(_bounded)
         follow = self.session.get_redirect_target
 
         def target(response: Any) -> str | None:
@@ -76,8 +86,32 @@ class PatientIO(StacApiIO):
             stop=stop_after_attempt(TRIES + 1), wait=wait_exponential(PAUSE, LONGEST),
             retry=retry_if_exception(_breaks_off), reraise=True,
         )  # fmt: skip
-        with told_while_waiting(str(args[0] if args else options["href"])):
-            return tries(super().request, *args, **options)
+        url = str(args[0] if args else options["href"])
+        with told_while_waiting(url):
+            try:
+                return tries(super().request, *args, **options)
+            except APIError as error:
+                if isinstance(error.__context__, _EndlessError):
+                    raise InputError(f"{readable(url)}: {error.__context__}; give another address.") from None
+                raise
+
+
+class _EndlessError(Exception):
+    """An answer that is too large, or goes on for too long."""
+
+
+def _bounded(response: Any, *_: Any, **__: Any) -> None:
+    """Read the whole answer, unpacked, unless it is larger or takes longer than any useful one."""
+    content, begun = bytearray(), time.monotonic()
+    for piece in response.iter_content(1 << 16):
+        content += piece
+        if len(content) > LARGEST:
+            response.close()
+            raise _EndlessError(f"the answer is larger than {LARGEST >> 20} MB")
+        if time.monotonic() - begun > PATIENCE:
+            response.close()
+            raise _EndlessError(f"the answer is not complete after {PATIENCE / 60:.0f} minutes")
+    response._content = bytes(content)  # noqa: SLF001 - where requests itself keeps what it has read
 
 
 def _breaks_off(error: BaseException) -> bool:

@@ -128,6 +128,8 @@ class Reader:
         except APIError as error:
             kind = GoneError if status_of(error) in _GONE else InputError
             raise kind(f"{readable(url)}: not reachable: {reason(error)}.") from None
+        except InputError:
+            raise
         except ValueError:
             raise GoneError(
                 f"{readable(url)}: the answer is not valid JSON; give the root of a STAC API or a catalogue."

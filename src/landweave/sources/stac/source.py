@@ -14,12 +14,13 @@ from odc.geo.geobox import GeoBox
 from landweave.errors import InputError
 from landweave.patch.align import outline_bounds
 from landweave.patch.model import NODATA, make_patch
+from landweave.patch.raster.mask_bits import MaskBits, meant
 from landweave.patch.summary import Shown, listed, span
 from landweave.sources.opened import header_at
 from landweave.sources.pixels import read_coarse, read_reflectance, stored_bytes
 from landweave.sources.protocol import Source, days_between
 from landweave.sources.remote import is_remote, missing_keys, wait_at_most
-from landweave.sources.scene_files import codes_of, head_of, place_of, read_how
+from landweave.sources.scene_files import codes_of, from_marked, head_of, place_of, read_how
 from landweave.sources.stac.catalogues import CATALOGUES, CLASSES
 from landweave.sources.stac.footprint import meet
 from landweave.sources.stac.grouping import passes
@@ -61,6 +62,9 @@ class StacSource(Shown):
 
     timeout: float | None = None
     """Seconds after which a server that is silent is given up; None: the usual ones."""
+
+    meaning: Mapping[str, MaskBits] = field(default_factory=dict)
+    """Mask to what its bits and values mean, where it is no percentage."""
 
     def _summary(self) -> Mapping[str, object]:
         return {
@@ -138,7 +142,7 @@ class StacSource(Shown):
                 used = {name: asset for name, asset in scene.assets.items() if name in names}
                 assets = [(n, named_place(a.href), a.scale, a.offset, a.nodata, *_unsaid(a)) for n, a in used.items()]
                 fact = [str(day), scene.id, sorted(assets), self.offsets.get(scene.id), self.resampling]
-                digest.update(json.dumps(fact).encode())
+                digest.update(json.dumps(fact + meant(self.meaning)).encode())
                 for asset in used.values():
                     if not is_remote(asset.href):
                         digest.update(head_of(asset.href))
@@ -253,12 +257,16 @@ class StacSource(Shown):
                     np.copyto(fused[name][part], values, where=empty[part])
             if classes and (part := _around(bare)):
                 leading = "SCL" if "SCL" in scene.assets else classes[0]
-                here = codes_of(scene, leading, _cropped(geobox, part))
+                here = codes_of(scene, leading, _cropped(geobox, part), meaning=self.meaning.get(leading))
                 taken = bare[part] & (here != 0)
                 for name in classes:
-                    values = here if name == leading else codes_of(scene, name, _cropped(geobox, part))
+                    how = self.meaning.get(name)
+                    values = here if name == leading else codes_of(scene, name, _cropped(geobox, part), meaning=how)
                     np.copyto(fused[name][part], values, where=taken)
                 bare[part] &= ~taken
+        for name in classes:
+            if name in self.meaning:
+                fused[name] = from_marked(fused[name])
         return fused
 
     def _band(self, scene: Scene, name: str, geobox: GeoBox) -> np.ndarray:

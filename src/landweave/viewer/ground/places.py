@@ -91,6 +91,8 @@ class RunPlaces:
         from landweave.patch.store import read_table
 
         table = read_table(self.run.folder / layout.SAMPLES, columns=["patch", "x", "y", "label", "split"])
+        # Pixels of all land, asked out of fold, would hide those that a model learned from.
+        table = table[table["split"] != "land"]
         lon, lat = table["x"].to_numpy().copy(), table["y"].to_numpy().copy()
         crs = {cell.name: str(cell.geobox.crs) for cell in self.run.cells}
         # The samples of a table have degrees and no patch.

@@ -36,6 +36,9 @@ DOORS = {
 }
 """Paths that take a token, or that verdicts are sent to."""
 
+MOST_WAITING = 64
+"""Requests that may wait for the file of verdicts, which one at a time can use; others are asked to come again."""
+
 TITLES = {
     "compare": "Places where register and map differ, as `landweave compare` ranked them",
     "label_errors": "Places where the reference is likely wrong",
@@ -172,13 +175,21 @@ def verdict_routes(judging: Judging, legend: Legend) -> APIRouter:
     router, known = APIRouter(), set(legend.names.values())
     # One at a time: SQLite would let them wait for each other all the same.
     hand = ThreadPoolExecutor(1, thread_name_prefix="verdicts")
+    waiting = 0
 
     async def worked(work: Callable[[], dict[str, Any]]) -> Response:
+        nonlocal waiting
+        if waiting >= MOST_WAITING:
+            detail = "too many requests wait for the file of verdicts; try again"
+            return JSONResponse({"detail": detail}, 503, {"Cache-Control": "no-store", "Retry-After": "5"})
+        waiting += 1
         try:
             told = await asyncio.get_running_loop().run_in_executor(hand, work)
         except InputError as error:
             logging.getLogger("uvicorn.error").warning("%s", error)
             return JSONResponse({"detail": bare(str(error))}, 503, {"Cache-Control": "no-store"})
+        finally:
+            waiting -= 1
         return JSONResponse(told, headers={"Cache-Control": "no-store"})
 
     @router.post("/verdicts/queue")
@@ -265,5 +276,7 @@ def _told(judging: Judging, place: QueuedPlace) -> dict[str, Any]:
 
 def _progress(judging: Judging, interpreter: str) -> dict[str, Any]:
     by_key = {place.place.key: place.id for place in judging.places.values()}
-    found = progress_of([row for row in judging.queue.file.rows() if row[1] != IN_FILE], interpreter, by_key)
+    file = judging.queue.file
+    now, first = ([row for row in rows if row[1] != IN_FILE] for rows in (file.rows(), file.first_rows()))
+    found = progress_of(now, interpreter, by_key, first=first)
     return {**asdict(found), "of": len(by_key), "differ": [by_key[key] for key in found.differ]}

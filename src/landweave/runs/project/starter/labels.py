@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,12 @@ _LARGEST = 4096
 
 
 def look_at_reference(
-    path: Path, *, folder: Path, column: str | None = None, crs: str | None = None, grids: Sequence[GeoBox] = ()
+    path: Path,
+    *,
+    folder: Path,
+    column: str | None = None,
+    keys: PlaceKeys | None = None,
+    grids: Sequence[GeoBox] = (),
 ) -> LabelsFound:
     """Find out what a reference is, which column holds its classes, and which codes it has.
 
@@ -54,8 +60,8 @@ def look_at_reference(
         Of the project file.
     column
         The column of classes, where the user says it.
-    crs
-        CRS of the columns of a table, where the user says it.
+    keys
+        Columns of places and CRS of a table, and CRS of a vector file, where the user says them.
     grids
         Of the imagery: points without a CRS that lie on it have its CRS.
 
@@ -66,16 +72,19 @@ def look_at_reference(
     """
     if not path.exists():
         raise InputError(f"{path}: no such reference file.")
+    keys = keys or PlaceKeys()
     start = [KeyLine(key="path", value=path_from(folder, path), comment="polygons, points, or a raster of codes")]
     if is_point_table(path):
-        return _of_table(path, start, column, crs, grids)
+        return _of_table(path, start, column, keys, grids)
+    if keys.x is not None:
+        raise InputError(f"{path}: --x and --y are for tables of points, and this is none; remove them.")
     layers = layer_names(path)
     if path.is_dir() and not layers:
         return _of_patches(path, folder)
     if not layers and is_raster(path):
         return _of_raster(path, start)
     try:
-        return _of_vector(path, start, column, crs)
+        return _of_vector(path, start, column, keys.crs)
     except InputError as error:
         raise InputError(str(error).replace("set reference.crs", "add --crs, such as --crs EPSG:32633")) from None
 
@@ -102,7 +111,7 @@ def look_at_series(path: Path, *, folder: Path, column: str | None = None) -> La
 
 
 def _of_table(
-    path: Path, start: list[KeyLine], column: str | None, crs: str | None, grids: Sequence[GeoBox]
+    path: Path, start: list[KeyLine], column: str | None, keys: PlaceKeys, grids: Sequence[GeoBox]
 ) -> LabelsFound:
     encoding, notes = None, []
     try:
@@ -115,17 +124,19 @@ def _of_table(
         notes.append(
             f"{path.name} is not in UTF-8 and is read as {encoding}; correct reference.encoding if letters are wrong."
         )
-    keys = PlaceKeys(crs=crs)
+    crs = keys.crs
     try:
         places = read_places(table, keys, of="reference.")
     except InputError as error:
-        guess = _crs_of(table, grids) if crs is None and "have no coordinate reference system" in str(error) else None
+        guess = (
+            _crs_of(table, grids, keys) if crs is None and "have no coordinate reference system" in str(error) else None
+        )
         if guess is None:
             advice = str(error).partition("; set reference.crs")[0].partition("; if they are longitude")[0]
             raise InputError(
                 f"{advice}; add --crs, such as --crs EPSG:32633." if advice != str(error) else str(error)
             ) from None
-        keys = PlaceKeys(crs=guess)
+        keys = replace(keys, crs=guess)
         places = read_places(table, keys, of="reference.")
         notes.append(
             f"The CRS of {places.columns[0]} and {places.columns[1]} is taken for {guess}, by which the points lie on "
@@ -135,6 +146,9 @@ def _of_table(
     codes = table.column(chosen)
     there = np.isfinite(places.x)
     entries = [*start, KeyLine(key="column", value=chosen, comment="column of the classes")]
+    if keys.x is not None and keys.y is not None:
+        entries.append(KeyLine(key="x", value=keys.x, comment="column of longitude or easting"))
+        entries.append(KeyLine(key="y", value=keys.y, comment="column of latitude or northing"))
     if keys.crs:
         entries.append(KeyLine(key="crs", value=keys.crs, comment=f"of the columns {' and '.join(places.columns)}"))
     if encoding:
@@ -148,13 +162,13 @@ def _of_table(
     )  # fmt: skip
 
 
-def _crs_of(table: Table, grids: Sequence[GeoBox]) -> str | None:
+def _crs_of(table: Table, grids: Sequence[GeoBox], keys: PlaceKeys) -> str | None:
     """The CRS in which all places of a table lie on the images."""
     for grid in grids:
         own = f"EPSG:{grid.crs.epsg}" if grid.crs.epsg else grid.crs.to_wkt()
         for crs in dict.fromkeys((own, DEGREES)):
             try:
-                places = read_places(table, PlaceKeys(crs=crs))
+                places = read_places(table, replace(keys, crs=crs))
             except InputError:
                 continue
             x, y = to_crs(places.x, places.y, source=crs, target=grid.crs)
@@ -281,12 +295,14 @@ def _columns(table: Table, places: Sequence[str] = ()) -> Columns:
 
 def _column_of(path: Path, columns: Columns, rows: int) -> str:
     """The column that most likely holds classes: by its name, and by how many different values it has."""
-    ranked, there = [], []
+    ranked, there, single = [], [], []
     for position, (name, values) in enumerate(columns):
         there.append(name)
         texts = {code_text(value) for value in values.tolist()} - {""}
         folded, word = _folded(name), _word_of(name)
         runs = reason_of_name(name) if word == len(_WORDS) else None
+        if len(texts) == 1 and word < len(_WORDS):
+            single.append(f"{name} has one class only ({texts.copy().pop()})")
         if not 2 <= len(texts) <= MOST_CLASSES or runs or looks_like_dates(texts) or _has_fractions(texts):
             continue
         if len(texts) > max(rows / 2, 2) and word == len(_WORDS):
@@ -295,6 +311,8 @@ def _column_of(path: Path, columns: Columns, rows: int) -> str:
         exact = folded != _WORDS[word] if word < len(_WORDS) else True
         ranked.append((word, exact, len(texts) > rows / 2, -len(texts), position, name))
     if not ranked:
+        if single:
+            raise InputError(f"{path}: {single[0]}; a map needs two, so add labels of another class.")
         raise InputError(
             f"{path}: no column holds 2 to {MOST_CLASSES} classes; it has {some_of(there, 30) or 'none'}; "
             "name it with --column."

@@ -108,7 +108,7 @@ def look_at_rasters(
     if doubtful and not mask_entries:
         unknown.append(
             f"{some_of(doubtful)} may show clouds, but which numbers do is not known; to use it, set "
-            'source.clouds = "mask", source.mask, and source.mask_above.'
+            'source.clouds = "mask", source.mask, and source.mask_above (per cent) or source.mask_bits (bits).'
         )
     bands = _bands(rows, wanted)
     used = [row for row in rows if row.variable in {*bands, *_mask_variables(mask_entries)}]
@@ -126,12 +126,18 @@ def look_at_rasters(
     if any(row.day is None for row in used):
         unknown.append(f"No date in the names of the images; fill in the column date of {TABLE}.")
     return ImagesFound(
-        source=(KeyLine(key="type", value="rasters", comment="raster files"), entries, *numbers,
+        source=(KeyLine(key="type", value="rasters", comment="raster files"), entries, *_undated(days), *numbers,
                 *(mask_entries or [_no_mask()])),
         bands=bands, days=days, static=tuple(path_from(folder, root / name) for name in static),
         table=None if pattern else _table(used, folder), grids=(grid,), found=(first, *notes),
         open=(*unknown, *doubts),
     )  # fmt: skip
+
+
+def _undated(days: Sequence[datetime.date]) -> list[KeyLine]:
+    """The key by which a date that was invented here is never taken for one."""
+    comment = f"the date in {TABLE} is invented; write the true one there and remove this line"
+    return [KeyLine(key="undated", value=True, comment=comment)] if tuple(days) == (NO_DATE,) else []
 
 
 def _read_pattern(root: Path, pattern: str, names: Collection[str]) -> NamesRead:

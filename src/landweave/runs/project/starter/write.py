@@ -12,6 +12,7 @@ from landweave.legend import Legend
 from landweave.patch.align import DEGREE
 from landweave.patch.store import write_text
 from landweave.patch.summary import listed
+from landweave.patch.tables.places import PlaceKeys
 from landweave.runs.project.settings import make_project
 from landweave.runs.project.starter.archive import Bounds, Period, look_at_archive
 from landweave.runs.project.starter.found import ImagesFound, KeyLine, LabelsFound, toml_value
@@ -51,6 +52,12 @@ class Given:
     column: str | None = None
     """The column of classes."""
 
+    x: str | None = None
+    """Column of longitude or easting of a table of points."""
+
+    y: str | None = None
+    """Column of latitude or northing."""
+
     crs: str | None = None
     """CRS of a table of points."""
 
@@ -81,7 +88,8 @@ def start_project(folder: Path, given: Given | None = None) -> list[str]:
     labels = series
     if labels_path is not None:
         grids = images.grids if images is not None else ()
-        labels = look_at_reference(labels_path, folder=folder, column=given.column, crs=given.crs, grids=grids)
+        keys = PlaceKeys(x=given.x, y=given.y, crs=given.crs)
+        labels = look_at_reference(labels_path, folder=folder, column=given.column, keys=keys, grids=grids)
         _check_kind(given, labels)
     area, unknown = _area(given, images, labels)
     period, more = _period(given, images)
@@ -107,6 +115,8 @@ def _check_options(given: Given) -> None:
     for one, other in pairs:
         if getattr(given, one) is not None and getattr(given, other) is not None:
             raise InputError(f"init: --{one} and --{other} exclude each other; give one of them.")
+    if (given.x is None) != (given.y is None):
+        raise InputError("init: --x and --y belong together; give both.")
     if given.bounds is not None:
         west, south, east, north = given.bounds
         if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
@@ -200,7 +210,9 @@ def _found(
     if images is not None:
         lines += [f"images:    {images.found[0]}", *(f"           {line}" for line in images.found[1:])]
         if images.days:
-            lines.append(f"dates:     {len(images.days)}, {images.days[0]} to {images.days[-1]}")
+            undated = any(entry.key == "undated" for entry in images.source)
+            days = "not known" if undated else f"{images.days[0]} to {images.days[-1]}"
+            lines.append(f"dates:     {len(images.days)}, {days}")
         elif period is not None:
             lines.append(f"period:    {period[0]} to {period[1]}")
         lines.append(f"bands:     {listed(list(images.bands), 15)}")
@@ -221,6 +233,9 @@ def _open(given: Given, images: ImagesFound | None, labels: LabelsFound | None) 
         lines.append("No images are given (--images or --stac); fill in [source].")
         if given.table is not None:
             lines.append(f"To judge the table without images: landweave evaluate {given.table}")
+    useful = [] if labels is None else [code for code in labels.codes if code not in labels.ignored]
+    if len(useful) == 1:
+        lines.append(f"All labels are of one class ({useful[0]}); a map needs two, so add labels of another class.")
     if labels is None:
         lines.append("No labels are given (--reference, --points or --table); fill in [reference] and legend.toml.")
     return lines
