@@ -58,6 +58,7 @@ ROOMS = {
     "sources/simulated/archive": "what `landweave simulate` writes",
     "sources/warping": "pixels of one grid on another",
     "sources/stac": "archives of scenes",
+    "sources/files": "files opened, and of those on servers the blocks that are needed",
     "tree_models": "LightGBM's text, evaluated on arrays; knows no pixels",
     "viewer": "the browser view",
     "viewer/ground": "what the view shows beside tiles: points, outlines, overlays, areas within polygons",

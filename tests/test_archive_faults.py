@@ -14,8 +14,8 @@ from landweave.errors import InputError
 from landweave.patch.model import NODATA
 from landweave.runs.pipeline.check import check_project
 from landweave.runs.project.settings import read_project
-from landweave.sources import opened as images
 from landweave.sources import remote
+from landweave.sources.files import opened as images
 from landweave.sources.stac import asking
 from landweave.sources.stac.footprint import meet
 from landweave.sources.stac.scenes import read_scene

@@ -212,7 +212,10 @@ GIVEN = {
     ),
     "table in CSV": ("points.csv", TABLE),
     "table in Parquet": ("table.parquet", TABLE),
-    "image": ("codes.tif", "from landweave.sources.opened import forget, header_at; header_at(path); forget(path)"),
+    "image": (
+        "codes.tif",
+        "from landweave.sources.files.opened import forget, header_at; header_at(path); forget(path)",
+    ),
     "map": ("codes.tif", "from landweave.maps.areas import open_map, read_strips; list(read_strips(open_map(path)))"),
     "items": ("items.json", "from landweave.sources.stac.reading import Reader; Reader()(str(path))"),
 }

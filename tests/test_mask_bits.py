@@ -17,7 +17,7 @@ from landweave.runs.fetch.strips import reasons_of
 from landweave.runs.pipeline.check import check_project
 from landweave.runs.project.plan import make_plan
 from landweave.runs.project.settings import read_project
-from landweave.sources.opened import header_at
+from landweave.sources.files.opened import header_at
 from landweave.sources.stac.scenes import read_scene
 from landweave.sources.stac.source import open_stac
 
@@ -54,6 +54,10 @@ def test_fill_goes_before_cloud_and_cloud_before_snow(number, bits, values):
 )
 def test_a_field_of_several_bits_is_compared_as_a_number(bits, numbers, wanted):
     assert mask_bits(bits, {}).codes(np.asarray(numbers)).tolist() == wanted
+
+
+def test_what_is_no_number_is_unknown():
+    assert mask_bits(LANDSAT, {}).codes(np.array([np.nan, 8.0, 0.0])).tolist() == [255, 2, 0]
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +104,7 @@ WRONG = {
     "meaning": ("mask_bits = { haze = [1] }", r"mask_bits: 'haze' is unknown; use cloud, shadow, snow, fill"),
     "bit": ("mask_bits = { cloud = [40] }", r"mask_bits: 40 is no bit; give a number from 0 to 31, or a field such as"),
     "field": ('mask_bits = { cloud = ["8-9=4"] }', r"mask_bits: '8-9=4' is no bit"),
+    "nothing": ("mask_bits = { cloud = [] }", r"mask_bits: cloud has no entry; name its bits or values, or remove it"),
     "words": ('mask_bits = { cloud = ["high"] }', r"mask_bits: 'high' is no bit"),
     "twice": ("mask_bits = { cloud = [3], shadow = [3] }", r"mask_bits: 3 is named twice; name it once"),
     "rule": ('clouds = "scl"\nmask_bits = { cloud = [3] }', r"mask_bits and mask_values need mask = "),

@@ -19,7 +19,7 @@ from landweave.errors import InputError
 from landweave.patch.model import NODATA
 from landweave.patch.raster.files import FORMATS, open_raster
 from landweave.patch.raster.header import header_of
-from landweave.sources.opened import header_at
+from landweave.sources.files.opened import header_at
 from landweave.sources.pixels import read_on, read_static
 from landweave.sources.rasters import open_rasters
 

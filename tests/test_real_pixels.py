@@ -13,7 +13,7 @@ from landweave.features.indices import evaluate, index_formula
 from landweave.features.interpolation import features
 from landweave.features.recipe import Recipe
 from landweave.patch.model import NODATA, make_patch
-from landweave.sources.opened import grid_of
+from landweave.sources.files.opened import grid_of
 from landweave.sources.pixels import read_codes
 
 BARBELLINO = ["20170703", "20190723"]

@@ -20,7 +20,8 @@ from landweave.runs.pipeline.driver import run
 from landweave.runs.pipeline.state import Options
 from landweave.runs.project.plan import make_plan
 from landweave.runs.project.settings import read_project
-from landweave.sources import opened, remote
+from landweave.sources import remote
+from landweave.sources.files import opened
 from landweave.sources.stac.scenes import read_scene
 from landweave.sources.stac.source import open_stac
 

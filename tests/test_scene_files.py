@@ -12,9 +12,10 @@ from test_raster_headers import HOLE, KEPT, MASKS, SHAPE, full, tif
 
 from landweave.errors import InputError
 from landweave.patch.model import NODATA
-from landweave.sources.opened import header_at
+from landweave.sources.files.opened import header_at
+from landweave.sources.scene_files import overview
 from landweave.sources.stac.scenes import read_scene
-from landweave.sources.stac.source import open_stac, overview
+from landweave.sources.stac.source import open_stac
 
 PLACE = {"proj:epsg": 32633, "proj:shape": list(SHAPE), "proj:transform": [10, 0, 500_000, 0, -10, 5_000_000]}
 

@@ -21,6 +21,7 @@ from landweave.features.s2cloudless import (
     to_fine,
 )
 from landweave.patch.model import NODATA
+from landweave.sources.scene_files import overview
 from landweave.sources.simulated import toa
 from landweave.sources.simulated.archive.archive import is_archive, write_archive
 from landweave.sources.simulated.archive.products import L1C, L2A
@@ -32,7 +33,7 @@ from landweave.sources.simulated.weather import weather
 from landweave.sources.stac.catalogues import BANDS as ALL_BANDS
 from landweave.sources.stac.scenes import read_scene
 from landweave.sources.stac.search import Query, find_items
-from landweave.sources.stac.source import open_stac, overview
+from landweave.sources.stac.source import open_stac
 
 # On one of its dates snow lies under a broken sky; the baseline changes in the middle of the year.
 WORLD = {"size_km": 1.5, "dates": 6, "seed": 234}

@@ -303,7 +303,8 @@ def test_a_server_that_fails_twice_gives_the_same_pixels(tmp_path, fault):
     faults = Faults(rule)
     with served(tmp_path, faults) as url:
         patch = places(tmp_path, url).load(GRID, [DAY], ["B04"])
-    assert faults.failed == 2
+    # A slow answer is an answer; the image is small and comes with its header.
+    assert faults.failed == (1 if fault == "slow" else 2)
     assert (patch["B04"].values[0] == NUMBERS["B04"]).all()
 
 

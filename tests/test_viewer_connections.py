@@ -14,7 +14,7 @@ import urllib.request
 import pytest
 import uvicorn
 
-from landweave.sources import opened
+from landweave.sources.files import opened
 from landweave.viewer import connections
 from landweave.viewer.connections import Sparing, configured, connections_borne, workers
 

@@ -13,14 +13,15 @@ from landweave.api.period import read_period
 from landweave.errors import InputError
 from landweave.patch.align import outline_bounds
 from landweave.patch.grid import Cell
-from landweave.sources.opened import keep_open
+from landweave.sources.files.opened import keep_open
 from landweave.sources.patchwise.datasets import is_collection, open_collection
 from landweave.sources.protocol import Source
 from landweave.sources.remote import is_remote, readable
+from landweave.sources.scene_files import overview
 from landweave.sources.stac.scenes import read_scenes
 from landweave.sources.stac.search import Query, default_collection, search_items
 from landweave.sources.stac.selection import sentences
-from landweave.sources.stac.source import StacSource, overview
+from landweave.sources.stac.source import StacSource
 from landweave.sources.stac.source import open_stac as group_scenes
 from landweave.sources.stac.trust import trusted
 

@@ -12,6 +12,9 @@ FORECAST = "forecast.json"
 SCENES = "scenes.json"
 """What an archive's search found."""
 
+HEADERS = "headers"
+"""Headers of an archive's files on servers."""
+
 RADIOMETRY = "radiometry.json"
 SAMPLES = "samples.parquet"
 SERIES = "samples_series.parquet"

@@ -14,7 +14,8 @@ from landweave.patch.align import nearest_pixels, pixel_offset, remembered
 from landweave.patch.model import NODATA, REFLECTANCE_SCALE
 from landweave.patch.raster.header import Header, header_of
 from landweave.patch.raster.mask_bits import MaskBits
-from landweave.sources.opened import header_at, read_from
+from landweave.sources.files.far import Pixels, SmallCopy
+from landweave.sources.files.opened import header_at, read_from
 from landweave.sources.remote import readable
 from landweave.sources.warping.warp import touching, warped
 
@@ -247,7 +248,7 @@ def read_coarse(
             values[file.read_masks(band, out_shape=wanted) == 0] = np.ma.masked
         return values
 
-    return read_from(path, read, band)
+    return read_from(path, read, band, need=SmallCopy(shape=shape, band=band))
 
 
 def read_window(
@@ -286,7 +287,8 @@ def _numbers(
         hides = masked and MaskFlags.per_dataset in file.mask_flag_enums[band - 1]
         return file.read(band, window=window), (file.read_masks(band, window=window) == 0 if hides else None)
 
-    part = read_from(path, read, band)
+    height, width = start[0] + shape[0] - top, start[1] + shape[1] - left
+    part = read_from(path, read, band, need=Pixels(top=top, left=left, height=height, width=width, band=band))
     if part is None:
         return None
     row, column = top - start[0], left - start[1]

@@ -26,9 +26,9 @@ from landweave.sources.file_grids import (
     several_grids,
     touch,
 )
+from landweave.sources.files.opened import opened
 from landweave.sources.layers import Disagreements, ProjectNumbers, RasterLayer, bands_of, gaps, layer_of
 from landweave.sources.listing import ListedFile, list_pattern, list_table
-from landweave.sources.opened import opened
 from landweave.sources.pixels import UNKNOWN, read_codes, read_reflectance
 from landweave.sources.protocol import LocalSource, Source, day_of, digest_of
 

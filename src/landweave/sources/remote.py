@@ -152,7 +152,22 @@ def vsi_name(path: str) -> str:
     """
     if path.startswith("s3://"):
         return "/vsis3/" + path.removeprefix("s3://")
-    return "/vsicurl/" + (_signed(path) if _needs_signature(path) else path)
+    return "/vsicurl/" + web_name(path)
+
+
+def web_name(path: str) -> str:
+    """An ``http`` or ``https`` address, signed where its host asks for it."""
+    return _signed(path) if _needs_signature(path) else path
+
+
+def option(name: str) -> str:
+    """A setting of reading from servers, by its name in GDAL; what the user's environment says goes before."""
+    return os.environ.get(name, _OPTIONS[name])
+
+
+def own_option(name: str) -> str:
+    """The same without the user's environment."""
+    return _OPTIONS[name]
 
 
 def serve_s3_from(endpoint: str) -> None:
@@ -193,9 +208,9 @@ def patiently(path: Path | str, read: Callable[[], T]) -> T:
     since = time.monotonic()
 
     def again(state: Any) -> None:
-        _forget_signatures()
+        forget_signatures()
         error = state.outcome.exception() if state.outcome else None
-        tell_of_waiting(path, since, _without_signature(str(error).split("\n")[0]))
+        tell_of_waiting(path, since, without_signature(str(error).split("\n")[0]))
 
     # The jitter, a quarter either way, spreads many readers over time; what is read does not depend on it.
     tries = Retrying(
@@ -207,12 +222,18 @@ def patiently(path: Path | str, read: Callable[[], T]) -> T:
         return tries(read)
     except (RasterioError, OSError) as error:
         # GDAL names the address as it was signed.
-        text = _without_signature(str(error).split("\n")[0])
-        hint = _ASK_FOR_KEYS if str(path).startswith("s3://") and any(w in text for w in _REFUSALS) else ""
+        text = without_signature(str(error).split("\n")[0])
+        hint = keys_hint(path, text)
         raise OSError(f"{readable(path)}: not read after {TRIES} tries: {text.rstrip('.')}.{hint}") from None
 
 
-def _without_signature(text: str) -> str:
+def keys_hint(path: Path | str, why: str) -> str:
+    """What to do about keys, where a refusal may come from them; else nothing."""
+    return _ASK_FOR_KEYS if str(path).startswith("s3://") and any(word in why for word in _REFUSALS) else ""
+
+
+def without_signature(text: str) -> str:
+    """A message without what addresses in it hold of queries, users and passwords."""
     text = re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]*", r"\1", text)
     return re.sub(r"(https?://)[^/@\s]*@", r"\1", text)
 
@@ -221,8 +242,13 @@ def _can_sign() -> bool:
     return bool(os.environ.get("AWS_ACCESS_KEY_ID")) or _keys_elsewhere()
 
 
+def keys_of_roles() -> bool:
+    """Whether keys come from a profile, a role or a container."""
+    return any(os.environ.get(name) for name in _KEYS_ELSEWHERE)
+
+
 def _keys_elsewhere() -> bool:
-    if any(os.environ.get(name) for name in _KEYS_ELSEWHERE):
+    if keys_of_roles():
         return True
     named = os.environ.get("CPL_AWS_CREDENTIALS_FILE") or os.environ.get(_KEY_FILE) or "~/.aws/credentials"
     return Path(named).expanduser().is_file()
@@ -246,7 +272,7 @@ def _signed(path: str) -> str:
     return _signer()(path)
 
 
-def _forget_signatures() -> None:
+def forget_signatures() -> None:
     """Drop signatures that may have expired, so that the next try asks for new ones."""
     sas = sys.modules.get("planetary_computer.sas")
     if sas is not None:

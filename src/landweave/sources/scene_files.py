@@ -6,21 +6,26 @@ import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from odc.geo.geobox import GeoBox
+from rasterio.errors import RasterioError
 
 from landweave.errors import InputError
-from landweave.patch.align import nearest_pixels
+from landweave.patch.align import nearest_pixels, pixel_offset
 from landweave.patch.raster.header import Band, Header
 from landweave.patch.raster.mask_bits import NO_DATA, VALID, MaskBits
-from landweave.sources.opened import header_at
-from landweave.sources.pixels import UNKNOWN, read_codes
+from landweave.sources.files.far import FarFile, HeaderOnly, Need, Pixels, SmallCopy, begin_to_read
+from landweave.sources.files.opened import header_at
+from landweave.sources.pixels import UNKNOWN, read_coarse, read_codes
 from landweave.sources.remote import is_remote, serve_s3_from
 from landweave.sources.stac.catalogues import CLASSES, names_of
+from landweave.sources.stac.radiometry import CIRRUS, VISIBLE, Check, check
 from landweave.sources.stac.scenes import Asset, Scene
+from landweave.sources.warping.warp import touching
 
 PER_CENT = 100
 """The most that a provider's probability of cloud or snow can be."""
@@ -198,6 +203,56 @@ def from_marked(codes: np.ndarray) -> np.ndarray:
 
 def _same(one: float, other: float) -> bool:
     return math.isclose(one, other, rel_tol=1e-6) or (math.isnan(one) and math.isnan(other))
+
+
+def overview(scene: Scene, *, offset: float | None = None) -> Check:
+    """Compare a scene's coarsest overview with its offset, or with another one; see :func:`.radiometry.check`."""
+    shape: tuple[int, int] | None = None
+    bands: dict[str, np.ndarray] = {}
+    offsets = {}
+    begin(scene, [*VISIBLE, "B08", CIRRUS, "SCL"])
+    for name in (*VISIBLE, "B08", CIRRUS):
+        if name not in scene.assets:
+            continue
+        place, how = read_how(scene, name)
+        offsets[name] = how.offset if offset is None else offset
+        numbers = read_coarse(place, shape, band=how.band)
+        shape = shape or (numbers.shape[0], numbers.shape[1])
+        missing = np.ma.getmaskarray(numbers) | (numbers.data == how.nodata)
+        bands[name] = np.where(missing, np.nan, numbers.data.astype("float64") * how.scale + offsets[name])
+    if not bands or shape is None:
+        return Check(verdict="undecided", reason="no spectral band")
+    classes = read_coarse(place_of(scene.assets["SCL"]), shape).data if "SCL" in scene.assets else None
+    return check(bands, offset=offsets[next(iter(bands))], scene_classes=classes)
+
+
+def begin(scene: Scene, names: Iterable[str], geobox: GeoBox | None = None) -> None:
+    """Begin to read variables of a scene from a server, side by side; nothing is waited for.
+
+    Parameters
+    ----------
+    scene, names
+        What will be read; a variable that the scene does not have, and what is on this machine, is passed over.
+    geobox
+        The grid on which it will be read; None: the coarsest overview of the whole scene.
+    """
+    for name in names:
+        asset = scene.assets.get(name)
+        if asset is not None and is_remote(asset.href):
+            begin_to_read(place_of(asset), partial(_need, asset, name, geobox))
+
+
+def _need(asset: Asset, name: str, geobox: GeoBox | None, file: FarFile) -> Need:
+    """What of a file will be read. Where this is wrong, the reader asks for what is missing."""
+    try:
+        how = reading_of(asset, name, file.header)
+        if geobox is None:
+            return SmallCopy(band=how.band)
+        offset = pixel_offset(how.grid, geobox)
+        (top, left), (height, width) = touching(how.grid, geobox) if offset is None else (offset, geobox.shape)
+    except (InputError, RasterioError):
+        return HeaderOnly()
+    return Pixels(top=top, left=left, height=height, width=width, band=how.band)
 
 
 def _band(asset: Asset, variable: str, header: Header) -> Band:

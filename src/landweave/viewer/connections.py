@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from landweave.engine.machine import usable_cores
-from landweave.sources.opened import keep_open
+from landweave.sources.files.opened import keep_open
 
 FILES_A_THREAD = 16
 """Rasters that a thread keeps open: a tile reads few files, and all threads share one limit of the system."""

@@ -20,7 +20,7 @@ from landweave.patch.staging import assemble, quicklook, read_notes, read_stage,
 from landweave.patch.store import read_patch, sync
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
-from landweave.sources.opened import keep_open
+from landweave.sources.files.opened import keep_open
 from landweave.sources.protocol import Source
 
 READERS = 8

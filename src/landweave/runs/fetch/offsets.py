@@ -8,12 +8,11 @@ from landweave.errors import InputError
 from landweave.patch.store import write_json
 from landweave.runs import layout
 from landweave.runs.project.plan import Plan
-from landweave.sources.opened import keep_open
-from landweave.sources.scene_files import differences
+from landweave.sources.files.opened import keep_open
+from landweave.sources.scene_files import differences, overview
 from landweave.sources.stac.hrefs import named_place
 from landweave.sources.stac.radiometry import CIRRUS, VISIBLE, Check
 from landweave.sources.stac.scenes import Scene
-from landweave.sources.stac.source import overview
 from landweave.sources.stac.trust import trusted
 
 _READERS = 8

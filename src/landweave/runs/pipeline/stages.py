@@ -37,6 +37,7 @@ NOT_PIXELS = {
     "max_lost",
     "hosts",
     "timeout",
+    "connections",
     "attribution",
     "licence",
     "undated",

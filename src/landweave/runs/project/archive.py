@@ -75,7 +75,8 @@ def open_archive(
         source = open_stac(
             scenes, needed=needed, start=project.period.start, end=project.period.end, resampling=settings.method,
             where=readable(url), exclude=settings.exclude, left_out={**found.left_out, **broken},
-            remarks=found.remarks, timeout=settings.timeout,
+            remarks=found.remarks, timeout=settings.timeout, connections=settings.connections,
+            headers=project.folder / layout.HEADERS if remember else None,
         )  # fmt: skip
     except InputError as error:
         raise InputError(f"{project.file}: {error}" if "source.exclude" in str(error) else str(error)) from None

@@ -37,11 +37,14 @@ CLOUD_SETTINGS = {
 _MEANING = ("mask_bits", "mask_values")
 
 SOURCE_KEYS = {
-    "stac": {"url", "collection", "max_cloud_cover", "radiometry", "bands", "mask", "hosts", "timeout", *_MEANING},
+    "stac": {
+        "url", "collection", "max_cloud_cover", "radiometry", "bands", "mask", "hosts", "timeout", "connections",
+        *_MEANING,
+    },
     "rasters": {"table", "pattern", "scale", "offset", "nodata", "mask", "undated", *_MEANING},
     "eopatches": {"path", "bands_feature", "band_names", "scale", "offset", "nodata", "mask", "data_mask", *_MEANING},
     "simulated": {"size_km", "dates", "seed"},
-}
+}  # fmt: skip
 """Further keys of each type."""
 
 
@@ -95,6 +98,8 @@ class SourceSettings(Settings):
     """Servers to which an archive's links to further pages may lead, besides its own."""
     timeout: float | None = Field(None, gt=0, le=3600)
     """Seconds after which a server that is silent is given up and asked again; default: 60 (30 for images)."""
+    connections: int | None = Field(None, ge=1, le=256)
+    """Requests for images that a server gets at a time from each worker at most; default: 32."""
     # rasters
     table: str | None = None
     pattern: str | None = None

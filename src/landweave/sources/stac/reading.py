@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from landweave.errors import InputError, blame_machine, parsed
+from landweave.sources.files.pool import side_by_side
 from landweave.sources.remote import is_remote, readable
 from landweave.sources.stac.hrefs import absolute, may_ask, scheme_of, within
 from landweave.sources.stac.paging import PAGES, Pages, Request, features_of, matched_of, next_link
@@ -16,6 +17,9 @@ CATALOGUES = 20_000
 
 DEPTH = 40
 """How many catalogues may lie within each other."""
+
+READERS = 8
+"""Files of a catalogue that are read from a server at a time."""
 
 GONE = "missing, or not a STAC item"
 
@@ -183,6 +187,17 @@ def walk(
         For a catalogue that cannot be read, and for more than :data:`CATALOGUES` of them or :data:`DEPTH` within each
         other, since such a catalogue has no end.
     """
+
+    def read_link(link: tuple[str, str]) -> Any:
+        relation, href = link
+        try:
+            return items_of(href) if relation == "items" else read(href)
+        except GoneError:
+            if relation != "item":
+                raise
+            return None
+
+    readers = READERS if scheme_of(url) in _WEB else 1
     todo, seen, nodes = [(root, url, 0)], {url}, 0
     items: list[dict[str, Any]] = []
     whole: list[Pages] = []
@@ -196,25 +211,31 @@ def walk(
             )
         if node.get("type") == "Collection" and collection and node.get("id") != collection:
             continue
-        links = node.get("links")
-        for link in [link for link in links if isinstance(link, dict)] if isinstance(links, list) else []:
-            relation = str(link.get("rel"))
-            if relation not in {"item", "items", "child"}:
-                continue
-            href = read.follow(str(link.get("href") or ""), place)
-            # A link back would never end.
-            if href in seen:
-                continue
-            seen.add(href)
-            if relation == "item":
-                try:
-                    items.append(trimmed(read(href), href))
-                except GoneError:
-                    broken.setdefault(GONE, []).append(readable(href))
+        links = _links_of(node, place, read, seen)
+        for (relation, href), content in zip(links, side_by_side(read_link, links, readers), strict=True):
+            if relation == "child":
+                todo.append((content, href, depth + 1))
             elif relation == "items":
-                whole.append(items_of(href))
-                items += [trimmed(item, place_of(item, href)) for item in whole[-1].items]
+                whole.append(content)
+                items += [trimmed(item, place_of(item, href)) for item in content.items]
+            elif content is None:
+                broken.setdefault(GONE, []).append(readable(href))
             else:
-                todo.append((read(href), href, depth + 1))
+                items.append(trimmed(content, href))
     counted = sum(pages.left for pages in whole)
     return Pages(items=tuple(items), matched=len(items) + counted if counted else None)
+
+
+def _links_of(node: Mapping[str, Any], place: str, read: Reader, seen: set[str]) -> list[tuple[str, str]]:
+    """Relation and address of a catalogue's links to catalogues, items and lists of items that were not seen yet."""
+    links, found = node.get("links"), []
+    for link in [link for link in links if isinstance(link, dict)] if isinstance(links, list) else []:
+        relation = str(link.get("rel"))
+        if relation not in {"item", "items", "child"}:
+            continue
+        href = read.follow(str(link.get("href") or ""), place)
+        # A link back would never end.
+        if href not in seen:
+            seen.add(href)
+            found.append((relation, href))
+    return found

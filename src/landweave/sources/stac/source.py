@@ -16,18 +16,22 @@ from landweave.patch.align import outline_bounds
 from landweave.patch.model import NODATA, make_patch
 from landweave.patch.raster.mask_bits import MaskBits, meant
 from landweave.patch.summary import Shown, listed, span
-from landweave.sources.opened import header_at
-from landweave.sources.pixels import read_coarse, read_reflectance, stored_bytes
+from landweave.sources.files.far import ask_again, use_wire
+from landweave.sources.files.opened import header_at
+from landweave.sources.files.pool import side_by_side
+from landweave.sources.pixels import read_reflectance, stored_bytes
 from landweave.sources.protocol import Source, days_between
 from landweave.sources.remote import is_remote, missing_keys, wait_at_most
-from landweave.sources.scene_files import codes_of, from_marked, head_of, place_of, read_how
+from landweave.sources.scene_files import begin, codes_of, from_marked, head_of, place_of, read_how
 from landweave.sources.stac.catalogues import CATALOGUES, CLASSES
 from landweave.sources.stac.footprint import meet
 from landweave.sources.stac.grouping import passes
 from landweave.sources.stac.hrefs import named_place
-from landweave.sources.stac.radiometry import CIRRUS, VISIBLE, Check, check
 from landweave.sources.stac.scenes import Asset, Scene
 from landweave.sources.stac.selection import EXCLUDED, INCOMPLETE, OLDER, lacking, sentences, without
+
+READERS = 8
+"""Dates that are read from a server at a time."""
 
 _FEW_DATES = 3
 """On which the files' bytes are counted."""
@@ -62,6 +66,12 @@ class StacSource(Shown):
 
     timeout: float | None = None
     """Seconds after which a server that is silent is given up; None: the usual ones."""
+
+    connections: int | None = None
+    """Requests that a server gets at a time from each process at most; None: the usual number."""
+
+    headers: Path | None = None
+    """Folder that keeps headers of files on servers from one run to the next; None: none are kept."""
 
     meaning: Mapping[str, MaskBits] = field(default_factory=dict)
     """Mask to what its bits and values mean, where it is no percentage."""
@@ -170,13 +180,20 @@ class StacSource(Shown):
         for name in variables:
             if name not in self.variables:
                 raise InputError(f"The archive has no {name!r}; it has {', '.join(self.variables)}.")
-        wait_at_most(self.timeout)
+        unknown = [day for day in dates if day not in self.passes]
+        if unknown:
+            raise InputError(f"The archive has no scene of {unknown[0]}; use one of its dates.")
+        self._prepare()
+        met = self._met(geobox, dates)
+
+        def one(number: int) -> dict[str, np.ndarray]:
+            for day in dates[number + READERS : number + READERS + 1]:
+                begin(met[day][0], variables, geobox) if day in met else None
+            return self._date(geobox, met.get(dates[number], []), variables)
+
         arrays: dict[str, list[np.ndarray]] = {name: [] for name in variables}
-        for day in dates:
-            if day not in self.passes:
-                raise InputError(f"The archive has no scene of {day}; use one of its dates.")
-            met = self._met(geobox, [day]).get(day, [])
-            for name, values in self._date(geobox, met, variables).items():
+        for found in side_by_side(one, range(len(dates)), READERS if self.remote else 1):
+            for name, values in found.items():
                 arrays[name].append(values)
         shape = (0, *geobox.shape)
         return make_patch(
@@ -194,7 +211,7 @@ class StacSource(Shown):
             For keys that the archive asks for and the environment does not hold, and where none of three scenes of
             a server can be opened: what was answered.
         """
-        wait_at_most(self.timeout)
+        self._prepare()
         far = [s for s in self.scenes if any(is_remote(a.href) for a in s.assets.values())]
         for name in sorted({s.catalogue for s in far if any(a.href.startswith("s3://") for a in s.assets.values())}):
             lacking = missing_keys(_KEYS.get(name, ()))
@@ -205,7 +222,7 @@ class StacSource(Shown):
         refusals = []
         for scene in far[:: max(1, len(far) // 3)][:3]:
             try:
-                header_at(place_of(next(a for a in scene.assets.values() if is_remote(a.href))))
+                header_at(ask_again(place_of(next(a for a in scene.assets.values() if is_remote(a.href)))))
             except OSError as error:
                 refusals.append(str(error))
             else:
@@ -234,6 +251,10 @@ class StacSource(Shown):
         ]
         return float(np.mean(found)) * len(days) if any(found) else None
 
+    def _prepare(self) -> None:
+        wait_at_most(self.timeout)
+        use_wire(self.connections, self.headers)
+
     def _met(self, geobox: GeoBox, dates: Iterable[date]) -> dict[date, list[Scene]]:
         """Date to the scenes whose footprint meets a piece of ground, where there are any."""
         box = outline_bounds(geobox, "EPSG:4326")
@@ -250,6 +271,9 @@ class StacSource(Shown):
         classes = [name for name in variables if name in CLASSES]
         bare = np.ones(geobox.shape, bool)
         for scene in scenes:
+            for name in variables if any(is_remote(asset.href) for asset in scene.assets.values()) else ():
+                if part := _around(bare if name in CLASSES else fused[name] == NODATA):
+                    begin(scene, [name], _cropped(geobox, part))
             for name in variables:
                 empty = fused[name] == NODATA if name not in CLASSES else bare
                 if name not in CLASSES and (part := _around(empty)):
@@ -289,26 +313,6 @@ def _cropped(geobox: GeoBox, part: tuple[slice, slice]) -> GeoBox:
     return geobox if whole else geobox[rows, columns]
 
 
-def overview(scene: Scene, *, offset: float | None = None) -> Check:
-    """Compare a scene's coarsest overview with its offset, or with another one; see :func:`.radiometry.check`."""
-    shape: tuple[int, int] | None = None
-    bands: dict[str, np.ndarray] = {}
-    offsets = {}
-    for name in (*VISIBLE, "B08", CIRRUS):
-        if name not in scene.assets:
-            continue
-        place, how = read_how(scene, name)
-        offsets[name] = how.offset if offset is None else offset
-        numbers = read_coarse(place, shape, band=how.band)
-        shape = shape or (numbers.shape[0], numbers.shape[1])
-        missing = np.ma.getmaskarray(numbers) | (numbers.data == how.nodata)
-        bands[name] = np.where(missing, np.nan, numbers.data.astype("float64") * how.scale + offsets[name])
-    if not bands or shape is None:
-        return Check(verdict="undecided", reason="no spectral band")
-    classes = read_coarse(place_of(scene.assets["SCL"]), shape).data if "SCL" in scene.assets else None
-    return check(bands, offset=offsets[next(iter(bands))], scene_classes=classes)
-
-
 def open_stac(
     scenes: Iterable[Scene],
     *,
@@ -321,6 +325,8 @@ def open_stac(
     left_out: Mapping[str, Sequence[str]] | None = None,
     remarks: Iterable[str] = (),
     timeout: float | None = None,
+    connections: int | None = None,
+    headers: Path | None = None,
 ) -> StacSource:
     """Group scenes to dates and check that they hold what is needed.
 
@@ -338,7 +344,7 @@ def open_stac(
         For messages.
     exclude
         Ids and solar days of scenes that are left out.
-    left_out, remarks, timeout
+    left_out, remarks, timeout, connections, headers
         As in :class:`StacSource`; what is left out here is added.
 
     Raises
@@ -370,6 +376,8 @@ def open_stac(
         left_out={reason: tuple(ids) for reason, ids in why.items() if ids},
         remarks=tuple(remarks),
         timeout=timeout,
+        connections=connections,
+        headers=headers,
     )
 
 

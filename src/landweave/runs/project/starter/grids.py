@@ -11,7 +11,7 @@ from landweave.errors import InputError
 from landweave.patch.raster.header import Header
 from landweave.runs.project.starter.found import some_things
 from landweave.sources.file_grids import footprint, grid_of_all, pixel_size
-from landweave.sources.opened import header_at
+from landweave.sources.files.opened import header_at
 
 _COARSEST = 6.5
 """Times the pixel of most bands: Sentinel-2 has 10, 20 and 60 m; previews and thumbnails are coarser."""

@@ -18,10 +18,11 @@ from rasterio.io import DatasetReader
 from landweave.errors import InputError
 from landweave.patch.raster.files import open_raster, refusal, system_error
 from landweave.patch.raster.header import Header, header_of
+from landweave.sources.files.far import HeaderOnly, Need, far_header, read_far
 from landweave.sources.remote import is_remote, patiently, readable, remote_settings, vsi_name
 
 # GDAL's default, a twentieth of the memory for each process, is too much where there are many.
-os.environ.setdefault("GDAL_CACHEMAX", "256")
+os.environ.setdefault("GDAL_CACHEMAX", "128")
 
 T = TypeVar("T")
 
@@ -37,6 +38,7 @@ _FEWER = 256
 _HEADERS = 8192
 """Headers that a process remembers, of files on this machine."""
 
+_HEADER = HeaderOnly()
 _held = threading.local()
 _headers: dict[tuple[str, int, int], Header] = {}
 
@@ -131,13 +133,19 @@ def _open_remote(name: str) -> Any:
 
 def header_at(path: Path | str) -> Header:
     """What a raster says of itself; of a file on this machine, remembered for as long as the file does not change."""
+
+    def read() -> Header:
+        return read_from(path, lambda file: header_of(file, readable(path)))
+
+    if is_remote(path):
+        return far_header(str(path), read)
     key = _key(path)
     known = _headers.get(key)
     if known is not None:
         return known
-    header = read_from(path, lambda file: header_of(file, readable(path)))
+    header = read()
     # A file that was replaced meanwhile is read again.
-    if not is_remote(path) and _key(path) == key:
+    if _key(path) == key:
         _headers[key] = header
         while len(_headers) > _HEADERS:
             _headers.pop(next(iter(_headers)), None)
@@ -149,7 +157,7 @@ def grid_of(path: Path | str) -> GeoBox:
     return header_at(path).grid
 
 
-def read_from(path: Path | str, read: Callable[[Any], T], band: int = 1) -> T:
+def read_from(path: Path | str, read: Callable[[Any], T], band: int = 1, *, need: Need = _HEADER) -> T:
     """What ``read`` makes of an open file; of one on a server after several tries.
 
     Parameters
@@ -160,6 +168,8 @@ def read_from(path: Path | str, read: Callable[[Any], T], band: int = 1) -> T:
         Given the file, opened by rasterio.
     band
         Number of the band that is read, from 1, for the message.
+    need
+        What is read; of a file on a server, no more is asked for.
 
     Raises
     ------
@@ -178,7 +188,7 @@ def read_from(path: Path | str, read: Callable[[Any], T], band: int = 1) -> T:
                 forget(path)
                 raise
 
-        return patiently(path, attempt)
+        return read_far(str(path), need, read, lambda: patiently(path, attempt))
     try:
         with opened(path) as file:
             return read(file)
