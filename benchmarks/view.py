@@ -49,6 +49,7 @@ def make_files(run):
     """Predictions, labels and observations of every patch: blots of classes of some hectares."""
     from landweave.patch.store import write_raster
     from landweave.runs.mapping.mosaic import write_mosaics
+    from landweave.runs.results.layers import make_layers, slow_to_make
 
     values = np.array(run.plan.legend.values, "uint8")
     rng = np.random.default_rng(1)
@@ -64,6 +65,8 @@ def make_files(run):
         seen = np.full((2, height, width), 12, "uint16")
         write_raster(run.folder / "observations" / f"{cell.name}.tif", seen, cell.geobox)
     write_mosaics(run.plan, [cell.name for cell in run.cells])
+    if slow_to_make(run.cells):
+        make_layers(run)
 
 
 def serve(project, folder, megapixels):

@@ -185,6 +185,25 @@ def test_common_classes_have_the_interval_of_the_standard_error():
             np.testing.assert_allclose((low, high), ends, atol=0.0006, err_msg=name)
 
 
+def test_where_strata_are_not_the_maps_classes_a_class_that_was_not_seen_in_a_stratum_is_possible_there():
+    """Simulated: strata of an older map, 250 units each; the new map has the classes of 1 and 0.3 % elsewhere too."""
+    land, rng = np.array([0.6, 0.387, 0.01, 0.003]), np.random.default_rng(5)
+    older, newer = (
+        np.array([np.where(np.arange(4) == r, a[r], (1 - a[r]) * land / (1 - land[r])) for r in range(4)])
+        for a in ([0.95, 0.93, 0.7, 0.7], [0.96, 0.94, 0.8, 0.8])
+    )
+    cells = np.einsum("r,rh,rm->hmr", land, older, newer)
+    shares = cells.sum(axis=(1, 2))
+    count = np.zeros((1000, 4, 5, 4))
+    for h in range(4):
+        count[:, h, :4] = rng.multinomial(250, cells[h].ravel() / shares[h], 1000).reshape(1000, 4, 4)
+    found = intervals(Strata(units=shares * 1e12, areas=shares), Tally(count=count, area=count, square=count))
+    right, mapped = np.einsum("hkk->k", cells), cells.sum(axis=(0, 2))
+    for name, true in (("users_accuracy", right / mapped), ("producers_accuracy", right / land), ("share", land)):
+        held = ((found[name][0] <= true) & (true <= found[name][1])).mean(axis=0)
+        assert (held >= 0.92).all(), (name, held)
+
+
 ACATAMA = [[287, 1, 25], [3, 43, 4], [11, 1, 127]]
 RANDOM = [[325, 0, 15], [0, 17, 0], [7, 1, 135]]
 MAPPED = np.array([145_078.56, 5_703.75, 64_029.69])

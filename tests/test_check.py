@@ -100,6 +100,16 @@ def test_codes_that_are_hardly_classes_are_pointed_out(tmp_path, codes, said):
     assert all(said in line for line in found)
 
 
+def test_a_column_with_more_values_than_classes_is_named(tmp_path):
+    project, _ = two_class_world(tmp_path)
+    stripes(project, lambda k: f"parcel {k:03}", count=300)
+    said = (
+        r"register\.gpkg: reference\.column = 'use' has 300 different values, such as parcel 000, .*column of classes"
+    )
+    with pytest.raises(InputError, match=said):
+        check_facts(read_project(project))
+
+
 def test_codes_that_the_legend_joins_are_not_pointed_out(tmp_path):
     project, _ = two_class_world(tmp_path)
     polygons(project, ("Wet", 0, 0, 300, 800), ("wet", 300, 0, 400, 800), ("dry", 400, 0, 800, 800))
@@ -121,6 +131,15 @@ def test_of_very_many_pixels_some_patches_are_counted_and_check_says_so(tmp_path
     lines = check_project(read_project(project))
     assert any(", counted in 5 of 16 patches" in line for line in lines)
     assert any("Labels were counted in 5 patches, evenly chosen." in line for line in lines)
+
+
+def test_of_many_patches_those_near_labels_are_counted(tmp_path, monkeypatch):
+    # 400 m in the lower left corner are 4 of the 16 patches.
+    project, _ = two_class_world(tmp_path)
+    polygons(project, (2, 10, 10, 200, 390), (7, 200, 10, 390, 390))
+    monkeypatch.setattr("landweave.runs.pipeline.label_counts.MOST_COUNTED", 4 * 20 * 20)
+    found = by_name(check_facts(read_project(project)))
+    assert {name: found[name]["labels"]["pixels"] for name in found} == {"meadow": 19 * 38, "pond": 19 * 38}
 
 
 def test_one_date_is_named_by_check_and_report_and_its_features_are_the_bands(tmp_path):

@@ -451,6 +451,19 @@ def test_a_number_that_misses_the_target_says_so():
     assert found[1] == "expected standard errors of user's accuracies: at most 0.0103 (target 0.05)"
 
 
+def test_the_size_names_classes_whose_omissions_will_hardly_be_seen():
+    """By hand, of rare: 0.01 * 0.85 / 0.9 * 0.1 of the land is missed, and the others' units see it in 0.99 of the land."""
+    plan = plan_size(SizeRequest(), shares=["common=0.99", "rare=0.01"])
+    chosen = plan["allocations"][plan["chosen"]]
+    others = chosen["sizes"]["common"]
+    assert chosen["expected_omitted_units"]["rare"] == pytest.approx(others * 0.01 * 0.85 / 0.9 * 0.1 / 0.99)
+    assert "if the map misses 10% of each class: rare 1." in size_lines(plan)[-1]
+    more = plan_size(SizeRequest(n=9000), shares=["common=0.99", "rare=0.01"])
+    assert "omitted" not in size_lines(more)[-1]
+    with pytest.raises(InputError, match="the omission is 1"):
+        plan_size(SizeRequest(omission=1), shares=["common=0.99", "rare=0.01"])
+
+
 def test_a_target_for_each_class_raises_those_that_need_it():
     request = SizeRequest(expected=["0.7", "common=0.95"], class_target=0.04, minimum=20)
     plan = plan_size(request, shares=["common=0.97", "rare=0.03"])
@@ -527,6 +540,15 @@ def test_what_a_run_measured_is_what_a_project_expects(world, tmp_path):
             "--per-class forest=1.5: give a whole number",
         ),
         ({"request": SizeRequest(), "per_class": ["forest=10"]}, "lacks 'meadow & field'"),
+        (
+            {"request": SizeRequest(), "per_class": ["forest=10", "Forest=90"]},
+            "--per-class 'Forest=90': Forest is given twice",
+        ),
+        ({"request": SizeRequest(expected=["0.8", "0.9"])}, "--expect '0.9': a number for all classes is given twice"),
+        (
+            {"request": SizeRequest(), "per_class": ["forest=10", "meadow & field=1", "pond=9"]},
+            "a variance needs two units of every class",
+        ),
         ({"request": SizeRequest(), "per_class": ["wood=10"]}, "no class 'wood'"),
     ],
 )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from test_cli import landweave  # noqa: F401 - a fixture
-from test_estimate import NAMES, districts, world, write_map  # noqa: F401 - a fixture
+from test_estimate import NAMES, districts, points, world, write_map  # noqa: F401 - a fixture
 
 from landweave.errors import InputError
 from landweave.runs.estimate.accuracy import estimate_accuracy
@@ -50,6 +50,27 @@ def test_with_the_map_that_was_drawn_from_the_whole_stays_and_districts_are_clos
                 found["districts"]["south"]["classes"][name]["total_ha"]
                 == (plain["districts"]["south"]["classes"][name]["total_ha"])
             )
+
+
+def test_a_sample_from_elsewhere_by_the_maps_classes_has_the_same_districts(world, tmp_path):  # noqa: F811
+    folder, _, _ = world
+    seen, labelled = points(folder / "seen.gpkg"), points(folder / "labelled.gpkg")
+    place = seen.geometry.to_crs(4326)
+    columns = seen[["stratum_pixels", "stratum_area_ha"]].assign(
+        longitude=place.x, latitude=place.y, stratum=seen["stratum_name"], reference=labelled["reference"]
+    )
+    columns.to_csv(tmp_path / "s.csv", index=False)
+    options = {"map_source": find_map(folder / "map.tif"), "districts": districts(tmp_path), "column": "name"}
+    expected = estimate_accuracy(folder / "labelled.gpkg", **options)["districts"]["south"]
+    found = estimate_accuracy(tmp_path / "s.csv", **options)["districts"]["south"]
+    assert found["estimator"] == "post-stratified"
+    for name in NAMES.values():
+        assert found["classes"][name]["area_ha"]["value"] == pytest.approx(
+            expected["classes"][name]["area_ha"]["value"], rel=1e-4
+        )
+    # Strata of other sizes than the map's classes are not its classes.
+    columns.assign(stratum_area_ha=columns["stratum_area_ha"] * 1.1).to_csv(tmp_path / "t.csv", index=False)
+    assert estimate_accuracy(tmp_path / "t.csv", **options)["districts"]["south"]["estimator"] == "ratio"
 
 
 def test_estimators_that_cannot_be_are_refused(world, tmp_path, landweave):  # noqa: F811

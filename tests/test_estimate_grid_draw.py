@@ -118,7 +118,7 @@ def test_what_cannot_be_drawn_is_refused(world, tmp_path, landweave):  # noqa: F
         ({"sampling": "random"}, "choose one of stratified, systematic, two-stage"),
         ({"sampling": "systematic", "request": SizeRequest()}, "say how many units with --n"),
         ({"sampling": "systematic", "request": SizeRequest(n=10**6)}, "but the map has 14040 pixels"),
-        ({"sampling": "two-stage", "clusters": 200}, "--clusters 200: give at least 2, and no more than the 90"),
+        ({"sampling": "two-stage", "clusters": 200}, "--clusters 200: give at least 3, and no more than the 90"),
         ({"sampling": "two-stage", "clusters": 5}, "5 clusters are requested, but the map has 4 blocks of 100"),
         ({"sampling": "two-stage", "per_class": ["forest=3"]}, "are for stratified samples"),
     ):

@@ -56,6 +56,10 @@ def test_a_field_of_several_bits_is_compared_as_a_number(bits, numbers, wanted):
     assert mask_bits(bits, {}).codes(np.asarray(numbers)).tolist() == wanted
 
 
+def test_what_is_no_number_is_unknown():
+    assert mask_bits(LANDSAT, {}).codes(np.array([np.nan, 8.0, 0.0])).tolist() == [255, 2, 0]
+
+
 @pytest.fixture(scope="module")
 def qa_world(tmp_path_factory):
     """A sound project with a mask of bits: four strips of 20 rows."""
@@ -100,6 +104,7 @@ WRONG = {
     "meaning": ("mask_bits = { haze = [1] }", r"mask_bits: 'haze' is unknown; use cloud, shadow, snow, fill"),
     "bit": ("mask_bits = { cloud = [40] }", r"mask_bits: 40 is no bit; give a number from 0 to 31, or a field such as"),
     "field": ('mask_bits = { cloud = ["8-9=4"] }', r"mask_bits: '8-9=4' is no bit"),
+    "nothing": ("mask_bits = { cloud = [] }", r"mask_bits: cloud has no entry; name its bits or values, or remove it"),
     "words": ('mask_bits = { cloud = ["high"] }', r"mask_bits: 'high' is no bit"),
     "twice": ("mask_bits = { cloud = [3], shadow = [3] }", r"mask_bits: 3 is named twice; name it once"),
     "rule": ('clouds = "scl"\nmask_bits = { cloud = [3] }', r"mask_bits and mask_values need mask = "),

@@ -212,6 +212,15 @@ def test_where_a_probability_sample_exists_its_estimate_is_the_headline():
     assert f"probability sample {value} 95 % interval: {low.removesuffix(' %')} to {high}; standard error" in text
     assert "420 pixels were drawn with known chances" in text
     assert "taken as given" in text
+    assert "rows are the map, columns the reference" in text
+    table = figures["confusion"]
+    mapped_as_forest = [
+        f"{100 * row[0]:.2f} ± {100 * se[0]:.2f}"
+        for row, se in zip(table["shares"], table["shares_se"], strict=True)
+        if row[0]
+    ]
+    assert " ".join(["forest", *mapped_as_forest]) in text
+    assert f"{percent(figures['disagreement']['quantity'])} because it shows too much or too little" in text
     forest = figures["classes"]["forest"]
     assert f"{percent(forest['users_accuracy']['value'])}" in text
     assert "District by district" in text

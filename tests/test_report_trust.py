@@ -40,6 +40,7 @@ def figures():
 def test_classes_whose_sets_fall_short_are_named_where_there_are_enough_pixels():
     words = " ".join(trust_section(figures())["words"])
     assert "fewer than asked for in: water (80.0 %)" in words
+    assert "no part in the fit they also hold fewer in: water (80.0 %)" in words
     assert "bog" not in words
     assert "10.0 % of the labelled land inside and on 30.0 % outside (1000 pixels)" in words
     assert "3.0 % of the map is outside" in words

@@ -197,3 +197,11 @@ def test_figures_of_an_earlier_kind_are_judged_as_far_as_they_go():
         del row["average_precision"]
     assert sentence(accuracy, "scrub").endswith("only 40 % of it is found.")
     assert separability(accuracy)[0]["average_precision"]["value"] is None
+
+
+def test_much_land_in_shared_polygons_is_said_before_the_figures():
+    accuracy = {"classes": {}, "shared": {"share": 0.585, "rows": 5}}
+    assert few_samples(accuracy)[0].startswith("58 % of the labelled land is in polygons that reach into training land")
+    assert few_samples({"classes": {}, "shared": {"share": 0.07, "rows": 5}}) == []
+    all_of_it = {"share": 1.0, "rows": 5, "reason": "every test pixel is known"}
+    assert few_samples({"classes": {}, "shared": all_of_it})[0].startswith("The figures are too good: every test pixel")

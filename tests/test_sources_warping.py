@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from landweave.sources.opened import grid_of, header_at
 from odc.geo.geobox import GeoBox
 
+from landweave.sources.files.opened import grid_of, header_at
 from landweave.sources.pixels import read_on, read_reflectance, to_reflectance
 from landweave.sources.scene_files import head_of
 from landweave.sources.warping import warp

@@ -143,5 +143,5 @@ def test_without_trust_its_files_are_deleted_and_a_level_is_a_share(trusted, tmp
     file.write_text(text.replace("[map]\ntrust = true\n\n[map]\ntrust = true\n", "[map]\ntrust = false\n"))
     assert run(read_project(file), workers=1).status == 0
     folder = open_run(file).folder
-    assert not list(folder.glob("trust*"))
+    assert not [*folder.glob("trust*"), *folder.glob("view/trust*")]
     assert "trust" not in json.loads((folder / layout.MAP_ITEM).read_text())["assets"]

@@ -388,6 +388,32 @@ def test_longitudes_may_be_counted_to_360(tmp_path, turn):
     assert len(native_cells(grid, area=read_area(path), buffer=1.0)) == 1
 
 
+def test_columns_of_our_geopackages_have_names_for_readers_and_equal_bytes(tmp_path):
+    import sqlite3
+    from contextlib import closing
+
+    from landweave.patch.vectors.writing import write_layers
+
+    frame = gpd.GeoDataFrame({"area_ha": [1.5], "odd": [1]}, geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:32633")
+    paths = [
+        write_layers(
+            tmp_path / f"{n}.gpkg",
+            [("places", frame), ("edges", frame)],
+            aliases={"area_ha": "Hectares", "gone": "Gone"},
+        )
+        for n in range(2)
+    ]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    with closing(sqlite3.connect(paths[0])) as file:
+        found = file.execute("SELECT table_name, column_name, name FROM gpkg_data_columns ORDER BY 1").fetchall()
+        assert found == [("edges", "area_ha", "Hectares"), ("places", "area_ha", "Hectares")]
+        known = file.execute("SELECT definition FROM gpkg_extensions WHERE extension_name = 'gpkg_schema'").fetchall()
+        assert len(known) == 1
+    back = gpd.read_file(paths[0], layer="places")
+    assert list(back.columns) == ["area_ha", "odd", "geometry"]
+    assert back["area_ha"].tolist() == [1.5]
+
+
 def test_a_grid_across_the_antimeridian_is_labelled_from_both_sides(tmp_path):
     grid = GeoBox.from_bbox((179.9, 10.0, 180.1, 10.2), "EPSG:4326", shape=(20, 20)).to_crs(
         "EPSG:32660", resolution=2000

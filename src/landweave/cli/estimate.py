@@ -42,6 +42,10 @@ def size(
     minimum: Minimum = 50,
     allocation: Allocation = "proportional",
     expect: Expect = None,
+    omission: Annotated[
+        float,
+        typer.Option(help="Share of each class that the map may miss; for the number of omitted units to expect."),
+    ] = 0.1,
     legend: LegendFile = None,
     output: Annotated[Path | None, typer.Option(help="Write the result to this JSON file.")] = None,
     as_json: Json = False,
@@ -54,8 +58,9 @@ def size(
     from landweave.runs.estimate.map import find_map
 
     request = SizeRequest(
-        n=n, target=target, class_target=class_target, minimum=minimum, allocation=allocation, expected=expect or ()
-    )
+        n=n, target=target, class_target=class_target, minimum=minimum, allocation=allocation, expected=expect or (),
+        omission=omission,
+    )  # fmt: skip
     found = None if source is None else find_map(source, legend=legend)
     plan = plan_size(
         request, source=found, counted=None if found is None else count_classes(found.grid), shares=share or ()
@@ -84,7 +89,7 @@ def draw(
     sampling: Annotated[
         str, typer.Option(help="How to draw: stratified, or systematic or two-stage, which need --n.")
     ] = "stratified",
-    clusters: Annotated[int, typer.Option(min=2, help="Blocks of a two-stage sample.")] = 50,
+    clusters: Annotated[int, typer.Option(min=3, help="Blocks of a two-stage sample.")] = 50,
     block: Annotated[int, typer.Option(min=1, help="Side of such a block in pixels.")] = 100,
     extend: Annotated[
         Path | None, typer.Option(help="Sample of this map to extend; its units and labels stay, its seed is used.")

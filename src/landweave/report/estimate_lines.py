@@ -18,6 +18,10 @@ WIDE = (
 )
 
 
+FEW_SEEN = 5
+"""With fewer omitted units to expect, a class is named before the sample is drawn."""
+
+
 def hectares(value: float | None) -> str:
     """An area in hectares, with no more digits than help.
 
@@ -42,7 +46,8 @@ def wide_line(figures: Mapping[str, Any]) -> str:
 
 def design_line(figures: Mapping[str, Any]) -> str:
     """What was sampled and what is judged by it."""
-    what = f"{figures['sample_units']} units in {len(figures['strata'])} strata"
+    strata = len(figures["strata"])
+    what = f"{figures['sample_units']} units" + (f" in {strata} strata" if strata > 1 else "")
     column = figures.get("map_column")
     drawn = f"; the map in the column {column}" if column else "; the map it was drawn from"
     judged = f"; the map {figures['map']}" if figures["map"] else drawn
@@ -111,7 +116,18 @@ def size_lines(plan: Mapping[str, Any]) -> list[str]:
         *lines,
         f"{'overall accuracy':<24} {'':>8} {'':>9}{overall}",
         f"{'units for the target':<43}{needed}",
+        *_omitted(plan),
     ]
+
+
+def _omitted(plan: Mapping[str, Any]) -> list[str]:
+    """Which classes will have wide intervals, because few of their omissions can be expected in the sample."""
+    expected = plan["allocations"][plan["chosen"]]["expected_omitted_units"]
+    few = ", ".join(f"{name} {units:.1f}" for name, units in expected.items() if units < FEW_SEEN)
+    if not few:
+        return []
+    missed = f"if the map misses {plan['omission']:.0%} of each class"
+    return ["", f"omitted units to expect {missed}: {few}; areas and producer's accuracies will have wide intervals"]
 
 
 def _planned(plan: Mapping[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from landweave.report.jinja import page_template
 from landweave.report.sections.classes import SCORES, SPARE_COLOR, class_sections
 from landweave.report.sections.coverage import observed_section
 from landweave.report.sections.importance import reasons_section, reliance_warnings
+from landweave.report.sections.limits import iso_rows, limits_section
 from landweave.report.sections.neighbours import distance_section, edge_section, leakage_section, split_section
 from landweave.report.sections.patches import PatchAgreement, space_section
 from landweave.report.sections.seams import seam_section, seam_warnings
@@ -221,6 +222,8 @@ def render_report(content: ReportContent) -> str:
         leaks=None if accuracy is None else leakage_section(accuracy),
         seams=seam_section(content.seams),
         trust=trust_section(content.trust),
+        limits=limits_section(accuracy, content.design_based, content.trust) if content.subject == "map" else [],
+        iso=iso_rows(accuracy, content.design_based),
         reasons=reasons_section(content.importance, content.acquisitions, colors),
         block=None if content.block is None else _block(content.block, by_value),
         observed=None if content.observed is None else observed_section(content.observed),

@@ -28,6 +28,9 @@ FEW_TEST, FEW_TRAINING = 30, 100
 FEW_UNITS = 8
 """Patches, blocks or groups of a class below which its verdict states how many there are."""
 
+MUCH_SHARED = 0.25
+"""Share of the land that the headline leaves out, from which the report warns."""
+
 FEW_IN_ALL = 100
 """Test pixels of all classes together below which the report warns of the headline."""
 
@@ -126,6 +129,7 @@ def separability(accuracy: Mapping[str, Any]) -> list[dict[str, Any]]:
 def few_samples(accuracy: Mapping[str, Any]) -> list[str]:
     """A sentence where all classes together have few test pixels, and one for each group of classes with too few."""
     training = accuracy.get("training_rows", {})
+    shared = _much_shared(accuracy.get("shared") or {})
     in_all = sum(row["support"] for row in accuracy["classes"].values())
     whole = []
     if 0 < in_all < FEW_IN_ALL:
@@ -136,10 +140,28 @@ def few_samples(accuracy: Mapping[str, Any]) -> list[str]:
         parts = [_few_tested(row["support"]), _few_trained(training.get(name))]
         if any(parts):
             alike.setdefault("; ".join(part for part in parts if part), []).append(name)
-    return whole + [
-        f"Too few samples of {listed(names)}: {words}{' (each)' if len(names) > 1 else ''}."
-        for words, names in alike.items()
-    ]
+    return (
+        shared
+        + whole
+        + [
+            f"Too few samples of {listed(names)}: {words}{' (each)' if len(names) > 1 else ''}."
+            for words, names in alike.items()
+        ]
+    )
+
+
+def _much_shared(shared: Mapping[str, Any]) -> list[str]:
+    """A sentence where much of the land, or all of it, is in polygons that were trained on elsewhere."""
+    if shared.get("reason"):
+        return [f"The figures are too good: {shared['reason']}. Larger patches share fewer polygons."]
+    if shared.get("share", 0) < MUCH_SHARED:
+        return []
+    left_out = percent(shared["share"], digits=0)
+    words = (
+        f"{left_out} of the labelled land is in polygons that reach into training land, and is left out. The figures "
+        "are those of the rest. Larger patches share fewer polygons."
+    )
+    return [words]
 
 
 def _units(accuracy: Mapping[str, Any], name: str) -> tuple[int, str] | None:

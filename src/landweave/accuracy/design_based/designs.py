@@ -243,6 +243,41 @@ def anticipated(
     return math.sqrt(float((weight**2 * users**2).sum())), users
 
 
+def expected_omitted(
+    sizes: Sequence[int] | np.ndarray,
+    shares: Sequence[float] | np.ndarray,
+    accuracies: Sequence[float] | np.ndarray,
+    *,
+    omission: float,
+) -> np.ndarray:
+    """Units of each class that a sample can be expected to find in the strata of other classes.
+
+    Of a class with the mapped share W and the user's accuracy U, W U / (1 - omission) of the land is there and that
+    times the omission is mapped as another class, here in proportion to the area of the others.
+
+    Parameters
+    ----------
+    sizes
+        Units of each stratum, (h,).
+    shares, accuracies
+        As for :func:`sample_size`.
+    omission
+        Share of each class that the map misses, 0 to below 1.
+
+    Examples
+    --------
+    >>> expected_omitted([478, 332, 50, 50], [0.59, 0.397, 0.01, 0.003], [0.9, 0.9, 0.8, 0.8], omission=0.1).round(2)
+    array([62.17, 38.05,  0.77,  0.23])
+    """
+    weight, _ = _checked(shares, accuracies)
+    if not 0 <= omission < 1:
+        raise InputError(f"the omission is {omission}; give a share from 0 to below 1, such as 0.1.")
+    n, users = np.asarray(sizes, "float64"), np.asarray(accuracies, "float64")
+    missed = weight * users / (1 - omission) * omission
+    others = 1 - weight
+    return np.asarray(np.where(others > 0, (n.sum() - n) * missed / np.where(others > 0, others, 1.0), 0.0))
+
+
 def _divided(n: float, size: np.ndarray, free: np.ndarray) -> np.ndarray:
     total = size.sum()
     # Strata without any spread share evenly what is left.

@@ -57,9 +57,7 @@ class UnitDesign:
             # Weights add up to the area of each stratum, so the spread is that around the stratum's mean per area.
             return _between(parts - _means(parts, self), self.stratum, self.drawn)
         numbers, first, at = np.unique(self.cluster, return_index=True, return_inverse=True)
-        sums = np.zeros((len(numbers), parts.shape[1]))
-        np.add.at(sums, at, parts)
-        found = _between(sums, self.stratum[first], self.drawn)
+        found = _between(_by_cluster(self, parts), self.stratum[first], self.drawn)
         inner = np.zeros(len(numbers)) if self.within is None else self.within[first]
         if self.within is not None:
             factor = self.drawn[self.stratum[first]]
@@ -120,7 +118,8 @@ def ratio_estimate(design: UnitDesign, y: np.ndarray, x: np.ndarray) -> Measure:
         total = (w * x).sum(axis=0)
         value = (w * y).sum(axis=0) / total
         variance = design.variance(np.nan_to_num(w * (y - value * x) / total))
-        effective = total**2 / (w**2 * x**2).sum(axis=0)
+        # Where all units agree nothing shows how alike those of a cluster are, so a cluster counts as one unit.
+        effective = total**2 / (_by_cluster(design, w * x) ** 2).sum(axis=0)
     found = Measure(
         value=value, se=np.sqrt(variance), effective=np.nan_to_num(effective), bearing=(x > 0).sum(axis=0),
     )  # fmt: skip
@@ -196,6 +195,16 @@ def design_cells(
     flat = (mapped * k + reference)[:, None] == np.arange((k + 1) * k)
     found = ratio_estimate(design, flat, np.ones(len(mapped)))
     return found.value.reshape(k + 1, k), found.se.reshape(k + 1, k)
+
+
+def _by_cluster(design: UnitDesign, parts: np.ndarray) -> np.ndarray:
+    """Sums of clusters, in the order of their numbers, (c, v); the units themselves where there are no clusters."""
+    if design.cluster is None:
+        return parts
+    numbers, at = np.unique(design.cluster, return_inverse=True)
+    sums = np.zeros((len(numbers), parts.shape[1]))
+    np.add.at(sums, at, parts)
+    return sums
 
 
 def _means(parts: np.ndarray, design: UnitDesign) -> np.ndarray:

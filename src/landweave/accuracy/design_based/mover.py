@@ -49,8 +49,9 @@ def intervals(
     Strata where fewer than :data:`FEW` units are of the kind are one term of the first sum, with the effective number
     of their units. Limits within a stratum are Wilson's (1927); for producer's accuracy and F1 lowered where a single
     unit was seen (:data:`SINGLE`). A stratum counts as if it had n_h / (1 - n_h / N_h) units, with n_h the effective
-    number where units differ in size. A map class that no unit of a stratum has is taken as impossible there, as it is
-    where the strata are the map's classes; a reference class never is.
+    number where units differ in size. Where each stratum shows one class of the map, as it does where the strata are
+    the map's classes, no other map class is possible there; else any class that the map shows at some unit is possible
+    in every stratum. A reference class is always possible.
 
     Parameters
     ----------
@@ -95,7 +96,9 @@ class _Limits:
         with np.errstate(divide="ignore"):
             self._n = np.where(left > 0, area**2 / square / np.where(left > 0, left, 1.0), np.inf)
         self._weight, self._sampled, self._part, self._level = strata.areas[:, None], area, part, level
-        self._seen = whole.count.sum(axis=-1) > 0
+        seen = whole.count.sum(axis=-1) > 0
+        pure = (seen.sum(axis=-1) <= 1).all(axis=-1)[..., None, None]
+        self._can_be = np.where(pure, seen, seen.any(axis=-2, keepdims=True))
 
     def of_total(self, y: np.ndarray, *, lowered: bool = False) -> _Total:
         p, possible = self._rate(y), self._possible(y)
@@ -149,7 +152,7 @@ class _Limits:
         return np.asarray(np.clip(flat @ (y > 0).reshape(len(y), -1).T.astype("float64") / self._sampled, 0, 1))
 
     def _possible(self, y: np.ndarray) -> np.ndarray:
-        return np.asarray(self._seen @ (y > 0).any(axis=-1).T)
+        return np.asarray(self._can_be @ (y > 0).any(axis=-1).T)
 
     def _of_rate(self, p: np.ndarray, n: np.ndarray, *, lowered: bool) -> tuple[np.ndarray, np.ndarray]:
         n = np.broadcast_to(n, p.shape)

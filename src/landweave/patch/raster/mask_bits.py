@@ -14,6 +14,9 @@ MEANINGS = ("cloud", "shadow", "snow", "fill")
 VALID, NO_DATA, CLOUD, SNOW = 0, 1, 2, 3
 """Codes of a mask that was read: those of :func:`landweave.features.clouds.mask_reasons`."""
 
+UNKNOWN = 255
+"""Code where the mask says nothing; it counts as cloud."""
+
 HIGHEST_BIT = 31
 
 _FIELD = re.compile(r"(\d+)-(\d+)=(\d+)")
@@ -45,20 +48,23 @@ class MaskBits:
         Returns
         -------
         numpy.ndarray
-            uint8 of the same shape: 0 valid, 1 no data, 2 cloud or shadow, 3 snow. Of a pixel with several meanings
-            the first of fill, cloud or shadow, snow counts.
+            uint8 of the same shape: 0 valid, 1 no data, 2 cloud or shadow, 3 snow; 255 for NaN, of which nothing is
+            known. Of a pixel with several meanings the first of fill, cloud or shadow, snow counts.
 
         >>> landsat = mask_bits({"cloud": [1, 3], "shadow": [4], "snow": [5], "fill": [0]}, {})
         >>> landsat.codes(np.array([21824, 22280, 23888, 30048, 1, 54596 | 8 | 32])).tolist()
         [0, 2, 2, 3, 1, 2]
         """
-        whole = np.asarray(numbers).astype("int64")
+        given = np.asarray(numbers)
+        known = np.isfinite(given)
+        whole = np.where(known, given, 0).astype("int64")
         codes = np.full(whole.shape, VALID, "uint8")
         for meaning, code in (("snow", SNOW), ("shadow", CLOUD), ("cloud", CLOUD), ("fill", NO_DATA)):
             for looked_at, wanted in self.bits.get(meaning, ()):
                 codes[whole & looked_at == wanted] = code
             if meaning in self.values:
                 codes[np.isin(whole, self.values[meaning])] = code
+        codes[~known] = UNKNOWN
         return codes
 
 
@@ -75,8 +81,8 @@ def mask_bits(bits: Mapping[str, Sequence[int | str]], values: Mapping[str, Sequ
     Raises
     ------
     InputError
-        For an unknown meaning, a bit beyond 31, a field that cannot hold its number, and for a bit or a value with two
-        meanings.
+        For an unknown meaning, one without an entry, a bit beyond 31, a field that cannot hold its number, and for a
+        bit or a value with two meanings.
 
     >>> mask_bits({"cloud": ["0-1=1", 10]}, {}).codes(np.array([1, 2, 3, 1024])).tolist()
     [2, 0, 0, 2]
@@ -85,11 +91,14 @@ def mask_bits(bits: Mapping[str, Sequence[int | str]], values: Mapping[str, Sequ
         strange = next((meaning for meaning in given if meaning not in MEANINGS), None)
         if strange is not None:
             raise InputError(f"{key}: {strange!r} is unknown; use {', '.join(MEANINGS)}.")
+        empty = next((meaning for meaning, entries in given.items() if not entries), None)
+        if empty is not None:
+            raise InputError(f"{key}: {empty} has no entry; name its bits or values, or remove it.")
         every = [entry for entries in given.values() for entry in entries]
         doubled = next((entry for entry in every if every.count(entry) > 1), None)
         if doubled is not None:
             raise InputError(f"{key}: {doubled} is named twice; name it once.")
-    if not any(bits.values()) and not any(values.values()):
+    if not bits and not values:
         return None
     return MaskBits(
         bits={meaning: tuple(map(_looked_at, entries)) for meaning, entries in bits.items()},

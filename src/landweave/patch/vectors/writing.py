@@ -20,6 +20,19 @@ CREATE TABLE layer_styles (
 """
 """As QGIS makes it."""
 
+_NAMES = """
+CREATE TABLE gpkg_data_columns (
+  table_name TEXT NOT NULL, column_name TEXT NOT NULL, name TEXT, title TEXT, description TEXT, mime_type TEXT,
+  constraint_name TEXT, CONSTRAINT pk_gdc PRIMARY KEY (table_name, column_name),
+  CONSTRAINT gdc_tn UNIQUE (table_name, name));
+CREATE TABLE IF NOT EXISTS gpkg_extensions (
+  table_name TEXT, column_name TEXT, extension_name TEXT NOT NULL, definition TEXT NOT NULL, scope TEXT NOT NULL,
+  CONSTRAINT ge_tce UNIQUE (table_name, column_name, extension_name));
+INSERT INTO gpkg_extensions VALUES
+  ('gpkg_data_columns', NULL, 'gpkg_schema', 'http://www.geopackage.org/spec121/#extension_schema', 'read-write')
+"""
+"""What names the columns for readers (OGC 12-128r19, F.9)."""
+
 
 def write_layers(
     path: str | Path,
@@ -27,6 +40,7 @@ def write_layers(
     *,
     moment: str = "2000-01-01",
     styles: Mapping[str, bytes] | None = None,
+    aliases: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a GeoPackage.
 
@@ -40,6 +54,8 @@ def write_layers(
         The date that the file says it was written on.
     styles
         Layer to its QGIS style, which the file then holds in a table ``layer_styles``.
+    aliases
+        Column of any layer to the name that GDAL and QGIS show for it.
 
     Returns
     -------
@@ -57,10 +73,28 @@ def write_layers(
         with writing(path, part):
             for name, frame in layers:
                 pyogrio.write_dataframe(frame, part, layer=name, driver="GPKG")
+            if aliases:
+                _add_aliases(part, layers, aliases)
             if styles:
                 _add_styles(part, styles, moment)
 
     return write_geopackage(path, write, moment=moment)
+
+
+def _add_aliases(path: Path, layers: Sequence[tuple[str, "pd.DataFrame"]], aliases: Mapping[str, str]) -> None:
+    """Name the columns as the standard's extension for schemas has it."""
+    rows = [
+        (layer, str(column), aliases[str(column)], aliases[str(column)])
+        for layer, frame in layers
+        for column in frame.columns
+        if str(column) in aliases
+    ]
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?nolock=1", uri=True)) as file, file:
+        for statement in _NAMES.split(";\n"):
+            file.execute(statement)
+        file.executemany(
+            "INSERT INTO gpkg_data_columns (table_name, column_name, name, title) VALUES (?, ?, ?, ?)", rows
+        )
 
 
 def _add_styles(path: Path, styles: Mapping[str, bytes], moment: str) -> None:

@@ -54,17 +54,23 @@ def _of_sets(sets: Mapping[str, Any]) -> list[str]:
         "between them: treat the pixel as one of these classes, or look at it."
     )
     words = [fitted, size]
-    short = _short(sets)
+    short = _short(sets, _HERE, ("class", "district", "distance", "place"))
     if short:
         words.append(f"The sets hold fewer than asked for in: {', '.join(short)}. Do not rely on them there.")
+    far = _short(sets, _ELSEWHERE, ("class", "district"))
+    if far:
+        words.append(
+            f"In patches that had no part in the fit they also hold fewer in: {', '.join(far)}. Other patches say "
+            "little about these, so do not rely on their sets where there is no reference."
+        )
     return words
 
 
-def _short(sets: Mapping[str, Any]) -> list[str]:
-    """Groups of enough pixels whose coverage is well below the level on the same land."""
+def _short(sets: Mapping[str, Any], check: str, groups: Sequence[str]) -> list[str]:
+    """Groups of enough pixels whose coverage is well below the level in a check."""
     told = []
-    for group, rows in sets["checked"][_HERE].items():
-        if group in {"class", "district", "distance", "place"}:
+    for group, rows in sets["checked"][check].items():
+        if group in groups:
             low = [row for row in rows if row["pixels"] >= LEAST and row["coverage"] < sets["level"] - POINTS]
             suffix = " of the threshold" if group == "distance" else ""
             told += [f"{row['name']}{suffix} ({percent(row['coverage'])})" for row in low]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from odc.geo.geobox import GeoBox
@@ -11,7 +11,7 @@ from odc.geo.geobox import GeoBox
 from landweave.accuracy.design_based.estimates import MAPPED_TITLE, estimate
 from landweave.errors import InputError
 from landweave.legend import NONE, Legend
-from landweave.maps.areas import MapGrid, count_classes
+from landweave.maps.areas import Counted, MapGrid, count_classes
 from landweave.patch.store import read_points, write_json, write_text
 from landweave.patch.tables.places import PlaceKeys
 from landweave.runs.estimate.grid_draw import plan_notes, unit_design
@@ -29,6 +29,7 @@ from landweave.runs.estimate.map_column import (
 )
 from landweave.runs.estimate.sample_file import LABEL, LabelledSample, read_sample
 from landweave.runs.estimate.strata_classes import (
+    SAME,
     areas_on,
     check_against_map,
     check_numbers,
@@ -43,6 +44,9 @@ from landweave.runs.estimate.strata_classes import (
 )
 from landweave.runs.project.plan import Plan
 from landweave.runs.project.settings import Project, read_project
+
+if TYPE_CHECKING:
+    from landweave.runs.estimate.districts import Districts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,10 +218,10 @@ def estimate_accuracy(
     figures = estimate(
         read.stratum, mapped, reference, strata=read.strata, classes=names, areas=sizes,
         districts=place, district_areas=areas, design=None if read.plan is None else drawn,
-        district_strata=zones.classes(counted.zone_classes) if zones and counted and same else None,
+        district_strata=_strata_in(zones, counted, read, mapped, same=same) if zones and counted else None,
     )  # fmt: skip
     if counted is not None and estimator != DESIGN:
-        add_assisted(
+        notes += add_assisted(
             figures, drawn, mapped, reference, names=names, method=estimator, districts=place,
             areas={v: area / 1e4 for v, area in counted.areas.items()},
             district_areas=zones.classes(counted.zone_classes) if zones else None,
@@ -317,6 +321,28 @@ def _names(read: LabelledSample, map_source: MapSource | None, legend: str | Pat
         return names_of_strata(read, values=map_source is not None)
     check_same_names(read, names, judged=map_source is not None)
     return names
+
+
+def _strata_in(
+    zones: "Districts", counted: Counted, read: LabelledSample, mapped: np.ndarray, *, same: bool | None
+) -> dict[str, dict[int, tuple[float, float]]] | None:
+    """Units and hectares of each stratum by district, where the strata are the classes of the map; else None."""
+    key_of = {value: value for value in read.strata}
+    if not same:
+        pairs = set(zip(mapped.tolist(), read.stratum.tolist(), strict=True))
+        key_of = dict(pairs)
+        alike = (
+            read.plan is None and len(pairs) == len(key_of) == len(read.strata) and set(key_of) == set(counted.areas)
+        )
+        if not alike or any(
+            abs(read.strata[key].area * 1e4 - counted.areas[value]) > SAME * counted.areas[value]
+            for value, key in key_of.items()
+        ):
+            return None
+    return {
+        name: {key_of[value]: cell for value, cell in classes.items() if value in key_of}
+        for name, classes in zones.classes(counted.zone_classes).items()
+    }
 
 
 def _mapped(grid: MapGrid, read: LabelledSample) -> np.ndarray:

@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from landweave.accuracy.design_based.designs import ALLOCATIONS, allocate, anticipated, class_sizes, smallest_size
+from landweave.accuracy.design_based.designs import (
+    ALLOCATIONS,
+    allocate,
+    anticipated,
+    class_sizes,
+    expected_omitted,
+    smallest_size,
+)
 from landweave.errors import InputError
 from landweave.maps.areas import Counted, count_classes
 from landweave.maps.stratified_sample import draw_pixels
@@ -25,6 +32,9 @@ TARGET = 0.01
 
 MINIMUM = 50
 """Fewest units of a class (Olofsson et al. 2014, section 5.1.2)."""
+
+OMISSION = 0.1
+"""Share of a class that a map is taken to miss, where nothing is known."""
 
 OFF = 0.01 + 1e-9
 """How far the sum of shares that were given may be from 1: they are rounded."""
@@ -46,6 +56,8 @@ class SizeRequest:
     """``proportional``, ``equal``, ``neyman`` or ``power``."""
     expected: Sequence[str] = ()
     """User's accuracies: ``0.9`` for all classes, ``forest=0.95`` for one."""
+    omission: float = OMISSION
+    """Share of each class that the map is expected to miss; tells how many omitted units the sample will hold."""
 
 
 def plan_size(
@@ -67,7 +79,8 @@ def plan_size(
     dict
         JSON-ready: ``n``, ``target``, ``chosen``, ``classes`` (name to ``value``, ``share``,
         ``expected_users_accuracy``, ``pixels``) and ``allocations``: of each way ``sizes``, the anticipated
-        ``se_overall`` and ``se_users`` by class, and ``n_for_target``, the units that this way needs for the target.
+        ``se_overall`` and ``se_users`` by class, and ``n_for_target``, the units that this way needs for the target,
+        and ``expected_omitted_units`` by class if the map misses ``omission`` of each.
         ``n`` is that of the chosen way unless it was given.
 
     Raises
@@ -83,7 +96,7 @@ def plan_size(
         units = {_name(source.names, v): n for v, n in counted.pixels.items()}
         values = {_name(source.names, v): v for v in counted.pixels}
     else:
-        weight = {name: share for name, share in (_pair(text, "--share") for text in shares) if name}
+        weight = {name: share for name, share in _pairs(shares, "--share").items() if name}
         if not weight or len(weight) < len(shares):
             raise InputError(
                 "give a map, or the shares of all its classes, such as --share forest=0.32 --share other=0.68."
@@ -121,9 +134,13 @@ def plan_size(
             allocations[way] = {
                 "sizes": named, "se_overall": overall, "se_users": dict(zip(names, by_class.tolist(), strict=True)),
                 "n_for_target": needed(method, bound),
+                "expected_omitted_units": dict(
+                    zip(names, expected_omitted(sizes, share, users, omission=request.omission).tolist(), strict=True)
+                ),
             }  # fmt: skip
     return {
-        "n": n, "target": request.target, "class_target": request.class_target, "minimum": request.minimum,
+        "n": n, "omission": request.omission,
+        "target": request.target, "class_target": request.class_target, "minimum": request.minimum,
         "chosen": chosen,
         "classes": {
             name: {"value": values.get(name), "share": float(share[i]), "expected_users_accuracy": float(users[i]),
@@ -194,7 +211,7 @@ def draw_sample(
     sizes: dict[str, int] = plan["allocations"][plan["chosen"]]["sizes"]
     how = plan["chosen"]
     if per_class:
-        given = dict(_pair(text, "--per-class") for text in per_class)
+        given = _pairs(per_class, "--per-class")
         _check_names(given, plan["classes"], "--per-class")
         lacking = [name for name in plan["classes"] if name not in given]
         if lacking:
@@ -202,6 +219,10 @@ def draw_sample(
         for name, number in given.items():
             if not number.is_integer():
                 raise InputError(f"--per-class {name}={number:g}: give a whole number of units, such as {name}=150.")
+            if number < min(2, plan["classes"][name]["pixels"]):
+                raise InputError(
+                    f"--per-class {name}={number:g}: a variance needs two units of every class; give at least {name}=2."
+                )
         sizes, how = {name: int(given[name]) for name in plan["classes"]}, "as given"
     by_value = {plan["classes"][name]["value"]: n for name, n in sizes.items()}
     names = {**source.names, **{plan["classes"][name]["value"]: name for name in sizes}}
@@ -246,8 +267,19 @@ def _pair(text: str, option: str) -> tuple[str, float]:
     return name.strip(), value
 
 
+def _pairs(texts: Sequence[str], option: str) -> dict[str, float]:
+    """Class to number; one that is named twice, perhaps in another case, is refused."""
+    found: dict[str, float] = {}
+    for text in texts:
+        name, number = _pair(text, option)
+        if name.casefold() in {known.casefold() for known in found}:
+            raise InputError(f"{option} {text!r}: {name or 'a number for all classes'} is given twice; give it once.")
+        found[name] = number
+    return found
+
+
 def _expected(texts: Sequence[str], names: Sequence[str], measured: Mapping[str, float]) -> np.ndarray:
-    given = dict(_pair(text, "--expect") for text in texts)
+    given = _pairs(texts, "--expect")
     for name, number in given.items():
         if number > 1:
             shown = f"{name}={number:g}" if name else f"{number:g}"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from landweave.errors import InputError
+from landweave.labels.verdicts.geopackage import recover
 from landweave.labels.verdicts.store import VerdictFile, crs_of_verdicts, read_verdicts
 from landweave.legend import code_text
 from landweave.maps.areas import Counted, MapGrid
@@ -39,6 +40,7 @@ def read_before(path: Path, counted: Counted) -> Before:
     InputError
         When it has no design, was drawn from another map or not by strata, or lacks units.
     """
+    recover(path)
     content = read_design(path) if path.exists() else None
     if content is None:
         raise InputError(f"{path}: no design to extend; give the GeoPackage written by `landweave estimate draw`.")

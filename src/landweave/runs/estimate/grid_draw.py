@@ -26,6 +26,9 @@ ALL_LAND = "all land"
 BLOCK, CLUSTERS = 100, 50
 """Side of a block in pixels, and how many blocks, where nothing else is asked."""
 
+FEWEST_CLUSTERS = 3
+"""With two, Student's t is so wide that an interval says nothing."""
+
 FEW_CLUSTERS = 20
 """With fewer clusters the standard errors are themselves uncertain."""
 
@@ -82,8 +85,8 @@ def draw_on_grid(
         found = draw_systematic(source.grid, step=step, seed=seed)
         how = f"systematic, every {step}th pixel of every {step}th row"
     else:
-        if not 2 <= clusters <= n:
-            raise InputError(f"--clusters {clusters}: give at least 2, and no more than the {n} units.")
+        if not FEWEST_CLUSTERS <= clusters <= n:
+            raise InputError(f"--clusters {clusters}: give at least {FEWEST_CLUSTERS}, and no more than the {n} units.")
         per = math.ceil(n / clusters)
         found = draw_two_stage(source.grid, clusters=clusters, per_cluster=per, block=block, seed=seed)
         how = f"two-stage, {clusters} blocks of {block} pixels, up to {per} units in each"
@@ -125,8 +128,11 @@ def unit_design(read: LabelledSample, sizes: np.ndarray | None) -> UnitDesign:
         weight = area * float(strata.areas[0]) / area.sum()
         return UnitDesign(weight=weight, stratum=at, drawn=np.array([len(at) / strata.units[0]]), pairs=pairs)
     clusters, position, taken = np.unique(read.extra["cluster"], return_inverse=True, return_counts=True)
-    if len(clusters) < 2:
-        raise InputError(f"{read.path}: the units lie in one block, so there is no standard error; label more blocks.")
+    if len(clusters) < FEWEST_CLUSTERS:
+        raise InputError(
+            f"{read.path}: the labelled units lie in {len(clusters)} blocks; an interval needs {FEWEST_CLUSTERS}, so "
+            "label more."
+        )
     within = taken[position] / read.extra["cluster_pixels"]
     weight = area / within
     return UnitDesign(

@@ -17,6 +17,11 @@ DESIGN = "design"
 
 ESTIMATORS = (DESIGN, *METHODS)
 
+FEW_DIFFER = 15
+"""With fewer units where the map is wrong about a class, in or out, the interval of its area is too narrow."""
+
+FEW_MARK = "map and labels differ at units worth {worth} of equal weight; with fewer than 15 the interval is too narrow"
+
 MOST_LAND = 1.001
 """Land of the map as a share of the strata's, above which the two are not the same land."""
 
@@ -40,7 +45,7 @@ def add_assisted(
     areas: Mapping[int, float],
     districts: np.ndarray | None = None,
     district_areas: Mapping[str, Mapping[int, tuple[float, float]]] | None = None,
-) -> None:
+) -> list[str]:
     """Put the areas and shares of an estimator of :data:`METHODS` into figures, for the whole and for districts.
 
     Parameters
@@ -59,6 +64,11 @@ def add_assisted(
         Hectares of each class on the map.
     districts, district_areas
         Name of each unit's district; pixels and hectares of each class on the map, by district.
+
+    Returns
+    -------
+    list of str
+        What must be known of these areas.
 
     Raises
     ------
@@ -81,11 +91,13 @@ def add_assisted(
         )
         part["estimator"] = method
         size = part["area_ha"]
+        here = np.ones(len(m), bool) if inside is None else inside
         for i, name in enumerate(names.values()):
             row = part["classes"][name]
-            score = _score(
-                float(found.value[i]), float(found.se[i]), z=z, few=few, mark=row["area_ha"].get("reason", "")
-            )
+            differ = design.weight * (here & ((m == i) != (r == i)))
+            worth = float(differ.sum() ** 2 / (differ**2).sum()) if differ.any() else 0.0
+            mark = "" if worth >= FEW_DIFFER else FEW_MARK.format(worth=f"{worth:.1f}".removesuffix(".0"))
+            score = _score(float(found.value[i]), float(found.se[i]), z=z, few=few, mark=mark)
             row["area_ha"] = score
             row["share"] = _divided(score, size)
 
@@ -99,6 +111,14 @@ def add_assisted(
             few = f"{part['sample_units']} sample units lie in the district; an interval needs {FEW_UNITS}"
         part.pop("borrowed", None)
         put(part, known, None if districts is None else districts == name, few)
+    notes = [f"Areas and shares are those of the {method} estimator, which uses the areas of the map's classes."]
+    narrow = [name for name, row in figures["classes"].items() if "reason" in row["area_ha"]]
+    if narrow:
+        notes.append(
+            f"Intervals of these areas are too narrow, because map and labels differ at fewer than {FEW_DIFFER} units "
+            f"(discounted for unequal weights): {', '.join(narrow)}. In districts this holds for more classes."
+        )
+    return notes
 
 
 def _score(value: float, se: float, *, z: float, few: str, mark: str) -> dict[str, Any]:

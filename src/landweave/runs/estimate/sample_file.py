@@ -179,7 +179,7 @@ def write_sample(
         ),
         PIXELS: vector_style({"all": "#ffd500"}, columns=("id",), aliases=ALIASES, alpha=0),
     }  # fmt: skip
-    return write_layers(path, [(LAYER, points), (PIXELS, outlines), (DESIGN, content)], styles=styles)
+    return write_layers(path, [(LAYER, points), (PIXELS, outlines), (DESIGN, content)], styles=styles, aliases=ALIASES)
 
 
 def read_sample(

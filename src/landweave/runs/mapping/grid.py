@@ -45,10 +45,9 @@ def write_grid(
         geometry=_outlines(cells),
         crs="EPSG:4326",
     )
-    write_layers(plan.folder / layout.GRID, [("grid", frame)])
-    style = vector_style(
-        ROLES, by="role", columns=("name", "role", "state"), aliases={"name": "Patch", "role": "Role", "state": "State"}
-    )
+    aliases = {"name": "Patch", "role": "Role", "state": "State"}
+    write_layers(plan.folder / layout.GRID, [("grid", frame)], aliases=aliases)
+    style = vector_style(ROLES, by="role", columns=tuple(aliases), aliases=aliases)
     write_bytes(plan.folder / layout.GRID_STYLE, style)
     return {"files": [], "info": {"patches": len(cells)}}
 

@@ -14,7 +14,7 @@ from landweave.patch.store import read_table, write_bytes, write_json
 from landweave.patch.vectors.layers import parts_of, read_features
 from landweave.patch.vectors.writing import write_layers
 from landweave.runs import layout
-from landweave.runs.mapping.places_style import doubtful_style
+from landweave.runs.mapping.places_style import ALIASES, doubtful_style
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.table import read_rows
 
@@ -217,4 +217,4 @@ def _summary(listed: "geopandas.GeoDataFrame", *, judged: int) -> dict[str, Any]
 
 
 def _write_list(path: Path, listed: "geopandas.GeoDataFrame") -> None:
-    write_layers(path, [("label_errors", listed)])
+    write_layers(path, [("label_errors", listed)], aliases=ALIASES)

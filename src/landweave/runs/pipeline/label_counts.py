@@ -9,7 +9,7 @@ import numpy as np
 from landweave.errors import InputError
 from landweave.labels.codes_of_raster import codes_are_sampled
 from landweave.labels.draw import evenly
-from landweave.labels.reference import Reference, points_of_table, reference_codes
+from landweave.labels.reference import Reference, overlaps, points_of_table, reference_codes
 from landweave.labels.units import count_classes, unit_ids
 from landweave.legend import NONE, Legend
 from landweave.patch.grid import Cell
@@ -76,7 +76,7 @@ def count_labels(plan: Plan, cells: Sequence[Cell]) -> LabelCounts:
     """
     largest = max(int(np.prod(cell.geobox.shape)) for cell in cells)
     most = min(MOST_PATCHES, max(1, MOST_COUNTED // largest))
-    some = tuple(cells) if len(cells) <= most else tuple(cells[i] for i in evenly(np.arange(len(cells)), most))
+    some = tuple(cells) if len(cells) <= most else _evenly_chosen(plan, cells, most)
     counts: dict[str, dict[int, int]] = {}
     core: dict[str, dict[int, int]] = {}
     features: Counter[int] = Counter()
@@ -104,6 +104,13 @@ def count_labels(plan: Plan, cells: Sequence[Cell]) -> LabelCounts:
         classes=_by_class(plan, counts, core, assignment, features, patches), counted=some, labelled=tuple(labelled),
         whole=whole, assignment=assignment,
     )  # fmt: skip
+
+
+def _evenly_chosen(plan: Plan, cells: Sequence[Cell], most: int) -> tuple[Cell, ...]:
+    """Some of the patches within the bounds of the reference: elsewhere there is no label."""
+    bounded = plan.reference.kind != "eopatches"
+    near = [cell for cell in cells if not bounded or overlaps(plan.reference, cell.geobox)] or list(cells)
+    return tuple(near[i] for i in evenly(np.arange(len(near)), most))
 
 
 def _points_of(plan: Plan, cell: Cell) -> list[int]:

@@ -26,7 +26,7 @@ from landweave.patch.vectors.writing import write_layers
 from landweave.report.comparison import PicturedPlace, render_comparison
 from landweave.runs import layout
 from landweave.runs.estimate.districts import read_districts
-from landweave.runs.mapping.places_style import doubtful_style
+from landweave.runs.mapping.places_style import ALIASES, doubtful_style
 from landweave.runs.results.compared import Compared
 from landweave.runs.results.pixel import find_cell
 from landweave.runs.results.record import read_record
@@ -227,7 +227,7 @@ def _write_places(
     styles = {
         name: doubtful_style(frame, colors, choices={_TO_FILL_IN[0]: ("", *colors)}) for name, frame in layers.items()
     }
-    write_layers(path, list(layers.items()), styles=styles)
+    write_layers(path, list(layers.items()), styles=styles, aliases=ALIASES)
 
 
 def _pictured(run: FinishedRun, row: dict[str, Any], shape: Any) -> PicturedPlace:

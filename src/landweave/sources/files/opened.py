@@ -22,7 +22,7 @@ from landweave.sources.files.far import HeaderOnly, Need, far_header, read_far
 from landweave.sources.remote import is_remote, patiently, readable, remote_settings, vsi_name
 
 # GDAL's default, a twentieth of the memory for each process, is too much where there are many.
-os.environ.setdefault("GDAL_CACHEMAX", "256")
+os.environ.setdefault("GDAL_CACHEMAX", "128")
 
 T = TypeVar("T")
 

@@ -154,7 +154,7 @@ def made(
         for k in range(len(codes)):
             member[k] = (codes[k] >= least[region, k]) & mapped
         size = member.sum(axis=0)
-        out.append(np.where(mapped, np.where(size > 0, size, EMPTY), 0))
+        out.append(np.where(mapped, np.where(size > 0, np.minimum(size, EMPTY - 1), EMPTY), 0))
         flags |= np.where(size > 1, SEVERAL, 0).astype("uint8")
         flags |= np.where(mapped & (size == 0), NONE_FITS, 0).astype("uint8")
     if applicability:

@@ -146,6 +146,8 @@ def _tables(
     }
     if len(regions.names) == 1:
         del groups["district"]
+    if plan.reference.kind == "points":
+        del groups["place"]
     if not rows["dissimilarity"].to_numpy().any():
         del groups["distance"]
     return {name: coverage_rows(sets, label, land, patch, group, names) for name, (group, names) in groups.items()}

@@ -81,7 +81,8 @@ def write_trust(plan: Plan, cells: Sequence[Cell], trained: Mapping[str, Any]) -
 
 def remove_trust(plan: Plan) -> None:
     """Delete what an earlier run wrote."""
-    for path in [plan.folder / layout.TRUST, plan.folder / layout.TRUST_SUMMARY, *_styles(plan)]:
+    views = sorted(plan.folder.glob(layout.view_band("*")))
+    for path in [plan.folder / layout.TRUST, plan.folder / layout.TRUST_SUMMARY, *_styles(plan), *views]:
         path.unlink(missing_ok=True)
 
 
