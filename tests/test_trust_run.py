@@ -12,6 +12,7 @@ import rasterio
 from landweave.accuracy.trust.applicability import Applicability
 from landweave.patch.store import read_raster
 from landweave.runs import layout
+from landweave.runs.mapping.trust import training
 from landweave.runs.pipeline.driver import run
 from landweave.runs.project.settings import read_project
 from landweave.runs.results.run import open_run
@@ -118,6 +119,20 @@ def test_the_index_of_a_pixel_is_that_of_its_features(trusted):
         x, y = ~cell.geobox.transform * (row["x"], row["y"])
         shown = int(values[1, int(y), int(x)])
         assert shown == np.clip(np.rint(100 * own / fitted.threshold), 1, 254) or abs(own / fitted.threshold - 1) < 0.01
+
+
+def test_rows_that_stand_for_all_come_with_the_error_that_they_make(trusted, monkeypatch):
+    path = trusted.folder / layout.APPLICABILITY
+    kept = path.read_bytes()
+    try:
+        monkeypatch.setattr(training, "MOST_ROWS", 100)
+        info = training.write_applicability(trusted.plan)["info"]
+    finally:
+        path.write_bytes(kept)
+    assert info["rows"] == 100 < info["all_rows"]
+    # Fewer rows are never nearer.
+    assert 0 <= info["thinned"]["median"] <= info["thinned"]["most_of_95_percent"]
+    assert 0 <= info["thinned"]["other_side"] <= 1
 
 
 def test_every_band_has_a_style_a_layer_of_the_view_and_a_place_in_the_catalogue(trusted, bands):

@@ -45,6 +45,8 @@ def write_applicability(plan: Plan) -> dict[str, Any]:
     weights, source = _importance(plan, len(recipe.feature_names))
     fold = rows["fold"].to_numpy().astype("int64")
     fold = fold - min(0, int(fold[everything].min()))
+    if len(np.unique(fold[everything])) == 1:
+        fold = np.arange(len(fold))
     try:
         fitted = fit_applicability(matrix[kept], importance=weights, folds=fold[kept])
     except InputError as error:
@@ -52,9 +54,9 @@ def write_applicability(plan: Plan) -> dict[str, Any]:
     write_whole(path, lambda part: _save(part, fitted))
     thinned = None
     if len(kept) < len(everything):
-        others = np.setdiff1d(everything, kept)
-        asked = evenly(others, TRIED)
-        whole = evenly(np.setdiff1d(everything, asked), 5 * MOST_ROWS)
+        asked = evenly(np.setdiff1d(everything, kept), TRIED)
+        # A row is in its own fold, so that it is never likened to itself.
+        whole = evenly(everything, 5 * MOST_ROWS)
         thinned = _compare(fitted, matrix[asked], fold[asked], matrix[whole], fold[whole])
     info = {
         "threshold": fitted.threshold, "mean_distance": fitted.mean_distance, "rows": len(kept),
