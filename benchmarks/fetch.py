@@ -219,9 +219,9 @@ def told(given, project):
             (
                 f"`python benchmarks/fetch.py --size-km {given.size_km:g} --dates {given.dates} --patch-size "
                 f"{given.patch_size}`, {datetime.date.today().isoformat()}, {os.cpu_count()} cores "  # noqa: DTZ011
-                f"({platform.machine()}), Python {platform.python_version()}, load {load}: CPU seconds a megapixel of "
-                f"ground with {facts['dates']} dates, six bands and scene classes; in brackets, times ours. "
-                "One thread, one patch of each kind."
+                f"({platform.machine()}), Python {platform.python_version()}, load {load}: CPU seconds a megapixel "
+                f"of ground, {facts['dates']} dates, six bands, scene classes; in brackets, times ours. One thread, "
+                "one patch of each kind."
             ),
             "",
             "| | inside a tile | across zones |",

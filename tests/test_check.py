@@ -100,6 +100,16 @@ def test_codes_that_are_hardly_classes_are_pointed_out(tmp_path, codes, said):
     assert all(said in line for line in found)
 
 
+def test_a_column_with_more_values_than_classes_is_named(tmp_path):
+    project, _ = two_class_world(tmp_path)
+    stripes(project, lambda k: f"parcel {k:03}", count=300)
+    said = (
+        r"register\.gpkg: reference\.column = 'use' has 300 different values, such as parcel 000, .*column of classes"
+    )
+    with pytest.raises(InputError, match=said):
+        check_facts(read_project(project))
+
+
 def test_codes_that_the_legend_joins_are_not_pointed_out(tmp_path):
     project, _ = two_class_world(tmp_path)
     polygons(project, ("Wet", 0, 0, 300, 800), ("wet", 300, 0, 400, 800), ("dry", 400, 0, 800, 800))

@@ -654,7 +654,7 @@ def test_a_project_on_the_command_line(world, tmp_path, landweave):  # noqa: F81
     assert "the project file sets all options" in err
 
 
-@pytest.mark.parametrize("command", ["size", "draw", "accuracy"])
+@pytest.mark.parametrize("command", ["size", "draw", "accuracy", "compare"])
 def test_every_command_of_the_group_explains_its_options(landweave, command):  # noqa: F811
     status, out, err = landweave("estimate", command, "--help")
     assert (status, err) == (0, "")

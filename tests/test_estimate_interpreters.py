@@ -64,15 +64,17 @@ def test_columns_of_labels_are_used_alone_or_by_majority(tmp_path, landweave):  
     found = estimate_accuracy(path, label="ana", interpreters=["ana", "bo", "cy"], drop_unlabelled=True)
     # The first unit has one A, one B and one that is unsure, so no majority.
     assert found["sample_units"] == 39
-    assert found["interpreters"]["unsure"] == {"ana": 0, "bo": 0, "cy": 0}
+    # Agreement is that of all units, also of those on which nobody agrees.
+    assert found["interpreters"]["unsure"] == {"ana": 0, "bo": 0, "cy": 1}
     pair = found["interpreters"]["pairs"][0]
-    assert (pair["first"], pair["second"], pair["units"]) == ("ana", "bo", 39)
+    assert (pair["first"], pair["second"], pair["units"]) == ("ana", "bo", 40)
+    assert pair["agreement"] == pytest.approx(1 - 3 * 0.04)  # three units of the stratum A, 4 % of the land each
     assert pair["kappa"] < 1
     with pytest.raises(InputError, match="no label in"):
         estimate_accuracy(path, label="ana", interpreters=["ana", "bo", "cy"])
     status, out, _ = landweave("estimate", "accuracy", path, "--label", "ana", "--interpreter", "bo", "--interpreter", "ana", "--drop-unlabelled")  # fmt: skip
     assert status == 0
-    assert "bo and ana: 100.0 %, kappa 1.00, 37 units" in out
+    assert "bo and ana: 88.0 %, kappa 0.90, 40 units" in out
     status, _, err = landweave("estimate", "accuracy", path, "--label", "ana", "--interpreter", "zoe")
     assert (status, err.count("\n")) == (2, 1)
     assert "no column 'zoe' with labels" in err
@@ -85,7 +87,7 @@ def test_the_verdicts_of_the_browser_say_who_agrees_and_whose_labels_count(world
 
     def put(who, unit, name, **more):
         place = JudgedPlace(key=str(unit), queue="sample", shape=shapely.to_wkb(shapely.Point(1, 2)), told={})
-        file.put(PlaceVerdict(uid=f"{who}{unit}", interpreter=who, name=name, place=place, **more))
+        file.put(PlaceVerdict(uid=f"{who}{unit}{name}", interpreter=who, name=name, place=place, **more))
 
     for unit in range(1, 11):
         put("ana", unit, "forest", alternate="pond" if unit < 3 else None)
@@ -97,6 +99,11 @@ def test_the_verdicts_of_the_browser_say_who_agrees_and_whose_labels_count(world
     assert agreement["pairs"][0]["units"] == 8
     assert agreement["pairs"][0]["agreement"] == 1
     assert agreement["pairs"][0]["kappa"] is None  # one class is all that they name
+    # Where they differ the browser leaves the label empty; such a unit still counts for their agreement.
+    put("bo", 1, "pond")
+    label(path, path, truth, change=lambda frame: frame.assign(reference=frame["reference"].where(frame["id"] > 1)))
+    pair = estimate_accuracy(path, drop_unlabelled=True)["interpreters"]["pairs"][0]
+    assert (pair["units"], pair["agreement"] < 1) == (8, True)
     with pytest.raises(InputError, match="no verdict of an interpreter 'anna'; did you mean 'ana'"):
         estimate_accuracy(path, interpreters=["anna"])
 

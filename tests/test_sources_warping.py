@@ -8,7 +8,7 @@ import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from landweave.sources.opened import grid_of, header_at
+from landweave.sources.files.opened import grid_of, header_at
 from landweave.sources.pixels import read_on, read_reflectance, to_reflectance
 from landweave.sources.scene_files import head_of
 from landweave.sources.warping import warp

@@ -370,7 +370,7 @@ def test_a_file_that_cannot_be_written_is_reported_and_counts_nothing_as_saved(v
 def test_wrong_options_raise_an_input_error(view, tmp_path):
     with pytest.raises(InputError, match="add --verdicts places"):
         judging_for(view.run, None, file=tmp_path / "a.gpkg", show_map=False, **HERE)
-    with pytest.raises(InputError, match="give places, sample, or a"):
+    with pytest.raises(InputError, match="give places, audit, sample, or a"):
         open_queue(view.run, "everything")
     with pytest.raises(InputError, match="no such sample"):
         open_queue(view.run, str(tmp_path / "gone.gpkg"))
@@ -378,7 +378,7 @@ def test_wrong_options_raise_an_input_error(view, tmp_path):
         open_queue(view.run, "sample")
     with pytest.raises(InputError, match="in a folder that exists"):
         open_queue(view.run, "places", file=tmp_path / "gone" / "verdicts.gpkg")
-    with pytest.raises(InputError, match="in the sample's file"):
+    with pytest.raises(InputError, match="stay in its file"):
         open_queue(view.run, "sample", file=tmp_path / "a.gpkg")
     other = tmp_path / "other.gpkg"
     gpd.GeoDataFrame({"n": [1]}, geometry=[shapely.Point(0, 0)], crs="EPSG:3794").to_file(other)

@@ -15,7 +15,7 @@ from landweave.maps.areas import Counted, MapGrid, count_classes
 from landweave.patch.store import read_points, write_json, write_text
 from landweave.patch.tables.places import PlaceKeys
 from landweave.runs.estimate.grid_draw import plan_notes, unit_design
-from landweave.runs.estimate.interpreters import alternate_figures, interpreter_figures, relabelled
+from landweave.runs.estimate.interpreters import alternate_figures, by_anyone, interpreter_figures, relabelled
 from landweave.runs.estimate.labels import class_values
 from landweave.runs.estimate.map import MapSource, find_map
 from landweave.runs.estimate.map_assisted import DESIGN, add_assisted, check_estimator
@@ -222,7 +222,7 @@ def estimate_accuracy(
     )  # fmt: skip
     if counted is not None and estimator != DESIGN:
         notes += add_assisted(
-            figures, drawn, mapped, reference, names=names, method=estimator, districts=place,
+            figures, drawn, mapped, reference, names=names, method=estimator, districts=place, whole=not same,
             areas={v: area / 1e4 for v, area in counted.areas.items()},
             district_areas=zones.classes(counted.zone_classes) if zones else None,
         )  # fmt: skip
@@ -230,12 +230,23 @@ def estimate_accuracy(
         notes.append("Areas of districts are those of the land that the map to be judged shows.")
     if place is not None and (place == "").any():
         notes.append(f"{int((place == '').sum())} sample units lie in no district; they count only for the whole.")
+    relabel = by_anyone(Path(sample), interpreters)
+
+    def agreement() -> dict[str, Any] | None:
+        if relabel is None:
+            return None
+        judged_by_any = read_sample(
+            sample, label=label, layer=layer, design=design, drop_unlabelled=True, encoding=encoding, places=places,
+            relabel=relabel,
+        )  # fmt: skip
+        return interpreter_figures(judged_by_any, interpreters, unit_design(judged_by_any, judged_by_any.areas), names)
+
     return {
         "title": "Accuracy and area, estimated from a probability sample",
         "sample": read.path.name, "map": None if map_source is None else map_source.grid.path.name,
         "map_column": judged,
         "estimator": DESIGN,
-        "interpreters": interpreter_figures(read, interpreters, drawn, names),
+        "interpreters": agreement(),
         "alternate": alternate_figures(read, mapped, reference, drawn, names),
         "strata_are_the_maps_classes": same,
         **figures,

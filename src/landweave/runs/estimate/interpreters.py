@@ -90,12 +90,40 @@ def relabelled(path: Path, asked: Sequence[str]) -> Callable[[Mapping[str, Seque
     return labels
 
 
+def by_anyone(path: Path, asked: Sequence[str]) -> Callable[[Mapping[str, Sequence[Any]]], list[str]] | None:
+    """Labels of every unit that anyone has named a class for, whether others agree or not; None for one interpreter.
+
+    Agreement is counted on these: where interpreters differ the sample has no label, and such a unit would be left out.
+    """
+    votes = None if len(asked) == 1 else _votes_or_none(path, asked)
+    if len(votes.names if votes is not None else asked) < 2:
+        return None
+
+    def labels(columns: Mapping[str, Sequence[Any]]) -> list[str]:
+        if votes is None:
+            rows = zip(*([code_text(v) for v in columns[name]] for name in asked), strict=True)
+            return [next(filter(None, row), "") for row in rows]
+        units = [code_text(v) for v in columns.get("id", ())]
+        return [next(filter(None, (votes.labels[w].get(unit, "") for w in votes.names)), "") for unit in units]
+
+    return labels
+
+
+def _votes_or_none(path: Path, asked: Sequence[str]) -> Votes | None:
+    try:
+        return votes_of(path, asked)
+    except InputError:
+        # They are columns then; whoever is neither was refused before.
+        return None
+
+
 def interpreter_figures(
     read: LabelledSample, asked: Sequence[str], design: UnitDesign, names: Mapping[int, str]
 ) -> dict[str, Any] | None:
     """How interpreters agree on the units of a sample: ``names``, ``unsure``, ``pairs``, ``fleiss_kappa``.
 
-    None where the sample has the labels of one only.
+    ``read`` holds all units that anyone has judged, see :func:`by_anyone`. None where the sample has the labels of one
+    only.
     """
     table, unsure = _table(read, asked, names)
     if len(table) < 2:

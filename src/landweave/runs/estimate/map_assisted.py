@@ -43,6 +43,7 @@ def add_assisted(
     names: Mapping[int, str],
     method: str,
     areas: Mapping[int, float],
+    whole: bool = True,
     districts: np.ndarray | None = None,
     district_areas: Mapping[str, Mapping[int, tuple[float, float]]] | None = None,
 ) -> list[str]:
@@ -62,6 +63,9 @@ def add_assisted(
         The estimator.
     areas
         Hectares of each class on the map.
+    whole
+        Whether the areas of the whole change too. Where the strata are the map's classes they would stay, but for
+        their intervals, which are better by the design.
     districts, district_areas
         Name of each unit's district; pixels and hectares of each class on the map, by district.
 
@@ -101,7 +105,9 @@ def add_assisted(
             row["area_ha"] = score
             row["share"] = _divided(score, size)
 
-    put(figures, areas, None, "")
+    if whole:
+        put(figures, areas, None, "")
+    figures["estimator"] = method
     for name, part in figures.get("districts", {}).items():
         known = {value: area for value, (_, area) in (district_areas or {}).get(name, {}).items()}
         if not known:
@@ -112,11 +118,15 @@ def add_assisted(
         part.pop("borrowed", None)
         put(part, known, None if districts is None else districts == name, few)
     notes = [f"Areas and shares are those of the {method} estimator, which uses the areas of the map's classes."]
-    narrow = [name for name, row in figures["classes"].items() if "reason" in row["area_ha"]]
+    narrow = [name for name, row in figures["classes"].items() if whole and "reason" in row["area_ha"]]
     if narrow:
         notes.append(
             f"Intervals of these areas are too narrow, because map and labels differ at fewer than {FEW_DIFFER} units "
-            f"(discounted for unequal weights): {', '.join(narrow)}. In districts this holds for more classes."
+            f"(discounted for unequal weights): {', '.join(narrow)}."
+        )
+    if figures.get("districts"):
+        notes.append(
+            f"In districts, intervals of areas are too narrow where map and labels differ at under {FEW_DIFFER} units."
         )
     return notes
 

@@ -123,6 +123,9 @@ class Plan(Shown):
         return {self.legend.value_of(name): t for name, t in self.project.model.thresholds.items()}
 
 
+MOST_CLASSES = 255
+"""What a byte can hold, without the 0 for none."""
+
 DATE_UNKNOWN = "The date of the images is not known: the date in their table only stands in for it (source.undated)."
 
 _SYSTEM = ("/proc", "/sys", "/dev/fd", "/dev/pts", "/dev/mqueue")
@@ -308,7 +311,14 @@ def _reference_and_legend(project: Project) -> "tuple[Reference | None, Legend]"
         )  # fmt: skip
         if settings.legend:
             return reference, Legend.read(project.path(settings.legend))
-        return reference, Legend.from_labels(reference_codes(reference))
+        codes = reference_codes(reference)
+        if len(codes) > MOST_CLASSES:
+            what = f"reference.column = {reference.column!r}" if reference.column else "the reference"
+            raise InputError(
+                f"{reference.path}: {what} has {len(codes)} different values, such as {', '.join(codes[:3])}, and a "
+                f"map at most {MOST_CLASSES} classes; name a column of classes, or join codes in a legend."
+            )
+        return reference, Legend.from_labels(codes)
     if project.training:
         if project.training.legend:
             return None, Legend.read(project.path(project.training.legend))
