@@ -307,6 +307,28 @@ def test_a_file_that_was_replaced_gives_its_new_pixels_and_never_a_mixture(tmp_p
         assert headers.kept(folder, address)[1].etag == f'"1-{(tmp_path / "a.tif").stat().st_size:x}"'
 
 
+def test_pixels_in_front_of_a_description_are_neither_kept_nor_taken_for_those_of_a_later_file(tmp_path):
+    old, new = (np.random.default_rng(seed).integers(first, first + 50, (512, 512)).astype("uint16") for seed, first in
+                ((1, 1000), (2, 5000)))  # fmt: skip
+    folder = tmp_path / "out" / "headers"
+    folder.parent.mkdir()
+
+    def put(values):
+        written(tmp_path / "a.tif", "tiles", values)
+        # The descriptions of smaller copies come to lie behind the pixels.
+        with rasterio.open(tmp_path / "a.tif", "r+") as file:
+            file.build_overviews([2, 4])
+
+    put(old)
+    with far(tmp_path, latency=0) as url:
+        for values in (old, new):
+            put(values)
+            os.utime(tmp_path / "a.tif", ns=(int(values[0, 0]), int(values[0, 0])))
+            there = Wire(folder=folder).read(f"{url}/a.tif", NEED, read_window, lambda: whole(None))
+            assert (there == values[70:200, 100:190] + 1).all()
+            assert not list(folder.rglob("*"))
+
+
 def test_a_header_is_not_kept_where_a_change_would_not_be_seen(tmp_path):
     headers.keep(tmp_path / "headers", "https://host/a.tif", b"II", Mark(size=2))
     headers.keep(tmp_path / "none" / "headers", "https://host/a.tif", b"II", Mark(size=2, etag='"1"'))

@@ -86,9 +86,15 @@ class FarFile:
     tiff: Tiff
     mark: Mark
     begins: bytes
-    """What came with the header: its blocks need not be asked for."""
+    """What came with the header: its blocks need not be asked for. Nothing of a header that was kept from a run before:
+    only a request tells whether the file is still the same."""
     name: str
     """Its address as it may be shown."""
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory, about."""
+        return len(self.begins) + len(self.tiff.header)
 
     @cached_property
     def header(self) -> Header:
@@ -199,7 +205,7 @@ class Wire:
         with self._lock:
             future = self._files.pop(address, None)
             if future is not None and future.done() and future.exception() is None:
-                self._known -= len(future.result().begins)
+                self._known -= future.result().held
             for key in [key for key in self._pieces if key[0] == address]:
                 self._held -= self._pieces.pop(key).length
         if self.folder is not None:
@@ -210,9 +216,7 @@ class Wire:
             raise StrangeTiffError("not a GeoTIFF by its name")
         if self.folder is not None and (there := headers.kept(self.folder, address)) is not None:
             try:
-                return FarFile(
-                    tiff=parse(there[0], there[1].size), mark=there[1], begins=there[0], name=readable(address)
-                )
+                return FarFile(tiff=parse(there[0], there[1].size), mark=there[1], begins=b"", name=readable(address))
             except (StrangeTiffError, ShortError):
                 headers.drop(self.folder, address)
         data, mark = self.client.read(address, 0, FIRST)
@@ -223,7 +227,7 @@ class Wire:
             except ShortError as short:
                 more, mark = self.client.read(address, len(data), max(short.stop, len(data) + 1024), mark)
                 data += more
-        if self.folder is not None:
+        if self.folder is not None and tiff.is_bare:
             headers.keep(self.folder, address, tiff.header, mark)
         return FarFile(tiff=tiff, mark=mark, begins=data, name=readable(address))
 
@@ -274,11 +278,11 @@ class Wire:
         if future.exception() is not None:
             return
         with self._lock:
-            self._known += len(future.result().begins)
+            self._known += future.result().held
             while self._known > HEADERS and len(self._files) > 1:
                 old = self._files.popitem(last=False)[1]
                 if old.done() and old.exception() is None:
-                    self._known -= len(old.result().begins)
+                    self._known -= old.result().held
 
 
 _wires: dict[tuple[object, ...], Wire] = {}

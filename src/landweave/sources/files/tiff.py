@@ -80,6 +80,14 @@ class Tiff:
     """All of the file up to the end of what describes it."""
     levels: tuple[TiffImage, ...]
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether the header holds no pixels: not where an image is described behind the pixels of another."""
+        return all(
+            not ((level.counts > 0) & (level.offsets > 0) & (level.offsets < len(self.header))).any()
+            for level in self.levels
+        )
+
     def part(self, top: int, left: int, height: int, width: int, band: int) -> list[Block]:
         """Blocks of a part of a band at full resolution, and of its mask, that are in the file."""
         whole = self.levels[0]
