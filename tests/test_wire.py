@@ -17,8 +17,9 @@ from rasterio.windows import Window
 
 from landweave.sources import pixels, remote
 from landweave.sources.files import headers, ranges
-from landweave.sources.files.far import Pixels, SmallCopy, Wire
+from landweave.sources.files.far import ReplacedError, Wire, of_one_file
 from landweave.sources.files.gate import START, Gate
+from landweave.sources.files.needs import Pixels, SmallCopy
 from landweave.sources.files.opened import grid_of
 from landweave.sources.files.pool import side_by_side
 from landweave.sources.files.ranges import Client, Mark
@@ -327,6 +328,73 @@ def test_pixels_in_front_of_a_description_are_neither_kept_nor_taken_for_those_o
             there = Wire(folder=folder).read(f"{url}/a.tif", NEED, read_window, lambda: whole(None))
             assert (there == values[70:200, 100:190] + 1).all()
             assert not list(folder.rglob("*"))
+
+
+def test_numbers_of_a_replaced_file_never_meet_the_header_of_the_one_before(tmp_path):
+    folder = tmp_path / "out" / "headers"
+    folder.parent.mkdir()
+
+    def put(values, left):
+        write_cog(tmp_path / "a.tif", values, corner=(left, 5_000_000))
+        os.utime(tmp_path / "a.tif", ns=(left, left))
+
+    old, new, newest = (rough(seed=seed) for seed in range(3))
+    put(old, 500_000)
+    with far(tmp_path, latency=0) as url:
+        address = f"{url}/a.tif"
+        assert Wire(folder=folder).header(address).transform.c == 500_000
+        # Replaced between two runs: a kept header is not believed before the server is asked.
+        put(new, 600_000)
+        wire = Wire(folder=folder)
+        assert wire.header(address).transform.c == 600_000
+        # As long as it is the same, one request is enough for a run.
+        wire, before = Wire(folder=folder), counts(url)["requests"]
+        assert [wire.header(address).transform.c for _ in range(3)] == [600_000] * 3
+        assert counts(url)["requests"] - before == 1
+        # Replaced between header and pixels: nothing is read, and the header has to be asked for again.
+        put(newest, 700_000)
+        with pytest.raises(ReplacedError, match="replaced on its server while it was read"):
+            wire.read(address, NEED, read_window, lambda: whole(None))
+
+        def both():
+            return wire.header(address).transform.c, wire.read(address, NEED, read_window, lambda: whole(None))
+
+        wire.header(address)
+        put(old, 800_000)
+        left, there = of_one_file(both)
+        assert left == 800_000
+        assert (there == old[70:200, 100:190]).all()
+
+
+def test_a_file_that_became_shorter_is_read_by_the_next_run(tmp_path):
+    folder = tmp_path / "out" / "headers"
+    folder.parent.mkdir()
+    end = Pixels(top=400, left=400, height=100, width=100)
+
+    def read_end(file):
+        return file.read(1, window=Window(400, 400, 100, 100))
+
+    with far(tmp_path, latency=0) as url:
+        for values in (rough(), np.ones((512, 512), "uint16")):
+            write_cog(tmp_path / "a.tif", values)
+            there = Wire(folder=folder).read(f"{url}/a.tif", end, read_end, lambda: whole(None))
+            assert (there == values[400:500, 400:500]).all()
+
+
+def test_a_kept_header_by_which_a_file_cannot_be_read_is_dropped(tmp_path, monkeypatch):
+    monkeypatch.setattr(remote, "TRIES", 1)
+    folder = tmp_path / "out" / "headers"
+    folder.parent.mkdir()
+    write_cog(tmp_path / "a.tif", rough())
+    state = []
+    with served(tmp_path, Faults(lambda number, path: 500 if state else None)) as url:
+        # The server of the tests sends no mark.
+        header = (tmp_path / "a.tif").read_bytes()[:32_768]
+        headers.keep(folder, f"{url}/a.tif", header, Mark(size=(tmp_path / "a.tif").stat().st_size, etag='"1"'))
+        state.append(1)
+        with pytest.raises(OSError, match="answers 500"):
+            Wire(folder=folder).read(f"{url}/a.tif", NEED, read_window, lambda: whole(None))
+    assert not [path for path in folder.rglob("*") if path.is_file()]
 
 
 def test_a_header_is_not_kept_where_a_change_would_not_be_seen(tmp_path):

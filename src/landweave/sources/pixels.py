@@ -14,7 +14,7 @@ from landweave.patch.align import nearest_pixels, pixel_offset, remembered
 from landweave.patch.model import NODATA, REFLECTANCE_SCALE
 from landweave.patch.raster.header import Header, header_of
 from landweave.patch.raster.mask_bits import MaskBits
-from landweave.sources.files.far import Pixels, SmallCopy
+from landweave.sources.files.needs import Pixels, SmallCopy
 from landweave.sources.files.opened import header_at, read_from
 from landweave.sources.remote import readable
 from landweave.sources.warping.warp import touching, warped

@@ -18,7 +18,8 @@ from landweave.errors import InputError
 from landweave.patch.align import nearest_pixels, pixel_offset
 from landweave.patch.raster.header import Band, Header
 from landweave.patch.raster.mask_bits import NO_DATA, VALID, MaskBits
-from landweave.sources.files.far import FarFile, HeaderOnly, Need, Pixels, SmallCopy, begin_to_read
+from landweave.sources.files.far import FarFile, begin_to_read
+from landweave.sources.files.needs import HeaderOnly, Need, Pixels, SmallCopy
 from landweave.sources.files.opened import header_at
 from landweave.sources.pixels import UNKNOWN, read_coarse, read_codes
 from landweave.sources.remote import is_remote, serve_s3_from

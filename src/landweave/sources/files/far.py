@@ -17,6 +17,7 @@ from rasterio.io import MemoryFile
 from landweave.patch.raster.header import Header, header_of
 from landweave.sources.files import headers
 from landweave.sources.files.gate import MOST
+from landweave.sources.files.needs import Need
 from landweave.sources.files.pool import Waiters
 from landweave.sources.files.ranges import ChangedError, Client, Mark, NoRangesError, is_ours
 from landweave.sources.files.tiff import Block, ShortError, StrangeTiffError, Tiff, merged, parse
@@ -36,47 +37,15 @@ BLOCKS, HEADERS = 64 << 20, 32 << 20
 ALL = 256 << 20
 """Bytes of packed blocks that one read may need; GDAL reads what needs more, block by block."""
 
+TOLD = 8192
+"""Files of which a thread remembers what their headers were taken from."""
+
 _SUFFIXES = (".tif", ".tiff", "")
 _TRIES = 3
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pixels:
-    """A part of a band at full resolution, and of its mask."""
-
-    top: int
-    left: int
-    height: int
-    width: int
-    band: int = 1
-
-    def blocks(self, tiff: Tiff) -> list[Block]:
-        """The blocks of a file that are needed."""
-        return tiff.part(self.top, self.left, self.height, self.width, self.band)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SmallCopy:
-    """The smallest copy of a band in a file, or the smallest that is as large as ``shape``."""
-
-    shape: tuple[int, int] | None = None
-    band: int = 1
-
-    def blocks(self, tiff: Tiff) -> list[Block]:
-        """The blocks of a file that are needed."""
-        return tiff.coarse(self.shape, self.band)
-
-
-@dataclass(frozen=True, kw_only=True)
-class HeaderOnly:
-    """No pixels: what a file says of itself."""
-
-    def blocks(self, tiff: Tiff) -> list[Block]:  # noqa: ARG002 - as the others
-        """None."""
-        return []
-
-
-Need = Pixels | SmallCopy | HeaderOnly
+class ReplacedError(OSError):
+    """A file is another one than that whose header said how to read it: header and pixels must be read again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +59,8 @@ class FarFile:
     only a request tells whether the file is still the same."""
     name: str
     """Its address as it may be shown."""
+    kept: bool = False
+    """Whether its header is of a run before."""
 
     @property
     def held(self) -> int:
@@ -135,6 +106,8 @@ class Wire:
         self._files: OrderedDict[str, Future[FarFile]] = OrderedDict()
         self._pieces: OrderedDict[tuple[str, Block], Arriving] = OrderedDict()
         self._held = self._known = 0
+        self._proofs: dict[tuple[str, Mark], Future[Any]] = {}
+        self._told = threading.local()
 
     def read(self, address: str, need: Need, read: Callable[[Any], T], otherwise: Callable[[], T]) -> T:
         """Read pixels of a file.
@@ -153,11 +126,15 @@ class Wire:
         Raises
         ------
         OSError
-            For a server that does not answer as it should, after retries.
+            For a server that does not answer as it should, after retries. ReplacedError where this thread was told the
+            header (:meth:`header`) of what the file was before: numbers of one file and scale of another never meet.
         """
+        told: Mark | None = self._marks().get(address)
         for _ in range(_TRIES):
             try:
                 file = self.file(address).result()
+                if told is not None and file.mark != told:
+                    raise _replaced(address)
                 pieces = self._start(address, file, need.blocks(file.tiff))
                 content = file.tiff.small({block: piece.bytes() for block, piece in pieces.items()})
                 del pieces
@@ -168,7 +145,54 @@ class Wire:
                 self.forget(address)
             except (StrangeTiffError, NoRangesError):
                 break
+            except OSError as error:
+                if not isinstance(error, ReplacedError):
+                    self._drop_kept(address)
+                raise
         return otherwise()
+
+    def header(self, address: str) -> Header:
+        """What a file says of itself, and the server says that it is still that file; errors as for :meth:`read`.
+
+        Of a header that was kept from a run before, a request for one byte tells, once in a run.
+        """
+        for _ in range(_TRIES):
+            try:
+                file = self.file(address).result()
+                if file.kept:
+                    self._proof(address, file.mark).result()
+            except ChangedError:
+                self.forget(address)
+                continue
+            except OSError:
+                self._drop_kept(address)
+                raise
+            marks = self._marks()
+            marks[address] = file.mark
+            marks.move_to_end(address)
+            while len(marks) > TOLD:
+                marks.popitem(last=False)
+            return file.header
+        raise _replaced(address)
+
+    def _marks(self) -> "OrderedDict[str, Mark]":
+        """Address to the file of which this thread was told the header."""
+        marks: OrderedDict[str, Mark] = self._told.__dict__.setdefault("marks", OrderedDict())
+        return marks
+
+    def _proof(self, address: str, mark: Mark) -> "Future[Any]":
+        with self._lock:
+            proof = self._proofs.get((address, mark))
+            if proof is None or (proof.done() and _failed(proof)):
+                proof = self._proofs[address, mark] = self.pool.submit(lambda: self.client.read(address, 0, 1, mark))
+            return proof
+
+    def _drop_kept(self, address: str) -> None:
+        """Drop a header of a run before, where the file cannot be read by it."""
+        with self._lock:
+            future = self._files.get(address)
+        if future is not None and future.done() and future.exception() is None and future.result().kept:
+            self.forget(address)
 
     def ahead(self, address: str, need: "Callable[[FarFile], Need]") -> None:
         """Begin to read, so that :meth:`read` need not wait; whatever goes wrong is for that to say.
@@ -206,6 +230,8 @@ class Wire:
             future = self._files.pop(address, None)
             if future is not None and future.done() and future.exception() is None:
                 self._known -= future.result().held
+            for proof in [proof for proof in self._proofs if proof[0] == address]:
+                del self._proofs[proof]
             for key in [key for key in self._pieces if key[0] == address]:
                 self._held -= self._pieces.pop(key).length
         if self.folder is not None:
@@ -216,7 +242,9 @@ class Wire:
             raise StrangeTiffError("not a GeoTIFF by its name")
         if self.folder is not None and (there := headers.kept(self.folder, address)) is not None:
             try:
-                return FarFile(tiff=parse(there[0], there[1].size), mark=there[1], begins=b"", name=readable(address))
+                return FarFile(
+                    tiff=parse(there[0], there[1].size), mark=there[1], begins=b"", name=readable(address), kept=True
+                )
             except (StrangeTiffError, ShortError):
                 headers.drop(self.folder, address)
         data, mark = self.client.read(address, 0, FIRST)
@@ -315,9 +343,17 @@ def far_header(address: str, otherwise: Callable[[], Header]) -> Header:
     if not is_ours(address):
         return otherwise()
     try:
-        return _wire().file(address).result().header
-    except (StrangeTiffError, NoRangesError, ChangedError, RasterioError):
+        return _wire().header(address)
+    except (StrangeTiffError, NoRangesError, RasterioError):
         return otherwise()
+
+
+def of_one_file(read: Callable[[], T]) -> T:
+    """Read headers and pixels by them, and once again, headers too, where a file was replaced between the two."""
+    try:
+        return read()
+    except ReplacedError:
+        return read()
 
 
 def begin_to_read(place: Path | str, need: Callable[[FarFile], Need]) -> None:
@@ -331,6 +367,10 @@ def ask_again(place: Path | str) -> Path | str:
     if is_remote(place):
         _wire().forget(str(place))
     return place
+
+
+def _replaced(address: str) -> ReplacedError:
+    return ReplacedError(f"{readable(address)}: the file was replaced on its server while it was read; run again.")
 
 
 def _failed(future: "Future[Any]") -> bool:

@@ -18,7 +18,8 @@ from rasterio.io import DatasetReader
 from landweave.errors import InputError
 from landweave.patch.raster.files import open_raster, refusal, system_error
 from landweave.patch.raster.header import Header, header_of
-from landweave.sources.files.far import HeaderOnly, Need, far_header, read_far
+from landweave.sources.files.far import far_header, read_far
+from landweave.sources.files.needs import HeaderOnly, Need
 from landweave.sources.remote import is_remote, patiently, readable, remote_settings, vsi_name
 
 # GDAL's default, a twentieth of the memory for each process, is too much where there are many.

@@ -30,6 +30,7 @@ REDIRECTS = 5
 
 _WHOLE, _PART = 200, 206
 _REFUSED = {429, 503}
+_BEYOND = 416
 _PIECE = 1 << 16
 _AGENT = "landweave"
 # What in the environment changes how GDAL reads servers, and is not followed here: with these GDAL itself reads.
@@ -267,6 +268,9 @@ def _field(answer: Any, name: str) -> str:
 
 def _mark_of(address: str, answer: Any, start: int, mark: Mark | None) -> Mark:
     """Of which file an answer is; an error where it is not the one that was asked for."""
+    if answer.status == _BEYOND and mark is not None and start < mark.size:
+        # The file is shorter by now.
+        raise ChangedError(readable(address))
     if answer.status not in {_WHOLE, _PART}:
         after = _after(answer.headers) if answer.status in _REFUSED else None
         text = ""

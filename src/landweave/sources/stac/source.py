@@ -16,7 +16,7 @@ from landweave.patch.align import outline_bounds
 from landweave.patch.model import NODATA, make_patch
 from landweave.patch.raster.mask_bits import MaskBits, meant
 from landweave.patch.summary import Shown, listed, span
-from landweave.sources.files.far import ask_again, use_wire
+from landweave.sources.files.far import ask_again, of_one_file, use_wire
 from landweave.sources.files.opened import header_at
 from landweave.sources.files.pool import side_by_side
 from landweave.sources.pixels import read_reflectance, stored_bytes
@@ -189,7 +189,7 @@ class StacSource(Shown):
         def one(number: int) -> dict[str, np.ndarray]:
             for day in dates[number + READERS : number + READERS + 1]:
                 begin(met[day][0], variables, geobox) if day in met else None
-            return self._date(geobox, met.get(dates[number], []), variables)
+            return of_one_file(lambda: self._date(geobox, met.get(dates[number], []), variables))
 
         arrays: dict[str, list[np.ndarray]] = {name: [] for name in variables}
         for found in side_by_side(one, range(len(dates)), READERS if self.remote else 1):
