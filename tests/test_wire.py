@@ -22,7 +22,7 @@ from landweave.sources.files.gate import START, Gate
 from landweave.sources.files.needs import Pixels, SmallCopy
 from landweave.sources.files.opened import grid_of
 from landweave.sources.files.pool import side_by_side
-from landweave.sources.files.ranges import Client, Mark
+from landweave.sources.files.ranges import ChangedError, Client, Mark, NoRangesError
 from landweave.sources.files.s3 import signed
 from landweave.sources.files.tiff import ShortError, StrangeTiffError, parse
 
@@ -221,6 +221,110 @@ def test_a_request_is_not_sent_on_to_what_only_this_machine_can_ask(tmp_path):
         again = Faults(lambda number, path: (302, {"Location": "/a?2"}) if number == 1 else None)
         with served(tmp_path, again) as url:
             assert Client().read(f"{url}/a", 0, 1)[0] == b"1"
+
+
+class Told:
+    """An answer with a body in pieces, as of urllib3; what is read behind them never ends."""
+
+    def __init__(self, pieces, *, status=206, **fields):
+        self.status, self.pieces, self.used = status, list(pieces), []
+        self.headers = {name.replace("_", "-"): value for name, value in fields.items()}
+
+    def read1(self, most):
+        return self.pieces.pop(0)[:most] if self.pieces else b""
+
+    def __getattr__(self, name):
+        if name not in {"close", "drain_conn", "release_conn"}:
+            raise AttributeError(name)
+        return lambda: self.used.append(name)
+
+
+def client_told(monkeypatch, answer):
+    """A client whose requests get ``answer(url, fields)``, and the list of them."""
+    monkeypatch.setattr(remote, "PAUSE", 0.0)
+    client, asked = Client(), []
+
+    def request(method, url, *, headers, **options):
+        asked.append((url, headers))
+        return answer(url, headers)
+
+    monkeypatch.setattr(client._web, "request", request)
+    return client, asked
+
+
+@pytest.mark.parametrize(
+    ("fields", "reused"),
+    [({"Content_Length": "3"}, True), ({}, False), ({"Content_Length": "900"}, False),
+     ({"Content_Length": "3", "Transfer_Encoding": "chunked"}, False)],
+)  # fmt: skip
+def test_a_connection_is_used_again_only_where_nothing_is_left_in_it(monkeypatch, fields, reused):
+    answer = Told([b"abc"], Content_Range="bytes 0-2/9", **fields)
+    client, _ = client_told(monkeypatch, lambda url, headers: answer)
+    assert client.read("http://host/a.tif", 0, 3)[0] == b"abc"
+    assert answer.used == (["drain_conn", "release_conn"] if reused else ["close"])
+
+
+@pytest.mark.parametrize("told", ["bytes 0-9/9", "bytes 1-3/9"])
+def test_a_range_that_cannot_be_is_not_believed(monkeypatch, told):
+    client, _ = client_told(monkeypatch, lambda url, headers: Told([b"abc"], Content_Range=told))
+    with pytest.raises(NoRangesError):
+        client.read("http://host/a.tif", 0, 3)
+
+
+def test_bytes_of_two_files_never_come_as_one(monkeypatch):
+    def answer(url, headers):
+        start = int(headers["Range"][6:].split("-")[0])
+        return Told([b"ab"], Content_Range=f"bytes {start}-3/4", ETag='"old"' if start == 0 else '"new"')
+
+    client, asked = client_told(monkeypatch, answer)
+    with pytest.raises(ChangedError):
+        client.read("http://host/a.tif", 0, 4)
+    assert len(asked) == 2
+
+
+def test_a_server_that_sends_a_byte_at_a_time_is_given_up(monkeypatch):
+    def answer(url, headers):
+        return Told([b"a"], Content_Range=f"bytes {headers['Range'][6:].split('-')[0]}-4999/5000", ETag='"1"')
+
+    client, asked = client_told(monkeypatch, answer)
+    with pytest.raises(OSError, match="not read after 64 tries: the answer breaks off"):
+        client.read("http://host/a.tif", 0, 5000)
+    assert len(asked) == 64
+
+
+@pytest.mark.parametrize(
+    ("there", "asked_at"),
+    [("http://host.org/b.tif", "https://host.org/b.tif"), ("https://other.org/b.tif", "https://other.org/b.tif"),
+     ("https://host.org:8443/b.tif", "https://host.org:8443/b.tif"), ("http://other.org/b.tif", None),
+     ("http://host.org:8080/b.tif", None)],
+)  # fmt: skip
+def test_keys_go_by_https_to_the_server_they_are_for_and_to_no_other(monkeypatch, there, asked_at):
+    def answer(url, headers):
+        if url.endswith("/a.tif"):
+            return Told([], status=302, Location=there)
+        return Told([b"abc"], Content_Range="bytes 0-2/9")
+
+    client, asked = client_told(monkeypatch, answer)
+    monkeypatch.setattr(remote, "TRIES", 1)
+    if asked_at is None:
+        with pytest.raises(OSError, match="from https to http"):
+            client.read("https://user:word@host.org/a.tif", 0, 3)
+        assert len(asked) == 1
+    else:
+        client.read("https://user:word@host.org/a.tif", 0, 3)
+        assert asked[1][0] == asked_at
+        assert ("authorization" in asked[1][1]) == asked_at.startswith("https://host.org/")
+
+
+def test_a_server_may_send_on_to_https(monkeypatch):
+    def answer(url, headers):
+        if url.startswith("http://"):
+            return Told([], status=301, Location="https://host.org/a.tif")
+        return Told([b"abc"], Content_Range="bytes 0-2/9")
+
+    client, asked = client_told(monkeypatch, answer)
+    client.read("http://host.org/a.tif", 0, 3)
+    assert [url for url, _ in asked] == ["http://host.org/a.tif", "https://host.org/a.tif"]
 
 
 def test_a_request_is_signed_as_amazons_documentation_has_it():

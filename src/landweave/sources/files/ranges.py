@@ -26,11 +26,15 @@ TOLD = 120.0
 PATIENT = 4
 """Times as many tries as usual, where the server answers other requests meanwhile."""
 
+PARTS = 64
+"""Answers that break off after some bytes, for one read."""
+
 REDIRECTS = 5
 
 _WHOLE, _PART = 200, 206
 _REFUSED = {429, 503}
 _BEYOND = 416
+_PORTS = {"http": 80, "https": 443}
 _PIECE = 1 << 16
 _AGENT = "landweave"
 # What in the environment changes how GDAL reads servers, and is not followed here: with these GDAL itself reads.
@@ -136,30 +140,34 @@ class Client:
             Where the server does not send parts of files.
         """
         host, got = self.host(address), bytearray()
-        since, tries = time.monotonic(), 0
+        since, tries, parts = time.monotonic(), 0, 0
+        # Of which file the bytes are: what comes after an answer that broke off must be of the same.
+        marks = [] if mark is None else [mark]
         while True:
             before = len(got)
             try:
                 with host.gate.place():
-                    mark = self._ask(host, address, start + before, stop, mark, got)
+                    self._ask(host, address, start + before, stop, marks, got)
                 host.answered = time.monotonic()
-                return bytes(got), mark
+                return bytes(got), marks[0]
             except (OSError, _web_error()) as error:
                 if isinstance(error, OSError) and not isinstance(error, _AnswerError) and error.errno in _MACHINE:
                     raise
                 # What came before a body broke off is kept, and only the rest is asked for.
+                parts += 1
                 tries += len(got) == before or tries >= remote.TRIES
                 why = _reason(error)
                 most = remote.TRIES * (PATIENT if host.answered > since else 1)
-                if tries >= most:
+                if tries >= most or parts >= PARTS:
                     hint = remote.keys_hint(address, why)
-                    raise OSError(f"{readable(address)}: not read after {tries} tries: {why}.{hint}") from None
+                    tried = tries if tries >= most else parts
+                    raise OSError(f"{readable(address)}: not read after {tried} tries: {why}.{hint}") from None
                 tell_of_waiting(address, since, why)
                 forget_signatures()
                 after = error.after if isinstance(error, _AnswerError) else None
                 time.sleep(_pause(tries, after, alive=host.answered > since))
 
-    def _ask(self, host: Host, address: str, start: int, stop: int, mark: Mark | None, into: bytearray) -> Mark:
+    def _ask(self, host: Host, address: str, start: int, stop: int, marks: list[Mark], into: bytearray) -> None:
         import urllib3
 
         limit = _number("GDAL_HTTP_TIMEOUT")
@@ -170,18 +178,18 @@ class Client:
         whole = False
         try:
             host.gate.answered(refused=answer.status in _REFUSED)
-            found = _mark_of(address, answer, start, mark)
+            found = _mark_of(address, answer, start, marks[0] if marks else None)
+            marks[:] = [found]
             wanted = min(stop, found.size) - start
             _receive(answer, wanted, into, until)
-            whole = answer.status == _PART or wanted == found.size
+            whole = _length(answer) == wanted
         finally:
-            # A connection is used again where nothing is left in it.
+            # A connection is used again where nothing is left in it: what never ends is not waited for.
             if whole or (answer.status in _REFUSED and _short(answer)):
                 answer.drain_conn()
                 answer.release_conn()
             else:
                 answer.close()
-        return found
 
     def _send(self, address: str, wanted: str, timeout: Any) -> Any:
         url, fields = request_of(address)
@@ -202,9 +210,17 @@ class Client:
                 return answer
             answer.close()
             there = urljoin(url, there)
-            if scheme_of(there) not in {"http", "https"} or (within(there, own) is None and not may_ask(there, own)):
+            inside, safe = within(there, own), "https" in {scheme_of(own), scheme_of(url)}
+            if inside is not None and scheme_of(own) == "https":
+                # A server behind a gateway may not know that it is reached by https.
+                there = inside
+            if scheme_of(there) not in {"http", "https"} or (inside is None and not may_ask(there, own)):
                 raise _AnswerError(f"the server answers {answer.status} and names another server, which is not asked")
-            if urlsplit(there).netloc != urlsplit(url).netloc:
+            if safe and scheme_of(there) != "https":
+                raise _AnswerError(
+                    f"the server answers {answer.status} and leads from https to http, which is not asked"
+                )
+            if _origin(there) != _origin(own):
                 # Keys are for the server that was asked.
                 fields = {}
             url = there
@@ -262,6 +278,11 @@ def _server(address: str) -> str:
     return parts.scheme + "://" + parts.netloc.rpartition("@")[2]
 
 
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+
+
 def _field(answer: Any, name: str) -> str:
     return str(answer.headers.get(name, ""))[:200]
 
@@ -278,11 +299,11 @@ def _mark_of(address: str, answer: Any, start: int, mark: Mark | None) -> Mark:
             found = re.search(rb"<Message>([^<]{1,200})</Message>", answer.read1(2000))
             text = f" ({found[1].decode('utf-8', 'replace').rstrip('.')})" if found else ""
         raise _AnswerError(f"the server answers {answer.status}{text}", after=after)
-    first, size = _range_of(answer)
+    first, behind, size = _range_of(answer)
     there = Mark(size=size, etag=_field(answer, "ETag"), modified=_field(answer, "Last-Modified"))
     if mark is not None and there != mark:
         raise ChangedError(readable(address))
-    if first != start:
+    if first != start or not first < behind <= size:
         raise NoRangesError(readable(address))
     return there
 
@@ -300,22 +321,29 @@ def _receive(answer: Any, wanted: int, into: bytearray, until: float) -> None:
             raise _AnswerError("the answer comes too slowly: timed out")
 
 
-def _range_of(answer: Any) -> tuple[int, int]:
-    """First byte of an answer, and bytes of the file."""
+def _range_of(answer: Any) -> tuple[int, int, int]:
+    """First byte of an answer, the first one behind it, and bytes of the file."""
     if answer.status == _WHOLE:
-        length = answer.headers.get("Content-Length", "")
-        if not length.isdigit():
+        length = _length(answer)
+        if length is None:
             raise NoRangesError("no length")
-        return 0, int(length)
+        return 0, length, length
     found = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", answer.headers.get("Content-Range", ""))
     if not found:
         raise NoRangesError("no size")
-    return int(found[1]), int(found[3])
+    return int(found[1]), int(found[2]) + 1, int(found[3])
+
+
+def _length(answer: Any) -> int | None:
+    """Bytes of an answer, as the server says before they come; None where it does not."""
+    length = answer.headers.get("Content-Length", "")
+    known = re.fullmatch(r"[0-9]{1,18}", length) and not answer.headers.get("Transfer-Encoding")
+    return int(length) if known else None
 
 
 def _short(answer: Any) -> bool:
-    length = answer.headers.get("Content-Length", "")
-    return length.isdigit() and int(length) < _PIECE
+    length = _length(answer)
+    return length is not None and length < _PIECE
 
 
 def _number(name: str) -> float:
