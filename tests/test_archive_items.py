@@ -14,7 +14,7 @@ import landweave
 from landweave.errors import InputError
 from landweave.sources.stac.footprint import footprint, meet
 from landweave.sources.stac.grouping import newest_of_duplicates, passes
-from landweave.sources.stac.hrefs import absolute, may_ask, within
+from landweave.sources.stac.hrefs import absolute, image_place, may_ask, within
 from landweave.sources.stac.radiometry import Check
 from landweave.sources.stac.scenes import read_scene, read_scenes
 from landweave.sources.stac.search import Query, find_items, search_items
@@ -266,8 +266,9 @@ def test_servers_are_told_apart_by_scheme_host_and_port():
 
 
 HERE = ("127.0.0.1", "127.1", "0x7f.1", "0", "0.0.0.0", "2130706433", "[fe80::1]", "[::1]", "localhost", "a.localhost",
-        "169.254.169.254", "metadata.google.internal")  # fmt: skip
-NETWORK = ("10.0.0.1", "192.168.1.1", "router", "nas.local", "[fd00::1]")
+        "169.254.169.254", "metadata.google.internal", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[::127.0.0.1]",
+        "[2002:7f00:1::]")  # fmt: skip
+NETWORK = ("10.0.0.1", "192.168.1.1", "router", "nas.local", "[fd00::1]", "[::ffff:10.0.0.1]")
 
 
 @pytest.mark.parametrize("host", [*HERE, *NETWORK])
@@ -275,6 +276,22 @@ def test_a_server_of_the_internet_may_not_send_us_into_our_own_network_nor_any_s
     assert not may_ask(f"http://{host}/x", "https://host.org/catalog.json")
     assert may_ask(f"http://{host}:8000/x", "http://store.lan/catalog.json") == (host in NETWORK)
     assert may_ask("https://host.org/x", f"http://{host}/catalog.json")
+
+
+@pytest.mark.parametrize("host", HERE)
+def test_an_item_of_a_server_names_no_image_that_only_this_machine_can_ask(host):
+    link = f"http://{host}:8000/B04.tif"
+    for place in ("https://host.org/item.json", "http://store.lan/item.json", "s3://bucket/item.json"):
+        with pytest.raises(InputError, match="which only this machine can ask"):
+            image_place(link, place)
+    assert image_place(link, "/data/item.json") == image_place(link, "http://localhost:9000/item.json")
+
+
+def test_an_item_names_buckets_alone_by_s3():
+    assert image_place("s3://sentinel-s2-l2a/B04.tif", "https://host.org/item.json")
+    for link in ("s3://localhost:8443#/B04.tif", "s3://evil\u3002org#/B04.tif"):
+        with pytest.raises(InputError, match="no name of a bucket"):
+            image_place(link, "/data/item.json")
 
 
 # Processings

@@ -15,6 +15,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
+from landweave.errors import InputError
 from landweave.sources import pixels, remote
 from landweave.sources.files import headers, ranges
 from landweave.sources.files.far import ReplacedError, Wire, of_one_file
@@ -23,7 +24,7 @@ from landweave.sources.files.needs import Pixels, SmallCopy
 from landweave.sources.files.opened import grid_of
 from landweave.sources.files.pool import side_by_side
 from landweave.sources.files.ranges import ChangedError, Client, Mark, NoRangesError
-from landweave.sources.files.s3 import signed
+from landweave.sources.files.s3 import s3_request, signed
 from landweave.sources.files.tiff import ShortError, StrangeTiffError, parse
 
 WINDOW = Window(100, 70, 90, 130)
@@ -509,6 +510,29 @@ def test_a_header_is_not_kept_where_a_change_would_not_be_seen(tmp_path):
     (kept,) = (path for path in tmp_path.rglob("*") if path.is_file())
     assert b"secret" not in kept.read_bytes()
     assert json.loads(kept.read_bytes().split(b"\n")[0])["address"] == "https://host/a.tif"
+
+
+def test_only_the_signature_of_an_address_is_left_out_of_a_headers_name(monkeypatch):
+    monkeypatch.delenv("AWS_S3_ENDPOINT", raising=False)
+    for query, left in {
+        "X-Amz-Signature=a&X-Amz-Date=b&versionId=3": "?versionId=3",
+        "id=7&se=1&sp=r&sv=2&sr=b&skoid=x&sig=a": "?id=7",
+        "Expires=1&Signature=a&Key-Pair-Id=b&band=4": "?band=4",
+        "token=a": "",
+        "st=4&sp=3": "?st=4&sp=3",
+    }.items():
+        assert headers.name_of(f"https://me:word@host/a.tif?{query}") == f"https://host/a.tif{left}"
+    one = headers.name_of("s3://bucket/a.tif")
+    monkeypatch.setenv("AWS_S3_ENDPOINT", "https://store.org")
+    assert headers.name_of("s3://bucket/a.tif") != one
+    assert headers.name_of("s3://bucket/a.tif?a") != headers.name_of("s3://bucket/a.tif?b")
+
+
+@pytest.mark.parametrize("bucket", ["evil\u3002org#", "localhost:8443#", "a?b", "u@metadata#", "a b", "ab", "-abc", ""])
+def test_a_bucket_names_no_server(bucket):
+    with pytest.raises(InputError, match="no name of a bucket"):
+        s3_request(f"s3://{bucket}/x.tif")
+    assert s3_request("s3://My_bucket.2/x.tif")[0].endswith("/My_bucket.2/x.tif")
 
 
 def test_what_is_no_geotiff_is_left_to_gdal(tmp_path):

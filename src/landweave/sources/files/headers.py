@@ -15,17 +15,33 @@ from landweave.sources.files.ranges import Mark
 from landweave.sources.files.tiff import LONGEST
 from landweave.sources.remote import is_signed, readable
 
+_SIGNING = {
+    "sig", "se", "sp", "sv", "sr", "st", "spr", "sip", "ss", "srt", "sdd", "skoid", "sktid", "skt", "ske", "sks", "skv",
+    "saoid", "suoid", "scid", "expires", "policy", "awsaccesskeyid", "googleaccessid", "key-pair-id",
+}  # fmt: skip
+"""Fields of a query that belong to a signature, in small letters; with those of :func:`.is_signed`."""
+
 
 def name_of(address: str) -> str:
-    """What identifies a file on a server: its address without signature.
+    """What identifies a file on a server: its address without signature, and for ``s3`` where buckets are served.
 
-    >>> name_of("https://host/B04.tif?sig=secret"), name_of("https://host/B04.tif?version=2")
+    >>> name_of("https://host/B04.tif?sig=secret"), name_of("https://host/B04.tif?version=2&sig=secret&se=2026")
     ('https://host/B04.tif', 'https://host/B04.tif?version=2')
     """
+    if address.startswith("s3://"):
+        # A key may hold a question mark.
+        endpoint = readable("https://" + os.environ.get("AWS_S3_ENDPOINT", "").split("://")[-1])
+        return address + (f" at {endpoint}" if os.environ.get("AWS_S3_ENDPOINT") else "")
+    place, _, query = address.partition("?")
+    fields = query.split("&") if query else []
     if is_signed(address):
-        return readable(address)
-    place, mark, query = address.partition("?")
-    return readable(place) + mark + query
+        fields = [field for field in fields if not _signs(field)]
+    return readable(place) + ("?" + "&".join(fields) if fields else "")
+
+
+def _signs(field: str) -> bool:
+    name = field.split("=", maxsplit=1)[0].lower()
+    return name in _SIGNING or name.startswith(("x-amz-", "x-goog-")) or is_signed(f"?{field}")
 
 
 def keep(folder: Path, address: str, header: bytes, mark: Mark) -> None:

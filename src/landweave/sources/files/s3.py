@@ -5,9 +5,12 @@ import datetime
 import hashlib
 import hmac
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote, urlsplit
+
+from landweave.errors import InputError
 
 _PAYLOAD = "UNSIGNED-PAYLOAD"
 _regions: dict[str, str] = {}
@@ -16,10 +19,14 @@ _regions: dict[str, str] = {}
 def place_of_key(address: str) -> tuple[str, str]:
     """The address by ``http`` or ``https`` of a key in a bucket, and the region that the bucket is in.
 
+    InputError for what is no name of a bucket.
+
     >>> place_of_key("s3://bucket/a b.tif")[0].endswith("/a%20b.tif")
     True
     """
     bucket, _, key = address.removeprefix("s3://").partition("/")
+    if not is_bucket(bucket):
+        raise InputError(f"{address[:100]!r}: {bucket[:80]!r} is no name of a bucket; give s3://bucket/key.")
     region = _regions.get(bucket) or _said("AWS_REGION") or _said("AWS_DEFAULT_REGION") or "us-east-1"
     usual = "s3.amazonaws.com" if region == "us-east-1" else f"s3.{region}.amazonaws.com"
     host = (_said("AWS_S3_ENDPOINT") or usual).split("://")[-1].rstrip("/")
@@ -29,6 +36,15 @@ def place_of_key(address: str) -> tuple[str, str]:
     else:
         host = f"{bucket}.{host}"
     return f"{'http' if _no('AWS_HTTPS') else 'https'}://{host}{path}", region
+
+
+def is_bucket(name: str) -> bool:
+    """Whether a bucket may be called so; its name becomes a part of the server's.
+
+    >>> is_bucket("sentinel-s2-l2a"), is_bucket("localhost:8443#")
+    (True, False)
+    """
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", name) is not None
 
 
 def s3_request(address: str) -> tuple[str, dict[str, str]]:
@@ -44,7 +60,7 @@ def s3_request(address: str) -> tuple[str, dict[str, str]]:
 def learn_region(address: str, region: str) -> bool:
     """Remember where a bucket is; False where it was known already, or is no name of a region."""
     bucket = address.removeprefix("s3://").partition("/")[0]
-    if _regions.get(bucket) == region or not region.replace("-", "").isalnum():
+    if _regions.get(bucket) == region or not re.fullmatch("[A-Za-z0-9-]+", region):
         return False
     _regions[bucket] = region
     return True

@@ -8,12 +8,14 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from landweave.errors import InputError
+from landweave.sources.files.s3 import is_bucket
 from landweave.sources.remote import is_remote, readable
 
 _PORTS = {"http": 80, "https": 443}
 _SAFE = "%/:?#[]@!$&'()*+,;=~"
 _OWN = ("localhost", "localdomain", "internal")
 _INNER = ("local", "lan", "intranet", "home.arpa")
+_TRANSLATED, _COMPATIBLE = ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96")
 _PUBLIC, _NETWORK, _HERE = range(3)
 
 
@@ -111,6 +113,25 @@ def may_ask(href: str, place: str) -> bool:
     return there == _PUBLIC or (there == _NETWORK and _nearness(place) != _PUBLIC)
 
 
+def image_place(href: str, place: str) -> str:
+    """Where the link of an item to an image leads; arguments and errors as for :func:`absolute`.
+
+    InputError also where a server names what only this machine can ask, and is no such server itself.
+    """
+    whole = absolute(href, place)
+    if whole.startswith("s3://"):
+        bucket = whole.removeprefix("s3://").partition("/")[0]
+        if not is_bucket(bucket):
+            raise InputError(f"the link is {href[:100]!r}; {bucket[:80]!r} is no name of a bucket")
+    elif is_remote(whole) and is_remote(place) and _nearness(whole) == _HERE and not _here(place):
+        raise InputError(f"the link is {href[:100]!r}, which only this machine can ask; a server must not name it")
+    return whole
+
+
+def _here(place: str) -> bool:
+    return not place.startswith("s3://") and _nearness(place) == _HERE
+
+
 def _nearness(href: str) -> int:
     host = (urlsplit(href).hostname or "").rstrip(".")
     try:
@@ -122,9 +143,21 @@ def _nearness(href: str) -> int:
             return _HERE
         inner = "." not in host or any(host.endswith("." + name) for name in _INNER)
         return _NETWORK if inner else _PUBLIC
+    address = _within_six(address)
     if address.is_loopback or address.is_link_local or address.is_unspecified:
         return _HERE
     return _PUBLIC if address.is_global else _NETWORK
+
+
+def _within_six(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address of version 4 that one of version 6 stands for; others as they are."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    number = int(address)
+    old = address in _TRANSLATED or (address in _COMPATIBLE and number > 1)
+    return ipaddress.IPv4Address(number & 0xFFFFFFFF) if old else address.ipv4_mapped or address.sixtofour or address
 
 
 def named_place(href: str) -> str:

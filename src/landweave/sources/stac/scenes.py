@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 
 from landweave.errors import InputError
 from landweave.sources.stac.catalogues import BANDS, CLASSES, Catalogue, asset_of, band_of, recognise
-from landweave.sources.stac.hrefs import absolute
+from landweave.sources.stac.hrefs import image_place
 from landweave.sources.stac.items import (
     baseline_of,
     facts_of,
@@ -176,7 +176,7 @@ def _read(item: Mapping[str, Any], *, href: str, catalogue: Catalogue | None, ba
             continue
         asset = item["assets"][key]
         try:
-            there = absolute(str(asset.get("href") or ""), place)
+            there = image_place(str(asset.get("href") or ""), place)
             band = band_of(variable, key, asset, name_there)
         except InputError as error:
             unread[variable] = str(error) if str(error).startswith("asset ") else f"asset {key}: {error}"
