@@ -147,6 +147,49 @@ def test_a_file_is_looked_at_once_and_again_when_it_is_another_one(tmp_path):
     assert head_of(str(path)) == b"absent"
 
 
+def test_a_file_that_takes_the_place_of_another_is_read_though_its_times_and_size_are_the_same(tmp_path):
+    path, grid = replaced(tmp_path / "a.tif", 1), GeoBox((2, 2), Affine(10, 0, LEFT, 0, -10, TOP), "EPSG:32633")
+    first = header_at(path)
+    assert (read_on(path, 1, None, grid, grid) == 1).all()
+    times = path.stat()
+    other = replaced(tmp_path / "b.tif", 2)
+    os.utime(other, ns=(times.st_atime_ns, times.st_mtime_ns))
+    other.replace(path)
+    assert path.stat().st_size == times.st_size
+    assert header_at(path) is not first
+    assert (read_on(path, 1, None, grid, grid) == 2).all()
+
+
+@pytest.mark.parametrize("ending", [".msk", ".aux.xml"])
+def test_what_lies_beside_a_file_is_read_again_when_it_comes_changes_and_goes(tmp_path, ending):
+    path, grid = replaced(tmp_path / "a.tif", 1), GeoBox((2, 2), Affine(10, 0, LEFT, 0, -10, TOP), "EPSG:32633")
+    beside, times = path.with_name(f"a.tif{ending}"), path.stat()
+
+    def put(shown):
+        beside.unlink(missing_ok=True)
+        if ending == ".msk":
+            with rasterio.open(path) as file:
+                profile = file.profile
+            with rasterio.open(beside, "w", **(profile | {"nodata": None})) as file:
+                file.write(np.full((1, 2, 2), 255 * shown, "uint8"))
+                file.update_tags(INTERNAL_MASK_FLAGS_1="2")
+        else:
+            band = f"<NoDataValue>{1 + shown}</NoDataValue>"
+            beside.write_text(f'<PAMDataset><PAMRasterBand band="1">{band}</PAMRasterBand></PAMDataset>')
+        os.utime(beside, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    def shows():
+        found = read_on(path, 1, header_at(path).bands[0].nodata, grid, grid)
+        return bool(np.isfinite(found).all())
+
+    assert shows()
+    for shown in (False, True, False):
+        put(shown)
+        assert shows() == shown
+    beside.unlink()
+    assert shows()
+
+
 def test_a_file_written_within_a_second_of_a_coarse_clock_is_looked_at_each_time(tmp_path, monkeypatch):
     path = tmp_path / "a.bin"
     path.write_bytes(b"a" * 100)
