@@ -160,6 +160,22 @@ def test_a_file_that_takes_the_place_of_another_is_read_though_its_times_and_siz
     assert (read_on(path, 1, None, grid, grid) == 2).all()
 
 
+def test_a_virtual_raster_is_read_again_when_one_of_its_sources_is_another_file(tmp_path):
+    grid, path = GeoBox((2, 2), Affine(10, 0, LEFT + 1, 0, -10, TOP), "EPSG:32633"), tmp_path / "a.vrt"
+    replaced(tmp_path / "a.tif", 1)
+    path.write_text(
+        f'<VRTDataset rasterXSize="2" rasterYSize="2"><GeoTransform>{LEFT + 1}, 10, 0, {TOP}, 0, -10</GeoTransform>'
+        '<SRS>EPSG:32633</SRS><VRTRasterBand dataType="Byte" band="1"><SimpleSource><SourceFilename relativeToVRT="1">'
+        "a.tif</SourceFilename><SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    for value in (1, 2, 3):
+        assert (read_on(path, 1, None, grid, grid) == value).all()
+        assert (read_on(path, 1, None, grid, grid) == value).all()
+        replaced(tmp_path / "b.tif", value + 1).replace(tmp_path / "a.tif")
+    header = header_at(path)
+    assert header_at(path) is header
+
+
 @pytest.mark.parametrize("ending", [".msk", ".aux.xml"])
 def test_what_lies_beside_a_file_is_read_again_when_it_comes_changes_and_goes(tmp_path, ending):
     path, grid = replaced(tmp_path / "a.tif", 1), GeoBox((2, 2), Affine(10, 0, LEFT, 0, -10, TOP), "EPSG:32633")

@@ -46,6 +46,9 @@ _BESIDE = (".msk", ".aux.xml")
 
 _HEADER = HeaderOnly()
 _held = threading.local()
+_sources: dict[str, tuple[str, ...]] = {}
+"""Files that virtual rasters read, as they said when they were opened."""
+
 _headers: dict[_Key, Header] = {}
 
 
@@ -67,6 +70,8 @@ def opened(path: Path | str) -> Iterator[Any]:
         files.move_to_end(key)
     else:
         files[key] = _open(path, files)
+        if files[key].driver == "VRT":
+            _sources[str(path)] = tuple(files[key].files)
         if len(files) > getattr(_held, "most", _FEWER):
             files.popitem(last=False)[1].close()
     yield files[key]
@@ -79,8 +84,9 @@ def _key(path: Path | str) -> _Key:
         facts = os.stat(path)  # noqa: PTH116 - asked for every band of every date
     except OSError as error:
         raise system_error(Path(path), error) from None
-    # A file that was replaced is another one, also where its times were kept; so is one whose mask was.
-    return str(path), (*_facts(facts), *(fact for ending in _BESIDE for fact in _facts_beside(f"{path}{ending}")))
+    # A file that was replaced is another one, also where its times were kept; so is one whose mask or source was.
+    beside = (*(f"{path}{ending}" for ending in _BESIDE), *_sources.get(str(path), ()))
+    return str(path), (*_facts(facts), *(fact for name in beside for fact in _facts_beside(name)))
 
 
 def _facts(of: os.stat_result) -> tuple[int, ...]:
