@@ -166,7 +166,7 @@ def test_intervals_hold_the_truth_in_95_of_100_samples(kind):
                 within=np.full(len(row), per / block**2),
             )  # fmt: skip
         found = design_measures(design, mapped[row, column], truth[row, column], k=k)
-        limits = design_limits(found, level=design.level(0.95))
+        limits = design_limits(found, z=design.quantile(0.95))
         low, high = limits["overall_accuracy"]
         overall.append(low <= right <= high)
         low, high = limits["share"]

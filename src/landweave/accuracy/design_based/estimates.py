@@ -131,20 +131,21 @@ def estimate(
     r = _positions(reference, list(classes), "reference label")
     if not len(h) == len(m) == len(r):
         raise InputError(f"{len(h)} strata, {len(m)} map classes, {len(r)} labels; give one of each per unit.")
-    _check_filled(h, strata, finite=finite)
+    check_filled(h, strata, finite=finite)
     sizes = Strata(
         units=np.array([s.units for s in strata.values()], "float64"),
         areas=np.array([s.area for s in strata.values()], "float64"),
     )
     size = None if areas is None else _checked_areas(areas, len(h))
     whole = tally(h, m, r, h=len(keys), k=k, areas=size)
-    write = _Writer(names, level=level) if design is None else _Writer(names, level=design.level(level), kind="wilson")
+    z = quantile(level) if design is None else design.quantile(level)
+    write = _Writer(names, z=z, kind="mover" if design is None else "wilson")
     total = float(sizes.areas.sum())
 
     def measured(inside: np.ndarray | None, part: Tally | None = None) -> tuple[dict[str, Measure], Limits]:
         if design is not None:
             there = design_measures(design, m, r, k=k, inside=inside)
-            return there, design_limits(there, level=design.level(level))
+            return there, design_limits(there, z=z)
         return (
             measures(sizes, whole, part=part, finite=finite),
             intervals(sizes, whole, part=part, finite=finite, level=level),
@@ -241,8 +242,8 @@ Limits = Mapping[str, tuple[np.ndarray, np.ndarray]]
 class _Writer:
     """Arrays become named scores."""
 
-    def __init__(self, names: Sequence[str], *, level: float, kind: str = "mover") -> None:
-        self._names, self._level, self._kind = names, level, kind
+    def __init__(self, names: Sequence[str], *, z: float, kind: str) -> None:
+        self._names, self._z, self._kind = names, z, kind
 
     def figures(
         self, found: Mapping[str, Measure], limits: Limits, *, area: float | None, units: int | None = None
@@ -288,7 +289,7 @@ class _Writer:
         value, se, low, high = (float(a if i is None else a[i]) for a in (measure.value, measure.se, *limits))
         if not np.isfinite(value):
             return _empty(missing)
-        half = quantile(self._level) * se
+        half = self._z * se
         score = {
             "value": value, "se": se, "low": low, "high": high, "interval": self._kind,
             "wald": [max(value - half, 0.0), min(value + half, most)],
@@ -327,7 +328,11 @@ def _positions(labels: np.ndarray | Sequence[int], known: Sequence[int], what: s
     return np.asarray(order[at])
 
 
-def _check_filled(h: np.ndarray, strata: Mapping[int, Stratum], *, finite: bool) -> None:
+def check_filled(h: np.ndarray, strata: Mapping[int, Stratum], *, finite: bool = True) -> None:
+    """InputError where a stratum has too few units for a variance, or more than it can have.
+
+    ``h`` gives the position of each unit's stratum, (n,); ``finite`` as for :func:`estimate`.
+    """
     for i, s in enumerate(strata.values()):
         n = int((h == i).sum())
         if n < 2 and not (finite and n == s.units):

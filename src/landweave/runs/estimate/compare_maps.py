@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from landweave.accuracy.design_based.intervals import quantile
+from landweave.accuracy.design_based.estimates import check_filled
 from landweave.accuracy.design_based.linear import UnitDesign
 from landweave.accuracy.design_based.map_comparison import (
     POWER,
@@ -81,13 +81,15 @@ def compare_maps(
         When the maps call one value by two names, and as :func:`landweave.runs.estimate.accuracy.estimate_accuracy`.
     """
     read = read_sample(sample, label=label, layer=layer, design=design, drop_unlabelled=drop_unlabelled)
+    keys = list(read.strata)
+    check_filled(np.array([keys.index(key) for key in read.stratum.tolist()]), read.strata)
     names = _names(read, first, second, legend)
     a, b = (_mapped(read, judged, names) for judged in (first, second))
     reference = class_values(read, names)
     grid = next((j.source.grid for j in (first, second) if j.source is not None), None)
     sizes = areas_on(grid, read) if read.areas is None and grid is not None else read.areas
     drawn = unit_design(read, sizes)
-    z = quantile(drawn.level(LEVEL))
+    z = drawn.quantile(LEVEL)
     right_a, right_b = a == reference, b == reference
     one = np.ones(len(reference))
     overall = paired_difference(drawn, (right_b * one, one), (right_a * one, one))
@@ -127,7 +129,7 @@ def compare_maps(
             "only_first": paired.only_first, "only_second": paired.only_second, "p": paired.p, "equal_weights": equal,
         },
         "detectable_difference": {
-            "value": detectable_difference(overall.se, level=drawn.level(LEVEL)), "power": POWER,
+            "value": detectable_difference(overall.se, level=LEVEL, design=drawn), "power": POWER,
         },
         "notes": notes,
     }  # fmt: skip

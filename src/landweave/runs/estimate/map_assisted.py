@@ -7,7 +7,6 @@ import numpy as np
 
 from landweave.accuracy.design_based.assisted import METHODS, assisted_areas
 from landweave.accuracy.design_based.estimates import FEW_UNITS
-from landweave.accuracy.design_based.intervals import quantile
 from landweave.accuracy.design_based.linear import UnitDesign
 from landweave.errors import InputError
 from landweave.legend import NONE
@@ -87,7 +86,7 @@ def add_assisted(
         )
     at = {value: i for i, value in enumerate(names)} | {NONE: len(names)}
     m, r = (np.array([at[value] for value in values.tolist()]) for values in (mapped, reference))
-    z = quantile(design.level(figures["level"]))
+    z = design.quantile(figures["level"])
 
     def put(part: dict[str, Any], known: Mapping[int, float], inside: np.ndarray | None, few: str) -> None:
         found = assisted_areas(
