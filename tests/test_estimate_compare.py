@@ -140,3 +140,28 @@ def test_with_few_degrees_of_freedom_interval_p_and_smallest_difference_go_by_st
         expected = (t.ppf(0.975, n - 1) + t.ppf(0.8, n - 1)) * found.se
         assert detectable_difference(found.se, design=design) == pytest.approx(expected)
         assert np.isfinite(design.quantile(0.95) * 0.0)
+
+
+def test_labels_that_are_numbers_are_not_read_by_the_legend_of_other_maps(world, tmp_path):  # noqa: F811
+    folder, mapped, truth = world
+    other = {1: "pond", 2: "meadow & field", 5: "forest"}
+    turned = np.choose(np.searchsorted([0, 1, 2, 5], mapped), [0, 5, 2, 1]).astype("uint8")
+    maps = [JudgedMap(source=find_map(write_map(tmp_path / f"{i}.tif", turned, names=other))) for i in (1, 2)]
+    named = compare_maps(folder / "labelled.gpkg", *maps)
+    alone = estimate_accuracy(folder / "labelled.gpkg", map_source=maps[0].source)
+    assert named["overall_accuracy"]["first"] == pytest.approx(alone["overall_accuracy"]["value"])
+    numbers = label(folder / "drawn.gpkg", tmp_path / "n.gpkg", truth, names={1: "1", 2: "2", 5: "5"})
+    with pytest.raises(InputError, match="class 'forest' has the value 1 in the map that the sample was drawn from"):
+        compare_maps(numbers, *maps)
+    bare = [JudgedMap(source=find_map(write_map(tmp_path / f"b{i}.tif", turned, names={}))) for i in (1, 2)]
+    found = compare_maps(numbers, *bare)
+    assert any(note.startswith("b1.tif: The labels would agree in") for note in found["notes"])
+
+
+def test_one_class_by_two_values_in_two_maps_is_refused(world, tmp_path):  # noqa: F811
+    folder, mapped, _ = world
+    moved = write_map(tmp_path / "m.tif", mapped, names={1: "forest", 2: "meadow & field", 7: "pond"})
+    with pytest.raises(InputError, match=r"m\.tif: 'pond' is the value 7, but 5 on the other map"):
+        compare_maps(
+            folder / "labelled.gpkg", JudgedMap(source=find_map(folder / "map.tif")), JudgedMap(source=find_map(moved))
+        )
