@@ -101,3 +101,10 @@ def test_the_option_is_refused_beside_a_raster(tmp_path, landweave):  # noqa: F8
     status, _, err = landweave("estimate", "accuracy", tmp_path / "s.csv", "--map-column", "map", "--map", raster)
     assert (status, err.count("\n")) == (2, 1)
     assert "not as both" in err
+
+
+def test_a_class_that_no_unit_has_in_the_column_may_still_be_on_the_map(tmp_path):
+    labels = ["E", *REFERENCE[1:]]
+    found = estimate_accuracy(stehman(tmp_path / "s.csv", reference=labels))["classes"]["E"]["producers_accuracy"]
+    assert (found["value"], found["low"]) == (0, 0)
+    assert found["high"] > 0.2

@@ -1,6 +1,6 @@
 """From a labelled probability sample to published figures: accuracies and areas with standard errors and intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,7 @@ def estimate(
     finite: bool = True,
     level: float = 0.95,
     design: UnitDesign | None = None,
+    shown: Collection[int] | None = None,
 ) -> dict[str, Any]:
     """Accuracy of a map and area of its classes from a stratified random sample with reference labels.
 
@@ -93,6 +94,9 @@ def estimate(
         Coverage of the intervals, 0..1.
     design
         Of a sample that is not a stratified random one: its weights add up to the strata's hectares.
+    shown
+        Values of the classes that the map has, to be given where its classes are not the strata: a class that no unit
+        met may be mapped right elsewhere. See :func:`landweave.accuracy.design_based.mover.intervals`.
 
     Returns
     -------
@@ -141,6 +145,7 @@ def estimate(
     z = quantile(level) if design is None else design.quantile(level)
     write = _Writer(names, z=z, kind="mover" if design is None else "wilson")
     total = float(sizes.areas.sum())
+    on_map = None if shown is None else np.array([value in shown for value in classes], bool)
 
     def measured(inside: np.ndarray | None, part: Tally | None = None) -> tuple[dict[str, Measure], Limits]:
         if design is not None:
@@ -148,7 +153,7 @@ def estimate(
             return there, design_limits(there, z=z)
         return (
             measures(sizes, whole, part=part, finite=finite),
-            intervals(sizes, whole, part=part, finite=finite, level=level),
+            intervals(sizes, whole, part=part, finite=finite, level=level, shown=on_map),
         )
 
     shares, shares_se = cell_shares(sizes, whole, finite=finite) if design is None else design_cells(design, m, r, k=k)

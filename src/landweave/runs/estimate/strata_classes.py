@@ -238,6 +238,18 @@ def notes_without_map(
     return notes
 
 
+def shown_classes(
+    read: LabelledSample, mapped: np.ndarray, names: Mapping[int, str], *, counted: Counted | None, same: bool | None
+) -> set[int] | None:
+    """Classes that the map has, whether a unit met them or not; None where the strata are its classes."""
+    pairs = set(zip(read.stratum.tolist(), mapped.tolist(), strict=True))
+    pure = len(pairs) == len(read.strata)
+    if counted is not None:
+        as_drawn = pure and {value for _, value in pairs} == set(counted.pixels)
+        return None if same or (same is None and as_drawn) else set(counted.pixels)
+    return None if same else set(names)
+
+
 def _as_drawn(
     read: LabelledSample,
     counted: Counted,
