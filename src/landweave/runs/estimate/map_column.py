@@ -12,7 +12,7 @@ from landweave.runs.estimate.labels import class_values
 from landweave.runs.estimate.sample_file import LabelledSample
 
 MAP_COLUMNS = ("map", "map_class")
-"""Columns of a sample from elsewhere that are read without being asked for."""
+"""Columns of a sample from elsewhere that are read without being asked for, in any case; the first that is filled."""
 
 
 def column_of(read: LabelledSample, asked: str | None) -> str | None:
@@ -28,8 +28,9 @@ def column_of(read: LabelledSample, asked: str | None) -> str | None:
     if asked is None:
         if read.fingerprint is not None:
             return None
-        asked = next((name for name in MAP_COLUMNS if name in read.columns), None)
-        return asked if asked is not None and any(read.columns[asked]) else None
+        filled = [name for name, texts in read.columns.items() if any(texts)]
+        found = (name for wanted in MAP_COLUMNS for name in filled if name.strip().casefold() == wanted)
+        return next(found, None)
     if asked not in read.columns:
         near = difflib.get_close_matches(asked, read.columns, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(read.columns)}."

@@ -222,7 +222,10 @@ def notes_without_map(
     read: LabelledSample, mapped: np.ndarray, reference: np.ndarray, names: Mapping[int, str]
 ) -> list[str]:
     """What is assumed of a sample from elsewhere where no map says it: the size of units, and what strata are."""
-    notes = size_note(read)
+    notes = [
+        "The strata are taken as the classes of the map, for there is no raster of it and no filled column 'map'.",
+        *size_note(read),
+    ]
     labelled, drawn = set(reference.tolist()), set(mapped.tolist())
     unseen = [names[value] for value in names if value in drawn - labelled]
     if unseen:
