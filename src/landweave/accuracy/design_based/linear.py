@@ -164,18 +164,23 @@ def design_measures(
         "producers_accuracy": ratio_estimate(design, right, of_reference),
         "f1": ratio_estimate(design, 2 * right, of_map + of_reference),
         "share": ratio_estimate(design, of_reference, here),
-        "area": total(design, of_reference),
+        "area": total(design, of_reference, scaled=True),
         "omitted": Measure(value=counted, se=np.zeros(k), effective=effective, bearing=counted),
     }
 
 
-def total(design: UnitDesign, y: np.ndarray) -> Measure:
-    """sum w y with its standard error; y (n, v)."""
+def total(design: UnitDesign, y: np.ndarray, *, scaled: bool = False) -> Measure:
+    """sum w y with its standard error; y (n, v).
+
+    ``scaled``: the weights were scaled to add up to a known area A of each stratum, so that the total is the ratio
+    estimator A sum w y / sum w, and its variance that of w (y - sum w y / sum w) (Cochran 1977, section 6.13).
+    """
     parts = design.weight[:, None] * y
     sums = parts.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = np.nan_to_num(sums**2 / (parts**2).sum(axis=0))
-    return Measure(value=sums, se=np.sqrt(design.variance(parts)), effective=effective, bearing=(y > 0).sum(axis=0))
+    linear = parts - _means(parts, design) if scaled else parts
+    return Measure(value=sums, se=np.sqrt(design.variance(linear)), effective=effective, bearing=(y > 0).sum(axis=0))
 
 
 def design_limits(found: Mapping[str, Measure], *, z: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:
