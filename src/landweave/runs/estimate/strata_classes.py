@@ -10,6 +10,7 @@ from landweave.errors import InputError
 from landweave.legend import NONE
 from landweave.maps.areas import Counted, MapGrid, PixelAreas
 from landweave.patch.align import pixels_of, to_crs
+from landweave.runs.estimate.labels import folded
 from landweave.runs.estimate.sample_file import LabelledSample
 
 SAME = 0.02
@@ -338,11 +339,7 @@ def _by_name(text: str, names: Mapping[int, str]) -> int | None:
     exact = next((value for value, name in names.items() if name == text), None)
     if exact is not None:
         return exact
-    return next((value for value, name in names.items() if _folded(name) == _folded(text)), None)
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())
+    return next((value for value, name in names.items() if folded(name) == folded(text)), None)
 
 
 def _written(called: tuple[str, ...]) -> str:
