@@ -122,6 +122,7 @@ def test_an_alternate_that_the_map_shows_counts_as_right_beside_the_label(tmp_pa
 def test_a_tie_has_no_majority():
     assert majority(["a", "b", "b", "a", "c"]) == ""
     assert majority([]) == ""
+    assert majority(["wet land", "Wet  land", "crop", ""]) == "wet land"
 
 
 def test_a_class_outside_the_legend_is_refused_and_not_taken_as_unsure(tmp_path):
