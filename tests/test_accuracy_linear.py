@@ -168,3 +168,18 @@ def test_assisted_areas_of_districts_are_free_of_bias():
         spread = np.std(values, axis=0) / 300**0.5
         assert (np.abs(np.mean(values, axis=0) - wanted) < 4 * spread).all()
         assert found.se == pytest.approx(np.std(values, axis=0), rel=0.3)
+
+
+def test_the_error_of_a_class_area_is_that_of_its_share_times_the_known_land():
+    """Blocks of very different size: unscaled, the error of a class of 90 % would be that of the size of blocks."""
+    rng = np.random.default_rng(0)
+    pixels = np.repeat(rng.integers(200, 10_000, 30), 10)
+    weight = pixels * 1e5 / pixels.sum()
+    design = UnitDesign(
+        weight=weight, stratum=np.zeros(300, int), drawn=np.array([0.05]), cluster=np.repeat(np.arange(30), 10),
+        within=10 / pixels,
+    )  # fmt: skip
+    label = (rng.random(300) < 0.1).astype(int)
+    found = design_measures(design, label, label, k=2)
+    np.testing.assert_allclose(found["area"].value, found["share"].value * 1e5)
+    np.testing.assert_allclose(found["area"].se, found["share"].se * 1e5)

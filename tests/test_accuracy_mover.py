@@ -293,3 +293,24 @@ def test_disagreement_is_divided_into_quantity_and_allocation():
     assert found["allocation"] == pytest.approx((0 + 0.1 + 0.1) / 2)
     assert found["classes"]["meadow"]["quantity"] == pytest.approx(-0.15)
     assert found["quantity"] + found["allocation"] == pytest.approx(1 - 0.75)
+
+
+def test_a_class_of_the_map_that_no_unit_met_may_still_be_mapped_right_and_only_a_proven_absence_is_0():
+    """Strata are two halves of the land, and the map shows 0.3 % of water, which no unit of 100 met."""
+    halves = np.repeat([1, 2], 50)
+    strata = {i: Stratum(name=f"half {i}", units=10**6, area=9e4) for i in (1, 2)}
+    mapped, true = np.tile([1, 2], 50), np.where(np.arange(100) % 25 == 3, 3, np.tile([1, 2], 50))
+    names = {1: "forest", 2: "crop", 3: "water"}
+
+    def water(mapped, **options):
+        found = estimate(halves, mapped, true, strata=strata, classes=names, **options)["classes"]["water"]
+        return [found["producers_accuracy"][key] for key in ("value", "low", "high")]
+
+    for options in ({}, {"shown": {1, 2, 3}}):
+        value, low, high = water(mapped, **options)
+        assert (value, low) == (0, 0)
+        assert 0.2 < high < 0.9
+    assert water(mapped, shown={1, 2}) == [0, 0, 0]
+    # By chance each half shows one class, but its classes are known not to be the strata.
+    assert water(halves, shown={1, 2, 3})[2] > 0.2
+    assert water(halves) == [0, 0, 0]

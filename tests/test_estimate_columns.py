@@ -312,3 +312,23 @@ def test_a_legend_that_contradicts_a_drawn_sample_or_a_map_is_refused(tmp_path):
         find_map(chart, legend=swapped)
     renamed = legend(tmp_path, {1: "Wald", 2: "crop"})
     assert find_map(chart, legend=renamed).names[1] == "Wald"
+
+
+def test_strata_with_far_more_land_than_their_units_span_are_named(tmp_path):
+    """13 100 ha in a square of 11.4 km: right in hectares, and far too much if the numbers are square metres."""
+    rng = np.random.default_rng(0)
+    places = {"longitude": 15 + 0.146 * rng.random(200), "latitude": 45 + 0.103 * rng.random(200)}
+    for factor, named in ((1, False), (4, False), (1e4, True)):
+        frame = sample(stratum_area_ha=sample()["stratum_area_ha"] * factor, **places)
+        notes = judged(tmp_path, frame)["notes"]
+        assert any("but the units lie within" in note for note in notes) == named
+
+
+def test_two_blanks_within_a_name_are_one(tmp_path):
+    frame = sample().replace("forest", "broad leaf")
+    expected = judged(tmp_path, frame)
+    doubled = frame.assign(reference=frame["reference"].str.replace(" ", "  "))
+    assert judged(tmp_path, doubled)["classes"] == expected["classes"]
+    mapped = judged(tmp_path, doubled.assign(map=frame["stratum"]))
+    assert list(mapped["classes"]) == ["broad leaf", "crop", "water"]
+    assert mapped["strata_are_the_maps_classes"] is True

@@ -107,3 +107,61 @@ def test_maps_whose_values_mean_different_classes_are_refused(world, tmp_path): 
         compare_maps(
             folder / "labelled.gpkg", JudgedMap(source=find_map(folder / "map.tif")), JudgedMap(source=find_map(other))
         )
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"reference": [*REFERENCE[:20], *[""] * 10, *REFERENCE[30:]]}, "stratum 'C' has 0 sample units"),
+        ({"stratum_pixels": [*[40_000] * 10, *[30_000] * 10, *[4] * 10, *[10_000] * 10],
+          "stratum_area_ha": [*[40_000] * 10, *[30_000] * 10, *[4] * 10, *[10_000] * 10]}, "10 sample units of 4"),
+        ({"stratum": np.arange(40) + 1, "stratum_pixels": [9] * 40, "stratum_area_ha": [9] * 40}, "variance needs 2"),
+    ],
+)  # fmt: skip
+def test_a_sample_that_accuracy_refuses_is_refused_here_too(tmp_path, changes, told):
+    path = stehman(tmp_path / "s.csv", best=list(REFERENCE), **changes)
+    for run in (
+        lambda: estimate_accuracy(path, map_column="map", drop_unlabelled=True),
+        lambda: compare_maps(path, JudgedMap(column="map"), JudgedMap(column="best"), drop_unlabelled=True),
+    ):
+        with pytest.raises(InputError, match=told):
+            run()
+
+
+def test_with_few_degrees_of_freedom_interval_p_and_smallest_difference_go_by_students_t():
+    from scipy.stats import t
+
+    for n in (2, 4, 9):
+        design = UnitDesign(weight=np.ones(n), stratum=np.zeros(n, int), drawn=np.zeros(1))
+        assert design.quantile(0.95) == pytest.approx(t.ppf(0.975, n - 1))
+        right, one = np.eye(1, n)[0], np.ones(n)
+        found = paired_difference(design, (right, one), (0 * one, one))
+        assert found.p == pytest.approx(2 * t.sf(found.value / found.se, n - 1))
+        expected = (t.ppf(0.975, n - 1) + t.ppf(0.8, n - 1)) * found.se
+        assert detectable_difference(found.se, design=design) == pytest.approx(expected)
+        assert np.isfinite(design.quantile(0.95) * 0.0)
+
+
+def test_labels_that_are_numbers_are_not_read_by_the_legend_of_other_maps(world, tmp_path):  # noqa: F811
+    folder, mapped, truth = world
+    other = {1: "pond", 2: "meadow & field", 5: "forest"}
+    turned = np.choose(np.searchsorted([0, 1, 2, 5], mapped), [0, 5, 2, 1]).astype("uint8")
+    maps = [JudgedMap(source=find_map(write_map(tmp_path / f"{i}.tif", turned, names=other))) for i in (1, 2)]
+    named = compare_maps(folder / "labelled.gpkg", *maps)
+    alone = estimate_accuracy(folder / "labelled.gpkg", map_source=maps[0].source)
+    assert named["overall_accuracy"]["first"] == pytest.approx(alone["overall_accuracy"]["value"])
+    numbers = label(folder / "drawn.gpkg", tmp_path / "n.gpkg", truth, names={1: "1", 2: "2", 5: "5"})
+    with pytest.raises(InputError, match="class 'forest' has the value 1 in the map that the sample was drawn from"):
+        compare_maps(numbers, *maps)
+    bare = [JudgedMap(source=find_map(write_map(tmp_path / f"b{i}.tif", turned, names={}))) for i in (1, 2)]
+    found = compare_maps(numbers, *bare)
+    assert any(note.startswith("b1.tif: The labels would agree in") for note in found["notes"])
+
+
+def test_one_class_by_two_values_in_two_maps_is_refused(world, tmp_path):  # noqa: F811
+    folder, mapped, _ = world
+    moved = write_map(tmp_path / "m.tif", mapped, names={1: "forest", 2: "meadow & field", 7: "pond"})
+    with pytest.raises(InputError, match=r"m\.tif: 'pond' is the value 7, but 5 on the other map"):
+        compare_maps(
+            folder / "labelled.gpkg", JudgedMap(source=find_map(folder / "map.tif")), JudgedMap(source=find_map(moved))
+        )

@@ -85,3 +85,28 @@ def test_estimators_that_cannot_be_are_refused(world, tmp_path, landweave):  # n
     )
     assert (status, err.count("\n")) == (2, 1)
     assert "give the map of the land that was sampled" in err
+
+
+def test_an_area_that_cannot_be_is_named_and_its_interval_is_that_of_what_was_found():
+    from landweave.accuracy.design_based.estimates import Stratum, estimate
+    from landweave.accuracy.design_based.linear import UnitDesign
+    from landweave.runs.estimate.map_assisted import add_assisted
+
+    mapped, true = np.array([2] * 4 + [1] * 16), np.ones(20, int)
+    design = UnitDesign(weight=np.full(20, 5.0), stratum=np.zeros(20, int), drawn=np.zeros(1))
+    names = {1: "wood", 2: "water"}
+    figures = estimate(
+        [1] * 20, mapped, true, strata={1: Stratum(name="all", units=10**6, area=100.0)}, classes=names
+    )  # fmt: skip
+    options = {"names": names, "areas": {1: 95.0, 2: 5.0}}
+    notes = add_assisted(figures, design, mapped, true, method="difference", **options)
+    # The map shows 5 ha of water, and four of twenty units say that 20 ha are wrongly water.
+    half = design.quantile(0.95) * 100 * (0.2 * 0.8 / 19) ** 0.5
+    wood, water = (figures["classes"][name]["area_ha"] for name in ("wood", "water"))
+    assert (wood["value"], water["value"]) == (100, 0)
+    assert (wood["low"], wood["high"]) == (pytest.approx(115 - half), 100)
+    assert (water["low"], water["high"]) == (0, pytest.approx(-15 + half))
+    assert any("which cannot be" in note and "wood, water. Use --estimator regression" in note for note in notes)
+    assert not any(
+        "cannot be" in note for note in add_assisted(figures, design, mapped, true, method="regression", **options)
+    )

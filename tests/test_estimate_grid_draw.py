@@ -166,7 +166,7 @@ def test_intervals_hold_the_truth_in_95_of_100_samples(kind):
                 within=np.full(len(row), per / block**2),
             )  # fmt: skip
         found = design_measures(design, mapped[row, column], truth[row, column], k=k)
-        limits = design_limits(found, level=design.level(0.95))
+        limits = design_limits(found, z=design.quantile(0.95))
         low, high = limits["overall_accuracy"]
         overall.append(low <= right <= high)
         low, high = limits["share"]
@@ -181,3 +181,22 @@ def test_intervals_hold_the_truth_in_95_of_100_samples(kind):
         # Neighbours say too much of the error of most classes, and too little of one that is a single compact shape.
         assert np.median(covered) >= 0.95
         assert covered.min() >= 0.85
+
+
+def test_what_is_said_of_intervals_is_true_of_the_design(world, tmp_path):  # noqa: F811
+    from landweave.report.estimate import sampled_section
+    from landweave.report.estimate_lines import accuracy_lines
+
+    folder, _, truth = world
+    drawn(folder, tmp_path / "s.gpkg", truth, n=150, sampling="systematic")
+    helped = {"map_source": find_map(folder / "map.tif"), "estimator": "regression"}
+    for sample, options, (stratum, wilson, wald) in (
+        (folder / "labelled.gpkg", {}, (True, False, False)),
+        (tmp_path / "s.gpkg", {}, (False, True, False)),
+        (tmp_path / "s.gpkg", helped, (False, True, True)),
+    ):
+        figures = estimate_accuracy(sample, **options)
+        for told in (sampled_section(figures)["intervals"], "\n".join(accuracy_lines(figures))):
+            assert ("an interval in each stratum" in told) == stratum
+            assert ("Intervals are Wilson's" in told) == wilson
+            assert ("standard error times Student's t" in told) == wald

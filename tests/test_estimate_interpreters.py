@@ -122,3 +122,14 @@ def test_an_alternate_that_the_map_shows_counts_as_right_beside_the_label(tmp_pa
 def test_a_tie_has_no_majority():
     assert majority(["a", "b", "b", "a", "c"]) == ""
     assert majority([]) == ""
+    assert majority(["wet land", "Wet  land", "crop", ""]) == "wet land"
+
+
+def test_a_class_outside_the_legend_is_refused_and_not_taken_as_unsure(tmp_path):
+    strange = ["AA", *REFERENCE[1:]]
+    path = stehman(tmp_path / "s.csv", ana=list(REFERENCE), bo=list(REFERENCE), cy=strange)
+    with pytest.raises(InputError, match=r"line 2 \(id 1\), cy: the legend has no class 'AA'; did you mean 'A'"):
+        estimate_accuracy(path, interpreters=["ana", "bo", "cy"])
+    path = stehman(tmp_path / "t.csv", alternate=["", "wetlnd", *[""] * 38])
+    with pytest.raises(InputError, match=r"line 3 \(id 2\), alternate: the legend has no class 'wetlnd'"):
+        estimate_accuracy(path)

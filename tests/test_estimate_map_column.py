@@ -101,3 +101,27 @@ def test_the_option_is_refused_beside_a_raster(tmp_path, landweave):  # noqa: F8
     status, _, err = landweave("estimate", "accuracy", tmp_path / "s.csv", "--map-column", "map", "--map", raster)
     assert (status, err.count("\n")) == (2, 1)
     assert "not as both" in err
+
+
+def test_a_class_that_no_unit_has_in_the_column_may_still_be_on_the_map(tmp_path):
+    labels = ["E", *REFERENCE[1:]]
+    found = estimate_accuracy(stehman(tmp_path / "s.csv", reference=labels))["classes"]["E"]["producers_accuracy"]
+    assert (found["value"], found["low"]) == (0, 0)
+    assert found["high"] > 0.2
+
+
+def test_the_first_filled_column_of_the_map_is_found_in_any_case_and_strata_that_stand_in_for_it_are_told_of(tmp_path):
+    expected = estimate_accuracy(stehman(tmp_path / "s.csv"))["classes"]
+    told = "The strata are taken as the classes of the map"
+    for changes, column in (
+        ({"map": None, "Map": list(MAP)}, "Map"),
+        ({"map": None, "MAP_Class": list(MAP)}, "MAP_Class"),
+        ({"map": [""] * 40, "map_class": list(MAP)}, "map_class"),
+    ):
+        found = estimate_accuracy(stehman(tmp_path / "t.csv", **changes))
+        assert (found["map_column"], found["classes"]) == (column, expected)
+        assert not any(told in note for note in found["notes"])
+    for empty in (None, [""] * 40):
+        found = estimate_accuracy(stehman(tmp_path / "t.csv", map=empty))
+        assert found["map_column"] is None
+        assert any(told in note for note in found["notes"])

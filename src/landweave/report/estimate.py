@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from landweave.report.estimate_lines import INTERVALS, MEASURES, design_line, interpreter_lines, wide_line
+from landweave.report.estimate_lines import MEASURES, design_line, interpreter_lines, interval_line, wide_line
 from landweave.report.jinja import page_template
 
 
@@ -26,7 +26,7 @@ def sampled_section(figures: Mapping[str, Any]) -> dict[str, Any]:
         "wide": wide_line(figures),
         "few_units": figures["few_units"],
         "interpreters": [line for line in interpreter_lines(figures) if line],
-        "intervals": INTERVALS,
+        "intervals": interval_line(figures),
     }
 
 

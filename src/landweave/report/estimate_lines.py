@@ -6,10 +6,21 @@ from typing import Any
 MEASURES = {"users_accuracy": "user's accuracy", "producers_accuracy": "producer's accuracy", "f1": "F1"}
 """Columns of the table of classes: the key and the heading."""
 
-INTERVALS = (
-    "Intervals are put together from an interval in each stratum, so they allow for omissions that the sample did not "
-    "see. In simulations 95 % intervals contained the truth in 93 to 99 of 100 samples, also for rare classes."
-)
+INTERVALS = {
+    "mover": (
+        "Intervals are put together from an interval in each stratum, so they allow for omissions that the sample did "
+        "not see. In simulations 95 % intervals contained the truth in 93 to 99 of 100 samples, also for rare classes "
+        "that some unit met on the map."
+    ),
+    "wilson": (
+        "Intervals are Wilson's for the number of units that the standard error implies. They do not allow for "
+        "omissions that the sample did not see."
+    ),
+    "wald": (
+        "Intervals of areas by the map's own areas are the value plus and minus the standard error times Student's t."
+    ),
+}
+"""What is said of each kind of interval, by the key ``interval`` of a score."""
 
 WIDE = (
     "The sample has fewer than {few} omitted units of some classes (reference units where the map shows another class, "
@@ -44,6 +55,14 @@ def wide_line(figures: Mapping[str, Any]) -> str:
     return WIDE.format(few=figures["few_omitted_units"], classes=", ".join(few)) if few else ""
 
 
+def interval_line(figures: Mapping[str, Any]) -> str:
+    """What the intervals of these figures are; "" where there are none."""
+    parts = [figures, *figures.get("districts", {}).values()]
+    rows = [row for part in parts for row in part["classes"].values()]
+    kinds = {row[key].get("interval") for row in rows for key in (*MEASURES, "area_ha")}
+    return " ".join(said for kind, said in INTERVALS.items() if kind in kinds)
+
+
 def design_line(figures: Mapping[str, Any]) -> str:
     """What was sampled and what is judged by it."""
     strata = len(figures["strata"])
@@ -56,7 +75,8 @@ def design_line(figures: Mapping[str, Any]) -> str:
 
 def accuracy_lines(figures: Mapping[str, Any]) -> list[str]:
     """The figures of ``landweave estimate accuracy`` as a table for the terminal."""
-    lines = [design_line(figures), *_table(figures), "", *_matrix(figures), "", *_disagreement(figures), "", INTERVALS]
+    lines = [design_line(figures), *_table(figures), "", *_matrix(figures), "", *_disagreement(figures), ""]
+    lines.append(interval_line(figures))
     if wide := wide_line(figures):
         lines.append(wide)
     if figures["mapped"] is not None:

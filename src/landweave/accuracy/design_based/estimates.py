@@ -1,6 +1,6 @@
 """From a labelled probability sample to published figures: accuracies and areas with standard errors and intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,7 @@ def estimate(
     finite: bool = True,
     level: float = 0.95,
     design: UnitDesign | None = None,
+    shown: Collection[int] | None = None,
 ) -> dict[str, Any]:
     """Accuracy of a map and area of its classes from a stratified random sample with reference labels.
 
@@ -93,6 +94,9 @@ def estimate(
         Coverage of the intervals, 0..1.
     design
         Of a sample that is not a stratified random one: its weights add up to the strata's hectares.
+    shown
+        Values of the classes that the map has, to be given where its classes are not the strata: a class that no unit
+        met may be mapped right elsewhere. See :func:`landweave.accuracy.design_based.mover.intervals`.
 
     Returns
     -------
@@ -131,23 +135,25 @@ def estimate(
     r = _positions(reference, list(classes), "reference label")
     if not len(h) == len(m) == len(r):
         raise InputError(f"{len(h)} strata, {len(m)} map classes, {len(r)} labels; give one of each per unit.")
-    _check_filled(h, strata, finite=finite)
+    check_filled(h, strata, finite=finite)
     sizes = Strata(
         units=np.array([s.units for s in strata.values()], "float64"),
         areas=np.array([s.area for s in strata.values()], "float64"),
     )
     size = None if areas is None else _checked_areas(areas, len(h))
     whole = tally(h, m, r, h=len(keys), k=k, areas=size)
-    write = _Writer(names, level=level) if design is None else _Writer(names, level=design.level(level), kind="wilson")
+    z = quantile(level) if design is None else design.quantile(level)
+    write = _Writer(names, z=z, kind="mover" if design is None else "wilson")
     total = float(sizes.areas.sum())
+    on_map = None if shown is None else np.array([value in shown for value in classes], bool)
 
     def measured(inside: np.ndarray | None, part: Tally | None = None) -> tuple[dict[str, Measure], Limits]:
         if design is not None:
             there = design_measures(design, m, r, k=k, inside=inside)
-            return there, design_limits(there, level=design.level(level))
+            return there, design_limits(there, z=z)
         return (
             measures(sizes, whole, part=part, finite=finite),
-            intervals(sizes, whole, part=part, finite=finite, level=level),
+            intervals(sizes, whole, part=part, finite=finite, level=level, shown=on_map),
         )
 
     shares, shares_se = cell_shares(sizes, whole, finite=finite) if design is None else design_cells(design, m, r, k=k)
@@ -241,8 +247,8 @@ Limits = Mapping[str, tuple[np.ndarray, np.ndarray]]
 class _Writer:
     """Arrays become named scores."""
 
-    def __init__(self, names: Sequence[str], *, level: float, kind: str = "mover") -> None:
-        self._names, self._level, self._kind = names, level, kind
+    def __init__(self, names: Sequence[str], *, z: float, kind: str) -> None:
+        self._names, self._z, self._kind = names, z, kind
 
     def figures(
         self, found: Mapping[str, Measure], limits: Limits, *, area: float | None, units: int | None = None
@@ -288,7 +294,7 @@ class _Writer:
         value, se, low, high = (float(a if i is None else a[i]) for a in (measure.value, measure.se, *limits))
         if not np.isfinite(value):
             return _empty(missing)
-        half = quantile(self._level) * se
+        half = self._z * se
         score = {
             "value": value, "se": se, "low": low, "high": high, "interval": self._kind,
             "wald": [max(value - half, 0.0), min(value + half, most)],
@@ -327,7 +333,11 @@ def _positions(labels: np.ndarray | Sequence[int], known: Sequence[int], what: s
     return np.asarray(order[at])
 
 
-def _check_filled(h: np.ndarray, strata: Mapping[int, Stratum], *, finite: bool) -> None:
+def check_filled(h: np.ndarray, strata: Mapping[int, Stratum], *, finite: bool = True) -> None:
+    """InputError where a stratum has too few units for a variance, or more than it can have.
+
+    ``h`` gives the position of each unit's stratum, (n,); ``finite`` as for :func:`estimate`.
+    """
     for i, s in enumerate(strata.values()):
         n = int((h == i).sum())
         if n < 2 and not (finite and n == s.units):

@@ -93,7 +93,7 @@ def fleiss_kappa(labels: np.ndarray) -> tuple[float, int]:
 def majority(names: Sequence[str]) -> str:
     """The class that more interpreters name than any other; "" where nobody names one, or two are named as often.
 
-    Names that differ only in case are one.
+    Names that differ only in case or blanks are one.
 
     >>> majority(["forest", "Forest", "water"]), majority(["forest", "water"]), majority(["", ""])
     ('forest', '', '')
@@ -102,8 +102,9 @@ def majority(names: Sequence[str]) -> str:
     spelled: dict[str, str] = {}
     for name in names:
         if name:
-            spelled.setdefault(name.casefold(), name)
-            counts[name.casefold()] = counts.get(name.casefold(), 0) + 1
+            key = " ".join(name.casefold().split())
+            spelled.setdefault(key, name)
+            counts[key] = counts.get(key, 0) + 1
     if not counts:
         return ""
     most = max(counts.values())

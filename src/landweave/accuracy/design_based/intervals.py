@@ -24,7 +24,9 @@ def wald(p: np.ndarray, se: np.ndarray, *, level: float = 0.95) -> tuple[np.ndar
     return np.clip(p - half, 0, 1), np.clip(p + half, 0, 1)
 
 
-def wilson(p: np.ndarray, n: np.ndarray, *, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+def wilson(
+    p: np.ndarray, n: np.ndarray, *, level: float = 0.95, z: float | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """(p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n): Wilson's interval (1927, JASA 22:209).
 
     Parameters
@@ -35,13 +37,15 @@ def wilson(p: np.ndarray, n: np.ndarray, *, level: float = 0.95) -> tuple[np.nda
         Units behind it, whole or effective, of the shape of ``p``; above 0.
     level
         Coverage, 0..1.
+    z
+        The quantile itself, where it is not the normal distribution's.
 
     >>> low, high = wilson(np.array(1.0), np.array(10.0))
     >>> round(float(low), 4), float(high)
     (0.7225, 1.0)
     """
     p, n = np.asarray(p, "float64"), np.asarray(n, "float64")
-    zz = quantile(level) ** 2
+    zz = (quantile(level) if z is None else z) ** 2
     with np.errstate(invalid="ignore", divide="ignore"):
         middle = (p + zz / (2 * n)) / (1 + zz / n)
         half = np.sqrt(zz * (np.maximum(p * (1 - p), 0) / n + zz / (4 * n**2))) / (1 + zz / n)

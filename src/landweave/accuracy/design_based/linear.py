@@ -64,18 +64,25 @@ class UnitDesign:
             found = found + _between(parts, at, inner, factor=factor)
         return found
 
-    def level(self, level: float) -> float:
-        """The level at which a normal interval is as wide as that of Student's t at ``level``.
+    def quantile(self, level: float) -> float:
+        """The quantile t of Student's distribution with P(|T| <= t) = level; the normal one with many degrees.
 
         >>> few = UnitDesign(weight=np.ones(6), stratum=np.zeros(6, int), drawn=np.zeros(1))
-        >>> round(few.level(0.95), 4)  # t is 2.571 with 5 degrees of freedom
-        0.9898
+        >>> round(few.quantile(0.95), 3)
+        2.571
         """
-        from scipy.special import ndtr, stdtrit
+        from scipy.special import stdtrit
 
         if self.degrees > MOST_DEGREES:
-            return level
-        return float(2 * ndtr(max(stdtrit(self.degrees, (1 + level) / 2), quantile(level))) - 1)
+            return quantile(level)
+        return float(max(stdtrit(self.degrees, (1 + level) / 2), quantile(level)))
+
+    def two_sided(self, ratio: float) -> float:
+        """P(|T| >= |ratio|) for an estimate divided by its standard error, by the same distribution."""
+        from scipy.special import ndtr, stdtr
+
+        many = self.degrees > MOST_DEGREES
+        return float(2 * (ndtr(-abs(ratio)) if many else stdtr(self.degrees, -abs(ratio))))
 
 
 def stratified_design(stratum: np.ndarray, strata: Strata, *, areas: np.ndarray | None, finite: bool) -> UnitDesign:
@@ -157,34 +164,40 @@ def design_measures(
         "producers_accuracy": ratio_estimate(design, right, of_reference),
         "f1": ratio_estimate(design, 2 * right, of_map + of_reference),
         "share": ratio_estimate(design, of_reference, here),
-        "area": total(design, of_reference),
+        "area": total(design, of_reference, scaled=True),
         "omitted": Measure(value=counted, se=np.zeros(k), effective=effective, bearing=counted),
     }
 
 
-def total(design: UnitDesign, y: np.ndarray) -> Measure:
-    """sum w y with its standard error; y (n, v)."""
+def total(design: UnitDesign, y: np.ndarray, *, scaled: bool = False) -> Measure:
+    """sum w y with its standard error; y (n, v).
+
+    ``scaled``: the weights were scaled to add up to a known area A of each stratum, so that the total is the ratio
+    estimator A sum w y / sum w, and its variance that of w (y - sum w y / sum w) (Cochran 1977, section 6.13).
+    """
     parts = design.weight[:, None] * y
     sums = parts.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = np.nan_to_num(sums**2 / (parts**2).sum(axis=0))
-    return Measure(value=sums, se=np.sqrt(design.variance(parts)), effective=effective, bearing=(y > 0).sum(axis=0))
+    linear = parts - _means(parts, design) if scaled else parts
+    return Measure(value=sums, se=np.sqrt(design.variance(linear)), effective=effective, bearing=(y > 0).sum(axis=0))
 
 
-def design_limits(found: Mapping[str, Measure], *, level: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def design_limits(found: Mapping[str, Measure], *, z: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Limits of the figures of :func:`design_measures`: Wilson's, with the sample size that the standard error implies.
 
     n = p (1 - p) / SE^2 stands for the units (Dean and Pagano 2015, J. Surv. Stat. Methodol. 3:484). Where all units
     agree there is no standard error to go by, and Kish's effective number stands for them. Areas have Wald's.
+    ``z`` is the quantile, see :meth:`UnitDesign.quantile`.
     """
     limits = {}
     for name, measure in found.items():
         if name == "area":
-            half = quantile(level) * measure.se
+            half = z * measure.se
             limits[name] = (np.maximum(measure.value - half, 0), measure.value + half)
         elif name != "omitted":
             units = effective_size(measure.value, measure.se, np.maximum(measure.effective, 1.0))
-            limits[name] = wilson(measure.value, np.maximum(units, 1.0), level=level)
+            limits[name] = wilson(measure.value, np.maximum(units, 1.0), z=z)
     return limits
 
 

@@ -67,7 +67,7 @@ def paired_difference(
         parts = parts + sign * design.weight * (y - ratio * x) / total
         value += sign * ratio
     se = math.sqrt(max(float(design.variance(parts[:, None])[0]), 0.0))
-    return Difference(value=value, se=se, p=_two_sided(value, se))
+    return Difference(value=value, se=se, p=_two_sided(value, se, design))
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
@@ -94,7 +94,9 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
     return McNemar(only_first=b, only_second=c, p=p)
 
 
-def detectable_difference(se: float, *, level: float = 0.95, power: float = POWER) -> float:
+def detectable_difference(
+    se: float, *, level: float = 0.95, power: float = POWER, design: UnitDesign | None = None
+) -> float:
     """(z_level + z_power) SE: the smallest true difference that a sample shows with this chance.
 
     With a difference d and a standard error SE, an interval of this level leaves out 0 with the chance ``power``
@@ -108,6 +110,8 @@ def detectable_difference(se: float, *, level: float = 0.95, power: float = POWE
         Coverage of the interval, 0..1.
     power
         Chance, 0.5..1.
+    design
+        With one, quantiles are those of Student's t with its degrees of freedom.
 
     Raises
     ------
@@ -121,7 +125,8 @@ def detectable_difference(se: float, *, level: float = 0.95, power: float = POWE
     """
     if not 0.5 <= power < 1:
         raise InputError(f"the power is {power}; give a number from 0.5 to below 1, such as 0.8.")
-    return (quantile(level) + quantile(2 * power - 1)) * se
+    of = quantile if design is None else design.quantile
+    return (of(level) + of(2 * power - 1)) * se
 
 
 def difference_error(n: int, accuracy: float, *, agreement: float | None = None) -> float:
@@ -142,9 +147,7 @@ def difference_error(n: int, accuracy: float, *, agreement: float | None = None)
     return math.sqrt((apart if agreement is None else min(1 - agreement, apart)) / n)
 
 
-def _two_sided(value: float, se: float) -> float:
-    from scipy.special import ndtr
-
+def _two_sided(value: float, se: float, design: UnitDesign) -> float:
     if not se > 0:
         return 1.0 if value == 0 else math.nan
-    return float(2 * ndtr(-abs(value) / se))
+    return design.two_sided(value / se)

@@ -33,7 +33,13 @@ class _Total:
 
 
 def intervals(
-    strata: Strata, whole: Tally, *, part: Tally | None = None, finite: bool = True, level: float = 0.95
+    strata: Strata,
+    whole: Tally,
+    *,
+    part: Tally | None = None,
+    finite: bool = True,
+    level: float = 0.95,
+    shown: np.ndarray | None = None,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Intervals of all figures that :func:`landweave.accuracy.design_based.stratified.measures` gives.
 
@@ -50,8 +56,8 @@ def intervals(
     of their units. Limits within a stratum are Wilson's (1927); for producer's accuracy and F1 lowered where a single
     unit was seen (:data:`SINGLE`). A stratum counts as if it had n_h / (1 - n_h / N_h) units, with n_h the effective
     number where units differ in size. Where each stratum shows one class of the map, as it does where the strata are
-    the map's classes, no other map class is possible there; else any class that the map shows at some unit is possible
-    in every stratum. A reference class is always possible.
+    the map's classes, no other map class is possible there; else any class that the map may have is possible in every
+    stratum, for a rare one may be met by no unit. A reference class is always possible.
 
     Parameters
     ----------
@@ -59,6 +65,9 @@ def intervals(
         As for :func:`landweave.accuracy.design_based.stratified.measures`.
     level
         Coverage, 0..1.
+    shown
+        Whether the map has each class, bool (k,), where its classes are not the strata; None where they may be, and
+        where they prove not to be every class counts as shown.
 
     Returns
     -------
@@ -76,7 +85,7 @@ def intervals(
     """
     tallied = whole if part is None else part
     k = tallied.count.shape[-1]
-    limits = _Limits(strata, whole, tallied, finite=finite, level=level)
+    limits = _Limits(strata, whole, tallied, finite=finite, level=level, shown=shown)
     found = {}
     for name, (y, x) in properties(k).items():
         low, high = limits.of_ratio(y, x, lowered=name in {"producers_accuracy", "f1"})
@@ -90,15 +99,18 @@ def intervals(
 class _Limits:
     """Limits of totals and ratios of one sample; properties are (v, m, k), results (..., v)."""
 
-    def __init__(self, strata: Strata, whole: Tally, part: Tally, *, finite: bool, level: float) -> None:
+    def __init__(
+        self, strata: Strata, whole: Tally, part: Tally, *, finite: bool, level: float, shown: np.ndarray | None
+    ) -> None:
         area, square = (t.sum(axis=(-1, -2))[..., None] for t in (whole.area, whole.square))
         left = 1 - whole.count.sum(axis=(-1, -2))[..., None] / strata.units[:, None] if finite else np.ones_like(area)
         with np.errstate(divide="ignore"):
             self._n = np.where(left > 0, area**2 / square / np.where(left > 0, left, 1.0), np.inf)
         self._weight, self._sampled, self._part, self._level = strata.areas[:, None], area, part, level
         seen = whole.count.sum(axis=-1) > 0
-        pure = (seen.sum(axis=-1) <= 1).all(axis=-1)[..., None, None]
-        self._can_be = np.where(pure, seen, seen.any(axis=-2, keepdims=True))
+        pure = (seen.sum(axis=-1) <= 1).all(axis=-1)[..., None, None] & (shown is None)
+        of_map = np.append(np.ones(seen.shape[-1] - 1, bool) if shown is None else shown, False)
+        self._can_be = np.where(pure, seen, seen.any(axis=-2, keepdims=True) | of_map)
 
     def of_total(self, y: np.ndarray, *, lowered: bool = False) -> _Total:
         p, possible = self._rate(y), self._possible(y)

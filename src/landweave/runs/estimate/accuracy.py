@@ -38,6 +38,7 @@ from landweave.runs.estimate.strata_classes import (
     names_of_strata,
     no_class,
     notes_without_map,
+    shown_classes,
     size_note,
     swap_note,
     units_on,
@@ -218,6 +219,7 @@ def estimate_accuracy(
     figures = estimate(
         read.stratum, mapped, reference, strata=read.strata, classes=names, areas=sizes,
         districts=place, district_areas=areas, design=None if read.plan is None else drawn,
+        shown=shown_classes(read, mapped, names, counted=counted, same=same),
         district_strata=_strata_in(zones, counted, read, mapped, same=same) if zones and counted else None,
     )  # fmt: skip
     if counted is not None and estimator != DESIGN:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from landweave.accuracy.design_based.intervals import quantile
+from landweave.accuracy.design_based.estimates import check_filled
 from landweave.accuracy.design_based.linear import UnitDesign
 from landweave.accuracy.design_based.map_comparison import (
     POWER,
@@ -24,7 +24,15 @@ from landweave.runs.estimate.labels import class_values
 from landweave.runs.estimate.map import MapSource
 from landweave.runs.estimate.map_column import classes_in, column_of, names_of
 from landweave.runs.estimate.sample_file import LABEL, LabelledSample, read_sample
-from landweave.runs.estimate.strata_classes import areas_on, no_class, units_on
+from landweave.runs.estimate.strata_classes import (
+    areas_on,
+    check_numbers,
+    check_same_names,
+    names_of_strata,
+    no_class,
+    swap_note,
+    units_on,
+)
 
 LEVEL = 0.95
 
@@ -81,13 +89,15 @@ def compare_maps(
         When the maps call one value by two names, and as :func:`landweave.runs.estimate.accuracy.estimate_accuracy`.
     """
     read = read_sample(sample, label=label, layer=layer, design=design, drop_unlabelled=drop_unlabelled)
+    keys = list(read.strata)
+    check_filled(np.array([keys.index(key) for key in read.stratum.tolist()]), read.strata)
     names = _names(read, first, second, legend)
     a, b = (_mapped(read, judged, names) for judged in (first, second))
     reference = class_values(read, names)
     grid = next((j.source.grid for j in (first, second) if j.source is not None), None)
     sizes = areas_on(grid, read) if read.areas is None and grid is not None else read.areas
     drawn = unit_design(read, sizes)
-    z = quantile(drawn.level(LEVEL))
+    z = drawn.quantile(LEVEL)
     right_a, right_b = a == reference, b == reference
     one = np.ones(len(reference))
     overall = paired_difference(drawn, (right_b * one, one), (right_a * one, one))
@@ -109,6 +119,7 @@ def compare_maps(
     for judged, mapped in ((first, a), (second, b)):
         if (mapped == NONE).any():
             notes.append(f"{int((mapped == NONE).sum())} units have no class on {judged.name}; they count as wrong.")
+        notes += [f"{judged.name}: {note}" for note in swap_note(mapped, reference, names)]
     if not equal:
         notes.append(
             "Units stand for unequal areas, so McNemar's test, which counts them alike, speaks of the sample only; use "
@@ -127,7 +138,7 @@ def compare_maps(
             "only_first": paired.only_first, "only_second": paired.only_second, "p": paired.p, "equal_weights": equal,
         },
         "detectable_difference": {
-            "value": detectable_difference(overall.se, level=drawn.level(LEVEL)), "power": POWER,
+            "value": detectable_difference(overall.se, level=LEVEL, design=drawn), "power": POWER,
         },
         "notes": notes,
     }  # fmt: skip
@@ -149,17 +160,34 @@ def _share(design: UnitDesign, y: np.ndarray, x: np.ndarray) -> float | None:
 
 def _names(read: LabelledSample, first: JudgedMap, second: JudgedMap, legend: str | Path | None) -> dict[int, str]:
     if legend is not None:
-        return Legend.read(legend).names
-    names: dict[int, str] = {}
-    for judged in (first, second):
-        for value, name in (judged.source.names if judged.source is not None else {}).items():
+        names = Legend.read(legend).names
+        check_same_names(read, names, judged=first.source is not None and second.source is not None)
+        return names
+    names = {}
+    sources = [judged.source for judged in (first, second) if judged.source is not None]
+    for source in sources:
+        value_of = {name.casefold(): value for value, name in names.items()}
+        for value, name in source.names.items():
+            other = value_of.get(name.casefold(), value)
             if names.setdefault(value, name).casefold() != name.casefold():
-                raise InputError(
-                    f"{judged.name}: value {value} is {name!r}, but the other map calls it {names[value]!r}; give maps "
-                    "with the same classes, or a --legend that holds for both."
-                )
+                told = f"value {value} is {name!r}, but the other map calls it {names[value]!r}"
+            elif other != value:
+                told = f"{name!r} is the value {value}, but {other} on the other map"
+            else:
+                continue
+            raise InputError(
+                f"{source.grid.path.name}: {told}; give maps with the same classes, or a --legend that holds for both."
+            )
+    if names:
+        check_same_names(read, names, judged=len(sources) > 1)
+        return names
+    if read.classes:
+        return dict(read.classes)
     columns = [column_of(read, judged.column) for judged in (first, second) if judged.source is None]
-    return names or dict(read.classes) or names_of(read, [name for name in columns if name is not None])
+    if columns:
+        return names_of(read, [name for name in columns if name is not None])
+    check_numbers(read, {})
+    return names_of_strata(read, values=True)
 
 
 def _mapped(read: LabelledSample, judged: JudgedMap, names: dict[int, str]) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from landweave.accuracy.design_based.estimates import Stratum
 from landweave.errors import InputError
 from landweave.legend import code_text
+from landweave.patch.align import to_crs
 from landweave.patch.tables.numbers import read_numbers
 from landweave.patch.tables.reading import Table
 
@@ -30,6 +31,12 @@ TINY_HA = 1e-4
 
 LONG = 10
 """Digits of a number that is a text."""
+
+FAR, MANY = 10.0, 10
+"""Strata with so many times the land that so many units or more span are named."""
+
+DEGREE_HA = 1.2392e6
+"""A square degree at the equator, hectares."""
 
 EARTH_HA = 5.101e10
 """Surface of the earth, hectares."""
@@ -115,7 +122,8 @@ def units_of_columns(path: Path, table: SampleTable, *, drop: bool) -> Units:
     _check_areas(path, strata)
     return Units(
         stratum=np.array([keys[t] for t in texts], "int64"), areas=None, x=table.x, y=table.y, crs=table.crs,
-        strata=strata, drawn=len(texts) + missing, called=called, notes=_check_once(path, table),
+        strata=strata, drawn=len(texts) + missing, called=called,
+        notes=(*_check_once(path, table), *_span_note(table, strata)),
     )  # fmt: skip
 
 
@@ -183,6 +191,20 @@ def _check_areas(path: Path, strata: dict[int, Stratum]) -> None:
             f"{path}: by {AREA} a pixel of stratum {low.name!r} has {low.area / low.units:.4g} ha and one of "
             f"{high.name!r} {high.area / high.units:.4g} ha; give the areas of all strata in hectares."
         )
+
+
+def _span_note(table: SampleTable, strata: dict[int, Stratum]) -> tuple[str, ...]:
+    """A note on strata with far more land than the rectangle around all units, which spread over them at random."""
+    known = np.isfinite(table.x) & np.isfinite(table.y)
+    if table.crs is None or known.sum() < MANY:
+        return ()
+    lon, lat = to_crs(table.x[known], table.y[known], source=table.crs, target="EPSG:4326")
+    span = float(np.ptp(lon) * np.cos(np.radians(np.abs(lat).min())) * np.ptp(lat)) * DEGREE_HA
+    total = sum(s.area for s in strata.values())
+    if not total > FAR * span:
+        return ()
+    told = f"By {AREA} the strata have {total:,.0f} ha together, but the units lie within {span:,.0f} ha"
+    return (f"{told}; check that the areas are in hectares, and the coordinates.",)
 
 
 def _check_once(path: Path, table: SampleTable) -> tuple[str, ...]:

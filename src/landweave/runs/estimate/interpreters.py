@@ -1,5 +1,6 @@
 """Labels of several interpreters: from columns of the sample, or from the verdicts of the browser view."""
 
+import dataclasses
 import difflib
 import itertools
 import math
@@ -15,6 +16,7 @@ from landweave.accuracy.design_based.linear import UnitDesign, design_measures
 from landweave.errors import InputError
 from landweave.labels.verdicts.store import SAMPLE, read_verdicts
 from landweave.legend import code_text
+from landweave.runs.estimate.labels import class_values
 from landweave.runs.estimate.sample_file import LabelledSample
 
 ALTERNATE = "alternate"
@@ -158,9 +160,7 @@ def alternate_figures(
         if votes is None or "id" not in read.columns:
             return None
         texts = [votes.alternates.get(unit, "") for unit in read.columns["id"]]
-    value = {name.casefold(): v for v, name in names.items()}
-    value |= {str(v): v for v in names if str(v) not in value}
-    second = np.array([value.get(text.casefold(), 0) for text in texts])
+    second = _values(read, texts, names, ALTERNATE)
     if not second.any():
         return None
     either = np.where((second == mapped) & (second > 0), mapped, reference)
@@ -182,23 +182,35 @@ def alternate_figures(
 def _table(
     read: LabelledSample, asked: Sequence[str], names: Mapping[int, str]
 ) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    value = {name.casefold(): i for i, name in enumerate(names.values())}
-    value |= {str(v): i for i, v in enumerate(names) if str(v) not in value}
+    at = {value: i for i, value in enumerate(names)}
 
-    def numbers(texts: Sequence[str]) -> np.ndarray:
-        return np.array([value.get(text.casefold(), NOTHING) for text in texts])
+    def numbers(texts: Sequence[str], what: str) -> np.ndarray:
+        return np.array([at.get(value, NOTHING) for value in _values(read, texts, names, what).tolist()])
 
     if asked and all(name in read.columns for name in asked):
-        table = {name: numbers(read.columns[name]) for name in asked}
+        table = {name: numbers(read.columns[name], name) for name in asked}
         return table, {name: int((v == NOTHING).sum()) for name, v in table.items()}
     votes = votes_of(read.path, ())
     if votes is None or "id" not in read.columns:
         return {}, {}
     units = read.columns["id"]
     return (
-        {name: numbers([votes.labels[name].get(unit, "") for unit in units]) for name in votes.names},
+        {name: numbers([votes.labels[name].get(unit, "") for unit in units], name) for name in votes.names},
         dict(votes.unsure),
     )
+
+
+def _values(read: LabelledSample, texts: Sequence[str], names: Mapping[int, str], what: str) -> np.ndarray:
+    """Class values of what one interpreter wrote, int64 (n,); 0 where nothing was; InputError for an unknown class."""
+    filled = np.array([bool(text) for text in texts], bool)
+    part = dataclasses.replace(
+        read,
+        places=tuple(f"{place}, {what}" for place, text in zip(read.places, texts, strict=True) if text),
+        labels=tuple(text for text in texts if text),
+    )
+    found = np.zeros(len(texts), "int64")
+    found[filled] = class_values(part, names)
+    return found
 
 
 def _finite(value: float) -> float | None:

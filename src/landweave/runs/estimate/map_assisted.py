@@ -7,7 +7,6 @@ import numpy as np
 
 from landweave.accuracy.design_based.assisted import METHODS, assisted_areas
 from landweave.accuracy.design_based.estimates import FEW_UNITS
-from landweave.accuracy.design_based.intervals import quantile
 from landweave.accuracy.design_based.linear import UnitDesign
 from landweave.errors import InputError
 from landweave.legend import NONE
@@ -21,6 +20,9 @@ FEW_DIFFER = 15
 """With fewer units where the map is wrong about a class, in or out, the interval of its area is too narrow."""
 
 FEW_MARK = "map and labels differ at units worth {worth} of equal weight; with fewer than 15 the interval is too narrow"
+
+ROUNDING = 1e-6
+"""Share of the land by which an area may pass its bounds without being told of."""
 
 MOST_LAND = 1.001
 """Land of the map as a share of the strata's, above which the two are not the same land."""
@@ -87,9 +89,12 @@ def add_assisted(
         )
     at = {value: i for i, value in enumerate(names)} | {NONE: len(names)}
     m, r = (np.array([at[value] for value in values.tolist()]) for values in (mapped, reference))
-    z = quantile(design.level(figures["level"]))
+    z = design.quantile(figures["level"])
+    impossible: list[str] = []
 
-    def put(part: dict[str, Any], known: Mapping[int, float], inside: np.ndarray | None, few: str) -> None:
+    def put(
+        part: dict[str, Any], known: Mapping[int, float], inside: np.ndarray | None, few: str, part_name: str = ""
+    ) -> None:
         found = assisted_areas(
             design, m, r, areas=np.array([known.get(v, 0.0) for v in names]), method=method, inside=inside
         )
@@ -101,7 +106,10 @@ def add_assisted(
             differ = design.weight * (here & ((m == i) != (r == i)))
             worth = float(differ.sum() ** 2 / (differ**2).sum()) if differ.any() else 0.0
             mark = "" if worth >= FEW_DIFFER else FEW_MARK.format(worth=f"{worth:.1f}".removesuffix(".0"))
-            score = _score(float(found.value[i]), float(found.se[i]), z=z, few=few, mark=mark)
+            value, most = float(found.value[i]), max(sum(known.values()), float(size or 0))
+            if not -ROUNDING * most <= value <= (1 + ROUNDING) * most:
+                impossible.append(name if inside is None else f"{name} in {part_name}")
+            score = _score(value, float(found.se[i]), z=z, most=most, few=few, mark=mark)
             row["area_ha"] = score
             row["share"] = _divided(score, size)
 
@@ -116,8 +124,14 @@ def add_assisted(
         if part["sample_units"] < FEW_UNITS:
             few = f"{part['sample_units']} sample units lie in the district; an interval needs {FEW_UNITS}"
         part.pop("borrowed", None)
-        put(part, known, None if districts is None else districts == name, few)
+        put(part, known, None if districts is None else districts == name, few, name)
     notes = [f"Areas and shares are those of the {method} estimator, which uses the areas of the map's classes."]
+    if impossible:
+        mend = " Use --estimator regression." if method == "difference" else ""
+        notes.append(
+            f"The {method} estimator gave areas below 0 or above all land, which cannot be; they are shown as the "
+            f"nearest that can: {', '.join(impossible)}.{mend}"
+        )
     narrow = [name for name, row in figures["classes"].items() if whole and "reason" in row["area_ha"]]
     if narrow:
         notes.append(
@@ -131,13 +145,13 @@ def add_assisted(
     return notes
 
 
-def _score(value: float, se: float, *, z: float, few: str, mark: str) -> dict[str, Any]:
-    value = max(value, 0.0)
+def _score(value: float, se: float, *, z: float, most: float, few: str, mark: str) -> dict[str, Any]:
+    low, high = (min(max(value + side * z * se, 0.0), most) for side in (-1, 1))
+    value = min(max(value, 0.0), most)
     if few or not np.isfinite(se):
         error = se if np.isfinite(se) else None
         return {"value": value, "se": error, "low": None, "high": None, "interval": None, "wald": None, "reason": few}
-    ends = [max(value - z * se, 0.0), value + z * se]
-    score = {"value": value, "se": se, "low": ends[0], "high": ends[1], "interval": "wald", "wald": ends}
+    score = {"value": value, "se": se, "low": low, "high": high, "interval": "wald", "wald": [low, high]}
     return score | ({"reason": mark} if mark else {})
 
 

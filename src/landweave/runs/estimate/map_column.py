@@ -8,11 +8,11 @@ import numpy as np
 
 from landweave.errors import InputError
 from landweave.legend import NONE
-from landweave.runs.estimate.labels import class_values
+from landweave.runs.estimate.labels import class_values, folded
 from landweave.runs.estimate.sample_file import LabelledSample
 
 MAP_COLUMNS = ("map", "map_class")
-"""Columns of a sample from elsewhere that are read without being asked for."""
+"""Columns of a sample from elsewhere that are read without being asked for, in any case; the first that is filled."""
 
 
 def column_of(read: LabelledSample, asked: str | None) -> str | None:
@@ -28,8 +28,9 @@ def column_of(read: LabelledSample, asked: str | None) -> str | None:
     if asked is None:
         if read.fingerprint is not None:
             return None
-        asked = next((name for name in MAP_COLUMNS if name in read.columns), None)
-        return asked if asked is not None and any(read.columns[asked]) else None
+        filled = [name for name, texts in read.columns.items() if any(texts)]
+        found = (name for wanted in MAP_COLUMNS for name in filled if name.strip().casefold() == wanted)
+        return next(found, None)
     if asked not in read.columns:
         near = difflib.get_close_matches(asked, read.columns, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(read.columns)}."
@@ -42,15 +43,15 @@ def column_of(read: LabelledSample, asked: str | None) -> str | None:
 def names_of(read: LabelledSample, columns: Sequence[str]) -> dict[int, str]:
     """Classes of a sample without a legend: all that the map's columns and the labels name, in alphabetical order.
 
-    Numbers are their own values where all classes are numbers of 1 to 255. Names that differ only in case are one
-    class, spelled as on the map.
+    Numbers are their own values where all classes are numbers of 1 to 255. Names that differ only in case
+    or blanks are one class, spelled as on the map.
 
     Raises
     ------
     InputError
         When a label is a number, but the map's classes are names.
     """
-    shown = {text.casefold() for name in columns for text in read.columns[name] if text}
+    shown = {folded(text) for name in columns for text in read.columns[name] if text}
     for place, text in zip(read.places, read.labels, strict=True):
         if text.isdecimal() and text not in shown and not all(other.isdecimal() for other in shown):
             raise InputError(
@@ -61,7 +62,7 @@ def names_of(read: LabelledSample, columns: Sequence[str]) -> dict[int, str]:
     for texts in (*(read.columns[name] for name in columns), read.labels):
         for text in texts:
             if text:
-                spelled.setdefault(text.casefold(), text)
+                spelled.setdefault(folded(text), text)
     found = sorted(
         spelled.values(), key=lambda text: (not text.isdecimal(), int(text) if text.isdecimal() else 0, text)
     )
@@ -92,8 +93,8 @@ def classes_in(read: LabelledSample, column: str, names: Mapping[int, str]) -> n
 
 def strata_are_classes(read: LabelledSample, mapped: np.ndarray, names: Mapping[int, str]) -> bool:
     """Whether every unit has the class on the map that its stratum is called."""
-    called = [read.strata[key].name.casefold() for key in read.stratum.tolist()]
-    return called == [names.get(value, "").casefold() for value in mapped.tolist()]
+    called = [folded(read.strata[key].name) for key in read.stratum.tolist()]
+    return called == [folded(names.get(value, "")) for value in mapped.tolist()]
 
 
 def unmapped_note(names: Mapping[int, str], mapped: np.ndarray, reference: np.ndarray, column: str) -> list[str]:

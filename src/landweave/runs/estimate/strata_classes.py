@@ -10,6 +10,7 @@ from landweave.errors import InputError
 from landweave.legend import NONE
 from landweave.maps.areas import Counted, MapGrid, PixelAreas
 from landweave.patch.align import pixels_of, to_crs
+from landweave.runs.estimate.labels import folded
 from landweave.runs.estimate.sample_file import LabelledSample
 
 SAME = 0.02
@@ -222,7 +223,10 @@ def notes_without_map(
     read: LabelledSample, mapped: np.ndarray, reference: np.ndarray, names: Mapping[int, str]
 ) -> list[str]:
     """What is assumed of a sample from elsewhere where no map says it: the size of units, and what strata are."""
-    notes = size_note(read)
+    notes = [
+        "The strata are taken as the classes of the map, for there is no raster of it and no filled column 'map'.",
+        *size_note(read),
+    ]
     labelled, drawn = set(reference.tolist()), set(mapped.tolist())
     unseen = [names[value] for value in names if value in drawn - labelled]
     if unseen:
@@ -236,6 +240,18 @@ def notes_without_map(
             f"No stratum is {lacking[0]!r}; if the map shows this class, its land is missing from all figures."
         )
     return notes
+
+
+def shown_classes(
+    read: LabelledSample, mapped: np.ndarray, names: Mapping[int, str], *, counted: Counted | None, same: bool | None
+) -> set[int] | None:
+    """Classes that the map has, whether a unit met them or not; None where the strata are its classes."""
+    pairs = set(zip(read.stratum.tolist(), mapped.tolist(), strict=True))
+    pure = len(pairs) == len(read.strata)
+    if counted is not None:
+        as_drawn = pure and {value for _, value in pairs} == set(counted.pixels)
+        return None if same or (same is None and as_drawn) else set(counted.pixels)
+    return None if same else set(names)
 
 
 def _as_drawn(
@@ -323,11 +339,7 @@ def _by_name(text: str, names: Mapping[int, str]) -> int | None:
     exact = next((value for value, name in names.items() if name == text), None)
     if exact is not None:
         return exact
-    return next((value for value, name in names.items() if _folded(name) == _folded(text)), None)
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())
+    return next((value for value, name in names.items() if folded(name) == folded(text)), None)
 
 
 def _written(called: tuple[str, ...]) -> str:
