@@ -43,10 +43,7 @@ def write_applicability(plan: Plan) -> dict[str, Any]:
         return {"files": [], "info": {"reason": "there are no training rows here: the model comes from elsewhere"}}
     kept = evenly(everything, MOST_ROWS)
     weights, source = _importance(plan, len(recipe.feature_names))
-    fold = rows["fold"].to_numpy().astype("int64")
-    fold = fold - min(0, int(fold[everything].min()))
-    if len(np.unique(fold[everything])) == 1:
-        fold = np.arange(len(fold))
+    fold = apart(rows["fold"].to_numpy(), everything)
     try:
         fitted = fit_applicability(matrix[kept], importance=weights, folds=fold[kept])
     except InputError as error:
@@ -63,6 +60,29 @@ def write_applicability(plan: Plan) -> dict[str, Any]:
         "all_rows": len(everything), "weights": source, "thinned": thinned,
     }  # fmt: skip
     return {"files": [layout.APPLICABILITY], "info": info}
+
+
+def apart(fold: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """Folds by which training rows are kept from their like; int64 (n,).
+
+    They stay the numbers by which pixels of a place ask not to be likened to its rows. Rows without a fold (-1) get a
+    number that no place has, and so does each row by itself where all are of one fold.
+
+    Parameters
+    ----------
+    fold
+        Of all rows, (n,), -1 for none.
+    used
+        Indices of the rows that count.
+
+    >>> apart(np.array([-1, -1, 0]), np.arange(3)).tolist(), apart(np.array([0, 0, 1]), np.arange(2)).tolist()
+    ([1, 1, 0], [2, 3, 4])
+    """
+    fold = fold.astype("int64")
+    free = max(int(fold.max()) + 1, 1)
+    if len(np.unique(fold[used])) == 1:
+        return np.arange(free, free + len(fold))
+    return np.where(fold < 0, free, fold)
 
 
 def read_applicability(folder: Path) -> Applicability | None:

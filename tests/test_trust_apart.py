@@ -1,0 +1,23 @@
+"""What trust layers are checked on had no part in what is checked: folds, places, polygons."""
+
+import numpy as np
+import pytest
+
+from landweave.accuracy.trust.applicability import fit_applicability
+from landweave.runs.mapping.trust.training import apart
+
+
+@pytest.mark.parametrize("folds", [(-1, 0), (0, 1), (-1, -1)])
+def test_a_place_is_never_likened_to_its_own_rows(folds):
+    rng = np.random.default_rng(0)
+    here, there = rng.normal(0, 1, (50, 3)), rng.normal(8, 1, (50, 3))
+    X, fold, used = np.vstack([here, there]), np.repeat(folds, 50), np.arange(100)
+    if folds == (-1, -1):  # one place trains, and the tested one, of fold 0, does not
+        X, fold, used = X[:50], fold[:50], used[:50]
+    fitted = fit_applicability(X, importance=np.ones(3), folds=apart(fold, used))
+    # The truth: the nearest row of the other place, in the space of all rows.
+    away = (there[:, None] - here[None]) / X.std(axis=0, ddof=1)
+    nearest = np.sqrt((away**2).sum(axis=2)).min(axis=1) / fitted.mean_distance
+    asked = np.full(50, 0 if folds[1] == -1 else folds[1])
+    index, _ = fitted.dissimilarity(there, folds=asked)
+    np.testing.assert_allclose(index, nearest, rtol=1e-4)
