@@ -1,9 +1,12 @@
 """What trust layers are checked on had no part in what is checked: folds, places, polygons."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from landweave.accuracy.trust.applicability import fit_applicability
+from landweave.accuracy.trust.codes import sets_by_others
+from landweave.runs.mapping.trust.calibration import places
 from landweave.runs.mapping.trust.training import apart
 
 
@@ -21,3 +24,16 @@ def test_a_place_is_never_likened_to_its_own_rows(folds):
     asked = np.full(50, 0 if folds[1] == -1 else folds[1])
     index, _ = fitted.dissimilarity(there, folds=asked)
     np.testing.assert_allclose(index, nearest, rtol=1e-4)
+
+
+def test_the_quarters_of_a_single_patch_check_each_other():
+    # In each quarter the right class has a code of its own, which the others cannot know of.
+    unit = np.repeat(np.arange(4), 300)
+    codes = np.column_stack([100 - 10 * unit, np.zeros(1200, int)]).astype("uint8")
+    names, parts = places(pd.DataFrame({"patch": "a", "unit": unit.astype("uint8")}))
+    assert len(np.unique(names)) == 4
+    nothing, ones = np.zeros(1200, int), np.ones(1200)
+    sets = sets_by_others(codes, nothing, nothing, ones, parts, alpha=0.1, regions=1)
+    np.testing.assert_array_equal(sets[:, 0], unit < 3)
+    _, one = places(pd.DataFrame({"patch": "a", "unit": np.zeros(1200, "uint8")}))
+    assert sets_by_others(codes, nothing, nothing, ones, one, alpha=0.1, regions=1) is None
