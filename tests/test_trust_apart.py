@@ -6,7 +6,9 @@ import pytest
 
 from landweave.accuracy.trust.applicability import fit_applicability
 from landweave.accuracy.trust.codes import sets_by_others
-from landweave.runs.mapping.trust.calibration import places
+from landweave.labels.leakage import DUPLICATE, POLYGON
+from landweave.runs.mapping.trust.calibration import places, without_known
+from landweave.runs.mapping.trust.taught import known_pixels, taught_rows, write_taught
 from landweave.runs.mapping.trust.training import apart
 
 
@@ -37,3 +39,24 @@ def test_the_quarters_of_a_single_patch_check_each_other():
     np.testing.assert_array_equal(sets[:, 0], unit < 3)
     _, one = places(pd.DataFrame({"patch": "a", "unit": np.zeros(1200, "uint8")}))
     assert sets_by_others(codes, nothing, nothing, ones, one, alpha=0.1, regions=1) is None
+
+
+def test_pixels_that_their_model_was_taught_do_not_calibrate(tmp_path):
+    rng = np.random.default_rng(1)
+    features = rng.integers(0, 1000, (6, 9), "int16")
+    # Polygon 7 trains in both folds, polygon 8 in fold 1 only; row 5 has the features of row 0, of fold 0.
+    features[5] = features[0]
+    fold, polygon = np.array([0, 1, 1]), np.array([7, 7, 8])
+    write_taught(tmp_path, taught_rows(features[:3], polygon, fold))
+    asked, own = features[3:], np.array([7, 8, 9])
+    for number, answer in [
+        (0, [POLYGON, POLYGON, 0]), (1, [POLYGON, 0, DUPLICATE]), (2, [POLYGON, POLYGON, DUPLICATE]),
+        (-1, [POLYGON, POLYGON, DUPLICATE]),
+    ]:  # fmt: skip
+        np.testing.assert_array_equal(known_pixels(tmp_path, number, asked, own), answer)
+    rows = pd.DataFrame({"known": [1, 0, 2], "weight": [1.0, 2.0, 1.0], "label": [4, 5, 6]})
+    left, told = without_known(rows)
+    assert (left["label"].tolist(), told) == ([5], {"pixels": 2, "share": 0.5})
+    left, told = without_known(rows[rows["known"] > 0])
+    assert len(left) == 2
+    assert "reason" in told

@@ -50,6 +50,14 @@ def _of_sets(sets: Mapping[str, Any]) -> list[str]:
         f"class. It was fitted on {sets['pixels']} labelled pixels of {number} {one if number == 1 else many}, each by "
         f"a model that never saw the {one}."
     )
+    shared = sets.get("shared", {})
+    if shared.get("reason"):
+        fitted += f" These models knew them in part, and the sets may hold less elsewhere: {shared['reason']}."
+    elif shared.get("pixels"):
+        fitted += (
+            f" {percent(shared['share'])} of the labelled land was left out, since its polygon reaches into land that "
+            "such a model was trained on, or equal pixels were trained on."
+        )
     if here is None:
         return [f"{fitted} It could not be checked: one labelled pixel is not enough for that."]
     fitted += (

@@ -81,6 +81,7 @@ def calibrate(plan: Plan, cells: Sequence[Cell], regions: Regions) -> Calibrated
             "there is no labelled pixel that a model has not seen: sets need a reference and places that are held out"
         )
         return Calibrated(least=None, checked={"level": level, "reason": reason})
+    rows, shared = without_known(rows)
     values = list(plan.legend.values)
     column = np.full(256, -1, "int64")
     column[values] = np.arange(len(values))
@@ -98,7 +99,7 @@ def calibrate(plan: Plan, cells: Sequence[Cell], regions: Regions) -> Calibrated
     checks = {"other pixels of the same land": here, "patches without calibration pixels": elsewhere}
     checked = {
         "level": level, "pixels": len(rows), "patches": int(rows["patch"].nunique()), "places": len(np.unique(names)),
-        "place": "patch" if plan.cut == WHOLE else "quarter",
+        "place": "patch" if plan.cut == WHOLE else "quarter", "shared": shared,
         "checked": {
             name: _tables(plan, rows, sets, label, regions, names) for name, sets in checks.items() if sets is not None
         },
@@ -121,6 +122,20 @@ def _read(plan: Plan, cells: Sequence[Cell], regions: Regions) -> "pd.DataFrame 
         found.append(table.assign(patch=cell.name, region=where))
     rows = pd.concat(found, ignore_index=True) if found else None
     return rows if rows is not None and len(rows) else None
+
+
+def without_known(rows: "pd.DataFrame") -> "tuple[pd.DataFrame, dict[str, Any]]":
+    """Without pixels whose model was taught their polygon or equal features, unless that is all; and what was left out.
+
+    >>> import pandas as pd
+    >>> without_known(pd.DataFrame({"known": [0, 1], "weight": [3.0, 1.0]}))[1]
+    {'pixels': 1, 'share': 0.25}
+    """
+    known, land = rows["known"].to_numpy() > 0, rows["weight"].to_numpy("float64")
+    shared: dict[str, Any] = {"pixels": int(known.sum()), "share": float(land[known].sum() / land.sum())}
+    if known.all():
+        return rows, shared | {"reason": "every pixel is in a polygon that was trained on elsewhere"}
+    return rows[~known].reset_index(drop=True), shared
 
 
 _PARTS = 10

@@ -13,6 +13,7 @@ from landweave.features.interpolation import any_known
 from landweave.labels.draw import evenly
 from landweave.patch.store import write_whole
 from landweave.runs import layout
+from landweave.runs.mapping.trust.taught import taught_rows, write_taught
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.table import read_samples
 
@@ -24,7 +25,7 @@ TRIED = 2000
 
 
 def write_applicability(plan: Plan) -> dict[str, Any]:
-    """Write ``applicability.npz``.
+    """Write ``applicability.npz`` and ``taught.npz``.
 
     Returns
     -------
@@ -35,19 +36,23 @@ def write_applicability(plan: Plan) -> dict[str, Any]:
     """
     path = plan.folder / layout.APPLICABILITY
     path.unlink(missing_ok=True)
+    (plan.folder / layout.TAUGHT).unlink(missing_ok=True)
     rows, matrix, recipe = read_samples(plan.folder, rule=plan.recipe.rule)
     sides = ("train", "refit") if plan.project.model.refit else ("train",)
     use = rows["split"].isin(sides).to_numpy() & any_known(matrix[:, : recipe.dated])
     everything = np.flatnonzero(use)
     if not len(everything):
         return {"files": [], "info": {"reason": "there are no training rows here: the model comes from elsewhere"}}
+    own = (rows["split"] == "train").to_numpy()
+    fold = rows["fold"].to_numpy()
+    files = [write_taught(plan.folder, taught_rows(matrix[own], rows["piece"].to_numpy()[own], fold[own]))]
     kept = evenly(everything, MOST_ROWS)
     weights, source = _importance(plan, len(recipe.feature_names))
-    fold = apart(rows["fold"].to_numpy(), everything)
+    fold = apart(fold, everything)
     try:
         fitted = fit_applicability(matrix[kept], importance=weights, folds=fold[kept])
     except InputError as error:
-        return {"files": [], "info": {"reason": str(error)}}
+        return {"files": files, "info": {"reason": str(error)}}
     write_whole(path, lambda part: _save(part, fitted))
     thinned = None
     if len(kept) < len(everything):
@@ -59,7 +64,7 @@ def write_applicability(plan: Plan) -> dict[str, Any]:
         "threshold": fitted.threshold, "mean_distance": fitted.mean_distance, "rows": len(kept),
         "all_rows": len(everything), "weights": source, "thinned": thinned,
     }  # fmt: skip
-    return {"files": [layout.APPLICABILITY], "info": info}
+    return {"files": [layout.APPLICABILITY, *files], "info": info}
 
 
 def apart(fold: np.ndarray, used: np.ndarray) -> np.ndarray:
