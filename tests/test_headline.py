@@ -84,6 +84,23 @@ def test_the_temperature_is_right_about_all_land_only_if_the_rings_take_part(mon
         assert sure.mean() - right.mean() > 0.01, "too sure of all land"
 
 
+def test_the_rows_that_are_judged_have_no_say_in_their_temperature(monkeypatch):
+    p, truth, _ = land_with_borders(np.random.default_rng(5), n=3000, ring=0.0)
+    monkeypatch.setattr("landweave.classifier.cross_calibration.replace", lambda _, **new: Fixed(**new))
+    first = np.arange(len(truth)) < 1500
+    parts, ones = {"a": first, "b": ~first}, np.ones(len(truth))
+
+    def calibrated(truth):
+        models, held = cross_calibrate({"a": Fixed(), "b": Fixed()}, parts, p, truth, classes=(1, 2), weights=ones)
+        return models["a"].temperature, held
+
+    plain, held = calibrated(truth)
+    other, changed = calibrated(np.where(first, 3 - truth, truth))
+    np.testing.assert_array_equal(held[first], changed[first])
+    assert not np.array_equal(held[~first], changed[~first])
+    assert plain != other, "the map's is that of all rows"
+
+
 def test_parts_show_what_one_temperature_cannot_mend():
     p, truth, core = land_with_borders(np.random.default_rng(4))
     shown, sure = np.ones(len(truth), "uint8"), p[:, 0]
