@@ -1,9 +1,11 @@
 """Bits and values of a mask that are named: what the maker says of cloud, shadow, snow and fill is what is masked."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import rasterio
 from archives import CORNER, catalogue, item
 from bad_inputs import edit
 from hypothesis import given, settings
@@ -18,6 +20,7 @@ from landweave.runs.pipeline.check import check_project
 from landweave.runs.project.plan import make_plan
 from landweave.runs.project.settings import read_project
 from landweave.sources.files.opened import header_at
+from landweave.sources.rasters import open_rasters
 from landweave.sources.stac.scenes import read_scene
 from landweave.sources.stac.source import open_stac
 
@@ -121,6 +124,30 @@ def test_bits_that_mean_nothing_are_refused_in_one_line(qa_world, case):
     with pytest.raises(InputError, match=message) as caught:
         read_project(other)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["SCL", "cloud"])
+@pytest.mark.parametrize("kind", ["archive", "rasters"])
+def test_what_the_mask_s_own_file_hides_is_not_valid(tmp_path, name, kind):
+    band = np.full((4, 4), 1000, "uint16")
+    codes = np.repeat(np.array([[4, 4, 9, 9]], "uint8"), 4, axis=0)
+    content = item(tmp_path, "A", day="2021-06-01", numbers={"B04": band, name: codes}, tile="33TWA")
+    folder = tmp_path / "sentinel-2-l2a" / "A"
+    transform = header_at(folder / "B04.tif").grid.transform
+    with rasterio.open(write_tif(folder / f"{name}.tif", codes, transform=transform), "r+") as file:
+        file.write_mask(np.arange(16).reshape(4, 4) % 2 == 0)
+    if kind == "archive":
+        source = open_stac([read_scene(content, href=str(folder / "A.json"), bands={name: name})], needed=["B04", name])
+    else:
+        shutil.copytree(folder, tmp_path / "day")
+        for file in [*(tmp_path / "day").glob("*.tif*")]:
+            file.rename(file.with_name(f"2021-06-01_{file.name}"))
+        source = open_rasters(root=tmp_path / "day", pattern="{date}_{variable}.tif", mask=name)
+    source = replace(source, meaning={name: mask_bits({}, {"cloud": [9]})})
+    grid = header_at(folder / "B04.tif").grid
+    patch = source.load(grid, source.dates(), ["B04", name])
+    reasons = mask_reasons(patch, bands=["B04"], clouds="coded", mask=name)
+    assert reasons[0].tolist() == [[0, 2, 2, 2]] * 4
 
 
 def test_in_an_archive_the_next_scene_says_what_the_first_does_not(tmp_path):

@@ -128,6 +128,20 @@ def test_a_damaged_shard_is_named(folder, tmp_path):
     assert (strip_reader(tmp_path / "p.zarr", bands=["B04"])(slice(64, 65)).bands != NODATA).all()
 
 
+def test_a_chunk_that_unpacks_to_fewer_bytes_is_damaged(cube, tmp_path):
+    values = cube["B08"][:, :64]
+    stack.describe(tmp_path / "p.zarr" / "B08", values.shape, "int16", rows=64)
+    stack.write_shard(tmp_path / "p.zarr" / "B08", 0, values, rows=64)
+    read = strip_reader(tmp_path / "p.zarr", bands=["B08"])
+    np.testing.assert_array_equal(read(slice(0, 64)).bands[0], values)
+    path = tmp_path / "p.zarr" / "B08" / "c" / "0" / "0" / "0"
+    path.unlink()
+    path.parent.rmdir()
+    stack.write_shard(tmp_path / "p.zarr" / "B08", 0, values[:, :20], rows=20)
+    with pytest.raises(InputError, match=r"0: damaged .*remove it and run again"):
+        read(slice(0, 64))
+
+
 def test_a_variable_that_is_not_there_is_named(folder):
     with pytest.raises(InputError, match="B11"):
         strip_reader(folder, bands=["B11"])

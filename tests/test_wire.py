@@ -5,6 +5,7 @@ import json
 import os
 import random
 import time
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
@@ -40,6 +41,22 @@ def quick(monkeypatch):
 
 def whole(need):
     raise AssertionError("GDAL was asked")
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, StrangeTiffError])
+def test_what_goes_wrong_ahead_is_left_to_the_reader(caplog, monkeypatch, error):
+    asked, known = [], Future()
+    known.set_result("a file")
+
+    def need(file):
+        asked.append(file)
+        raise error("of no use")
+
+    wire = Wire()
+    monkeypatch.setattr(wire, "file", lambda _: known)
+    wire.ahead("https://example.com/a.tif", need)
+    assert asked == ["a file"]
+    assert not caplog.records
 
 
 def read_window(file):

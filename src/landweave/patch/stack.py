@@ -20,6 +20,9 @@ _BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
 _ABSENT = 2**64 - 1
 _FILL = 0
 
+_SIZE = slice(4, 8)
+"""Where a chunk of Blosc's says how many bytes it unpacks to."""
+
 _SIDE = 64
 """Columns of a chunk."""
 
@@ -196,8 +199,6 @@ class _Sharded:
             self._decode(number, slice(first - top, last - top), dates, out[:, first - rows.start : last - rows.start])
 
     def _decode(self, number: int, rows: slice, dates: Sequence[int] | None, out: np.ndarray) -> None:
-        from numcodecs.blosc import Blosc
-
         path = self.folder / "c" / "0" / str(number) / "0"
         if not path.exists():
             out[:] = self.fill
@@ -206,7 +207,6 @@ class _Sharded:
             raw = path.read_bytes()
         width = self.chunk[2]
         view, chunk = memoryview(raw), np.empty(self.chunk, self.dtype)
-        codec = Blosc()
         try:
             for column, (offset, size) in enumerate(self._index(raw)):
                 place = out[:, :, column * width : (column + 1) * width]
@@ -215,7 +215,7 @@ class _Sharded:
                 if offset == _ABSENT:
                     place[:] = self.fill
                     continue
-                codec.decode(view[offset : offset + size], out=chunk)
+                _unpack(view[offset : offset + size], chunk)
                 part = chunk[:, rows, : place.shape[2]]
                 place[:] = part if dates is None else part[list(dates)]
         except (RuntimeError, ValueError) as error:
@@ -230,6 +230,15 @@ class _Sharded:
         if len(table) != size or google_crc32c.value(table) != guard:
             raise ValueError("its table of chunks is incomplete")
         return np.frombuffer(table, "<u8").reshape(-1, 2).tolist()
+
+
+def _unpack(packed: memoryview, chunk: np.ndarray) -> None:
+    from numcodecs.blosc import Blosc
+
+    # Blosc fills what a shorter chunk holds, and leaves the rest as it was.
+    if int.from_bytes(packed[_SIZE], "little") != chunk.nbytes:
+        raise ValueError("a chunk of it is incomplete")
+    Blosc().decode(packed, out=chunk)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -167,7 +167,7 @@ def read_codes(
     path, band, source, target, masked
         As for :func:`read_on`.
     missing
-        The code where the value is NaN or under the file's own mask.
+        The code where the value is NaN or under the file's own mask; with ``meaning`` it is always :data:`UNKNOWN`.
     most
         The greatest code beside :data:`UNKNOWN`; None: any whole number, those beyond a byte become
         :data:`UNKNOWN`, which is right where all that matters is that they are not 0.
@@ -227,7 +227,7 @@ def _codes(
             "cent."
         )
     if meaning is not None:
-        values = np.where(known, meaning.codes(np.where(known, values, 0)), np.nan)
+        return meaning.codes(values)
     codes = np.where(known, values, missing)
     return np.where((codes < 0) | (codes > UNKNOWN), UNKNOWN, codes).astype("uint8")
 

@@ -31,7 +31,7 @@ FILES, REMOTE_FILES = 1024, 64
 """Files that a reader keeps open: the next patch on the same files needs neither their headers again nor the blocks
 that GDAL's cache still holds. There are several readers of a server."""
 
-PIXELS = "3"
+PIXELS = "4"
 """Raised when the way from files to pixels changes, so that nothing staged or stored before is taken for the same."""
 
 

@@ -237,5 +237,5 @@ def _notes(accuracy: Mapping[str, Any] | None) -> list[str]:
     return [
         f"Simulated: the truth is known here. The reference is wrong on {wrong} of the tested land.",
         f"On {gained} of the land the reference is wrong and the map right; on {repeated} the map repeats its error.",
-        "Accuracy against the truth is agreement with the reference plus the first share less the second.",
+        "Accuracy against the truth is agreement with the reference plus the first share minus the second.",
     ]

@@ -176,7 +176,8 @@ class Wire:
         """
 
         def then(future: "Future[FarFile]") -> None:
-            with suppress(StrangeTiffError):
+            # An error here would be logged as one of this program's.
+            with suppress(Exception):
                 if future.exception() is None:
                     file = future.result()
                     self._start(address, file, need(file).blocks(file.tiff))

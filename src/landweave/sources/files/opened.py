@@ -26,6 +26,9 @@ os.environ.setdefault("GDAL_CACHEMAX", "128")
 
 T = TypeVar("T")
 
+_Key = tuple[str, tuple[int, ...]]
+"""A path, and what tells whether it still holds the same file."""
+
 REMOTE_DRIVERS = ("GTiff", "JP2OpenJPEG", "JP2KAK", "JP2ECW", "JP2MrSID")
 """Formats that are read from servers. Others, such as VRT, may name further files, also on this machine."""
 
@@ -38,9 +41,15 @@ _FEWER = 256
 _HEADERS = 8192
 """Headers that a process remembers, of files on this machine."""
 
+_BESIDE = (".msk", ".aux.xml")
+"""Endings of files beside a raster of which GDAL takes masks, missing numbers and scales."""
+
 _HEADER = HeaderOnly()
 _held = threading.local()
-_headers: dict[tuple[str, int, int], Header] = {}
+_sources: dict[str, tuple[str, ...]] = {}
+"""Files that virtual rasters read, as they said when they were opened."""
+
+_headers: dict[_Key, Header] = {}
 
 
 @contextmanager
@@ -55,26 +64,40 @@ def opened(path: Path | str) -> Iterator[Any]:
         For an address (``http``, ``https``, ``s3``) that does not answer as it should, after retries; and where the
         machine fails, with the file's name.
     """
-    files: OrderedDict[tuple[str, int, int], Any] = _held.__dict__.setdefault("files", OrderedDict())
+    files: OrderedDict[_Key, Any] = _held.__dict__.setdefault("files", OrderedDict())
     key = _key(path)
     if key in files:
         files.move_to_end(key)
     else:
         files[key] = _open(path, files)
+        if files[key].driver == "VRT":
+            _sources[str(path)] = tuple(files[key].files)
         if len(files) > getattr(_held, "most", _FEWER):
             files.popitem(last=False)[1].close()
     yield files[key]
 
 
-def _key(path: Path | str) -> tuple[str, int, int]:
+def _key(path: Path | str) -> _Key:
     if is_remote(path):
-        return str(path), 0, 0
+        return str(path), ()
     try:
         facts = os.stat(path)  # noqa: PTH116 - asked for every band of every date
     except OSError as error:
         raise system_error(Path(path), error) from None
-    # A file that was replaced is another one.
-    return str(path), facts.st_mtime_ns, facts.st_size
+    # A file that was replaced is another one, also where its times were kept; so is one whose mask or source was.
+    beside = (*(f"{path}{ending}" for ending in _BESIDE), *_sources.get(str(path), ()))
+    return str(path), (*_facts(facts), *(fact for name in beside for fact in _facts_beside(name)))
+
+
+def _facts(of: os.stat_result) -> tuple[int, ...]:
+    return of.st_mtime_ns, of.st_ctime_ns, of.st_size, of.st_ino
+
+
+def _facts_beside(path: str) -> tuple[int, ...]:
+    try:
+        return _facts(os.stat(path))  # noqa: PTH116 - as above
+    except OSError:
+        return (-1,)
 
 
 def keep_open(files: int) -> None:
@@ -102,7 +125,7 @@ def forget(path: Path | str) -> None:
         _headers.pop(key, None)
 
 
-def _open(path: Path | str, held: OrderedDict[tuple[str, int, int], Any]) -> Any:
+def _open(path: Path | str, held: OrderedDict[_Key, Any]) -> Any:
     if is_remote(path):
         with remote_settings(path):
             return _open_remote(vsi_name(str(path)))

@@ -11,8 +11,12 @@ from numba.extending import register_jitable
 
 NEAREST, BILINEAR, CUBIC = 0, 1, 2
 
-_EDGE = 1e-10
-"""Of a pixel: by so much GDAL lets a place lie before a border and still be beyond it."""
+_EDGE = 1e-7
+"""Of a pixel: what lies so little before a border lies on it, and so belongs to the pixel that begins there.
+
+More than rounding makes of large coordinates: which way it goes would depend on the window that is read. GDAL has
+1e-10, and none at all before the first pixel.
+"""
 
 _LEAST = 1e-5
 """Sum of weights below which GDAL takes a pixel for missing."""
@@ -75,13 +79,13 @@ def _bilinear(values: Any, x: float, y: float, left: int, top: int) -> float:
 @register_jitable  # type: ignore[untyped-decorator]
 def _pixel(values: Any, x: float, y: float, method: int) -> float:
     height, width = values.shape
-    if not (x >= 0 and y >= 0 and x + _EDGE <= width and y + _EDGE <= height):
+    if not (x + _EDGE >= 0 and y + _EDGE >= 0 and x + _EDGE < width and y + _EDGE < height):
         return math.nan
-    nearest = values[min(int(y + _EDGE), height - 1), min(int(x + _EDGE), width - 1)]
+    nearest = values[int(y + _EDGE), int(x + _EDGE)]
     # As GDAL has it: where the pixel below is missing, the result is.
     if method == NEAREST or math.isnan(nearest):
         return nearest  # type: ignore[no-any-return]
-    left, top = math.floor(x - 0.5), math.floor(y - 0.5)
+    left, top = math.floor(x - 0.5 + _EDGE), math.floor(y - 0.5 + _EDGE)
     if method == CUBIC and left >= 1 and top >= 1 and left + 2 < width and top + 2 < height:
         number = _cubic(values, x, y, left, top)
         if not math.isnan(number):
