@@ -1,12 +1,16 @@
 """The headline is clean: nothing that its model knew is in it, and it is calibrated on the land that it speaks of."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from landweave.accuracy.reliability import brier, reliability, reliability_of_parts
 from landweave.classifier.calibration import apply_temperature
 from landweave.classifier.cross_calibration import cross_calibrate
 from landweave.labels.leakage import DUPLICATE, POLYGON, known_rows
+from landweave.report.words import basis
+from landweave.runs.train.held_out import HeldOut
+from landweave.runs.validate.accuracy import apart_from_thresholds
 
 MISSING = -32768
 
@@ -82,6 +86,48 @@ def test_the_temperature_is_right_about_all_land_only_if_the_rings_take_part(mon
     assert abs(sure.mean() - right.mean()) < (0.01 if all_land else 0.05)
     if not all_land:
         assert sure.mean() - right.mean() > 0.01, "too sure of all land"
+
+
+def test_the_rows_that_are_judged_have_no_say_in_their_temperature(monkeypatch):
+    p, truth, _ = land_with_borders(np.random.default_rng(5), n=3000, ring=0.0)
+    monkeypatch.setattr("landweave.classifier.cross_calibration.replace", lambda _, **new: Fixed(**new))
+    first = np.arange(len(truth)) < 1500
+    parts, ones = {"a": first, "b": ~first}, np.ones(len(truth))
+
+    def calibrated(truth):
+        models, held = cross_calibrate({"a": Fixed(), "b": Fixed()}, parts, p, truth, classes=(1, 2), weights=ones)
+        return models["a"].temperature, held
+
+    plain, held = calibrated(truth)
+    other, changed = calibrated(np.where(first, 3 - truth, truth))
+    np.testing.assert_array_equal(held[first], changed[first])
+    assert not np.array_equal(held[~first], changed[~first])
+    assert plain != other, "the map's is that of all rows"
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "kind", "splits", "left", "told"),
+    [
+        ({2: 0.5}, "patch", ("test", "land"), ["test"], "test places alone"),
+        ({2: 0.5}, "block", ("test", "land"), ["test"], "test places alone"),
+        ({2: 0.5}, "block", ("train", "train"), ["train", "train"], "same places"),
+        ({2: 0.5}, "given", ("test", "test"), ["test", "test"], ""),
+        ({2: 0.5}, "none", ("test", "land"), ["test", "land"], ""),
+        ({2: 1.0}, "patch", ("test", "land"), ["test", "land"], ""),
+        ({}, "patch", ("test", "land"), ["test", "land"], ""),
+    ],
+)
+def test_rows_that_may_have_chosen_the_thresholds_in_force_do_not_judge_them(thresholds, kind, splits, left, told):
+    nothing = np.zeros(2, "uint8")
+    held = HeldOut(
+        rows=pd.DataFrame({"split": splits}), probabilities=np.zeros((2, 2), "float32"), predicted=nothing,
+        seen=nothing > 0, known=nothing,
+    )  # fmt: skip
+    judging, found = apart_from_thresholds(held, thresholds, kind)
+    assert (judging.rows["split"].tolist(), len(judging.predicted), found) == (left, len(left), told)
+    figures = {"split": {"kind": kind, "thresholds": found}, "overall_accuracy": {}, "classes": {"a": {"support": 2}}}
+    assert ("Only the test places" in basis(figures)) == (told == "test places alone")
+    assert ("may be too high" in basis(figures)) == (told == "same places")
 
 
 def test_parts_show_what_one_temperature_cannot_mend():

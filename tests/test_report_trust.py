@@ -54,3 +54,17 @@ def test_what_could_not_be_made_has_its_reason():
     ]  # fmt: skip
     assert section["coverage"] == section["errors"] == []
     assert trust_section(None) is None
+
+
+def test_what_could_not_be_checked_on_other_places_is_not_said_to_be():
+    found = figures()
+    found["sets"] |= {"patches": 1, "places": 1, "place": "quarter"}
+    del found["sets"]["checked"]["patches without calibration pixels"]
+    section = trust_section(found)
+    words = " ".join(section["words"])
+    assert "in quarters of patches that had no part in it, this could not be checked" in words
+    assert "On pixels that had no part in the fit the sets hold the class in 90.0 %" in words
+    assert section["coverage"][0]["rows"][0]["elsewhere"] == trust_section(found)["coverage"][0]["rows"][0]["worst"]
+    del found["sets"]["checked"]["other pixels of the same land"]
+    assert "could not be checked" in trust_section(found)["words"][0]
+    assert trust_section(found)["coverage"] == []

@@ -53,18 +53,17 @@ def cross_calibrate(
     models
         The same models with ``training_temperature`` and ``temperature``.
     held_out
-        Calibrated probabilities float32 (n, len(classes)); NaN for rows of no part.
+        Calibrated probabilities float32 (n, len(classes)), each part's by the last temperature that fits the other
+        parts, where they have rows for it; NaN for rows of no part.
     """
     held_out = np.full((len(y), len(classes)), np.nan, "float32")
     # A model that never saw a class cannot know it: such rows do not show whether the model is too sure.
     fair = np.zeros(len(y), bool)
-    asked = np.zeros(len(y), bool)
 
     def ask(models: Mapping[str, Model]) -> None:
         for name, part in parts.items():
             held_out[part] = spread(models[name], X[part], classes, threads=threads)
             fair[part] = np.isin(y[part], models[name].classes)
-            asked[part] = True
 
     if any(model.prior is not None for model in models.values()):
         plain = {name: replace(model, prior=None) for name, model in models.items()}
@@ -75,7 +74,14 @@ def cross_calibrate(
     ask(models)
     last = fair if land is None or not (fair & land).any() else fair & land
     temperature = _temperature(held_out[last], y[last], classes, weights[last]) if soften else 1.0
-    held_out[asked] = apply_temperature(held_out[asked], temperature)
+    raw = held_out.copy()
+    for part in parts.values():
+        # Figures of these rows must not flatter a temperature that was fitted on them.
+        others = last & ~part
+        own = temperature
+        if soften and (last & part).any() and (weights[others] > 0).any():
+            own = _temperature(raw[others], y[others], classes, weights[others])
+        held_out[part] = apply_temperature(raw[part], own)
     return {name: replace(model, temperature=temperature) for name, model in models.items()}, held_out
 
 

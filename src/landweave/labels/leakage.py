@@ -106,17 +106,34 @@ def known_rows(
         are known is no duplicate: so few are equal by chance.
     """
     found = np.zeros(len(features), "uint8")
-    prints = fingerprints(features)
-    here = np.isfinite(features) if features.dtype.kind == "f" else np.ones(features.shape, bool)
-    told = (here if missing is None else here & (features != missing)).sum(axis=1) >= LEAST_FEATURES
+    prints, told = prints_of(features, missing=missing)
     for taught, asked in models.values():
         at = np.flatnonzero(asked)
-        twin = told[at] & np.isin(prints[at], prints[taught & told])
-        found[at] = np.where(twin, DUPLICATE, 0)
-        if polygons is not None:
-            own = polygons[at]
-            found[at] = np.where((own > 0) & np.isin(own, np.unique(polygons[taught])), POLYGON, found[at])
+        own, others = (None, None) if polygons is None else (polygons[at], polygons[taught])
+        found[at] = known_by(prints[at], told[at], prints[taught & told], polygons=own, taught=others)
     return found
+
+
+def prints_of(features: np.ndarray, *, missing: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Fingerprints of rows, uint64 (n,), and whether :data:`LEAST_FEATURES` of their features are known, bool (n,)."""
+    here = np.isfinite(features) if features.dtype.kind == "f" else np.ones(features.shape, bool)
+    told = (here if missing is None else here & (features != missing)).sum(axis=1) >= LEAST_FEATURES
+    return fingerprints(features), told
+
+
+def known_by(
+    prints: np.ndarray,
+    told: np.ndarray,
+    taught_prints: np.ndarray,
+    *,
+    polygons: np.ndarray | None = None,
+    taught: np.ndarray | None = None,
+) -> np.ndarray:
+    """As :func:`known_rows`, of one model: by fingerprints and polygons of rows, and of those that it was taught."""
+    found = np.where(told & np.isin(prints, taught_prints), DUPLICATE, 0)
+    if polygons is not None and taught is not None:
+        found = np.where((polygons > 0) & np.isin(polygons, np.unique(taught)), POLYGON, found)
+    return found.astype("uint8")
 
 
 def classes_lost(

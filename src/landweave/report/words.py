@@ -80,6 +80,12 @@ def headline(accuracy: Mapping[str, Any] | None, design_based: Mapping[str, Any]
     )
 
 
+_CHOSEN = {
+    "test places alone": " Only the test places count, because thresholds may have been chosen by the other places.",
+    "same places": " Thresholds may have been chosen by these pixels, so the figure may be too high.",
+}
+
+
 def basis(accuracy: Mapping[str, Any]) -> str:
     """From how many test pixels, and patches, blocks or groups, the agreement comes; "" if there are none.
 
@@ -95,9 +101,10 @@ def basis(accuracy: Mapping[str, Any]) -> str:
     if _is_in_sample(accuracy):
         return f"From {pixels:,} pixel{many} at the places trained on."
     units, number = UNITS.get(accuracy.get("split", {}).get("kind", "")), accuracy["overall_accuracy"].get("n_clusters")
-    if not units or not number:
-        return f"From {pixels:,} held-out pixel{many}."
-    return f"From {pixels:,} held-out pixel{many} in {number} {units[number > 1]}."
+    places = f" in {number} {units[number > 1]}" if units and number else ""
+    return (
+        f"From {pixels:,} held-out pixel{many}{places}.{_CHOSEN.get(accuracy.get('split', {}).get('thresholds'), '')}"
+    )
 
 
 def _beside(accuracy: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:

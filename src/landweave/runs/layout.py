@@ -45,6 +45,7 @@ LABEL_ERRORS_STYLE = "label_errors.qml"
 TRUST = "trust.tif"
 TRUST_SUMMARY = "trust.json"
 APPLICABILITY = "applicability.npz"
+TAUGHT = "taught.npz"
 """The training rows that a map is likened to."""
 
 AGREEMENT = "agreement.json"

@@ -32,7 +32,7 @@ def coverage_rows(
     weights
         Land that each pixel stands for, (n,).
     clusters
-        Patch of each, (n,) of any kind.
+        Patch or quarter of each, (n,) of any kind.
     groups
         Number of the group of each, (n,).
     names

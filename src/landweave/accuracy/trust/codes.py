@@ -134,7 +134,7 @@ def sets_by_others(
     *,
     alpha: float,
     regions: int,
-) -> np.ndarray:
+) -> np.ndarray | None:
     """Sets of each part's pixels by thresholds of the other parts' pixels: what their coverage is checked on.
 
     Parameters
@@ -144,21 +144,23 @@ def sets_by_others(
     label, region, weights, alpha, regions
         As for :func:`least_codes`.
     parts
-        Part of each pixel, (n,). With a single part its own pixels give the thresholds.
+        Part of each pixel, (n,).
 
     Returns
     -------
-    numpy.ndarray
-        bool (n, classes).
+    numpy.ndarray or None
+        bool (n, classes); None with a single part, which has no others.
     """
     parts = np.asarray(parts)
     own = codes[np.arange(len(codes)), label]
     classes = int(codes.shape[-1])
     out = np.zeros((len(codes), classes), bool)
     found = np.unique(parts)
+    if len(found) < 2:
+        return None
     for part in found:
         asked = parts == part
-        use = ~asked if len(found) > 1 else asked
+        use = ~asked
         least = least_codes(
             own[use], label[use], region[use], weights[use], alpha=alpha, classes=classes, regions=regions
         )

@@ -24,16 +24,17 @@ def trust_section(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     Returns
     -------
     dict
-        ``words``: paragraphs; ``coverage``: ``title`` and ``rows`` (``name``, ``pixels``, ``patches``, ``here``,
-        ``elsewhere``, ``size``, ``low``) by group; ``errors``: rows (``name``, ``share``, ``error``); ``layers``: rows
-        (``name``, ``title``, ``says``).
+        ``words``: paragraphs; ``places``: what is left out, in words; ``coverage``: ``title`` and ``rows`` (``name``,
+        ``pixels``, ``patches``, ``here``, ``elsewhere``, ``size``, ``low``) by group; ``errors``: rows (``name``,
+        ``share``, ``error``); ``layers``: rows (``name``, ``title``, ``says``).
     """
     if not found or not found.get("bands"):
         return None
     sets, trained = found.get("sets", {}), found.get("applicability", {})
     return {
         "words": [*_of_sets(sets), *_of_applicability(found, sets, trained)],
-        "coverage": _coverage(sets), "errors": _errors(sets), "layers": _layers(found["bands"]),
+        "places": place_words(sets)[1], "coverage": _coverage(sets), "errors": _errors(sets),
+        "layers": _layers(found["bands"]),
     }  # fmt: skip
 
 
@@ -41,13 +42,32 @@ def _of_sets(sets: Mapping[str, Any]) -> list[str]:
     if "checked" not in sets:
         return [f"There are no sets of classes: {sets.get('reason', 'they were not made')}."]
     level = percent(sets["level"], digits=0)
-    here, away = (sets["checked"][name]["all"][0] for name in (_HERE, _ELSEWHERE))
+    here, away = (sets["checked"].get(name, {}).get("all", [None])[0] for name in (_HERE, _ELSEWHERE))
+    one, many = place_words(sets)
+    number = sets.get("places", sets["patches"])
     fitted = (
         f"Each pixel has a set of classes that is made to hold the reference's class in {level} of the land of every "
-        f"class. It was fitted on {sets['pixels']} labelled pixels of {sets['patches']} patches, each by a model that "
-        f"never saw the patch. On pixels that had no part in the fit the sets hold the class in "
-        f"{percent(here['coverage'])} of the land; in patches that had no part in it, in {percent(away['coverage'])}. "
-        "The first figure is for this land, the second for land like it without a reference."
+        f"class. It was fitted on {sets['pixels']} labelled pixels of {number} {one if number == 1 else many}, each by "
+        f"a model that never saw the {one}."
+    )
+    shared = sets.get("shared", {})
+    if shared.get("reason"):
+        fitted += f" These models knew them in part, and the sets may hold less elsewhere: {shared['reason']}."
+    elif shared.get("pixels"):
+        fitted += (
+            f" {percent(shared['share'])} of the labelled land was left out, since its polygon reaches into land that "
+            "such a model was trained on, or equal pixels were trained on."
+        )
+    if here is None:
+        return [f"{fitted} It could not be checked: one labelled pixel is not enough for that."]
+    fitted += (
+        f" On pixels that had no part in the fit the sets hold the class in {percent(here['coverage'])} of the land; "
+    )
+    fitted += (
+        f"in {many} that had no part in it, in {percent(away['coverage'])}. The first figure is for this land, the "
+        "second for land like it without a reference."
+        if away is not None
+        else f"in {many} that had no part in it, this could not be checked: there is only one {one} with a reference."
     )
     size = (
         f"A set has {here['mean_size']:.1f} classes on average. Where it has several, the imagery cannot decide "
@@ -60,16 +80,21 @@ def _of_sets(sets: Mapping[str, Any]) -> list[str]:
     far = _short(sets, _ELSEWHERE, ("class", "district"))
     if far:
         words.append(
-            f"In patches that had no part in the fit they also hold fewer in: {', '.join(far)}. Other patches say "
+            f"In {many} that had no part in the fit they also hold fewer in: {', '.join(far)}. Other patches say "
             "little about these, so do not rely on their sets where there is no reference."
         )
     return words
 
 
+def place_words(sets: Mapping[str, Any]) -> tuple[str, str]:
+    """Word for one and for several of the places by which sets were checked."""
+    return ("quarter of a patch", "quarters of patches") if sets.get("place") == "quarter" else ("patch", "patches")
+
+
 def _short(sets: Mapping[str, Any], check: str, groups: Sequence[str]) -> list[str]:
     """Groups of enough pixels whose coverage is well below the level in a check."""
     told = []
-    for group, rows in sets["checked"][check].items():
+    for group, rows in sets["checked"].get(check, {}).items():
         if group in groups:
             low = [row for row in rows if row["pixels"] >= LEAST and row["coverage"] < sets["level"] - POINTS]
             suffix = " of the threshold" if group == "distance" else ""
@@ -112,9 +137,9 @@ def _of_applicability(found: Mapping[str, Any], sets: Mapping[str, Any], trained
 
 def _coverage(sets: Mapping[str, Any]) -> list[dict[str, Any]]:
     tables = sets.get("checked", {})
-    if not tables:
+    if _HERE not in tables:
         return []
-    away = {(group, row["name"]): row for group, rows in tables[_ELSEWHERE].items() for row in rows}
+    away = {(group, row["name"]): row for group, rows in tables.get(_ELSEWHERE, {}).items() for row in rows}
     return [
         {
             "title": _GROUPS[group],

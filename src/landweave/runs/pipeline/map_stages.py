@@ -14,8 +14,8 @@ from landweave.runs.results.run import FinishedRun
 
 Inputs = dict[str, str]
 
-REVISION = 1
-"""Raised when the arithmetic of what `predict` keeps for trust layers changes."""
+REVISION = 2
+"""Raised when the arithmetic of training rows or of what `predict` keeps for trust layers changes."""
 
 
 def mosaic_inputs(run: Run) -> Inputs:
@@ -60,6 +60,7 @@ def applicability_inputs(run: Run) -> Inputs:
         "samples": run.files_of("sample"),
         "importance": run.files_of("validate"),
         "refit": fingerprint(run.plan.project.model.refit),
+        "revision": fingerprint(REVISION),
     }
 
 

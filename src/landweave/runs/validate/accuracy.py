@@ -20,6 +20,35 @@ from landweave.runs.train.held_out import HeldOut, read_held_out
 from landweave.runs.validate.splits import read_splits
 from landweave.runs.validate.thresholds import Rows, judge
 
+APART, SAME = "test places alone", "same places"
+"""Where thresholds are in force: the places of the figures, beside those by which thresholds are suggested."""
+
+
+def apart_from_thresholds(held: HeldOut, thresholds: Mapping[int, float], kind: str) -> tuple[HeldOut, str]:
+    """The rows that had no say in thresholds that a run may have suggested, and what was done.
+
+    Parameters
+    ----------
+    held
+        Rows of the test units, and of units that train.
+    thresholds
+        Class value to the threshold in force; 1 is none.
+    kind
+        Of the split.
+
+    Returns
+    -------
+    held
+        Rows of the test units, or all where none of them tests.
+    chosen_on
+        :data:`APART`; :data:`SAME` where thresholds may have been chosen by these very rows; "" where there are no
+        thresholds, or none is suggested by any row.
+    """
+    test = (held.rows["split"] == "test").to_numpy()
+    if all(t == 1 for t in thresholds.values()) or kind in {"none", "given"} or test.all():
+        return held, ""
+    return (held.only(test), APART) if test.any() else (held, SAME)
+
 
 def measure(
     plan: Plan, assignment: Assignment | None, *, pixels: Mapping[str, Mapping[int, int]] | None = None
@@ -28,6 +57,7 @@ def measure(
 
     They speak of all land: each unit's rows are predicted by a model that never saw the unit. Rows that their model
     knows in part (its polygon reaches into training land, or equal features were trained on) are left out: ``shared``.
+    With thresholds in force they speak of the test units alone: thresholds are suggested by the rows of the others.
 
     Parameters
     ----------
@@ -36,8 +66,8 @@ def measure(
     pixels
         ``whole`` and ``core``: class value to pixels of the reference, as it is and eroded; None for a table.
     """
-    every = read_held_out(plan, "test", "land")
     kind = _kind(plan, assignment)
+    every, chosen_on = apart_from_thresholds(read_held_out(plan, "test", "land"), plan.thresholds, kind)
     clean = every.known == 0
     held = every.only(clean) if clean.any() else every
     truth, unit = held.rows["label"].to_numpy(), held.rows["unit"].to_numpy()
@@ -47,7 +77,7 @@ def measure(
         truth, held.predicted, weights=weight, probabilities=held.probabilities,
         clusters=None if kind == "none" else unit, **options,
     )  # fmt: skip
-    figures["split"] = _split(plan, assignment, kind, unit)
+    figures["split"] = _split(plan, assignment, kind, unit) | ({"thresholds": chosen_on} if chosen_on else {})
     figures["shared"] = _shared(every, figures["overall_accuracy"], grouped=kind != "none", **options)
     figures["seed"] = plan.project.sampling.seed
     if core.any() and not core.all():
@@ -78,8 +108,10 @@ def measure(
         figures |= read_splits(plan)
     rows = _rows(held, clusters=None if kind == "none" else unit)
     test = held.only((held.rows["split"] == "test").to_numpy())
-    if assignment is not None and len(test.rows) and len(test.rows) < len(held.rows):
-        figures["held_out"] = _held_out(test, **options)
+    apart = chosen_on == APART
+    if assignment is not None and len(test.rows) and (apart or len(test.rows) < len(held.rows)):
+        if not apart:
+            figures["held_out"] = _held_out(test, **options)
         check: Rows = _rows(test, clusters=None)
         training: Rows | None = _clean(read_held_out(plan, "land"))
     else:

@@ -8,6 +8,7 @@ import numpy as np
 
 from landweave.accuracy.trust.checks import CONFIDENCE_BINS, DISTANCE_BINS, binned, coverage_rows, error_rows
 from landweave.accuracy.trust.codes import least_codes, sets_by_others
+from landweave.labels.units import WHOLE
 from landweave.patch.grid import Cell
 from landweave.patch.store import read_table
 from landweave.runs import layout
@@ -80,6 +81,7 @@ def calibrate(plan: Plan, cells: Sequence[Cell], regions: Regions) -> Calibrated
             "there is no labelled pixel that a model has not seen: sets need a reference and places that are held out"
         )
         return Calibrated(least=None, checked={"level": level, "reason": reason})
+    rows, shared = without_known(rows)
     values = list(plan.legend.values)
     column = np.full(256, -1, "int64")
     column[values] = np.arange(len(values))
@@ -92,12 +94,14 @@ def calibrate(plan: Plan, cells: Sequence[Cell], regions: Regions) -> Calibrated
     halves = np.random.default_rng([plan.project.sampling.seed, 20]).integers(0, 2, len(rows))
     cut: dict[str, Any] = {"alpha": alpha, "regions": count}
     here = sets_by_others(codes, label, region, land, halves, **cut)
-    elsewhere = sets_by_others(codes, label, region, land, _patches(rows), **cut)
+    names, parts = places(rows)
+    elsewhere = sets_by_others(codes, label, region, land, parts, **cut)
+    checks = {"other pixels of the same land": here, "patches without calibration pixels": elsewhere}
     checked = {
-        "level": level, "pixels": len(rows), "patches": int(rows["patch"].nunique()),
+        "level": level, "pixels": len(rows), "patches": int(rows["patch"].nunique()), "places": len(np.unique(names)),
+        "place": "patch" if plan.cut == WHOLE else "quarter", "shared": shared,
         "checked": {
-            "other pixels of the same land": _tables(plan, rows, here, label, regions),
-            "patches without calibration pixels": _tables(plan, rows, elsewhere, label, regions),
+            name: _tables(plan, rows, sets, label, regions, names) for name, sets in checks.items() if sets is not None
         },
     }  # fmt: skip
     if rows["dissimilarity"].to_numpy().any():
@@ -120,19 +124,37 @@ def _read(plan: Plan, cells: Sequence[Cell], regions: Regions) -> "pd.DataFrame 
     return rows if rows is not None and len(rows) else None
 
 
+def without_known(rows: "pd.DataFrame") -> "tuple[pd.DataFrame, dict[str, Any]]":
+    """Without pixels whose model was taught their polygon or equal features, unless that is all; and what was left out.
+
+    >>> import pandas as pd
+    >>> without_known(pd.DataFrame({"known": [0, 1], "weight": [3.0, 1.0]}))[1]
+    {'pixels': 1, 'share': 0.25}
+    """
+    known, land = rows["known"].to_numpy() > 0, rows["weight"].to_numpy("float64")
+    shared: dict[str, Any] = {"pixels": int(known.sum()), "share": float(land[known].sum() / land.sum())}
+    if known.all():
+        return rows, shared | {"reason": "every pixel is in a polygon that was trained on elsewhere"}
+    return rows[~known].reset_index(drop=True), shared
+
+
 _PARTS = 10
 
 
-def _patches(rows: "pd.DataFrame") -> np.ndarray:
-    """Parts of whole patches, in the order of their names: each is checked by the others."""
-    names, number = np.unique(rows["patch"].to_numpy().astype(str), return_inverse=True)
-    return np.asarray(number.ravel() % min(_PARTS, len(names)))
+def places(rows: "pd.DataFrame") -> tuple[np.ndarray, np.ndarray]:
+    """Name of each pixel's place, its patch or quarter, and its part of whole places, in the order of their names.
+
+    Each part is checked by the others. They are the places that are held out, so that one patch in quarters has four.
+    """
+    joined = rows["patch"].astype(str) + "/" + rows["unit"].astype(str)
+    names, number = np.unique(joined.to_numpy().astype(str), return_inverse=True)
+    return names[number.ravel()], np.asarray(number.ravel() % min(_PARTS, len(names)))
 
 
 def _tables(
-    plan: Plan, rows: "pd.DataFrame", sets: np.ndarray, label: np.ndarray, regions: Regions
+    plan: Plan, rows: "pd.DataFrame", sets: np.ndarray, label: np.ndarray, regions: Regions, at: np.ndarray
 ) -> dict[str, list[dict[str, Any]]]:
-    land, patch = rows["weight"].to_numpy("float64"), rows["patch"].to_numpy().astype(str)
+    land = rows["weight"].to_numpy("float64")
     everything = np.zeros(len(rows), "int64")
     confidence, by_confidence = binned(rows["confidence"].to_numpy(), CONFIDENCE_BINS, " %")
     distance, by_distance = binned(rows["dissimilarity"].to_numpy(), DISTANCE_BINS, " %")
@@ -150,7 +172,7 @@ def _tables(
         del groups["place"]
     if not rows["dissimilarity"].to_numpy().any():
         del groups["distance"]
-    return {name: coverage_rows(sets, label, land, patch, group, names) for name, (group, names) in groups.items()}
+    return {name: coverage_rows(sets, label, land, at, group, names) for name, (group, names) in groups.items()}
 
 
 def _errors(rows: "pd.DataFrame") -> dict[str, Any]:

@@ -15,9 +15,10 @@ from landweave.patch.grid import Cell
 from landweave.patch.model import NODATA
 from landweave.patch.store import write_raster, write_whole
 from landweave.runs import layout
+from landweave.runs.mapping.trust.taught import known_pixels
 from landweave.runs.mapping.trust.training import read_applicability
 from landweave.runs.project.plan import Plan
-from landweave.runs.sample.labels import read_labels
+from landweave.runs.sample.labels import read_labels, read_pieces
 
 FIXED = ("margin", "dissimilarity", "density", "gaps")
 """Bands of a patch's file before those of its classes."""
@@ -82,13 +83,22 @@ class PatchTrust:
     def _draw(self) -> dict[str, np.ndarray]:
         if self.plan.reference is None or not (self.folds or self.task.given):
             nothing = np.zeros(0, "int64")
-            return {"y": nothing, "x": nothing, "weight": np.zeros(0), "label": nothing, "core": nothing}
+            return {
+                "y": nothing,
+                "x": nothing,
+                "weight": np.zeros(0),
+                "label": nothing,
+                "core": nothing,
+                "piece": nothing,
+            }
         whole, core, _ = read_labels(self.plan, self.cell)
         quota = dict.fromkeys(self.values, self.task.quota)
         # A stream of its own: the smallest keys of the patch's own name are the training pixels.
         name = f"{self.cell.name} trust"
         y, x, weight = draw(whole, quota, seed=self.plan.project.sampling.seed, name=name)
-        return {"y": y, "x": x, "weight": weight, "label": whole[y, x], "core": core[y, x] > 0}
+        pieces = read_pieces(self.plan, self.cell)
+        piece = np.zeros(len(y), "int64") if pieces is None else pieces[y, x]
+        return {"y": y, "x": x, "weight": weight, "label": whole[y, x], "core": core[y, x] > 0, "piece": piece}
 
     def add(self, model: Model, p: np.ndarray, table: np.ndarray, seen: np.ndarray, rows: slice) -> None:
         """Take some rows of the patch.
@@ -144,6 +154,7 @@ class PatchTrust:
                     **{name: values[own] for name, values in self.drawn.items()}, "predicted": predicted,
                     "confidence": confidence, "dissimilarity": index, "codes": codes,
                     "unit": np.full(len(own), number), "fold": np.full(len(own), fold),
+                    "known": known_pixels(self.plan.folder, fold, features, self.drawn["piece"][own]),
                 }
             )  # fmt: skip
 
@@ -158,6 +169,7 @@ class PatchTrust:
             files.append(layout.trust_rows(self.cell.name))
             joined = {name: np.concatenate([part[name] for part in self.rows]) for name in self.rows[0]}
             codes = joined.pop("codes")
+            del joined["piece"]
             table = pd.DataFrame(joined | {f"c_{value}": codes[:, i] for i, value in enumerate(self.values)})
             table = table.sort_values(["y", "x"], ignore_index=True)
             table = table.astype({"unit": "uint8", "fold": "int16", "y": "int32", "x": "int32", "label": "uint8"})

@@ -13,6 +13,7 @@ from landweave.features.interpolation import any_known
 from landweave.labels.draw import evenly
 from landweave.patch.store import write_whole
 from landweave.runs import layout
+from landweave.runs.mapping.trust.taught import taught_rows, write_taught
 from landweave.runs.project.plan import Plan
 from landweave.runs.sample.table import read_samples
 
@@ -24,7 +25,7 @@ TRIED = 2000
 
 
 def write_applicability(plan: Plan) -> dict[str, Any]:
-    """Write ``applicability.npz``.
+    """Write ``applicability.npz`` and ``taught.npz``.
 
     Returns
     -------
@@ -35,22 +36,23 @@ def write_applicability(plan: Plan) -> dict[str, Any]:
     """
     path = plan.folder / layout.APPLICABILITY
     path.unlink(missing_ok=True)
+    (plan.folder / layout.TAUGHT).unlink(missing_ok=True)
     rows, matrix, recipe = read_samples(plan.folder, rule=plan.recipe.rule)
     sides = ("train", "refit") if plan.project.model.refit else ("train",)
     use = rows["split"].isin(sides).to_numpy() & any_known(matrix[:, : recipe.dated])
     everything = np.flatnonzero(use)
     if not len(everything):
         return {"files": [], "info": {"reason": "there are no training rows here: the model comes from elsewhere"}}
+    own = (rows["split"] == "train").to_numpy()
+    fold = rows["fold"].to_numpy()
+    files = [write_taught(plan.folder, taught_rows(matrix[own], rows["piece"].to_numpy()[own], fold[own]))]
     kept = evenly(everything, MOST_ROWS)
     weights, source = _importance(plan, len(recipe.feature_names))
-    fold = rows["fold"].to_numpy().astype("int64")
-    fold = fold - min(0, int(fold[everything].min()))
-    if len(np.unique(fold[everything])) == 1:
-        fold = np.arange(len(fold))
+    fold = apart(fold, everything)
     try:
         fitted = fit_applicability(matrix[kept], importance=weights, folds=fold[kept])
     except InputError as error:
-        return {"files": [], "info": {"reason": str(error)}}
+        return {"files": files, "info": {"reason": str(error)}}
     write_whole(path, lambda part: _save(part, fitted))
     thinned = None
     if len(kept) < len(everything):
@@ -62,7 +64,30 @@ def write_applicability(plan: Plan) -> dict[str, Any]:
         "threshold": fitted.threshold, "mean_distance": fitted.mean_distance, "rows": len(kept),
         "all_rows": len(everything), "weights": source, "thinned": thinned,
     }  # fmt: skip
-    return {"files": [layout.APPLICABILITY], "info": info}
+    return {"files": [layout.APPLICABILITY, *files], "info": info}
+
+
+def apart(fold: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """Folds by which training rows are kept from their like; int64 (n,).
+
+    They stay the numbers by which pixels of a place ask not to be likened to its rows. Rows without a fold (-1) get a
+    number that no place has, and so does each row by itself where all are of one fold.
+
+    Parameters
+    ----------
+    fold
+        Of all rows, (n,), -1 for none.
+    used
+        Indices of the rows that count.
+
+    >>> apart(np.array([-1, -1, 0]), np.arange(3)).tolist(), apart(np.array([0, 0, 1]), np.arange(2)).tolist()
+    ([1, 1, 0], [2, 3, 4])
+    """
+    fold = fold.astype("int64")
+    free = max(int(fold.max()) + 1, 1)
+    if len(np.unique(fold[used])) == 1:
+        return np.arange(free, free + len(fold))
+    return np.where(fold < 0, free, fold)
 
 
 def read_applicability(folder: Path) -> Applicability | None:
