@@ -134,7 +134,7 @@ def ranges(items, square):
 
     from landweave.patch.align import pixel_offset
     from landweave.sources.files.far import GAP, LONGEST
-from landweave.sources.files.needs import Pixels
+    from landweave.sources.files.needs import Pixels
     from landweave.sources.files.opened import grid_of
     from landweave.sources.files.tiff import merged, parse
     from landweave.sources.warping.warp import touching
