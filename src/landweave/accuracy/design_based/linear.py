@@ -65,7 +65,7 @@ class UnitDesign:
         return found
 
     def quantile(self, level: float) -> float:
-        """The quantile t of Student's distribution with P(|T| <= t) = level; the normal one with many degrees.
+        """The quantile t of Student's distribution with ``P(|T| <= t) = level``; the normal one with many degrees.
 
         >>> few = UnitDesign(weight=np.ones(6), stratum=np.zeros(6, int), drawn=np.zeros(1))
         >>> round(few.quantile(0.95), 3)
@@ -78,7 +78,7 @@ class UnitDesign:
         return float(max(stdtrit(self.degrees, (1 + level) / 2), quantile(level)))
 
     def two_sided(self, ratio: float) -> float:
-        """P(|T| >= |ratio|) for an estimate divided by its standard error, by the same distribution."""
+        """``P(|T| >= |ratio|)`` for an estimate divided by its standard error, by the same distribution."""
         from scipy.special import ndtr, stdtr
 
         many = self.degrees > MOST_DEGREES
