@@ -112,6 +112,7 @@ def test_a_block_says_whether_it_runs(page):
     assert {mark for mark, _ in FENCE.findall(page.read_text())} <= set(MARKS)
 
 
+@pytest.mark.slow
 def test_all_blocks_of_the_tutorial_run_in_order(tmp_path):
     page = (ROOT / "docs" / IN_ORDER).read_text()
     blocks = [(mark, block) for mark, block in FENCE.findall(page) if mark in {"sh run", "python run"}]

@@ -59,6 +59,7 @@ def landweave(*arguments, **environment):
     )
 
 
+@pytest.mark.slow
 def test_where_files_cannot_be_locked_a_run_gives_the_same_bytes(tmp_path):
     library = shims.built(shims.NO_LOCKS, tmp_path)
     file = with_polygons(tmp_path / "world")

@@ -78,7 +78,7 @@ def kept(path):
     return {(v.place.key, v.interpreter): v for v in read_verdicts(path)}
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("size", [WIDE, pytest.param(NARROW, marks=pytest.mark.slow)], ids=["wide", "narrow"])
 def test_a_hundred_units_take_at_most_three_keys_each_and_the_estimate_reads_them(opened_browser, view, tmp_path, size):
     path = tmp_path / "sample.gpkg"
     draw_sample(find_map(view.run.plan.project.file), path, request=SizeRequest(n=100, minimum=2), seed=7)
